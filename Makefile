@@ -1,0 +1,56 @@
+# Every target makes what it needs; `make demo` and `make test` work on a fresh machine with Python 3.11 or 3.12.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TYPED := build/typecheck/nearhop
+
+.PHONY: demo test test-slow lint format docs bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/nearhop demo --out nearhop-demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/pytest -m slow
+
+lint: $(VENV)/.dev $(TYPED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(TYPED)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.docs $(TYPED)
+	$(BIN)/mkdocs build --strict
+
+bench: $(VENV)/.bench
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf build dist site nearhop-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "nearhop needs Python 3.11 or newer on the path (or make PYTHON=/path/to/python)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Each stamp stands for one set of installed extras; a change of the requirements installs them again.
+$(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e ".[$*]"
+	touch $@
+
+# The comparisons with hnswlib need a C++ compiler; without one those tests are skipped by name.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e ".[dev]"
+	-$(PIP) hnswlib 2>/dev/null || echo "hnswlib was not installed (no C++ compiler?): its comparisons will be skipped"
+	touch $@
+
+# The repository root is the package, so the type checker sees it under the package's name.
+$(TYPED):
+	mkdir -p build/typecheck
+	ln -sfn ../.. $@
