@@ -1,0 +1,70 @@
+"""Checks that make arrays from a file safe for kernels, which do not check bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import StoreCorrupt
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .adjacency import Adjacency
+
+_PART = 1 << 22
+
+
+def _outside(ids: NDArray[Any], limit: int) -> bool:
+    """Whether any id lies outside [0, limit), in pieces that stay in the cache."""
+    for start in range(0, ids.shape[0], _PART):
+        part = ids[start : start + _PART]
+        if part.min() < 0 or part.max() >= limit:
+            return True
+    return False
+
+
+def _falls(offsets: NDArray[Any]) -> bool:
+    for start in range(0, offsets.shape[0], _PART):
+        part = offsets[start : start + _PART + 1]
+        if (part[1:] < part[:-1]).any():
+            return True
+    return False
+
+
+def check_rows(rows: Adjacency, num_edges: int, where: str) -> None:
+    """Offsets rise from 0 to the number of entries; neighbours and edge ids are in range."""
+    indptr = rows.indptr
+    if indptr[0] != 0 or indptr[-1] != rows.num_entries or _falls(indptr):
+        raise StoreCorrupt(f"{where}: the offsets of its rows do not rise from 0 to {rows.num_entries}")
+    if _outside(rows.indices, rows.num_cols):
+        raise StoreCorrupt(f"{where}: a neighbour is outside 0..{rows.num_cols - 1}")
+    if _outside(rows.edge_ids, num_edges):
+        raise StoreCorrupt(f"{where}: an edge id is outside 0..{num_edges - 1}")
+
+
+def check_ends(src: NDArray[Any], dst: NDArray[Any], limits: tuple[int, int], where: str) -> None:
+    """Sources and destinations are nodes."""
+    for name, ids, limit in (("source", src, limits[0]), ("destination", dst, limits[1])):
+        if _outside(ids, limit):
+            raise StoreCorrupt(f"{where}: a {name} is outside 0..{limit - 1}")
+
+
+def check_id_map(arrays: dict[str, NDArray[Any]], where: str) -> None:
+    """The order is a permutation that sorts the ids, which are distinct; texts lie within their bytes."""
+    order = arrays["order"]
+    count = order.shape[0]
+    seen = np.zeros(count, np.bool_)
+    if not _outside(order, count):
+        seen[order] = True
+    if not seen.all():
+        raise StoreCorrupt(f"{where}: the order of its user ids is not a permutation")
+    if "values" in arrays:
+        ranked = arrays["values"][order]
+        if (ranked[1:] <= ranked[:-1]).any():
+            raise StoreCorrupt(f"{where}: its user ids are not distinct, or out of order")
+        return
+    offsets = arrays["offsets"]
+    if offsets[0] != 0 or offsets[-1] != arrays["bytes"].shape[0] or _falls(offsets):
+        raise StoreCorrupt(f"{where}: its user ids do not lie within their text")

@@ -1,0 +1,78 @@
+"""What commands print: a table for people, one JSON value for machines, progress on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import typer
+
+Json = typer.Option(False, "--json", help="Print one JSON value instead of text.")
+
+
+def emit(value: Mapping[str, Any], *, as_json: bool, text: Callable[[], str] | None = None) -> None:
+    """Print a result: JSON, or `text()`, or one "name: value" line per entry."""
+    if as_json:
+        typer.echo(json.dumps(value, default=_plain))
+    elif text is not None:
+        typer.echo(text())
+    else:
+        width = max((len(name) for name in value), default=0)
+        for name, entry in value.items():
+            typer.echo(f"{name:<{width}}  {_for_people(entry)}")
+
+
+def _for_people(entry: Any) -> str:
+    if isinstance(entry, bool) or entry is None:
+        return {True: "yes", False: "no", None: "-"}[entry]
+    if isinstance(entry, int):
+        return f"{entry:,}"
+    return f"{entry:.4g}" if isinstance(entry, float) else str(entry)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
+    """Columns of text, numbers to the right."""
+    cells = [[_for_people(cell) for cell in row] for row in rows]
+    numeric = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    lines = []
+    for line in [list(header), *cells]:
+        parts = (c.rjust(w) if n else c.ljust(w) for c, w, n in zip(line, widths, numeric, strict=True))
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left on a terminal, silence in a pipe; yields a callback (done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def stages(what: str) -> Iterator[Callable[[str, int], None]]:
+    """A spinner that names the stage and the rows so far on a terminal, silence in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda stage, rows: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
+        yield lambda stage, rows: status.update(f"{what}: {stage}, {rows:,} rows")

@@ -1,0 +1,126 @@
+"""What a store holds, at a glance: for people, for programs, and its size in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .adjacency import id_dtype
+
+if TYPE_CHECKING:
+    from .columns import Columns
+    from .edges import EdgeSet
+    from .store import GraphStore
+
+
+def describe(store: GraphStore) -> dict[str, Any]:
+    """Counts, columns and attributes as plain Python values."""
+    return {
+        "path": None if store.path is None else str(store.path),
+        "version": store.version,
+        "nodes": {
+            name: {
+                "count": nodes.count,
+                "ids": None if nodes.ids is None else ("text" if nodes.ids.is_text else "int64"),
+                "columns": _described(nodes.columns),
+            }
+            for name, nodes in store._node_types.items()
+        },
+        "edges": {
+            "/".join(edge_type): {
+                "count": edges.count,
+                "directed": edges.directed,
+                "weight": edges.has("weight"),
+                "time": edges.time_dtype,
+                "columns": _described(store._edge_columns[edge_type]),
+            }
+            for edge_type, edges in store._edge_sets.items()
+        },
+        "attributes": dict(store.attributes),
+    }
+
+
+def _described(columns: Columns) -> dict[str, str]:
+    arrays = ((name, columns.stored(name)) for name in columns)
+    return {name: f"{array.dtype}{list(array.shape)}" for name, array in arrays}
+
+
+def summary(store: GraphStore) -> str:
+    """The store's `repr`."""
+    where = "in memory" if store.path is None else f"{store.path.name}, version {store.version}"
+    lines = [f"GraphStore({store.num_nodes:,} nodes, {store.num_edges:,} edges; {where})"]
+    for name, nodes in store._node_types.items():
+        lines.append(f"  {name}: {nodes.columns!r}")
+    for edge_type, edges in store._edge_sets.items():
+        kind = "directed" if edges.directed else "undirected"
+        lines.append(f"  {'-'.join(edge_type)}: {kind} {store._edge_columns[edge_type]!r}")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes a graph needs: on disk, and of memory that cannot be dropped, while it is written and when all is in use.
+
+    A stored graph is mapped, so of `memory_bytes` only what is touched is resident, and the system may drop it again.
+    """
+
+    disk_bytes: int
+    memory_bytes: int
+    write_bytes: int
+
+    def __repr__(self) -> str:
+        parts = (f"{name} {value / 2**20:,.1f} MiB" for name, value in vars(self).items())
+        return f"Estimate({', '.join(parts)})".replace("_bytes", "")
+
+    def __add__(self, other: Estimate) -> Estimate:
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        disk, memory, _ = (a + b for a, b in pairs)
+        return Estimate(disk, memory, max(self.write_bytes, other.write_bytes))
+
+
+def estimate(
+    num_nodes: int,
+    num_edges: int,
+    *,
+    directed: bool = False,
+    weight: bool = False,
+    time: bool = False,
+    row_bytes: int = 0,
+) -> Estimate:
+    """Bytes of a graph of one node and one edge type, before it is made.
+
+    `row_bytes` is the size of all node columns per node, such as 4 * dim for a float32 embedding.
+
+    >>> estimate(1_000_000, 10_000_000)
+    Estimate(disk 236.5 MiB, memory 236.5 MiB, write 167.8 MiB)
+    """
+    node_id = _bytes_of(num_nodes)
+    edge_id = _bytes_of(num_edges)
+    values = 4 * weight + 8 * time
+    sides, entries = (2, num_edges) if directed else (1, 2 * num_edges)
+    rows = 8 * (num_nodes + 1) + entries * (node_id + edge_id + values)
+    total = num_edges * (2 * node_id + values) + sides * rows + num_nodes * row_bytes
+    return Estimate(total, total, rows + 8 * num_nodes)
+
+
+def _bytes_of(count: int) -> int:
+    return 4 if id_dtype(count).__name__ == "int32" else 8
+
+
+def estimate_store(store: GraphStore) -> Estimate:
+    """The same for what a store holds now."""
+    total = Estimate(0, 0, 0)
+    for edge_type, edges in store._edge_sets.items():
+        width = max(store.num_nodes_of(edge_type[0]), store.num_nodes_of(edge_type[2]))
+        total += _estimate_edges(edges, width)
+    columns = [*(nodes.columns for nodes in store._node_types.values()), *store._edge_columns.values()]
+    size = sum(each.stored(name).nbytes for each in columns for name in each)
+    for nodes in store._node_types.values():
+        size += 0 if nodes.ids is None else sum(array.nbytes for array in nodes.ids.arrays.values())
+    return total + Estimate(size, size, 0)
+
+
+def _estimate_edges(edges: EdgeSet, num_nodes: int) -> Estimate:
+    return estimate(
+        num_nodes, edges.count, directed=edges.directed, weight=edges.has("weight"), time=edges.time_dtype is not None
+    )

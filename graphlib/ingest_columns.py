@@ -1,0 +1,90 @@
+"""Columns on their way to the store: record batches in, one growing file of plain numbers per column."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+_AT_ONCE = 1 << 22
+
+
+class ColumnFile:
+    """An array that grows on disk, so that what was read does not stay in memory.
+
+    `nulls` are the rows without a value; they hold zero, or NaN and NaT once `finish` has run.
+    """
+
+    def __init__(self, path: Path, dtype: DTypeLike) -> None:
+        self.path = path
+        self.dtype = np.dtype(dtype)
+        self.count = 0
+        self.nulls: list[NDArray[np.int64]] = []
+        path.write_bytes(b"")
+
+    def append(self, values: NDArray[Any], null: NDArray[Any] | None = None) -> None:
+        """Add values; `null` is True where there is none."""
+        if null is not None:
+            self.nulls.append(np.flatnonzero(null) + self.count)
+        with self.path.open("ab") as stream:
+            values.astype(self.dtype, copy=False).tofile(stream)
+        self.count += values.shape[0]
+
+    def convert(self, dtype: DTypeLike) -> None:
+        """Rewrite what is there with another dtype."""
+        other = ColumnFile(self.path.with_suffix(".next"), dtype)
+        whole = self.view()
+        for start in range(0, self.count, _AT_ONCE):
+            other.append(whole[start : start + _AT_ONCE])
+        del whole
+        os.replace(other.path, self.path)
+        self.dtype = other.dtype
+
+    def view(self) -> NDArray[Any]:
+        """What is there so far, as a memory map."""
+        if not self.count:
+            return np.empty(0, self.dtype)
+        return np.memmap(self.path, self.dtype, "r+", shape=(self.count,)).view(np.ndarray)
+
+    def finish(self, in_memory: bool) -> NDArray[Any]:
+        """The whole column: a memory map of the file, or an array in memory."""
+        if self.nulls:
+            if self.dtype.kind in "biu":
+                self.convert(np.float64)
+            array = self.view()
+            for some in self.nulls:
+                array[some] = np.array("NaT", self.dtype) if self.dtype.kind == "M" else np.nan
+        array = self.view()
+        return np.array(array) if in_memory else array
+
+
+class IdFile(ColumnFile):
+    """Integer ids: int32 until one does not fit, and the smallest and largest so far."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, np.int32)
+        self.low, self.high = 0, -1
+
+    def append(self, values: NDArray[Any], null: NDArray[Any] | None = None) -> None:
+        if values.shape[0]:
+            low, high = int(values.min()), int(values.max())
+            self.low, self.high = min(low, self.low), max(high, self.high)
+            if self.dtype == np.int32 and (low < -(1 << 31) or high >= 1 << 31):
+                self.convert(np.int64)
+        super().append(values, null)
+
+
+def to_numpy(column: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """An Arrow column as an array and a mask of its NULLs (None without any)."""
+    import pyarrow as pa
+
+    if not column.null_count:
+        return column.to_numpy(zero_copy_only=False), None
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    zero = pa.scalar(0, pa.int64()).cast(column.type)
+    return column.fill_null(zero).to_numpy(zero_copy_only=False), null

@@ -1,0 +1,101 @@
+"""How every CPU kernel of the library is compiled, and how many threads it may use.
+
+`kernel` and `parallel_kernel` are the only two ways to compile: both release the GIL and cache machine code on disk, so
+that the second process pays milliseconds. `prefetch` reaches the processor's software prefetch instruction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .errors import InvalidInput
+
+
+def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    dispatcher = numba.njit(**options)(function)
+    try:
+        dispatcher.enable_caching()
+    except RuntimeError as error:  # neither the package folder nor the user's cache folder can be written
+        warnings.warn(
+            f"compiled code of {function.__qualname__} cannot be cached ({error}); every process will compile it "
+            "again. Set NUMBA_CACHE_DIR to a writable folder.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return dispatcher
+
+
+def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a serial kernel: no GIL, cached on disk, NumPy division rules."""
+    if function is None:
+        return functools.partial(kernel, **options)
+    return _compile(function, {"nogil": True, "error_model": "numpy", **options})
+
+
+def parallel_kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a kernel whose `numba.prange` loops run on threads (see `threads_in_use`)."""
+    if function is None:
+        return functools.partial(parallel_kernel, **options)
+    return _compile(function, {"nogil": True, "error_model": "numpy", "parallel": True, **options})
+
+
+def resolve_threads(threads: int | None) -> int:
+    """The thread count a call will use: `None` means every core that Numba was started with.
+
+    >>> resolve_threads(1)
+    1
+    """
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    if threads is None:
+        return most
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise InvalidInput(f"threads must be a positive integer or None (all {most}); got {threads!r}")
+    return min(threads, most)
+
+
+@contextlib.contextmanager
+def threads_in_use(threads: int | None) -> Iterator[int]:
+    """Run the kernels called inside on `threads` threads and yield the number in force."""
+    before = numba.get_num_threads()
+    count = resolve_threads(threads)
+    numba.set_num_threads(count)
+    try:
+        yield count
+    finally:
+        numba.set_num_threads(before)
+
+
+def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of `array[index]` (first axis) before it is needed; a hint, never a fault."""
+    if not isinstance(array, types.Array) or not isinstance(index, types.Integer):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array_type, index_type = signature.args
+        view = context.make_array(array_type)(context, builder, arguments[0])
+        offset = context.cast(builder, arguments[1], index_type, types.intp)
+        stride = builder.extract_value(view.strides, 0)
+        byte = ir.IntType(8)
+        start = builder.bitcast(view.data, byte.as_pointer())
+        address = builder.gep(start, [builder.mul(offset, stride)])
+        i32 = ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte.as_pointer(), i32, i32, i32]), "llvm.prefetch.p0"
+        )
+        builder.call(function, [address, ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+# Called with (array, index) inside kernels: the typing context is Numba's own argument.
+prefetch: Any = intrinsic(_prefetch)

@@ -1,0 +1,1 @@
+"""Readable references, in plain NumPy, of what the kernels compute."""

@@ -1,0 +1,44 @@
+"""What tests share: named skips and the folder of real data."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def data_folder() -> Path | None:
+    """The folder of real datasets: `NEARHOP_DATA`, else `../shared/data` beside the checkout, else None."""
+    named = os.environ.get("NEARHOP_DATA")
+    for folder in [Path(named)] if named else [ROOT.parent / "shared" / "data"]:
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def data_file(relative: str) -> Path:
+    """The path of a real data file, or a named skip of the test that asked."""
+    folder = data_folder()
+    if folder is None or not (folder / relative).exists():
+        pytest.skip(f"needs real data: {relative} (set NEARHOP_DATA to a folder that holds it)")
+    return folder / relative
+
+
+def needs(module: str) -> pytest.MarkDecorator:
+    """Skip, by name, unless `module` is installed."""
+    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"needs {module}")
+
+
+def _has_gpu() -> bool:
+    from numba import cuda
+
+    return bool(cuda.is_available()) and os.environ.get("NUMBA_ENABLE_CUDASIM") != "1"
+
+
+def needs_gpu(function):
+    """Mark a test `gpu` and skip it, by name, unless a CUDA device is present."""
+    return pytest.mark.gpu(pytest.mark.skipif(not _has_gpu(), reason="needs a CUDA device")(function))

@@ -1,0 +1,38 @@
+"""Importing nearhop is cheap and leaves the standard library alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from nearhop.tests.support import ROOT
+
+HEAVY = ("torch", "numba", "sklearn", "pyarrow", "duckdb", "scipy", "pandas", "matplotlib", "networkx")
+
+
+def run(code: str, **options) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, **options)
+    return done.stdout
+
+
+def test_import_loads_nothing_heavy():
+    loaded = run("import sys, nearhop; print(*sys.modules)").split()
+    assert "nearhop" in loaded
+    assert not {name for name in loaded if name.partition(".")[0] in HEAVY}
+
+
+def test_command_line_module_loads_nothing_heavy():
+    loaded = run("import sys, nearhop.graphlib.cli; print(*sys.modules)").split()
+    assert not {name for name in loaded if name.partition(".")[0] in HEAVY}
+
+
+def test_bare_graphlib_is_the_standard_librarys():
+    code = "from graphlib import TopologicalSorter as T; print(*T({'b': {'a'}}).static_order(), T.__module__)"
+    assert run(code, cwd=ROOT).split() == ["a", "b", "graphlib"]
+
+
+def test_unknown_name_is_an_attribute_error():
+    assert run("import nearhop; print(hasattr(nearhop, 'no_such_name'), 'GraphStore' in dir(nearhop))").split() == [
+        "False",
+        "True",
+    ]
