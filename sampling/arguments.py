@@ -1,0 +1,70 @@
+"""Checks that every sampler shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import InvalidInput, InvalidType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.int64]:
+    """`given` as int64 node positions in [0, num_nodes), or an error that names the first one outside."""
+    nodes: NDArray[Any] = np.asarray(given)
+    if nodes.size == 0:
+        nodes = nodes.astype(np.int64)
+    if nodes.dtype.kind not in "iu":
+        raise InvalidType(f"{name} must hold integer node positions; got dtype {nodes.dtype}")
+    if nodes.ndim != 1:
+        raise InvalidInput(f"{name} must have one dimension; got shape {nodes.shape}")
+    outside = (nodes < 0) | (nodes >= num_nodes)
+    if outside.any():
+        where = int(np.argmax(outside))
+        raise InvalidInput(f"{name}[{where}] is {nodes[where]}, but nodes are 0..{num_nodes - 1}")
+    return np.ascontiguousarray(nodes, dtype=np.int64)
+
+
+def check_fanouts(name: str, fanouts: Sequence[int]) -> tuple[int, ...]:
+    """Fanouts per hop as a tuple of integers >= -1."""
+    checked = []
+    for hop, fanout in enumerate(fanouts):
+        if isinstance(fanout, bool) or not isinstance(fanout, int | np.integer) or fanout < -1:
+            raise InvalidInput(f"{name}[{hop}] must be an integer >= 0, or -1 for all neighbours; got {fanout!r}")
+        checked.append(int(fanout))
+    return tuple(checked)
+
+
+def check_seed_time(name: str, given: ArrayLike | None, count: int) -> NDArray[Any]:
+    """One finite time per seed, int64 or float64."""
+    if given is None:
+        raise InvalidInput(f"a temporal sampler needs {name}: one time per seed")
+    times: NDArray[Any] = np.asarray(given)
+    if times.shape != (count,):
+        raise InvalidInput(f"{name} must have shape ({count},), one per seed; got {times.shape}")
+    if times.size == 0:
+        return times.astype(np.int64)
+    if times.dtype.kind == "M":
+        times = times.astype(np.int64)
+    if times.dtype.kind not in "iuf" or (times.dtype.kind == "f" and not np.isfinite(times).all()):
+        raise InvalidInput(f"{name} must hold finite numbers in the units of the store's times")
+    return np.ascontiguousarray(times, np.float64 if times.dtype.kind == "f" else np.int64)
+
+
+def check_count(name: str, given: Any, least: int = 0) -> int:
+    """An integer of at least `least`."""
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
+        raise InvalidInput(f"{name} must be an integer >= {least}; got {given!r}")
+    return int(given)
+
+
+def threads_for(threads: int | None, items: int, per_thread: int = 64) -> int:
+    """As many threads as asked for, but none with fewer than `per_thread` items: starting one takes microseconds."""
+    from ..graphlib.jit import resolve_threads
+
+    return max(1, min(resolve_threads(threads), items // per_thread))

@@ -1,0 +1,48 @@
+"""The GraphSAGE example learns, and two processes train as one with the doubled batch does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nearhop.tests.support import ROOT, data_file, needs
+
+SCRIPT = str(ROOT / "examples" / "graphsage.py")
+
+
+def start(command):
+    data = data_file("planetoid/ind.cora.x").parent.parent
+    environment = {**os.environ, "NEARHOP_DATA": str(data), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, *command], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def result(process):
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-3000:]
+    return json.loads(out.splitlines()[-1])
+
+
+@needs("torch_geometric")
+def test_short_form():
+    found = result(start([SCRIPT, "--short", "--json"]))
+    (row,) = found["rows"]
+    assert row["dataset"] == "cora"
+    assert row["losses"][-1] < 0.7 * row["losses"][0]
+    assert row["test_accuracy"] > 74
+
+
+@needs("torch_geometric")
+def test_two_processes_have_the_loss_of_one_with_the_doubled_batch():
+    options = [SCRIPT, "--short", "--json", "--epochs", "3", "--evaluate", "0", "--dropout", "0", "--disjoint"]
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    started = start([*options, "--batch-size", "40"]), start([*launcher, *options, "--batch-size", "20"])
+    one, two = map(result, started)
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert len(one["rows"][0]["losses"]) == 3
+    assert two["rows"][0]["losses"] == pytest.approx(one["rows"][0]["losses"], rel=1e-5)

@@ -1,0 +1,131 @@
+"""Parity of the GPU samplers with the processor's; a script, so that the simulator can be chosen before Numba loads.
+
+python cuda_parity.py        # on the GPU, or with NUMBA_ENABLE_CUDASIM=1 in the simulator
+
+Prints one line per check that passed, and exits with an error at the first that did not.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import numpy as np
+from numba import config, cuda
+
+from nearhop import GraphStore
+from nearhop.graphlib import random_cpu, random_cuda
+from nearhop.graphlib.errors import InvalidInput
+from nearhop.sampling import NeighborSampler, random_walks, walks_cuda
+from nearhop.sampling.gather_cuda import gather_rows
+from nearhop.sampling.neighbor_cuda import CudaSampler, to_host
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+FIELDS = ("nodes", "row", "col", "edge_ids", "seed_index")
+
+
+def power_law(num_nodes, num_edges):
+    rng = np.random.default_rng(0)
+    src, dst = ((rng.random(num_edges) ** 3 * num_nodes).astype(np.int64) for _ in range(2))
+    return GraphStore.from_edges(src, dst, num_nodes=num_nodes + 2, directed=True)
+
+
+@cuda.jit
+def all_functions(keys, bounds, words, fractions, below, counters):
+    for i in range(cuda.grid(1), keys.shape[0], cuda.gridsize(1)):
+        key = random_cuda.stream(keys[i], i, i * 7, 3)
+        words[i] = random_cuda.draw(key, i)
+        fractions[i] = random_cuda.uniform(key, i)
+        below[i], counters[i] = random_cuda.bounded(key, i, bounds[i])
+
+
+def check_random_numbers():
+    """A bound of nearly 2**63 makes half of the draws be rejected, so the loop is exercised as well."""
+    count = 64
+    keys = np.random.default_rng(1).integers(0, 2**63, count)
+    bounds = np.where(np.arange(count) % 2, np.int64(2**62 + 2**61 + 1), np.arange(1, count + 1))
+    dtypes = (np.uint64, np.float64, np.int64, np.int64)
+    got = [cuda.device_array(count, dtype) for dtype in dtypes]
+    all_functions[2, 32](cuda.to_device(keys), cuda.to_device(bounds), *got)
+    expected = [np.empty(count, dtype) for dtype in dtypes]
+    for i in range(count):
+        key = np.uint64(random_cpu.stream(keys[i], i, i * 7, 3))
+        expected[0][i] = random_cpu.draw(key, i)
+        expected[1][i] = random_cpu.uniform(key, i)
+        expected[2][i], expected[3][i] = random_cpu.bounded(key, i, bounds[i])
+    if not (expected[3] > np.arange(count) + 1).any():
+        raise AssertionError("no draw was rejected, so this checks less than it says")
+    for mine, theirs in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(mine.copy_to_host(), theirs)
+
+
+def check_samples():
+    """Every way of picking: all, Floyd by a warp, repeats, more than a warp by Floyd and by shuffle, dead ends."""
+    store = power_law(40, 600) if SIMULATED else power_law(2000, 60_000)
+    seeds = [5, 0, 5, 41, 17]
+    cases = [([3, 2], False), ([-1], False), ([0], False), ([], False), ([4, 2], True), ([34], False), ([40], True)]
+    cases += [] if SIMULATED else [([32, 5], False), ([33, 40], False), ([100], False)]
+    long_rows = 0
+    for fanouts, replace in cases:
+        for direction in ("in", "out"):
+            options = {"replace": replace, "direction": direction, "seed": 3}
+            expected = NeighborSampler(store, fanouts, **options).sample(seeds, epoch=2)
+            rows = store.csc() if direction == "in" else store.csr()
+            long_rows += 34 in fanouts and int(rows.degrees()[0] > 34)
+            got = to_host(CudaSampler(rows, fanouts, **options).sample(seeds, epoch=2))
+            for field in FIELDS:
+                np.testing.assert_array_equal(
+                    getattr(got, field), getattr(expected, field), err_msg=f"{fanouts} {field}"
+                )
+            if got.num_sampled_nodes != expected.num_sampled_nodes:
+                raise AssertionError(f"{got.num_sampled_nodes} != {expected.num_sampled_nodes}")
+            if got.num_sampled_edges != expected.num_sampled_edges:
+                raise AssertionError(f"{got.num_sampled_edges} != {expected.num_sampled_edges}")
+    if long_rows == 0:
+        raise AssertionError("no row is longer than a warp's picks, so this checks less than it says")
+
+
+def check_long_rows():
+    """A row of more than eight times the picks, which are more than a warp's: Floyd's rule by one lane."""
+    star = GraphStore.from_edges(np.arange(1, 301), np.zeros(300, np.int64), directed=True)
+    expected = NeighborSampler(star, [33], seed=1).sample([0])
+    got = to_host(CudaSampler(star.csc(), [33], seed=1).sample([0]))
+    for field in FIELDS:
+        np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
+
+
+def check_walks():
+    store = power_law(40, 120) if SIMULATED else power_law(2000, 60_000)
+    starts = [3, 3, 41, 0, 8, 3]
+    expected = random_walks(store, starts, length=6, seed=4, epoch=1, weighted=False)
+    if not ((expected == -1).any() and (expected[:, -1] >= 0).any()):
+        raise AssertionError("the walks are all of one kind, so this checks less than it says")
+    got = walks_cuda.random_walks(store.csr(), starts, length=6, seed=4, epoch=1).copy_to_host()
+    np.testing.assert_array_equal(got.T, expected)
+
+
+def check_gather():
+    for width, dtype in ((1, np.float32), (3, np.uint8), (32, np.float32), (33, np.float32), (67, np.float64)):
+        table = np.arange(50 * width).reshape(50, width).astype(dtype)
+        index = np.array([49, 0, 7, 7, 20])
+        got = gather_rows(cuda.to_device(table), cuda.to_device(index)).copy_to_host()
+        np.testing.assert_array_equal(got, table[index])
+        order = np.argsort(index, kind="stable")
+        arrays = (cuda.to_device(table), cuda.to_device(index[order]))
+        sorted_ids = gather_rows(*arrays, order=cuda.to_device(order), max_threads=64)
+        np.testing.assert_array_equal(sorted_ids.copy_to_host(), table[index])
+        for bad in (-1, 50):
+            try:
+                gather_rows(cuda.to_device(table), cuda.to_device(np.array([3, bad])))
+            except InvalidInput as error:
+                if "row 1 of the result is outside" not in str(error):
+                    raise
+            else:
+                raise AssertionError(f"id {bad} was not noticed")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", RuntimeWarning)  # the simulator's NumPy words warn where they wrap around
+    for check in (check_random_numbers, check_samples, check_long_rows, check_walks, check_gather):
+        check()
+        sys.stdout.write(f"{check.__name__}\n")
