@@ -1,0 +1,180 @@
+"""Exact nearest neighbours: the protocol of every index, without an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .filters import allowed_rows
+from .ids import RowIds
+from .metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code
+from .result import SearchResult
+from .scan import nearest_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class Exact:
+    """Compare every query with every vector.
+
+    Parameters
+    ----------
+    metric : {"l2", "ip", "cosine"}, default "l2"
+        Distances are squared for "l2", 1 - dot for "ip" and 1 - cos for "cosine" (1 for a zero vector).
+    threads : int, optional
+        All cores by default; results do not depend on it.
+
+    Notes
+    -----
+    A search costs O(num_queries * rows * dim); `add` copies the vectors once, 4 * dim bytes per row. Equal distances
+    are ordered by id. Distances are float32 sums of directly computed terms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nearhop.ann import Exact
+    >>> index = Exact("l2").add(np.array([[0.0, 0], [1, 0], [5, 5]]), ids=[10, 20, 30])
+    >>> result = index.search([0.9, 0], k=2)
+    >>> result.ids.tolist(), result.counts.tolist()
+    ([[20, 10]], [2])
+    """
+
+    def __init__(self, metric: str = "l2", *, threads: int | None = None) -> None:
+        self.metric = metric
+        self.threads = threads
+        self._vectors: NDArray[np.float32] | None = None
+        self._scale: NDArray[np.float32] = np.ones(1, np.float32)
+        self._rows = RowIds()
+
+    def __len__(self) -> int:
+        return len(self._rows) - self._rows.num_dead
+
+    @property
+    def dim(self) -> int | None:
+        """Width of the vectors, or None before the first `add`."""
+        return None if self._vectors is None else int(self._vectors.shape[1])
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """User ids in row order, deleted rows included; the order of bitmap filters."""
+        return self._rows.values.copy()
+
+    def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> Exact:
+        """Add rows, float32 (count, dim), with distinct int64 ids (by default continuing behind the largest)."""
+        metric = metric_code(self.metric)
+        rows = check_vectors("add", vectors, dim=self.dim)
+        new = self._rows.for_new_rows(len(rows), ids)
+        joined = rows.copy() if self._vectors is None else np.concatenate([self._vectors, rows])
+        self._scale = inverse_norms(joined, metric)
+        self._vectors = joined
+        self._rows.append(new)
+        return self
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
+        return self._rows.remove(ids)
+
+    def compact(self) -> Exact:
+        """Give back the memory of deleted rows; bitmap filters then count the remaining rows only."""
+        if self._rows.num_dead and self._vectors is not None:
+            live = ~self._rows.dead
+            self._vectors = self._vectors[live]
+            self._scale = inverse_norms(self._vectors, metric_code(self.metric))
+            self._rows = RowIds(self._rows.values[live])
+        return self
+
+    def search(
+        self, queries: ArrayLike, k: int, *, filter: ArrayLike | None = None, threads: int | None = None
+    ) -> SearchResult:
+        """The k nearest rows of every query.
+
+        Parameters
+        ----------
+        queries : float32 (num_queries, dim) or (dim,)
+        k : int >= 1
+            Places without a result hold id -1 and distance inf; `counts` says how many are filled.
+        filter : bool (rows,), bool (num_queries, rows) or integer ids, optional
+            Which rows may be returned.
+        threads : int, optional
+
+        Raises
+        ------
+        IndexMismatch
+            Queries of another width, or a bitmap of another length.
+        InvalidInput
+            NaN or infinite values, k < 1.
+        """
+        metric = metric_code(self.metric)
+        rows, k = check_queries(queries, k, self.dim)
+        allowed = allowed_rows(filter, self._rows, len(rows))
+        if self._vectors is None or not len(rows):
+            return empty_result(len(rows), k)
+        width = min(k, len(self._rows))
+        if not width:
+            return empty_result(len(rows), k)
+        ids = self._rows.values
+        order = None if bool((ids[1:] > ids[:-1]).all()) else np.argsort(ids, kind="stable")
+        labels = None
+        if order is not None:
+            labels = np.empty(len(ids), np.int64)
+            labels[order] = np.arange(len(ids))
+        distances, found, counts = nearest_rows(
+            metric, self._vectors, self._scale, rows, query_scales(rows, metric), width,
+            allowed=allowed, num_rows=len(ids), labels=labels, threads=self.threads if threads is None else threads,
+        )  # fmt: skip
+        if order is not None:
+            found = np.where(found >= 0, order[found], -1)
+        return finish(distances, found, counts, ids, k)
+
+    def save(self, path: str | Path) -> None:
+        """Write the index as a new store folder; `nearhop.ann.load` opens it."""
+        from .persist import save_exact
+
+        save_exact(self, path)
+
+    def __repr__(self) -> str:
+        size = 0 if self._vectors is None else self._vectors.nbytes
+        dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
+        return f"Exact({self.metric!r}, {len(self):,} vectors{dead}, dim={self.dim}, float32, {size:,} bytes)"
+
+
+def check_queries(queries: ArrayLike, k: Any, dim: int | None) -> tuple[NDArray[np.float32], int]:
+    """Queries as a checked matrix (one query may be given flat) and k as an int."""
+    k = check_count("k", k)
+    given: NDArray[Any] = np.asarray(queries)
+    if given.ndim == 1 and given.size:
+        given = given[None, :]
+    elif given.ndim == 1:
+        given = np.empty((0, dim or 1), np.float32)
+    return check_vectors("search", given, dim=dim, what="queries"), k
+
+
+def query_scales(queries: NDArray[np.float32], metric: int) -> NDArray[np.float32]:
+    """One factor per query: 1 / |query| for cosine, else 1."""
+    return inverse_norms(queries, metric) if metric == COSINE else np.ones(len(queries), np.float32)
+
+
+def empty_result(num_queries: int, k: int) -> SearchResult:
+    """A result in which no place is filled."""
+    distances = np.full((num_queries, k), np.inf, np.float32)
+    return SearchResult(distances, np.full((num_queries, k), -1, np.int64), np.zeros(num_queries, np.int32))
+
+
+def finish(
+    distances: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    ids: NDArray[np.int64],
+    k: int,
+) -> SearchResult:
+    """Row numbers turned into user ids, padded to width k."""
+    found = np.where(rows >= 0, ids[rows], -1)
+    if rows.shape[1] < k:
+        padded = empty_result(len(rows), k)
+        padded.distances[:, : rows.shape[1]] = distances
+        padded.ids[:, : rows.shape[1]] = found
+        distances, found = padded.distances, padded.ids
+    return SearchResult(distances, found, counts)

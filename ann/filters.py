@@ -1,0 +1,49 @@
+"""Which rows a search may return: bitmaps and id lists, and deleted rows, as one boolean table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .ids import RowIds
+
+
+def allowed_rows(given: ArrayLike | None, rows: RowIds, num_queries: int) -> NDArray[np.bool_] | None:
+    """A boolean table (1, rows) or (num_queries, rows), or None when every row may be returned.
+
+    Parameters
+    ----------
+    given : None, bool (rows,), bool (num_queries, rows) or integers (any number,)
+        A bitmap in row order (for an index on a store's column: node order), one bitmap per query, or user ids. Ids
+        that the index does not hold are ignored.
+    """
+    live = None if not rows.num_dead else ~rows.dead
+    if given is None:
+        return None if live is None else live[None, :]
+    mask: NDArray[Any] = np.asarray(given)
+    if mask.size == 0 and mask.ndim == 1 and mask.dtype.kind == "f":
+        mask = mask.astype(np.int64)  # an empty list
+    if mask.dtype.kind in "iu":
+        if mask.ndim != 1:
+            raise InvalidInput(f"search: a filter of ids must have one dimension; got shape {mask.shape}")
+        table = np.zeros((1, len(rows)), bool)
+        found = rows.positions(mask.astype(np.int64, copy=False))
+        table[0, found[found >= 0]] = True
+        return table
+    if mask.dtype.kind != "b":
+        raise InvalidType(f"search: filter must be a boolean bitmap or an array of integer ids; got {mask.dtype}")
+    if mask.ndim not in (1, 2) or mask.shape[-1] != len(rows):
+        raise IndexMismatch(
+            f"search: filter has shape {mask.shape} but the index has {len(rows)} rows; give a bitmap of shape "
+            f"({len(rows)},) or ({num_queries}, {len(rows)}), or an array of ids"
+        )
+    if mask.ndim == 2 and mask.shape[0] != num_queries:
+        raise IndexMismatch(f"search: filter has {mask.shape[0]} bitmaps but there are {num_queries} queries")
+    table = mask if mask.ndim == 2 else mask[None, :]
+    return np.ascontiguousarray(table) if live is None else table & live

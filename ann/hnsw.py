@@ -1,0 +1,404 @@
+"""Hierarchical navigable small world graphs: approximate nearest neighbours of high recall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
+from .exact import check_queries, empty_result, finish, query_scales
+from .filters import allowed_rows
+from .hnsw_graph import HNSWGraph
+from .ids import RowIds
+from .metrics import check_count, check_finite, check_vectors, inverse_norms, metric_code
+from .result import SearchResult
+from .scan import nearest_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..graphlib.store import GraphStore
+
+_DEFAULT_EF = 64
+_STORAGES = ("float32",)
+_GRAPH_OVER_SCAN = 1.3  # a distance at the end of a random read, against one of a scan
+
+
+@dataclass(frozen=True)
+class HNSWStatistics:
+    """What an index holds; `level_sizes[l]` nodes reach level l or higher, `nbytes` counts vectors and links."""
+
+    live: int
+    deleted: int
+    dead_fraction: float
+    unreachable: int
+    level_sizes: tuple[int, ...]
+    mean_degree: float
+    nbytes: int
+
+
+class HNSW:
+    """A hierarchy of proximity graphs, searched by a beam.
+
+    Parameters
+    ----------
+    metric : {"l2", "ip", "cosine"}, default "l2"
+        Distances are squared for "l2", 1 - dot for "ip" and 1 - cos for "cosine". With "ip", vectors of very different
+        norms cost recall: the graph's pruning rule assumes a metric.
+    M : int in [2, 1024], default 16
+        Links a new node makes per level; a node keeps at most M, and 2M at level 0.
+    ef_construction : int >= 1, default 200
+        Beam width while building (efC); raised to M.
+    storage : {"float32"}
+    seed : int, default 0
+        Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
+    threads : int, optional
+        All cores by default.
+
+    Notes
+    -----
+    Build O(n log n * ef_construction * M) distances, search O(ef_search * M * log n). Memory per row: 4 * dim bytes,
+    and about 8 * M + 30 of links. Vectors are copied by `add`, not by `from_store`.
+
+    Differences from the paper: rows are inserted in batches of up to 2 % of the graph whose members search the graph
+    as it was before the batch, and one another. At most a quarter of a node's links lead to copies of its vector. Nodes
+    that pruning cut off are linked again at the end of `add`.
+
+    References
+    ----------
+    Y. Malkov and D. Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
+    Small World graphs", IEEE TPAMI 42 (2020), arXiv:1603.09320, Algorithms 1, 2, 4 and 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nearhop.ann import HNSW
+    >>> vectors = np.random.default_rng(0).normal(size=(500, 16)).astype(np.float32)
+    >>> index = HNSW(metric="cosine").add(vectors)
+    >>> index.search(vectors[7], k=3).ids[0, 0]
+    np.int64(7)
+    """
+
+    def __init__(
+        self,
+        metric: str = "l2",
+        M: int = 16,
+        *,
+        ef_construction: int = 200,
+        storage: str = "float32",
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self.metric = metric
+        self.M = M
+        self.ef_construction = ef_construction
+        self.storage = storage
+        self.seed = seed
+        self.threads = threads
+        self._graph: HNSWGraph | None = None
+        self._rows = RowIds()
+
+    @classmethod
+    def from_store(
+        cls,
+        store: GraphStore,
+        column: str,
+        *,
+        node_type: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        **parameters: Any,
+    ) -> HNSW:
+        """Index a float32 node column where it lies; `parameters` are the constructor's.
+
+        Results speak the store's user ids where they are integers, else node positions.
+        """
+        index = cls(**parameters)
+        vectors = store_column(store, column, node_type)
+        check_finite("from_store", vectors, f"column {column!r}")
+        index._insert(vectors, store_ids(store, node_type, len(vectors)), progress, borrowed=True)
+        return index
+
+    def __len__(self) -> int:
+        return len(self._rows) - self._rows.num_dead
+
+    @property
+    def dim(self) -> int | None:
+        """Width of the vectors, or None before the first `add`."""
+        return None if self._graph is None else int(self._graph.vectors.shape[1])
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """User ids in row order, deleted rows included; the order of bitmap filters."""
+        return self._rows.values.copy()
+
+    @property
+    def graph(self) -> HNSWGraph:
+        """The arrays of the graph, shared: treat them as read-only. `NotFitted` before the first `add`."""
+        if self._graph is None or not self._graph.count:
+            raise NotFitted("the index is empty; add vectors first")
+        return self._graph
+
+    def add(
+        self,
+        vectors: ArrayLike,
+        ids: ArrayLike | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> HNSW:
+        """Add rows.
+
+        Parameters
+        ----------
+        vectors : float32 (count, dim)
+            Copied. Other real dtypes are converted.
+        ids : int64 (count,), optional
+            Distinct, and not in the index; by default they continue behind the largest.
+        progress : callable (done, total), optional
+            Called after every batch of at most 512 rows.
+
+        Raises
+        ------
+        IndexMismatch
+            Vectors of another width than those before.
+        InvalidInput
+            NaN or infinite values, ids given twice or present. The index is unchanged.
+
+        Notes
+        -----
+        An interrupt (Ctrl-C, or an exception of `progress`) leaves a valid index of the rows linked so far.
+        """
+        self._check_parameters()
+        rows = check_vectors("add", vectors, dim=self.dim)
+        self._insert(rows.copy() if self._graph is None else rows, self._rows.for_new_rows(len(rows), ids), progress)
+        return self
+
+    def _insert(
+        self,
+        rows: NDArray[np.float32],
+        ids: NDArray[np.int64],
+        progress: Callable[[int, int], None] | None,
+        *,
+        borrowed: bool = False,
+    ) -> None:
+        from . import hnsw_build_cpu as kernels
+
+        metric = self._check_parameters()
+        if not len(rows):
+            return
+        graph = self._graph
+        if graph is None:
+            graph = HNSWGraph(metric, self.M, rows.shape[1])
+            graph.borrowed = borrowed
+        start, total = graph.count, graph.count + len(rows)
+        if total > np.iinfo(np.int32).max:
+            raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
+        levels = np.empty(len(rows), np.int8)
+        kernels.draw_levels(self.seed, start, self.M, levels)
+        graph.reserve(rows, inverse_norms(rows, metric), levels)
+        self._graph = graph
+
+        def committed(done: int) -> None:
+            if progress is not None:
+                progress(done - start, total - start)
+
+        try:
+            graph.insert(total, max(self.ef_construction, self.M), self.threads, committed)
+        finally:
+            self._rows.append(ids[: graph.count - start])
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int,
+        *,
+        ef_search: int | None = None,
+        filter: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k nearest rows of every query, approximately.
+
+        Parameters
+        ----------
+        queries : float32 (num_queries, dim) or (dim,)
+        k : int >= 1
+            Places without a result hold id -1 and distance inf; `counts` says how many are filled.
+        ef_search : int >= 1, default 64
+            Beam width (ef), raised to k; larger is slower and more exact. Deleted and filtered rows widen the beam of
+            a query, and where few rows pass, those are scanned exactly instead.
+        filter : bool (rows,), bool (num_queries, rows) or integer ids, optional
+            Which rows may be returned.
+        threads : int, optional
+            Results do not depend on it, nor on how queries are split into calls.
+
+        Raises
+        ------
+        IndexMismatch
+            Queries of another width, or a bitmap of another length.
+        InvalidInput
+            NaN or infinite values, k or ef_search < 1.
+        """
+        metric = self._check_parameters()
+        rows, k = check_queries(queries, k, self.dim)
+        ef = max(k, _DEFAULT_EF if ef_search is None else check_count("ef_search", ef_search))
+        allowed = allowed_rows(filter, self._rows, len(rows))
+        graph = self._graph
+        if graph is None or not len(rows):
+            return empty_result(len(rows), k)
+        n = len(self._rows)
+        factors = query_scales(rows, metric)
+        width = min(k, n)
+        threads = self.threads if threads is None else threads
+        passing, beams = self._plan(ef, allowed, len(rows), n)
+        distances, found, counts = graph.search(rows, factors, width, beams, allowed, threads)
+        # A beam that met too few allowed rows is doubled, then given up for a scan.
+        while True:
+            short = np.flatnonzero((counts < np.minimum(width, passing)) & (beams > 0))
+            if not len(short):
+                break
+            again = np.zeros_like(beams)
+            again[short] = np.where(4 * beams[short] < n, 2 * beams[short], 0)
+            beams[short] = again[short]
+            if again.any():
+                d, f, c = graph.search(rows, factors, width, again, allowed, threads)
+                done = np.flatnonzero(again)
+                distances[done], found[done], counts[done] = d[done], f[done], c[done]
+        scanned = np.flatnonzero(beams == 0)
+        if len(scanned):
+            table = allowed if allowed is None or len(allowed) == 1 else allowed[scanned]
+            distances[scanned], found[scanned], counts[scanned] = nearest_rows(
+                metric, graph.vectors, graph.scale, rows[scanned], factors[scanned], width,
+                allowed=table, num_rows=n, threads=threads,
+            )  # fmt: skip
+        return finish(distances, found, counts, self._rows.values, k)
+
+    def _plan(
+        self, ef: int, allowed: NDArray[np.bool_] | None, num_queries: int, n: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Per query, how many rows pass and how wide its beam is; 0 where scanning the passing rows is cheaper."""
+        passing = np.full(num_queries, n, np.int64)
+        if allowed is not None:
+            passing[:] = np.count_nonzero(allowed, axis=1)
+        beams = np.minimum(n, np.ceil(ef * n / np.maximum(passing, 1)).astype(np.int64))
+        beams[passing <= beams * self.M * _GRAPH_OVER_SCAN] = 0
+        if allowed is None:
+            beams[:] = min(ef, n)
+        return passing, beams
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted.
+
+        Deleted rows are walked through but never returned; `compact` drops them.
+        """
+        return self._rows.remove(ids)
+
+    def compact(self, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
+        """Build the graph anew without deleted rows. Interrupted, it leaves the index as it was."""
+        if self._rows.num_dead and self._graph is not None:
+            live = np.flatnonzero(~self._rows.dead)
+            fresh = HNSW(
+                self.metric, self.M, ef_construction=self.ef_construction, storage=self.storage, seed=self.seed,
+                threads=self.threads,
+            )  # fmt: skip
+            fresh._insert(self._graph.vectors[live], self._rows.values[live], progress)
+            self._graph, self._rows = fresh._graph, fresh._rows
+        return self
+
+    def stats(self) -> HNSWStatistics:
+        """Counts, degrees and bytes; O(links), since unreachable nodes are counted by a walk."""
+        graph = self._graph
+        if graph is None or not graph.count:
+            return HNSWStatistics(0, 0, 0.0, 0, (), 0.0, 0)
+        n = graph.count
+        arrays = (graph.vectors, graph.links, graph.counts, graph.clean, graph.upper, graph.upper_row, graph.levels)
+        sizes = tuple(int((graph.levels[:n] >= level).sum()) for level in range(graph.top + 1))
+        return HNSWStatistics(
+            live=len(self),
+            deleted=self._rows.num_dead,
+            dead_fraction=self._rows.num_dead / n,
+            unreachable=int(n - graph.reached()[0].sum()),
+            level_sizes=sizes,
+            mean_degree=float(graph.counts[:n].mean()),
+            nbytes=sum(a.nbytes for a in arrays),
+        )
+
+    def verify(self) -> HNSWStatistics:
+        """Check every link and vector; `StoreCorrupt` says what is wrong. Returns the statistics."""
+        from .persist import check_graph
+
+        if self._graph is not None:
+            try:
+                check_graph(self._graph)
+                check_finite("verify", self._graph.vectors[: self._graph.count])
+            except (IndexMismatch, InvalidInput) as error:
+                raise StoreCorrupt(str(error)) from error
+        return self.stats()
+
+    def save(self, path: str | Path) -> None:
+        """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken."""
+        from .persist import save_hnsw
+
+        save_hnsw(self, path)
+
+    def save_into(self, store: GraphStore, name: str) -> None:
+        """Put the links of an index made by `from_store` into that store, as edge types `{name}_link0`, ...
+
+        The vectors are not written again. On a stored graph, `commit()` writes the links; `HNSW.attach` opens them.
+        """
+        from .persist import save_into
+
+        save_into(self, store, name)
+
+    @classmethod
+    def attach(cls, store: GraphStore, name: str) -> HNSW:
+        """Open an index that `save_into` put into a store; the vectors stay in their column."""
+        from .persist import attach
+
+        return attach(store, name)
+
+    def _check_parameters(self) -> int:
+        metric = metric_code(self.metric)
+        check_count("M", self.M, low=2, high=1024)
+        check_count("ef_construction", self.ef_construction)
+        check_count("seed", self.seed, low=0, high=2**63 - 1)
+        if self.storage not in _STORAGES:
+            raise InvalidInput(f"storage must be one of {', '.join(map(repr, _STORAGES))}; got {self.storage!r}")
+        if self._graph is not None and (self._graph.metric, self._graph.M) != (metric, self.M):
+            raise IndexMismatch("metric and M cannot change once the index holds rows; make a new index")
+        return metric
+
+    def __repr__(self) -> str:
+        if self._graph is None:
+            return f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, empty)"
+        dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
+        size = self._graph.vectors.nbytes + self._graph.links.nbytes + self._graph.upper.nbytes
+        return (
+            f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, {len(self):,} vectors{dead}, "
+            f"dim={self.dim}, {self._graph.top + 1} levels, {self.storage}, {size / 2**20:.1f} MiB)"
+        )
+
+
+def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArray[np.float32]:
+    """A node column as a float32 matrix, not copied; `IndexMismatch` when it is something else."""
+    columns = store.nodes if node_type is None else store.nodes(node_type)
+    values = columns[column]
+    if values.dtype != np.float32 or values.ndim != 2 or not values.shape[1] or not values.flags.c_contiguous:
+        raise IndexMismatch(
+            f"column {column!r} is {values.dtype}{list(values.shape)}, but an index needs a float32 matrix; assign "
+            "np.ascontiguousarray(x, np.float32) as a new column"
+        )
+    return values
+
+
+def store_ids(store: GraphStore, node_type: str | None, count: int) -> NDArray[np.int64]:
+    """The user ids of a store's nodes where they are integers, else their positions."""
+    try:
+        ids = store.ids(node_type)
+    except NotFound as error:
+        raise IndexMismatch(str(error)) from error
+    if ids is None or ids.dtype != np.int64:
+        return np.arange(count, dtype=np.int64)
+    return ids

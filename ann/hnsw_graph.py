@@ -1,0 +1,244 @@
+"""The arrays of an HNSW graph, and the batches in which they grow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.jit import resolve_threads, threads_in_use
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MOST_PER_BATCH = 512
+_SHARE_PER_BATCH = 50
+_ALWAYS_REPAIR_BELOW = 20_000
+
+
+class VisitedTags:
+    """Visit marks per worker, kept between calls; calls that run at the same time get tables of their own."""
+
+    def __init__(self) -> None:
+        self._free: list[tuple[NDArray[np.uint16], NDArray[np.int64]]] = []
+        self._lock = threading.Lock()
+
+    def take(self, workers: int, nodes: int) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+        with self._lock:
+            kept = self._free.pop() if self._free else None
+        if kept is not None and kept[0].shape[0] >= workers and kept[0].shape[1] >= nodes:
+            return kept
+        return np.zeros((workers, nodes), np.uint16), np.zeros(workers, np.int64)
+
+    def give(self, table: tuple[NDArray[np.uint16], NDArray[np.int64]]) -> None:
+        with self._lock:
+            if len(self._free) < 4:
+                self._free.append(table)
+
+
+class HNSWGraph:
+    """Links of all levels as flat int32 rows padded with -1, beside the vectors they join.
+
+    Attributes
+    ----------
+    vectors : float32 (capacity, dim); scale : float32 (capacity,) of 1 / |vector|, or (1,) where the metric needs none
+    levels : int8 (capacity,)
+    links : int32 (capacity, 2M), counts : int32 (capacity,)
+        Level 0. `clean` (capacity,) counts the leading links that pass the selection rule among one another.
+    upper : int32 (rows, M), upper_count, upper_clean : int32 (rows,)
+        Node v's links at level l are `upper[upper_row[v] + l - 1]`.
+    count, entry, top : int
+        Nodes in use, the node where searches start (-1: none) and its level.
+    borrowed : bool
+        The vectors belong to a store: they are copied before anything is written behind the rows in use.
+    """
+
+    def __init__(self, metric: int, M: int, dim: int) -> None:
+        self.metric, self.M = metric, M
+        self.count, self.entry, self.top = 0, -1, -1
+        self.vectors: NDArray[np.float32] = np.empty((0, dim), np.float32)
+        self.scale: NDArray[np.float32] = np.ones(1, np.float32)
+        self.levels: NDArray[np.int8] = np.empty(0, np.int8)
+        self.links: NDArray[np.int32] = np.empty((0, 2 * M), np.int32)
+        self.counts: NDArray[np.int32] = np.empty(0, np.int32)
+        self.clean: NDArray[np.int32] = np.empty(0, np.int32)
+        self.upper_row: NDArray[np.int64] = np.empty(0, np.int64)
+        self.upper: NDArray[np.int32] = np.empty((0, M), np.int32)
+        self.upper_count: NDArray[np.int32] = np.empty(0, np.int32)
+        self.upper_clean: NDArray[np.int32] = np.empty(0, np.int32)
+        self.unrepaired = 0
+        self.borrowed = False
+        self.tags = VisitedTags()
+
+    def reserve(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], levels: NDArray[np.int8]) -> None:
+        """Make room for rows behind the present ones and put their vectors and levels there; `count` stays."""
+        n, total = self.count, self.count + len(vectors)
+        if n == 0:
+            self.vectors, self.scale = vectors, scale
+        else:
+            if self.borrowed:
+                self.vectors, self.scale, self.borrowed = self.vectors[:n], self.scale[: max(n, 1)], False
+            room = len(self.vectors) if total <= len(self.vectors) else max(total, n + n // 2)
+            self.vectors = _grown(self.vectors, n, room)
+            self.vectors[n:total] = vectors
+            if len(scale) == len(vectors) and self.metric == 2:
+                self.scale = _grown(self.scale, n, room)
+                self.scale[n:total] = scale
+        room = len(self.vectors)
+        self.levels = _grown(self.levels, n, room)
+        self.levels[n:total] = levels
+        self.links, self.counts, self.clean = (
+            _grown(self.links, n, room, -1),
+            _grown(self.counts, n, room),
+            _grown(self.clean, n, room),
+        )
+        used = self._upper_rows(n)
+        self.upper_row = _grown(self.upper_row, n, room)
+        self.upper_row[n:total] = used + np.cumsum(levels, dtype=np.int64) - levels
+        rows = used + int(levels.sum(dtype=np.int64))
+        room = rows if rows <= len(self.upper) else max(rows, used + used // 2)
+        self.upper = _grown(self.upper, used, max(room, len(self.upper)), -1)
+        self.upper_count = _grown(self.upper_count, used, len(self.upper))
+        self.upper_clean = _grown(self.upper_clean, used, len(self.upper))
+
+    def _upper_rows(self, n: int) -> int:
+        return int(self.upper_row[n - 1] + self.levels[n - 1]) if n else 0
+
+    def insert(
+        self,
+        total: int,
+        ef: int,
+        threads: int | None,
+        committed: Callable[[int], None],
+    ) -> None:
+        """Link the reserved rows up to `total`, batch by batch; `committed(count)` is called after each.
+
+        The graph is valid between any two steps: a batch counts from the moment its forward links are complete, and
+        a batch whose reverse links are missing is reached by the next repair.
+        """
+        from . import hnsw_build_cpu as kernels
+
+        with threads_in_use(threads) as workers:
+            while self.count < total:
+                first = self.count
+                last = min(total, first + max(1, min(first // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
+                busy = min(workers, last - first)
+                table = self.tags.take(workers, len(self.vectors))
+                kernels.find_links(
+                    self.metric, self.vectors, self.scale, self.levels, first, last, *self._upper(), self.upper_clean,
+                    self.links, self.counts, self.clean, self.entry, self.top, ef, self.M,
+                    table[0][:busy], table[1],
+                )  # fmt: skip
+                self.tags.give(table)
+                self.unrepaired += last - first
+                self.count = last
+                highest = first + int(np.argmax(self.levels[first:last]))
+                self._reverse(kernels, first, last, workers)
+                if self.levels[highest] > self.top:
+                    self.entry, self.top = highest, int(self.levels[highest])
+                committed(last)
+        if self.unrepaired and (total < _ALWAYS_REPAIR_BELOW or self.unrepaired * 20 >= total):
+            self.repair(ef)
+
+    def _reverse(self, kernels: Any, first: int, last: int, workers: int) -> None:
+        members = np.arange(first, last)
+        shared = (self.metric, self.vectors, self.scale)
+        requests = _grouped(members, self.links[first:last, : self.M], self.counts[first:last])
+        if requests is not None:
+            starts, targets, sources = requests
+            kernels.add_reverse(
+                *shared, starts, targets, targets, sources, self.links, self.counts, self.clean, workers
+            )  # fmt: skip
+        for level in range(1, int(self.levels[first:last].max()) + 1):
+            chosen = members[self.levels[first:last] >= level]
+            rows = self.upper_row[chosen] + level - 1
+            requests = _grouped(chosen, self.upper[rows], self.upper_count[rows])
+            if requests is not None:
+                starts, targets, sources = requests
+                kernels.add_reverse(
+                    *shared, starts, self.upper_row[targets] + level - 1, targets, sources,
+                    self.upper, self.upper_count, self.upper_clean, workers,
+                )  # fmt: skip
+
+    def _upper(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        return self.upper_row, self.upper, self.upper_count
+
+    def reached(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which nodes level 0 leads to from the entry, and the scratch queue that found them."""
+        from . import hnsw_build_cpu as kernels
+
+        seen = np.zeros(self.count, bool)
+        queue = np.empty(self.count, np.int64)
+        if self.entry >= 0:
+            kernels.reach(self.links, self.counts, self.entry, seen, queue)
+        return seen, queue
+
+    def repair(self, ef: int) -> int:
+        """Link every node that level 0 does not reach from one near it; O(links) plus a search per such node."""
+        from . import hnsw_build_cpu as kernels
+
+        seen, queue = self.reached()
+        made = 0
+        if not seen.all():
+            table = self.tags.take(1, len(self.vectors))
+            made = kernels.repair(
+                self.metric, self.vectors, self.scale, *self._upper(), self.links, self.counts, self.clean,
+                self.entry, self.top, 0, self.count, seen, queue, ef, *table,
+            )  # fmt: skip
+            self.tags.give(table)
+        self.unrepaired = 0
+        return int(made)
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        query_scale: NDArray[np.float32],
+        k: int,
+        ef: NDArray[np.int64],
+        allowed: NDArray[np.bool_] | None,
+        threads: int | None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
+        """Distances, rows and counts; rows of the result whose `ef` is 0 are empty."""
+        from . import hnsw_search_cpu as kernels
+
+        num_queries = len(queries)
+        distances = np.full((num_queries, k), np.inf, np.float32)
+        found = np.full((num_queries, k), -1, np.int64)
+        filled = np.zeros(num_queries, np.int32)
+        if num_queries == 0 or self.entry < 0 or not ef.any():
+            return distances, found, filled
+        mask = np.empty((0, 0), bool) if allowed is None else allowed
+        workers = max(1, min(resolve_threads(threads), num_queries))
+        table = self.tags.take(workers, len(self.vectors))
+        with threads_in_use(threads):
+            kernels.search(
+                self.metric, self.vectors, self.scale, queries, query_scale, *self._upper(), self.links, self.counts,
+                self.entry, self.top, mask, ef, k, table[0][:workers], table[1], distances, found, filled,
+            )  # fmt: skip
+        self.tags.give(table)
+        return distances, found, filled
+
+
+def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[Any]:
+    if len(array) >= room and array.flags.writeable:
+        return array
+    bigger = np.full((room, *array.shape[1:]), fill, array.dtype)
+    bigger[:used] = array[:used]
+    return bigger
+
+
+def _grouped(
+    members: NDArray[np.int64], links: NDArray[np.int32], counts: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
+    """Link requests (target <- member) grouped by target, members in order: group starts, targets and sources."""
+    present = np.arange(links.shape[1]) < counts[:, None]
+    targets = links[present].astype(np.int64)
+    if not len(targets):
+        return None
+    sources = np.repeat(members, counts)
+    order = np.argsort(targets, kind="stable")
+    targets, sources = targets[order], sources[order]
+    starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
+    return np.append(starts, len(targets)), targets[starts], sources

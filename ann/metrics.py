@@ -1,0 +1,82 @@
+"""Metrics by name, and the checks every index makes on the vectors it is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+L2, IP, COSINE = 0, 1, 2
+NAMES = ("l2", "ip", "cosine")
+_NO_SCALE = np.ones(1, np.float32)
+
+
+def metric_code(metric: str) -> int:
+    """The kernels' number of a metric: "l2" (squared), "ip" (1 - dot) or "cosine" (1 - cos).
+
+    >>> metric_code("cosine")
+    2
+    """
+    if not isinstance(metric, str) or metric not in NAMES:
+        raise InvalidInput(f"metric must be one of {', '.join(map(repr, NAMES))}; got {metric!r}")
+    return NAMES.index(metric)
+
+
+def check_vectors(where: str, given: ArrayLike, *, dim: int | None, what: str = "vectors") -> NDArray[np.float32]:
+    """`given` as a finite, row-contiguous float32 matrix of width `dim`; copied only where it is not one already."""
+    try:
+        array: NDArray[Any] = np.asarray(given)
+    except ValueError as error:
+        raise InvalidInput(f"{where}: {what} must be a matrix of equally long rows; {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise InvalidType(f"{where}: {what} must hold real numbers; got dtype {array.dtype}")
+    if array.ndim != 2:
+        raise InvalidInput(f"{where}: {what} must have shape (rows, dim); got {array.shape}")
+    if dim is not None and array.shape[1] != dim:
+        raise IndexMismatch(
+            f"{where}: {what} have width {array.shape[1]} but the index has dim {dim}; was it built on other vectors?"
+        )
+    if array.shape[1] == 0:
+        raise InvalidInput(f"{where}: {what} must have at least one column; got shape {array.shape}")
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes inf, which is refused below
+        rows = np.ascontiguousarray(array, dtype=np.float32)
+    check_finite(where, rows, what)
+    return rows
+
+
+def check_finite(where: str, rows: NDArray[np.float32], what: str = "vectors") -> None:
+    """Refuse NaN and inf, naming the first row; reads in blocks, so that no large temporary is made."""
+    step = max(1, (1 << 20) // max(1, rows.shape[1]))
+    for start in range(0, rows.shape[0], step):
+        bad = ~np.isfinite(rows[start : start + step])
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise InvalidInput(
+                f"{where}: {what}[{start + row}, {column}] is {rows[start + row, column]}; values must be finite "
+                "float32; remove or replace such rows first"
+            )
+
+
+def inverse_norms(rows: NDArray[np.float32], metric: int) -> NDArray[np.float32]:
+    """1 / |row| for cosine (0 for a zero row, whose cosine distance is then 1 to everything); a dummy otherwise."""
+    if metric != COSINE:
+        return _NO_SCALE
+    from . import distances_cpu as kernels
+
+    scale = np.empty(rows.shape[0], np.float32)
+    kernels.inverse_norms(rows, scale)
+    return scale
+
+
+def check_count(name: str, value: Any, *, low: int = 1, high: int | None = None) -> int:
+    """An integer parameter within its range."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise InvalidInput(f"{name} must be an integer >= {low}; got {value!r}")
+    if high is not None and value > high:
+        raise InvalidInput(f"{name} must be at most {high}; got {value}")
+    return int(value)

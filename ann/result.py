@@ -1,0 +1,71 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SearchResult:
+    """The nearest neighbours of a batch of queries, nearest first; unpacks as `distances, ids = result`.
+
+    Attributes
+    ----------
+    distances : float32 (num_queries, k)
+        Squared for "l2", 1 - dot for "ip", 1 - cos for "cosine". Places without a result hold inf.
+    ids : int64 (num_queries, k)
+        User ids. Places without a result hold -1 (which may also be a user's id: `counts` tells them apart).
+    counts : int32 (num_queries,)
+        How many places of each row are filled: fewer than k where fewer rows exist or pass the filter.
+    """
+
+    distances: NDArray[np.float32]
+    ids: NDArray[np.int64]
+    counts: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return int(self.ids.shape[0])
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter((self.distances, self.ids))
+
+    def __repr__(self) -> str:
+        queries, k = self.ids.shape
+        short = int((self.counts < k).sum())
+        note = f", {short:,} rows short of k" if short else ""
+        size = self.distances.nbytes + self.ids.nbytes + self.counts.nbytes
+        return f"SearchResult({queries:,} queries, k={k}{note}; float32 distances, int64 ids, {size:,} bytes)"
+
+
+def recall(found: SearchResult, truth: SearchResult) -> float:
+    """The share of the true neighbours that were found, in [0, 1].
+
+    A place counts when its row is as near as the farthest true one, so that rows at equal distances, such as copies of
+    a vector, are interchangeable. Distances are compared to 1 part in 100,000: float32 sums differ by order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nearhop import ann
+    >>> rows = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    >>> exact = ann.Exact().add(rows).search(rows, k=5)
+    >>> ann.recall(ann.HNSW().add(rows).search(rows, k=5), exact)
+    1.0
+    """
+    if len(found) != len(truth):
+        raise InvalidInput(f"recall: {len(found)} found rows but {len(truth)} true ones; search the same queries")
+    true_places = np.minimum(truth.counts, truth.distances.shape[1])
+    last = truth.distances[np.arange(len(truth)), np.maximum(true_places - 1, 0)]
+    reach = last + 1e-5 * np.abs(last) + 1e-6
+    filled = np.arange(found.distances.shape[1]) < found.counts[:, None]
+    hits = np.minimum((filled & (found.distances <= reach[:, None])).sum(axis=1), true_places)
+    return float(hits.sum() / max(1, int(true_places.sum())))

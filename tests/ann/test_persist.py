@@ -1,0 +1,170 @@
+"""Saved indexes: nothing changes, links are a store's edges, and damaged ones are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nearhop
+from nearhop import GraphStore, ann
+from nearhop.ann import HNSW, Exact
+from nearhop.ann.persist import from_saved, hnsw_store
+from nearhop.graphlib.errors import IndexMismatch, NotFitted, NotFound, StoreCorrupt, StoreExists, StoreMissing
+
+
+def vectors_of(rows=1500, dim=12, seed=0):
+    return np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32)
+
+
+def same(a, b):
+    return a.ids.tolist() == b.ids.tolist() and a.distances.tobytes() == b.distances.tobytes()
+
+
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_save_and_load_change_nothing(metric, tmp_path):
+    vectors, queries = vectors_of(), vectors_of(50, seed=1)
+    index = HNSW(metric, M=8, seed=2).add(vectors, ids=np.arange(1500)[::-1] * 2)
+    index.remove([10, 12])
+    index.add(vectors[:1], ids=[10])
+    index.save(tmp_path / "a.nh")
+    loaded = ann.load(tmp_path / "a.nh")
+    assert isinstance(loaded, HNSW)
+    assert same(loaded.search(queries, 10), index.search(queries, 10))
+    assert loaded.search(vectors[0], 1500, ef_search=1).counts.tolist() == [1499]
+    assert (loaded.M, loaded.seed, loaded.metric, len(loaded)) == (8, 2, metric, 1499)
+    more = vectors_of(600, seed=3)
+    assert same(loaded.add(more).search(queries, 10), index.add(more).search(queries, 10))
+    loaded.verify()
+    with pytest.raises(StoreExists):
+        index.save(tmp_path / "a.nh")
+
+
+def test_links_are_edges_that_samplers_read(tmp_path):
+    index = HNSW(M=6).add(vectors_of())
+    index.save(tmp_path / "a.nh")
+    store = nearhop.open(tmp_path / "a.nh")
+    rows = store.csr(("node", "link0", "node"))
+    assert rows.num_rows == 1500
+    assert rows.degrees().max() <= 12
+    assert rows.neighbors(3).tolist() == sorted(index.graph.links[3, : index.graph.counts[3]].tolist())
+    sampler = nearhop.sampling.NeighborSampler(store, fanouts=[4, 4], edge_type=("node", "link0", "node"))
+    assert len(sampler.sample([0, 1]).nodes) > 2
+
+
+def test_exact_and_foreign_stores(tmp_path):
+    vectors = vectors_of(100)
+    exact = Exact("ip").add(vectors, ids=np.arange(100) + 7)
+    exact.remove([7])
+    exact.save(tmp_path / "e.nh")
+    assert same(ann.load(tmp_path / "e.nh").search(vectors, 5), exact.search(vectors, 5))
+    GraphStore.from_edges(np.array([0]), np.array([1])).save(tmp_path / "g.nh")
+    with pytest.raises(IndexMismatch, match="holds no index"):
+        ann.load(tmp_path / "g.nh")
+    with pytest.raises(StoreMissing):
+        ann.load(tmp_path / "none.nh")
+    with pytest.raises(NotFitted, match="empty"):
+        HNSW().save(tmp_path / "empty.nh")
+
+
+def test_an_index_beside_its_column_shares_the_vectors(tmp_path):
+    store = GraphStore.from_edges(np.arange(999), np.arange(1, 1000))
+    store.nodes["x"] = vectors_of(1000)
+    index = HNSW.from_store(store, "x", metric="cosine", M=8)
+    assert np.shares_memory(index.graph.vectors, store.nodes["x"])
+    index.save_into(store, "near")
+    queries = vectors_of(20, seed=1)
+    again = HNSW.attach(store, "near")
+    assert same(again.search(queries, 5), index.search(queries, 5))
+    stored = store.save(tmp_path / "s.nh")
+    assert same(HNSW.attach(stored, "near").search(queries, 5), index.search(queries, 5))
+    with pytest.raises(NotFound, match="no index 'far'; indexes: 'near'"):
+        HNSW.attach(store, "far")
+    with pytest.raises(IndexMismatch, match="not made by from_store"):
+        HNSW().add(vectors_of(1000)).save_into(store, "other")
+    store.nodes["x"] = vectors_of(1000, dim=5)
+    with pytest.raises(IndexMismatch, match="dim 12 but its vectors have width 5"):
+        HNSW.attach(store, "near")
+    store.nodes["names"] = np.arange(1000)
+    with pytest.raises(IndexMismatch, match="needs a float32 matrix"):
+        HNSW.from_store(store, "names")
+
+
+def test_rows_added_after_an_interrupt_never_reach_the_column():
+    store = GraphStore.from_edges(np.array([0]), np.array([1]), num_nodes=300)
+    store.nodes["x"] = vectors_of(300)
+    before = store.nodes["x"].copy()
+
+    def stop(done, total):
+        if done >= 150:
+            raise KeyboardInterrupt
+
+    index = HNSW()
+    with pytest.raises(KeyboardInterrupt):
+        index._insert(store.nodes["x"], np.arange(300), stop, borrowed=True)
+    index.add(vectors_of(50, seed=1))
+    assert len(index) > 150
+    assert store.nodes["x"].tobytes() == before.tobytes()
+    assert index.search(vectors_of(50, seed=1)[3], 1).distances.tolist() == [[0]]
+
+
+def test_user_ids_of_the_store_are_spoken():
+    store = GraphStore.from_edges(np.array([0]), np.array([1]), num_nodes=50)
+    store.nodes["x"] = vectors_of(50)
+    store.set_ids(np.arange(50) + 300)
+    assert HNSW.from_store(store, "x").search(store.nodes["x"][4], 1).ids.tolist() == [[304]]
+
+
+def damaged():
+    """Changes to a good index's store, each of which a search must never meet."""
+
+    def attribute(name, value):
+        return lambda s: s.attributes["index"].__setitem__(name, value)
+
+    def links(src, dst, level=0):
+        return lambda s: s.add_edge_type(("node", f"link{level}", "node"), src, dst, exist_ok=True)
+
+    def column(name, change):
+        return lambda s: s.nodes.__setitem__(name, change(s.nodes[name].copy()))
+
+    upper = 1
+    return {
+        "entry far out": attribute("entry", 10**9),
+        "entry negative": attribute("entry", -1),
+        "entry of a lower level": lambda s: s.attributes["index"].__setitem__(
+            "entry", int(np.argmin(s.nodes["level"]))
+        ),
+        "top too high": attribute("top", 30),
+        "top huge": attribute("top", 10**9),
+        "metric unknown": attribute("metric", "x"),
+        "M a text": attribute("M", "16"),
+        "M tiny": attribute("M", 2),
+        "dim": attribute("dim", 13),
+        "kind": attribute("kind", "pickle"),
+        "seed missing": lambda s: s.attributes["index"].pop("seed"),
+        "self-loops": links(np.arange(400), np.arange(400)),
+        "parallel links": links(np.zeros(4, int), np.ones(4, int)),
+        "a row over the cap": links(np.zeros(100, int), np.arange(1, 101)),
+        "upper links of lower nodes": lambda s: s.add_edge_type(
+            ("node", f"link{upper}", "node"), np.arange(400), (np.arange(400) + 1) % 400, exist_ok=True
+        ),
+        "upper links to lower nodes": lambda s: s.add_edge_type(
+            ("node", f"link{upper}", "node"), [np.argmax(s.nodes["level"])], [np.argmin(s.nodes["level"])],
+            exist_ok=True,
+        ),
+        "levels negative": column("level", lambda a: -a - 1),
+        "levels of another type": column("level", lambda a: a.astype(np.float32)),
+        "vectors float64": column("vector", lambda a: a.astype(np.float64)),
+        "vectors flat": column("vector", lambda a: a[:, 0].copy()),
+        "vectors missing": lambda s: s.nodes.__delitem__("vector"),
+        "scale not finite": column("scale", lambda a: a * np.nan),
+        "dead of another type": lambda s: s.nodes.__setitem__("dead", np.zeros(400, np.int32)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(damaged()))
+def test_damaged_indexes_are_refused(name):
+    store = hnsw_store(HNSW("cosine", M=8).add(vectors_of(400)))
+    assert len(from_saved(store)) == 400
+    damaged()[name](store)
+    with pytest.raises((StoreCorrupt, IndexMismatch)):
+        from_saved(store)

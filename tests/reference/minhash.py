@@ -1,0 +1,54 @@
+"""MinHash and its relatives by definition: Python integers, one set at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+EMPTY = 0xFFFFFFFF
+
+
+def jaccard(x, y):
+    x, y = set(x), set(y)
+    return len(x & y) / len(x | y) if x | y else 0.0
+
+
+def probability_jaccard(x, y):
+    """Sum over elements of 1 / sum_e max(x_e / x_d, y_e / y_d), for two dicts of weights (arXiv:1911.00675)."""
+    names = set(x) | set(y)
+    total = 0.0
+    for d in set(x) & set(y):
+        total += 1 / sum(max(x.get(e, 0) / x[d], y.get(e, 0) / y[d]) for e in names)
+    return total
+
+
+def fmix32(x):
+    x ^= x >> 16
+    x = x * 0x85EBCA6B & EMPTY
+    x ^= x >> 13
+    x = x * 0xC2B2AE35 & EMPTY
+    return x ^ (x >> 16)
+
+
+def affine_signature(elements, num_perm, seed):
+    """K slots of the smallest a * fmix32(x) + b modulo 2**32, a odd; elements below 2**32."""
+    words = np.random.RandomState(seed)
+    a = words.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    b = words.randint(0, 1 << 32, num_perm, dtype=np.uint32)
+    if not len(elements):
+        return [EMPTY] * num_perm
+    mixed = [fmix32(int(x)) for x in elements]
+    return [min(EMPTY - 1, min((int(a[k]) * x + int(b[k])) & EMPTY for x in mixed)) for k in range(num_perm)]
+
+
+def band_candidates(signatures, bands, width):
+    """Pairs i < j of rows, not of empty sets, whose slots agree throughout at least one band."""
+    pairs = set()
+    for i in range(len(signatures)):
+        for j in range(i + 1, len(signatures)):
+            x, y = signatures[i], signatures[j]
+            if (x == EMPTY).all() or (y == EMPTY).all():
+                continue
+            same = x == y
+            if any(same[band * width : (band + 1) * width].all() for band in range(bands)):
+                pairs.add((i, j))
+    return pairs
