@@ -1,7 +1,8 @@
 """How every CPU kernel of the library is compiled, and how many threads it may use.
 
 `kernel` and `parallel_kernel` are the only two ways to compile: both release the GIL and cache machine code on disk, so
-that the second process pays milliseconds. `prefetch` reaches the processor's software prefetch instruction.
+that the second process pays milliseconds. `prefetch` and `prefetch_far` reach the processor's software prefetch
+instructions.
 """
 
 from __future__ import annotations
@@ -74,28 +75,36 @@ def threads_in_use(threads: int | None) -> Iterator[int]:
         numba.set_num_threads(before)
 
 
-def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of `array[index]` (first axis) before it is needed; a hint, never a fault."""
-    if not isinstance(array, types.Array) or not isinstance(index, types.Integer):
-        return None
+def _prefetcher(name: str, locality: int) -> Any:
+    """An intrinsic `name(array, index)` for kernels: ask for a cache line before it is needed; a hint, never a fault.
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array_type, index_type = signature.args
-        view = context.make_array(array_type)(context, builder, arguments[0])
-        offset = context.cast(builder, arguments[1], index_type, types.intp)
-        stride = builder.extract_value(view.strides, 0)
-        byte = ir.IntType(8)
-        start = builder.bitcast(view.data, byte.as_pointer())
-        address = builder.gep(start, [builder.mul(offset, stride)])
-        i32 = ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte.as_pointer(), i32, i32, i32]), "llvm.prefetch.p0"
-        )
-        builder.call(function, [address, ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)])
-        return context.get_dummy_value()
+    Locality 3 brings the line of `array[index]` (first axis) into every cache, 2 into all but the first level.
+    """
 
-    return types.void(array, index), generate
+    def hint(typingctx: Any, array: Any, index: Any) -> Any:
+        if not isinstance(array, types.Array) or not isinstance(index, types.Integer):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array_type, index_type = signature.args
+            view = context.make_array(array_type)(context, builder, arguments[0])
+            offset = context.cast(builder, arguments[1], index_type, types.intp)
+            stride = builder.extract_value(view.strides, 0)
+            byte = ir.IntType(8)
+            start = builder.bitcast(view.data, byte.as_pointer())
+            address = builder.gep(start, [builder.mul(offset, stride)])
+            i32 = ir.IntType(32)
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.VoidType(), [byte.as_pointer(), i32, i32, i32]), "llvm.prefetch.p0"
+            )
+            builder.call(function, [address, ir.Constant(i32, 0), ir.Constant(i32, locality), ir.Constant(i32, 1)])
+            return context.get_dummy_value()
+
+        return types.void(array, index), generate
+
+    hint.__name__ = hint.__qualname__ = name
+    return intrinsic(hint)
 
 
-# Called with (array, index) inside kernels: the typing context is Numba's own argument.
-prefetch: Any = intrinsic(_prefetch)
+prefetch: Any = _prefetcher("prefetch", 3)
+prefetch_far: Any = _prefetcher("prefetch_far", 2)

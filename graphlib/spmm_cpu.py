@@ -1,8 +1,9 @@
 """Kernels that multiply adjacency rows with a dense matrix, reading each neighbour's row once.
 
-The product is bound by memory: neighbours' rows arrive from random places. So rows are prefetched a few neighbours
-ahead across row borders, four neighbours are added per pass over the output row, and everything that can be done while
-that row is still in the first-level cache (scaling, its norm, the weighted sum of powers) is done there.
+The product is bound by memory: neighbours' rows arrive from random places. So rows are prefetched into the second-level
+cache many neighbours ahead, across row borders, four neighbours are added per pass over the output row, and everything
+that can be done while that row is still in the first-level cache (scaling, its norm, the weighted sum of powers) is
+done there.
 Every output row is summed by one thread in one fixed order: results do not depend on threads, chunks or column tiles.
 """
 
@@ -11,51 +12,52 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .jit import kernel, parallel_kernel, prefetch
+from .jit import kernel, parallel_kernel, prefetch_far
 
-_AHEAD = 6  # neighbours; of 1, 2, 4, 6, 8 and 16, 4 to 8 are the fastest and measure alike
+_AHEAD = 32  # neighbours; of 16, 24, 32, 48 and 64, 16 is slower and the others measure alike
 _LINE = 16  # float32 values per cache line
 _BLOCK = 32  # columns whose squares are added up before they join the row's norm
 
 
-@kernel
+@kernel(forceinline=True)
 def _prefetch_row(X, row, first, last):
     values = X[row]
     for j in range(first, last, _LINE):
-        prefetch(values, j)
+        prefetch_far(values, j)
+    prefetch_far(values, last - 1)  # rows seldom start where a cache line does
 
 
-@kernel
+@kernel(forceinline=True)
 def _set_four(o, a, b, c, d):
     for j in range(o.shape[0]):
         o[j] = (a[j] + b[j]) + (c[j] + d[j])
 
 
-@kernel
+@kernel(forceinline=True)
 def _add_four(o, a, b, c, d):
     for j in range(o.shape[0]):
         o[j] += (a[j] + b[j]) + (c[j] + d[j])
 
 
-@kernel
+@kernel(forceinline=True)
 def _add_one(o, a):
     for j in range(o.shape[0]):
         o[j] += a[j]
 
 
-@kernel
+@kernel(forceinline=True)
 def _set_four_weighted(o, a, b, c, d, wa, wb, wc, wd):
     for j in range(o.shape[0]):
         o[j] = (wa * a[j] + wb * b[j]) + (wc * c[j] + wd * d[j])
 
 
-@kernel
+@kernel(forceinline=True)
 def _add_four_weighted(o, a, b, c, d, wa, wb, wc, wd):
     for j in range(o.shape[0]):
         o[j] += (wa * a[j] + wb * b[j]) + (wc * c[j] + wd * d[j])
 
 
-@kernel
+@kernel(forceinline=True)
 def _add_one_weighted(o, a, w):
     for j in range(o.shape[0]):
         o[j] += w * a[j]
@@ -95,7 +97,7 @@ def squared_norm(row, total):
     return total
 
 
-@kernel
+@kernel(forceinline=True)
 def _sum_neighbours(o, X, indices, begin, end, stop, first, last):
     k = begin
     if end - begin >= 4:
@@ -129,7 +131,7 @@ def _sum_neighbours(o, X, indices, begin, end, stop, first, last):
         k += 1
 
 
-@kernel
+@kernel(forceinline=True)
 def _sum_weighted(o, X, indices, weight, begin, end, stop, first, last):
     k = begin
     if end - begin >= 4:
