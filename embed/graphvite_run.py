@@ -70,10 +70,10 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
 
 def _trainer(model: GraphVite, tables: Tables, grid: Grid, rules: Rules) -> Any:
     if model.device != "cpu":
-        from . import graphvite_cuda
+        from .graphvite_cuda import CudaTrainer, available
 
-        if model.device == "cuda" or graphvite_cuda.available():
-            return graphvite_cuda.CudaTrainer(tables, grid, rules)
+        if model.device == "cuda" or available():
+            return CudaTrainer(tables, grid, rules)
     return CpuTrainer(tables, grid, rules, threads=resolve_threads(model.threads), lock_free=not model.deterministic)
 
 
