@@ -58,11 +58,11 @@ def plot(picture: Picture, *, dpi: int = 160) -> bytes:
 
     outside, seeds = np.flatnonzero(~inside), np.flatnonzero(picture.kind == SEED)
     plain = np.flatnonzero(inside & (picture.kind != SEED))
-    color: Any = ramp(picture.shade[plain])
+    fill: Any = ramp(picture.shade[plain])
     if picture.groups:
-        color = [GROUP_COLORS[g % len(GROUP_COLORS)] for g in picture.group[plain]]
+        fill = [GROUP_COLORS[g % len(GROUP_COLORS)] for g in picture.group[plain]]
     circles(outside, 0, facecolors="white", edgecolors=_RING, linewidths=1.0)
-    circles(plain, 0, facecolors=color, edgecolors="white", linewidths=0.8)
+    circles(plain, 0, facecolors=fill, edgecolors="white", linewidths=0.8)
     circles(seeds, RING, facecolors="none", edgecolors=_SEED, linewidths=1.3)
     circles(seeds, 0, facecolors=_SEED, edgecolors="white", linewidths=0.8)
     for node, (x, y, anchor) in picture.labels().items():

@@ -104,6 +104,11 @@ def facebook(seed):
     return graphs
 
 
+def _text(tar, name):
+    member = tar.extractfile(name)
+    return "" if member is None else member.read().decode()
+
+
 def jaccard_error(store, seed):
     """Root mean square error of all estimates between nodes with followers, and what theory says."""
     sets = RaggedSets.of(store, direction="in")
@@ -123,7 +128,7 @@ def twitter(seed, searches=200):
     search = CommunitySearch(store, K, bands=BANDS, seed=seed)
     built = time.perf_counter() - start
     stats, rng, rows = search.index.stats(), np.random.default_rng(seed), store.csr()
-    groups = []
+    groups: list[np.ndarray] = []
     while len(groups) < searches:
         near = rows.neighbors(int(rng.integers(store.num_nodes)))
         if len(near) >= SEEDS:

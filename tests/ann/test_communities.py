@@ -227,7 +227,7 @@ def test_recall_area():
     assert recall_area(range(10), range(10)) == pytest.approx(0.5)
     assert recall_area(range(12), range(12), every=5) == pytest.approx(0.5 * 10 / 12)  # the last record is at 10
     assert recall_area([], [1, 2]) == 0
-    assert recall_area([9, 9, 1, 2], [1, 2], until=4) == pytest.approx((0.25 + 0.5) / 4)
+    assert recall_area([9, 9, 1, 2], [1, 2], until=4) == pytest.approx((0.25 + 0.75) / 4)
     assert recall_area([1, 2, 9, 9], [1, 2], until=4, every=2) == pytest.approx(0.25 + 0.5)
 
 
