@@ -92,9 +92,7 @@ def facebook(seed):
     with tarfile.open(archive) as tar:
         names = sorted(name for name in tar.getnames() if name.endswith(".edges"))
         for name in names:
-            text = {
-                part: tar.extractfile(name[: -len("edges")] + part).read().decode() for part in ("edges", "circles")
-            }
+            text = {part: _text(tar, name[: -len("edges")] + part) for part in ("edges", "circles")}
             src, dst = np.loadtxt(io.StringIO(text["edges"]), np.int64, ndmin=2).T
             circles = [np.array(line.split()[1:], np.int64) for line in text["circles"].splitlines()]
             pairs = np.unique(np.sort(np.column_stack([src, dst]), axis=1), axis=0)
