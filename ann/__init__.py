@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .noisy_labels import AttributeClassifier, diffuse_twice, flip_labels
     from .pagerank import approximate_pagerank
     from .persist import load
+    from .picture import Picture
     from .quality import (
         CommunityQuality,
         adjusted_rand_index,
@@ -51,6 +52,7 @@ _HOMES = {
     "noisy_labels": ("AttributeClassifier", "diffuse_twice", "flip_labels"),
     "pagerank": ("approximate_pagerank",),
     "persist": ("load",),
+    "picture": ("Picture",),
     "quality": (
         "CommunityQuality",
         "adjusted_rand_index",
@@ -81,6 +83,7 @@ __all__ = [
     "MassSweep",
     "MinHash",
     "Partition",
+    "Picture",
     "RaggedSets",
     "SearchResult",
     "SimilarityGraph",

@@ -18,6 +18,7 @@ _EXTRA_OF = {
     "sklearn": "demo",
     "threadpoolctl": "demo",
     "igraph": "communities",
+    "leidenalg": "communities",
     "sknetwork": "communities",
     "pandas": "all",
     "polars": "all",
