@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput
+from ..graphlib.errors import IndexMismatch, InvalidInput
 from .lsh import LSH
 from .metrics import check_count
 from .minhash import MinHash
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 METHODS = ("average", "minrank", "pagerank", "exact")
 _DAMPING = 0.9
 _ROUNDS = 3
+_CHECKED = 16  # nodes signed to see whether an index belongs to a store
 
 
 class Community(NamedTuple):
@@ -59,8 +60,17 @@ class CommunitySearch:
         "pagerank" takes the square of the number of candidates; it keeps the best so many by average.
     max_bucket : int, default 10,000
         See `LSH`.
+    index : LSH, optional
+        Made from this store by an earlier search (`search.index.save(path)`, then `LSH.load(path)`, which maps it),
+        instead of signing the store now; `num_perm`, `bands`, `seed`, `scheme` and `max_bucket` are then its own.
     threads : int, optional
         Results do not depend on it, nor on the order in which a store with user ids keeps its nodes.
+
+    Raises
+    ------
+    IndexMismatch
+        `index` does not hold the signatures of this store: another number of nodes, removed sets, or other edges
+        (a few nodes are signed to see).
 
     Notes
     -----
@@ -96,6 +106,7 @@ class CommunitySearch:
         scheme: str = "kperm",
         max_active: int = 5_000,
         max_bucket: int = 10_000,
+        index: LSH | None = None,
         threads: int | None = None,
     ) -> None:
         self.max_active = check_count("max_active", max_active)
@@ -105,6 +116,10 @@ class CommunitySearch:
         self._node_type = node_type
         ids = store.ids(node_type)
         self._names: NDArray[Any] = np.arange(len(self._sets)) if ids is None else ids
+        if index is not None:
+            _check_index(index, self._sets)
+            self.index = index
+            return
         minhash = MinHash(num_perm, scheme, seed=seed, threads=threads)
         self.index = LSH(minhash, bands=bands, max_bucket=max_bucket, threads=threads)
         self.index.add(minhash.fit_transform(store, edge_type=edge_type, direction=direction))
@@ -211,6 +226,22 @@ class CommunitySearch:
 
     def __repr__(self) -> str:
         return f"CommunitySearch({len(self._sets):,} nodes, {self.index!r})"
+
+
+def _check_index(index: LSH, sets: RaggedSets) -> None:
+    """An index of these sets, row by row."""
+    count = len(sets)
+    if len(index) != count or len(index.signatures) != count or not np.array_equal(index.ids, np.arange(count)):
+        raise IndexMismatch(
+            f"index: it holds {len(index):,} sets in {len(index.signatures):,} rows, and the store has {count:,} "
+            "nodes; make it anew from this store"
+        )
+    for row in np.unique(np.linspace(0, count - 1, _CHECKED).astype(np.int64)).tolist() if count else []:
+        if not np.array_equal(index.minhash.fit_transform(sets.part(row, row + 1))[0], index.signatures[row]):
+            raise IndexMismatch(
+                f"index: the signature of node {row} is not that of its neighbours in this store; the index was made "
+                "from other edges, in another direction or before edges were added: make it anew"
+            )
 
 
 def _described(store: GraphStore, edge_type: tuple[str, str, str] | None, direction: str) -> str | None:

@@ -191,6 +191,7 @@ def flow_diffusion_path(
     attributes: ArrayLike | None = None,
     gamma: float = 0.02,
     solver: FlowSolver | None = None,
+    edge_type: EdgeType | None = None,
     warm_start: bool = True,
 ) -> list[LocalCluster]:
     """Clusters for rising source masses, such as to choose among them by a measure of one's own.
@@ -206,7 +207,7 @@ def flow_diffusion_path(
     >>> [len(c) for c in nearhop.ann.flow_diffusion_path(store, [0], masses=[3, 6, 9])]
     [1, 1, 3]
     """
-    graph = LocalGraph(store, labels=labels, epsilon=epsilon, attributes=attributes, gamma=gamma)
+    graph = LocalGraph(store, labels=labels, epsilon=epsilon, attributes=attributes, gamma=gamma, edge_type=edge_type)
     flow = _Flow(graph, seeds, FlowSolver() if solver is None else solver, seed)
     found = list(flow.clusters(masses, warm_start=warm_start))
     check_labelled(graph, seeds)

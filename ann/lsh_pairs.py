@@ -16,6 +16,8 @@ from .sets import RaggedSets
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..graphlib.edges import EdgeType
+    from ..graphlib.store import GraphStore
     from .lsh import LSH
 
 _TASKS = 64
@@ -34,13 +36,29 @@ class SimilarityGraph(NamedTuple):
 
     Notes
     -----
-    Add them to the store the sets came from with `store.add_edge_type(("node", "similar", "node"), graph.src,
-    graph.dst, weight=graph.similarity, directed=False)`.
+    `add_to(store)` makes them edges of the store the sets came from, beside the others.
     """
 
     src: NDArray[np.int64]
     dst: NDArray[np.int64]
     similarity: NDArray[np.float32]
+
+    def add_to(self, store: GraphStore, edge_type: EdgeType = ("node", "similar", "node")) -> GraphStore:
+        """Add an undirected edge type, weighted by similarity; ids are taken as positions of nodes.
+
+        On a stored graph it is written at `commit()`.
+
+        Examples
+        --------
+        >>> import nearhop
+        >>> from nearhop.ann import LSH, MinHash
+        >>> store = nearhop.GraphStore.from_edges([0, 0, 1, 1, 2], [3, 4, 3, 4, 4])
+        >>> graph = LSH(MinHash(64), bands=32).add(MinHash(64).fit_transform(store)).similarity_graph(0.9)
+        >>> graph.add_to(store).csr(("node", "similar", "node")).neighbors(0).tolist()
+        [1]
+        """
+        store.add_edge_type(edge_type, self.src, self.dst, weight=self.similarity, directed=False)
+        return store
 
 
 def pairs_of(

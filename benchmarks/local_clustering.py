@@ -111,7 +111,7 @@ def main() -> None:
         store = blocks(given.blocks * factor)
         seeds = np.random.default_rng(2).choice(store.num_nodes, given.seeds, replace=False)
         ways = contenders(store)
-        few = {name: given.seeds if "whole" not in name else min(3, given.seeds) for name in ways}
+        few = {name: given.seeds if "whole" not in name else min(2, given.seeds) for name in ways}
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         clusters: dict[str, list[LocalCluster]] = {name: [] for name in ways}
         for turn, seed in enumerate([seeds[0], *seeds]):

@@ -32,6 +32,9 @@ def search(
     seed: int = typer.Option(1),
     out: str = typer.Option("-", help=".csv or .parquet, or - for CSV on standard output."),
     picture: Pictures = None,
+    index: Path | None = typer.Option(
+        None, help="Keep the index in this folder: made by the first search, opened by later ones in no time."
+    ),
     threads: int | None = typer.Option(None, help="Default: all cores."),
     as_json: bool = Json,
 ) -> None:
@@ -40,8 +43,11 @@ def search(
     Example: nearhop community search brands.nh nike,adidas --size 50
 
     Example: nearhop community search brands.nh nike,adidas --out found.csv --picture found.html --picture found.png
+
+    Example: nearhop community search brands.nh nike,adidas --index brands.lsh
     """
     from ...ann.communities import CommunitySearch
+    from ...ann.lsh import LSH
     from ...ann.picture import Picture
     from ...ann.quality import community_quality
     from ..store import open as open_store
@@ -50,7 +56,12 @@ def search(
     check_pictures(picture)
     opened = open_store(store)
     start = time.perf_counter()
-    engine = CommunitySearch(opened, num_perm, bands=bands, seed=seed, direction=direction, threads=threads)
+    known = LSH.load(index) if index is not None and index.exists() else None
+    engine = CommunitySearch(
+        opened, num_perm, bands=bands, seed=seed, direction=direction, index=known, threads=threads
+    )  # fmt: skip
+    if index is not None and known is None:
+        engine.index.save(index)
     built = time.perf_counter()
     given = parse_seeds(seeds, engine.names)
     found = engine.search(given, size, method)

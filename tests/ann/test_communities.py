@@ -25,7 +25,7 @@ from nearhop.ann.quality import (
     recall_area,
     symmetric_matrix,
 )
-from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
+from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFound
 from nearhop.tests.support import data_file, needs
 
 
@@ -95,6 +95,23 @@ def test_results_do_not_depend_on_node_order_or_threads(method):
     other = CommunitySearch(planted(ids=ids, order=order), threads=2).search(ids[[9, 4, 4]], 40, method)
     assert one.ids.tolist() == other.ids.tolist()
     assert one.scores.tobytes() == other.scores.tobytes()
+
+
+def test_a_kept_index_answers_as_the_first_one_did(tmp_path):
+    store = planted(seed=6)
+    first = CommunitySearch(store, 64, bands=32, seed=9)
+    first.index.save(tmp_path / "a.lsh")
+    again = CommunitySearch(store, index=LSH.load(tmp_path / "a.lsh"))
+    for method in ("average", "minrank", "pagerank", "exact"):
+        one, other = first.search([3, 40], 25, method), again.search([3, 40], 25, method)
+        assert one.ids.tolist() == other.ids.tolist()
+        assert one.scores.tobytes() == other.scores.tobytes()
+    for others in (planted(seed=7), planted(3, seed=6)):  # other edges, fewer nodes
+        with pytest.raises(IndexMismatch, match="make it anew"):
+            CommunitySearch(others, index=first.index)
+    first.index.remove([5])
+    with pytest.raises(IndexMismatch, match="119 sets in 120 rows"):
+        CommunitySearch(store, index=first.index)
 
 
 def test_bipartite_stores_describe_the_nodes_that_are_followed():

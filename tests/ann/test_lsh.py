@@ -256,7 +256,7 @@ def test_the_similarity_graph_becomes_an_edge_set():
     store = GraphStore.from_edges(rng.integers(0, 50, 600), rng.integers(0, 50, 600), num_nodes=55)
     graph = LSH(MinHash(64), bands=32).add(MinHash(64).fit_transform(store)).similarity_graph(0.2, verify=store)
     edge_type = ("node", "similar", "node")
-    store.add_edge_type(edge_type, graph.src, graph.dst, weight=graph.similarity, directed=False)
+    graph.add_to(store)
     assert store.num_edges_of(edge_type) == len(graph.src) > 0
     assert graph.similarity.min() >= 0.2
 

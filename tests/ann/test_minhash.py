@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
+from nearhop import open as open_store
 from nearhop.ann.bbit import BBitSignatures
 from nearhop.ann.minhash import MinHash
 from nearhop.ann.minhash_schemes import _words
@@ -259,6 +261,37 @@ def test_out_may_be_a_column_on_disk(tmp_path):
     assert MinHash(16).fit_transform(store, out=column) is column
     store.commit()
     assert store.nodes["minhash"].tolist() == MinHash(16).fit_transform(store).tolist()
+
+
+def test_a_stored_graph_is_streamed(tmp_path):
+    """Neither sets nor signatures are held: 8 MB of adjacency and 10 MB of signatures pass through a megabyte."""
+    ends = np.random.default_rng(0).integers(0, 20_000, (2, 1_000_000))
+    GraphStore.from_edges(*ends, num_nodes=20_000, directed=True).save(tmp_path / "a.nh")
+    store = open_store(tmp_path / "a.nh")
+    column = store.nodes.create("minhash", (128,), np.uint32)
+    rows = store.csr()
+    assert rows.indices.nbytes + column.nbytes > 14e6
+    MinHash(128).fit_transform([[1]])  # compiles
+    tracemalloc.start()
+    MinHash(128).fit_transform(store, out=column)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
+    assert column[7].tolist() == MinHash(128).fit_transform([rows.neighbors(7)])[0].tolist()
+
+
+def test_edge_weights_of_a_store_weigh_its_sets():
+    rng = np.random.default_rng(3)
+    src, dst, weight = rng.integers(0, 20, 100), rng.integers(0, 20, 100), rng.random(100).astype(np.float32)
+    store = GraphStore.from_edges(src, dst, num_nodes=20, weight=weight, directed=True)
+    minhash = MinHash(64, "probminhash")
+    expected = [
+        minhash.fit_transform([dst[src == v]], weights=weight[src == v])[0].tolist()
+        if (src == v).any()
+        else [EMPTY] * 64
+        for v in range(20)
+    ]
+    assert minhash.fit_transform(store).tolist() == expected
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])

@@ -54,6 +54,16 @@ def test_search(call, tmp_path):
     assert len(out.splitlines()) == 11
 
 
+def test_search_with_a_kept_index(call, tmp_path):
+    first = told(call, "search", "friends.nh", "p03,p07", "--index", "friends.lsh")
+    assert (tmp_path / "friends.lsh").is_dir()
+    again = told(call, "search", "friends.nh", "p03,p07", "--index", "friends.lsh")
+    assert (again["ids"], again["scores"]) == (first["ids"], first["scores"])
+    code, _, err = call("search", "friends.nh", "p03", "--index", "friends.nh")
+    assert code != 0
+    assert "no LSH index" in err
+
+
 def test_detect(call, tmp_path):
     pytest.importorskip("sknetwork")
     words = "--library", "sknetwork", "--labels", "group", "--save-as", "found", "--picture", "b.html"
