@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .graphlib import process as _process  # noqa: F401, notes which process this is before anybody forks
+
 if TYPE_CHECKING:
     from . import ann, datasets, embed, sampling
     from .graphlib.errors import NearhopError

@@ -19,6 +19,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .errors import InvalidInput
+from .process import is_forked
 
 
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
@@ -46,7 +47,33 @@ def parallel_kernel(function: Callable[..., Any] | None = None, **options: Any) 
     """Compile a kernel whose `numba.prange` loops run on threads (see `threads_in_use`)."""
     if function is None:
         return functools.partial(parallel_kernel, **options)
-    return _compile(function, {"nogil": True, "error_model": "numpy", "parallel": True, **options})
+    return _ParallelKernel(function, {"nogil": True, "error_model": "numpy", **options})
+
+
+class _ParallelKernel:
+    """A parallel kernel that runs on one thread in a forked child.
+
+    Threads do not survive a fork: OpenMP's team would be waited for for ever, or Numba would end the process. The child
+    therefore compiles its loops as plain ones, which give the same result, and starts no threads.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._threaded = _compile(function, {**options, "parallel": True})
+        self._options = options
+        self._serial: Any = None
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not is_forked():
+            return self._threaded(*arguments)
+        if self._serial is None:
+            self._serial = numba.njit(**self._options)(self._threaded.py_func)  # Numba's cache would mix up the two
+        return self._serial(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._threaded, name)
 
 
 def resolve_threads(threads: int | None) -> int:
@@ -65,7 +92,11 @@ def resolve_threads(threads: int | None) -> int:
 
 @contextlib.contextmanager
 def threads_in_use(threads: int | None) -> Iterator[int]:
-    """Run the kernels called inside on `threads` threads and yield the number in force."""
+    """Run the kernels called inside on `threads` threads and yield the number in force: 1 in a forked child."""
+    if is_forked():
+        resolve_threads(threads)
+        yield 1
+        return
     before = numba.get_num_threads()
     count = resolve_threads(threads)
     numba.set_num_threads(count)

@@ -1,13 +1,12 @@
 """PyTorch Geometric over a store: its FeatureStore and GraphStore interfaces, and a sampler for its loaders.
 
 `pyg_stores(store)` is what PyG calls a remote backend: features and adjacency stay where they are, and only the rows of
-a batch are copied. `Sampler` draws the batches with nearhop's own sampler, so that neither pyg-lib nor torch-sparse is
-needed.
+a batch are copied. `nearhop.sampling.pyg.Sampler` draws batches without pyg-lib or torch-sparse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +15,8 @@ from torch_geometric.data import EdgeAttr, TensorAttr
 from torch_geometric.data import FeatureStore as _FeatureStore
 from torch_geometric.data import GraphStore as _GraphStore
 from torch_geometric.data.graph_store import EdgeLayout
-from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
 
 from .convert import as_tensor, node_tensors
-from .errors import InvalidInput
 
 if TYPE_CHECKING:
     from .store import GraphStore
@@ -32,7 +29,8 @@ def pyg_stores(store: GraphStore) -> tuple[FeatureStore, TopologyStore]:
     --------
     >>> import numpy as np, torch, nearhop
     >>> from torch_geometric.loader import NodeLoader
-    >>> from nearhop.graphlib.pyg import Sampler, pyg_stores
+    >>> from nearhop.graphlib.pyg import pyg_stores
+    >>> from nearhop.sampling.pyg import Sampler
     >>> store = nearhop.GraphStore.from_edges(np.array([0, 1, 2]), np.array([1, 2, 3]))
     >>> store.nodes["x"] = np.eye(4, dtype=np.float32)
     >>> loader = NodeLoader(
@@ -175,68 +173,10 @@ class TopologyStore(_GraphStore):
         ]
 
 
-class Sampler(BaseSampler):
-    """nearhop's `NeighborSampler` behind PyG's `NodeLoader` and `LinkLoader`.
-
-    Parameters
-    ----------
-    store : GraphStore
-        One node type and one edge type.
-    num_neighbors : sequence of int
-        Edges per node, nearest hop first; -1 takes all.
-    epoch : int, default 0
-        Draws depend on (seed, epoch): count `sampler.epoch` up before each pass over the loader.
-    **options
-        As for `nearhop.sampling.NeighborSampler`: replace, method, weighted, temporal, disjoint, seed.
-
-    Notes
-    -----
-    In a batch, `n_id[:batch_size]` are the seeds in the order asked for, `e_id` are edge ids of the store, and messages
-    flow from `edge_index[0]` to `edge_index[1]`. Seeds must be distinct within a batch unless trees are disjoint.
-    """
-
-    def __init__(self, store: GraphStore, num_neighbors: Sequence[int], *, epoch: int = 0, **options: Any) -> None:
-        from ..sampling import NeighborSampler
-
-        if not _is_single(store):
-            raise InvalidInput(f"Sampler needs a store of one node type and one edge type; this has {store.edge_types}")
-        if options.get("direction", "in") != "in":
-            raise InvalidInput('PyG expects in-neighbours: leave direction at "in"')
-        self._sampler = NeighborSampler(store, num_neighbors, **options)
-        self.epoch = epoch
-
-    def _draw(self, seeds: Any, time: Any) -> tuple[Any, SamplerOutput]:
-        sample = self._sampler.sample(seeds.numpy(), self.epoch, seed_time=None if time is None else time.numpy())
-        tree = None if sample.tree is None else torch.from_numpy(sample.tree)
-        output = SamplerOutput(
-            node=torch.from_numpy(sample.nodes),
-            row=torch.from_numpy(sample.row),
-            col=torch.from_numpy(sample.col),
-            edge=torch.from_numpy(sample.edge_ids.astype(np.int64, copy=False)),
-            batch=tree,
-            num_sampled_nodes=list(sample.num_sampled_nodes),
-            num_sampled_edges=list(sample.num_sampled_edges),
-        )
-        return sample, output
-
-    def sample_from_nodes(self, inputs: NodeSamplerInput, **kwargs: Any) -> SamplerOutput:
-        """What `NodeLoader` calls for a batch of seeds."""
-        sample, output = self._draw(inputs.node, inputs.time)
-        if not np.array_equal(sample.seed_index, np.arange(sample.seed_index.shape[0])):
-            raise InvalidInput("a batch names a seed twice; give distinct input_nodes, or use disjoint=True")
-        output.metadata = (inputs.input_id, inputs.time)
-        return output
-
-    def sample_from_edges(self, inputs: EdgeSamplerInput, neg_sampling: Any = None) -> SamplerOutput:
-        """What `LinkLoader` calls for a batch of edges; negatives have to be given as labelled edges."""
-        if neg_sampling is not None:
-            raise InvalidInput("Sampler draws no negative edges; give them in edge_label_index with label 0")
-        seeds = torch.cat([inputs.row, inputs.col])
-        time = None if inputs.time is None else torch.cat([inputs.time, inputs.time])
-        sample, output = self._draw(seeds, time)
-        ends = torch.from_numpy(np.ascontiguousarray(sample.seed_index)).view(2, -1)
-        output.metadata = (inputs.input_id, ends, inputs.label, inputs.time)
-        return output
+def __getattr__(name: str) -> Any:
+    if name == "Sampler":  # it belongs to the room above this one, and is offered here beside the stores
+        return importlib.import_module("..sampling.pyg", __package__).Sampler
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["FeatureStore", "Sampler", "TopologyStore", "pyg_stores"]
+__all__ = ["FeatureStore", "Sampler", "TopologyStore", "pyg_stores"]  # noqa: F822, Sampler is loaded when it is used

@@ -51,8 +51,11 @@ def check_seed_time(name: str, given: ArrayLike | None, count: int) -> NDArray[A
         return times.astype(np.int64)
     if times.dtype.kind == "M":
         times = times.astype(np.int64)
-    if times.dtype.kind not in "iuf" or (times.dtype.kind == "f" and not np.isfinite(times).all()):
-        raise InvalidInput(f"{name} must hold finite numbers in the units of the store's times")
+    if times.dtype.kind not in "iuf":
+        raise InvalidType(f"{name} must hold numbers in the units of the store's times; got dtype {times.dtype}")
+    if times.dtype.kind == "f" and not np.isfinite(times).all():
+        where = int(np.argmax(~np.isfinite(times)))
+        raise InvalidInput(f"{name}[{where}] is {times[where]}; times must be finite, in the units of the store's")
     return np.ascontiguousarray(times, np.float64 if times.dtype.kind == "f" else np.int64)
 
 

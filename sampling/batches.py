@@ -1,22 +1,16 @@
-"""Which seeds are in which batch, and a sampled subgraph as a torch_geometric `Data`."""
+"""Which seeds are in which batch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput, InvalidType
-from ..graphlib.extras import require
-from .unified_tensor import UnifiedTensor
+from ..graphlib.errors import InvalidInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from ..graphlib.store import GraphStore
-    from .subgraph import SampledSubgraph
 
 
 @dataclass(frozen=True)
@@ -70,56 +64,3 @@ class Batching:
             first, last = (members.shape[0] * r // parts for r in (rank, rank + 1))
             found.append(members[first:last])
         return found
-
-
-def as_tables(store: GraphStore, given: Mapping[str, Any] | None) -> dict[str, UnifiedTensor]:
-    """The tables of a loader by attribute name; by default the store's columns x and y, where it has them.
-
-    Values are `UnifiedTensor`s, arrays, or names of columns. Names that begin with `edge_` are indexed by edge.
-    """
-    if given is None:
-        given = {name: name for name in ("x", "y") if name in store.nodes}
-    if not isinstance(given, Mapping):
-        raise InvalidType(f"tables must map attribute names to columns or arrays; got {type(given).__name__}")
-    tables = {}
-    for name, value in given.items():
-        by_edge = name.startswith("edge_")
-        length, unit = (store.num_edges, "edges") if by_edge else (store.num_nodes, "nodes")
-        if isinstance(value, str):
-            value = (store.edges if by_edge else store.nodes)[value]
-        table = value if isinstance(value, UnifiedTensor) else UnifiedTensor(value, threads=1)
-        if len(table) != length:
-            raise InvalidInput(f"table {name!r} has {len(table)} rows but the store has {length} {unit}")
-        tables[name] = table
-    return tables
-
-
-def gather_tables(tables: Mapping[str, UnifiedTensor], sample: SampledSubgraph) -> dict[str, Any]:
-    """The rows of every table that a sample needs."""
-    return {
-        name: table[sample.edge_ids if name.startswith("edge_") else sample.nodes] for name, table in tables.items()
-    }
-
-
-def to_data(sample: SampledSubgraph, rows: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
-    """A `torch_geometric.data.Data` named as PyG's own loaders name things; arrays in `extra` become tensors.
-
-    `n_id` and `e_id` are positions in the store, `batch_size` counts the seeds' nodes, which come first.
-    """
-    torch = require("torch", "loaders")
-    data = require("torch_geometric.data", "loaders").Data()
-    data.edge_index = torch.from_numpy(np.stack([sample.row, sample.col]))
-    data.num_nodes = sample.num_nodes
-    data.n_id = torch.from_numpy(sample.nodes)
-    data.e_id = torch.from_numpy(sample.edge_ids)
-    data.batch_size = sample.num_sampled_nodes[0]
-    data.num_sampled_nodes = list(sample.num_sampled_nodes)
-    data.num_sampled_edges = list(sample.num_sampled_edges)
-    if sample.tree is not None:
-        data.batch = torch.from_numpy(sample.tree)
-    for name, value in extra.items():
-        setattr(data, name, torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
-    for name, value in rows.items():
-        setattr(data, name, value)
-    devices = {value.device for value in rows.values()}
-    return data.to(devices.pop(), non_blocking=True) if len(devices) == 1 else data

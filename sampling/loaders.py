@@ -8,36 +8,48 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput, InvalidType
-from .arguments import node_positions
-from .batches import Batching, as_tables, gather_tables, to_data
+from ..graphlib.errors import InvalidInput, InvalidType, NotFound
+from .arguments import check_count, node_positions
+from .batches import Batching
+from .forms import PlainForm, TypedForm
 from .neighbor import NeighborSampler
 from .prefetch import LoaderReport, Stopwatch, check_same_process, prefetched
+from .typed import TypedNeighborSampler
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..graphlib.store import GraphStore
-    from .subgraph import SampledSubgraph
+
+Fanouts = Sequence[int] | Mapping[tuple[str, str, str], Sequence[int]]
 
 
 class _Loader:
     """What loaders share: a pass over `_total` items in batches, each sampled, gathered and built by a thread."""
 
     def __init__(
-        self, store: GraphStore, sampler: Any, tables: Mapping[str, Any] | None, batching: Batching, workers: int
+        self, store: GraphStore, sampler: Any, tables: Mapping[Any, Any] | None, batching: Batching, workers: int
     ) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-            raise InvalidInput(f"workers must be an integer >= 0 (0: no threads of its own); got {workers!r}")
-        self.sampler = sampler if hasattr(sampler, "sample") else NeighborSampler(store, sampler, seed=batching.seed)
-        self.tables = as_tables(store, tables)
+        several = len(store.node_types) > 1 or len(store.edge_types) > 1
+        if not hasattr(sampler, "sample"):
+            kind = TypedNeighborSampler if several or isinstance(sampler, Mapping) else NeighborSampler
+            sampler = kind(store, sampler, seed=batching.seed)
+        self.sampler = sampler
+        self.typed = isinstance(sampler, TypedNeighborSampler)
+        self._form: Any = TypedForm(store, tables) if self.typed else PlainForm(store, tables)
         self.epoch = 0
         self._store = store
         self._batching = batching
-        self._workers = workers
+        self._workers = check_count("workers", workers)
         self._watch = Stopwatch()
         self._process = os.getpid()
         self._total = 0
+
+    @property
+    def tables(self) -> dict[Any, Any]:
+        """The `UnifiedTensor`s that rows come from."""
+        tables: dict[Any, Any] = self._form.tables
+        return tables
 
     def __len__(self) -> int:
         """How many batches one pass yields."""
@@ -55,11 +67,12 @@ class _Loader:
         with self._watch.time("sample"):
             sample, extra = self._draw(batch, epoch)
         with self._watch.time("gather"):
-            rows = gather_tables(self.tables, sample)
+            rows = self._form.gather(sample)
         with self._watch.time("build"):
-            return to_data(sample, rows, extra)
+            return self._form.data(sample, rows, extra)
 
-    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[SampledSubgraph, dict[str, Any]]:
+    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[Any, dict[Any, dict[str, Any]]]:
+        """A sample, and what belongs to the batch beside it, by type."""
         raise NotImplementedError
 
     def report(self) -> LoaderReport:
@@ -69,24 +82,26 @@ class _Loader:
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self._total:,} items, {len(self):,} batches of {self._batching.batch_size:,}, "
-            f"{self._workers} threads, tables {', '.join(self.tables) or 'none'})"
+            f"{self._workers} threads, tables {', '.join(map(str, self.tables)) or 'none'})"
         )
 
 
 class NodeLoader(_Loader):
-    """Batches of nodes with their sampled neighbourhoods, as `torch_geometric.data.Data`.
+    """Batches of nodes with their sampled neighbourhoods, as `torch_geometric.data.Data` or `HeteroData`.
 
     Parameters
     ----------
     store : GraphStore
-        One node type and one edge type.
-    sampler : NeighborSampler, or fanouts for one
-        `[15, 10]` means `NeighborSampler(store, [15, 10], seed=seed)`.
+    sampler : NeighborSampler or TypedNeighborSampler, or fanouts for one
+        `[15, 10]` means `NeighborSampler(store, [15, 10], seed=seed)`; in a store of several types, and with fanouts by
+        edge type, a `TypedNeighborSampler`, whose batches are `HeteroData`.
     nodes : int or bool array, optional
-        Seeds: distinct positions, or a mask over the nodes; all nodes by default.
+        Seeds: distinct positions, or a mask over the nodes; all nodes by default. With several types, a node type, or
+        (node type, positions or mask).
     tables : mapping, optional
         Attributes of a batch: name -> column name, array or `UnifiedTensor`. By default x and y where the store has
-        them. Names that begin with `edge_` are looked up by edge, the others by node.
+        them. Names that begin with `edge_` are looked up by edge, the others by node. With several types: node or edge
+        type -> such a mapping.
     batch_size : int >= 1, default 1024
     shuffle, drop_last : bool, default False
     seed : int, default 0
@@ -101,8 +116,9 @@ class NodeLoader(_Loader):
     -----
     A batch holds `x`, `y`, `edge_index` (messages go from row 0 to row 1), `n_id`, `e_id`, `batch_size`, `input_id`
     (positions in `nodes`), `num_sampled_nodes` and `num_sampled_edges`. The seeds are the first `batch_size` nodes, in
-    order. What a batch holds depends on the arguments and `epoch` alone, not on threads. Leaving a loop early ends the
-    threads. A loader cannot be used in a forked child; make it there.
+    order; with several types, all this is found under the node and edge types. What a batch holds depends on the
+    arguments and `epoch` alone, not on threads. Leaving a loop early ends the threads. A loader cannot be used in a
+    forked child; make it there.
 
     Examples
     --------
@@ -120,10 +136,10 @@ class NodeLoader(_Loader):
     def __init__(
         self,
         store: GraphStore,
-        sampler: NeighborSampler | Sequence[int],
+        sampler: NeighborSampler | TypedNeighborSampler | Fanouts,
         *,
-        nodes: ArrayLike | None = None,
-        tables: Mapping[str, Any] | None = None,
+        nodes: ArrayLike | str | tuple[str, ArrayLike | None] | None = None,
+        tables: Mapping[Any, Any] | None = None,
         batch_size: int = 1024,
         shuffle: bool = False,
         drop_last: bool = False,
@@ -132,11 +148,17 @@ class NodeLoader(_Loader):
         workers: int = 1,
     ) -> None:
         super().__init__(store, sampler, tables, Batching(batch_size, shuffle, drop_last, seed, part), workers)
-        self.nodes = _seeds(nodes, store.num_nodes)
+        given: Any = nodes
+        self.node_type = ""
+        if self.typed:
+            self.node_type, given = _node_type(store, nodes)
+        count = store.num_nodes_of(self.node_type) if self.typed else store.num_nodes
+        self.nodes = _seeds(given, count)
         self._total = self.nodes.shape[0]
 
-    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[SampledSubgraph, dict[str, Any]]:
-        return self.sampler.sample(self.nodes[batch], epoch=epoch), {"input_id": batch}
+    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[Any, dict[Any, dict[str, Any]]]:
+        seeds: Any = {self.node_type: self.nodes[batch]} if self.typed else self.nodes[batch]
+        return self.sampler.sample(seeds, epoch=epoch), {self.node_type: {"input_id": batch}}
 
 
 class LinkLoader(_Loader):
@@ -145,18 +167,21 @@ class LinkLoader(_Loader):
     Parameters
     ----------
     store : GraphStore
-    sampler : NeighborSampler, or fanouts for one
+    sampler : NeighborSampler or TypedNeighborSampler, or fanouts for one
     edges : int array (num_edges,), optional
         Edge ids (positions in the store's edge columns); all edges by default.
+    edge_type : optional
+        Which edges, in a store with several types.
     negatives : int >= 0, default 1
         Pairs per edge whose second end is a uniform node that the first has no edge to.
-    tables, batch_size, shuffle, drop_last, seed, workers
+    tables, batch_size, shuffle, drop_last, seed, part, workers
         As for `NodeLoader`; `batch_size` counts edges.
 
     Notes
     -----
     `edge_label_index` (2, batch * (1 + negatives)) are local numbers of the pairs, edges first; `edge_label` is 1 for
-    edges and 0 for negatives; `input_id` are edge ids. The edges themselves may be among those sampled for messages.
+    edges and 0 for negatives; `input_id` are edge ids. With several types they are found under the edge type. The edges
+    themselves may be among those sampled for messages. Negatives depend on (seed, epoch, edge) alone.
 
     Examples
     --------
@@ -171,32 +196,35 @@ class LinkLoader(_Loader):
     def __init__(
         self,
         store: GraphStore,
-        sampler: NeighborSampler | Sequence[int],
+        sampler: NeighborSampler | TypedNeighborSampler | Fanouts,
         *,
         edges: ArrayLike | None = None,
+        edge_type: tuple[str, str, str] | None = None,
         negatives: int = 1,
-        tables: Mapping[str, Any] | None = None,
+        tables: Mapping[Any, Any] | None = None,
         batch_size: int = 1024,
         shuffle: bool = False,
         drop_last: bool = False,
         seed: int = 0,
+        part: tuple[int, int] = (0, 1),
         workers: int = 1,
     ) -> None:
-        super().__init__(store, sampler, tables, Batching(batch_size, shuffle, drop_last, seed), workers)
-        if isinstance(negatives, bool) or not isinstance(negatives, int) or negatives < 0:
-            raise InvalidInput(f"negatives must be an integer >= 0; got {negatives!r}")
-        count = store.num_edges
+        super().__init__(store, sampler, tables, Batching(batch_size, shuffle, drop_last, seed, part), workers)
+        if self.typed and edge_type not in store.edge_types:
+            known = ", ".join(map(repr, store.edge_types))
+            raise NotFound(f"edge_type must be one of {known}; got {edge_type!r}")
+        self.edge_type = edge_type
+        self._list = store.edge_list(edge_type)
+        self._rows = store.csr(edge_type)
+        count = len(self._list)
         self.edges = np.arange(count) if edges is None else node_positions("edges", edges, count)
         self._total = self.edges.shape[0]
-        self._negatives = negatives
-        self._list = store.edge_list()
-        self._rows = store.csr()
+        self._negatives = check_count("negatives", negatives)
 
-    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[SampledSubgraph, dict[str, Any]]:
+    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[Any, dict[Any, dict[str, Any]]]:
         edges = self.edges[batch]
-        near, far = self._pairs(edges, epoch)
-        sample = self.sampler.sample(np.concatenate([near, far]), epoch=epoch)
-        return sample, self._labels(edges, sample)
+        sample, pairs = self._around(*self._pairs(edges, epoch), epoch, None)
+        return sample, {self.edge_type: self._labels(edges, pairs)}
 
     def _pairs(self, edges: NDArray[np.int64], epoch: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Both ends of the edges and, behind them, of their negatives."""
@@ -208,10 +236,25 @@ class LinkLoader(_Loader):
         batches_cpu.negative_ends(rows.indptr, rows.indices, src, edges, seed, epoch, rows.num_cols, wrong)
         return np.concatenate([src, np.repeat(src, self._negatives)]), np.concatenate([dst, wrong.reshape(-1)])
 
-    def _labels(self, edges: NDArray[np.int64], sample: SampledSubgraph) -> dict[str, Any]:
+    def _around(
+        self, near: NDArray[Any], far: NDArray[Any], epoch: int, when: NDArray[Any] | None
+    ) -> tuple[Any, NDArray[Any]]:
+        """The neighbourhood of both ends of all pairs, at the pairs' times, and the local numbers of the ends."""
+        if not self.typed or self.edge_type is None:
+            both = None if when is None else np.concatenate([when, when])
+            sample = self.sampler.sample(np.concatenate([near, far]), epoch=epoch, seed_time=both)
+            return sample, sample.seed_index.reshape(2, -1)
+        source, _, target = self.edge_type
+        ends = {source: [near], target: [far]} if source != target else {source: [near, far]}
+        seeds = {name: np.concatenate(parts) for name, parts in ends.items()}
+        times = None if when is None else {name: np.concatenate([when] * len(parts)) for name, parts in ends.items()}
+        sample = self.sampler.sample(seeds, epoch=epoch, seed_time=times)
+        local = [sample.seed_index[name] for name in dict.fromkeys((source, target))]
+        return sample, np.concatenate(local).reshape(2, -1)
+
+    def _labels(self, edges: NDArray[np.int64], pairs: NDArray[Any]) -> dict[str, Any]:
         label = np.zeros(edges.shape[0] * (1 + self._negatives), np.float32)
         label[: edges.shape[0]] = 1
-        pairs = sample.seed_index.reshape(2, -1)
         return {"edge_label": label, "edge_label_index": pairs, "input_id": edges}
 
 
@@ -222,15 +265,15 @@ class TemporalLoader(LinkLoader):
     ----------
     store : GraphStore
         With edge times.
-    sampler : NeighborSampler
+    sampler : NeighborSampler or TypedNeighborSampler
         Made with `temporal=Temporal(...)`.
-    edges, negatives, tables, batch_size, drop_last, seed, workers
+    edges, edge_type, negatives, tables, batch_size, drop_last, seed, part, workers
         As for `LinkLoader`. There is no shuffling: edges come by (time, edge id).
 
     Notes
     -----
     Batches are those of `LinkLoader`, with a tree per end (`batch` names it), `edge_label_time`, and `seed_time` per
-    tree. Negatives have the time of their edge.
+    tree; with several types, `edge_label_time` alone says when. Negatives have the time of their edge.
 
     Examples
     --------
@@ -246,36 +289,50 @@ class TemporalLoader(LinkLoader):
     def __init__(
         self,
         store: GraphStore,
-        sampler: NeighborSampler,
+        sampler: NeighborSampler | TypedNeighborSampler,
         *,
         edges: ArrayLike | None = None,
+        edge_type: tuple[str, str, str] | None = None,
         negatives: int = 1,
-        tables: Mapping[str, Any] | None = None,
+        tables: Mapping[Any, Any] | None = None,
         batch_size: int = 200,
         drop_last: bool = False,
         seed: int = 0,
+        part: tuple[int, int] = (0, 1),
         workers: int = 1,
     ) -> None:
-        if getattr(sampler, "temporal", None) is None:
+        draw = getattr(sampler, "draw", None)
+        if draw is None or draw.temporal is None:
             raise InvalidInput(
                 "a TemporalLoader needs a sampler made with temporal=Temporal(...), or it leaks the future"
             )
-        options: dict[str, Any] = {"tables": tables, "batch_size": batch_size, "drop_last": drop_last}
-        super().__init__(store, sampler, edges=edges, negatives=negatives, seed=seed, workers=workers, **options)
+        options: dict[str, Any] = {"tables": tables, "batch_size": batch_size, "drop_last": drop_last, "part": part}
+        which: dict[str, Any] = {"edges": edges, "edge_type": edge_type, "negatives": negatives}
+        super().__init__(store, sampler, **which, seed=seed, workers=workers, **options)
         time = self._list.time
         if time is None:
             raise InvalidInput("this store has no edge times; ingest it with time=...")
         self._time = time
         self.edges = self.edges[np.lexsort((self.edges, time[self.edges]))]
 
-    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[SampledSubgraph, dict[str, Any]]:
+    def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[Any, dict[Any, dict[str, Any]]]:
         edges = self.edges[batch]
-        near, far = self._pairs(edges, epoch)
         when = self._time[edges]
         each = np.concatenate([when, np.repeat(when, self._negatives)])
-        both = np.concatenate([each, each])
-        sample = self.sampler.sample(np.concatenate([near, far]), epoch=epoch, seed_time=both)
-        return sample, {**self._labels(edges, sample), "edge_label_time": each, "seed_time": both}
+        sample, pairs = self._around(*self._pairs(edges, epoch), epoch, each)
+        found = {**self._labels(edges, pairs), "edge_label_time": each}
+        if not self.typed:
+            found["seed_time"] = np.concatenate([each, each])
+        return sample, {self.edge_type: found}
+
+
+def _node_type(store: GraphStore, given: Any) -> tuple[str, Any]:
+    """The node type that seeds are of, and the seeds."""
+    name, nodes = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    if not isinstance(name, str) or name not in store.node_types:
+        known = ", ".join(map(repr, store.node_types))
+        raise NotFound(f"nodes must be a node type or (node type, positions or mask), of {known}; got {given!r}")
+    return name, nodes
 
 
 def _seeds(given: ArrayLike | None, num_nodes: int) -> NDArray[np.int64]:

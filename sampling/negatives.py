@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput
+from ..graphlib.errors import InvalidInput, InvalidType
 from .arguments import check_count, check_seed_time, node_positions, threads_for
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class NegativeSampler:
     power : float >= 0, default 0
         Nodes are drawn in proportion to their degree (as that end) to this power: 0 is uniform over all nodes, 0.75 is
         word2vec's choice. Above 0, nodes of degree zero are never drawn.
+    mass : float array (number of nodes that can be drawn,), optional
+        Nodes are drawn in proportion to it, instead of to a power of their degree.
     reject_edges : bool, default True
         Never draw a node that is linked to the given one (structural negatives).
     reject_self : bool, default True
@@ -66,6 +68,7 @@ class NegativeSampler:
         *,
         corrupt: str = "dst",
         power: float = 0.0,
+        mass: ArrayLike | None = None,
         reject_edges: bool = True,
         reject_self: bool = True,
         edge_type: Any = None,
@@ -86,7 +89,11 @@ class NegativeSampler:
         self.seed = seed
         self.threads = threads
         self._keep, self._alias = np.empty(0, np.float32), np.empty(0, np.int32)
-        if power > 0:
+        if mass is not None:
+            if power > 0:
+                raise InvalidInput("give power= or mass=, not both")
+            self._keep, self._alias = alias_table(_checked_mass("mass", mass, self._num_drawn))
+        elif power > 0:
             other = store.csc(edge_type) if corrupt == "dst" else store.csr(edge_type)
             self._keep, self._alias = alias_table(other.degrees().astype(np.float64) ** power)
 
@@ -122,21 +129,27 @@ class NegativeSampler:
             )
         return out
 
-    def sample_pairs(self, num: int, *, epoch: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def sample_pairs(
+        self, num: int, *, epoch: int = 0, keys: ArrayLike | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw `num` pairs (given end, drawn end), uniformly among all pairs that are allowed when `power` is 0.
 
-        The given end is uniform over its nodes, and a pair that is refused is drawn anew as a whole. Raises
-        `InvalidInput` when a pair was refused a thousand times: nearly all pairs are linked.
+        The given end is uniform over its nodes, and a pair that is refused is drawn anew as a whole. `keys` (num,)
+        names the streams; by default it is 0, 1, 2, ... Raises `InvalidInput` when a pair was refused a thousand times:
+        nearly all pairs are linked.
         """
         from ..graphlib.jit import threads_in_use
         from . import negatives_cpu
 
         count = check_count("num", num)
         near, far = np.empty(count, np.int64), np.empty(count, np.int64)
+        named = np.arange(count) if keys is None else _integers("keys", keys)
+        if named.shape != (count,):
+            raise InvalidInput(f"keys must have shape ({count},), one per pair; got {named.shape}")
         with threads_in_use(threads_for(self.threads, count, 1024)):
             negatives_cpu.draw_pairs(
                 *(self._rows.indptr, self._rows.indices, self._keep, self._alias, self._num_drawn),
-                *(self.reject_edges, self.reject_self, self.seed, epoch, near, far),
+                *(self.reject_edges, self.reject_self, named, self.seed, epoch, near, far),
             )
         if (far < 0).any():
             raise InvalidInput("nearly all pairs are linked, so pairs that are not cannot be found by drawing")
@@ -169,8 +182,8 @@ def in_batch_negatives(
     """
     from . import negatives_cpu
 
-    far = np.ascontiguousarray(dst, np.int64)
-    near = np.empty(0, np.int64) if src is None else np.ascontiguousarray(src, np.int64)
+    far = _integers("dst", dst)
+    near = np.empty(0, np.int64) if src is None else _integers("src", src)
     if far.ndim != 1 or (src is not None and near.shape != far.shape):
         raise InvalidInput(f"dst and src must be equally long; got shapes {far.shape} and {near.shape}")
     out = np.empty((far.shape[0], check_count("num", num)), np.int64)
@@ -234,6 +247,25 @@ def historical_negatives(
             rows.indptr, rows.indices, rows.time, given, times, *_streams(given, rows.num_rows, keys), seed, epoch, out
         )
     return out
+
+
+def _integers(name: str, given: ArrayLike) -> NDArray[np.int64]:
+    nodes: NDArray[Any] = np.asarray(given)
+    if nodes.size and nodes.dtype.kind not in "iu":
+        raise InvalidType(f"{name} must hold integer node positions; got dtype {nodes.dtype}")
+    return np.ascontiguousarray(nodes, np.int64)
+
+
+def _checked_mass(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
+    """What nodes are drawn in proportion to: one finite number >= 0 each."""
+    mass: NDArray[np.float64] = np.asarray(given, np.float64)
+    if mass.shape != (count,):
+        raise InvalidInput(f"{name} must have shape ({count},), one per node that can be drawn; got {mass.shape}")
+    bad = ~(np.isfinite(mass) & (mass >= 0))
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise InvalidInput(f"{name}[{where}] is {mass[where]}; it must be finite and >= 0")
+    return mass
 
 
 def alias_table(mass: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

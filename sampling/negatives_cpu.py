@@ -89,11 +89,11 @@ def draw_negatives(
 
 
 @parallel_kernel
-def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, seed, epoch, near, far):
-    """Fill `near`, `far` with pairs that are not linked; `far` is -1 where none was found."""
+def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, items, seed, epoch, near, far):
+    """Fill `near`, `far` with pairs that are not linked, from streams (seed, epoch, items[i]); -1 if none was found."""
     num_rows = indptr.shape[0] - 1
     for i in numba.prange(near.shape[0]):
-        key = stream(seed, epoch, i, -2)
+        key = stream(seed, epoch, items[i], -2)
         counter = np.int64(0)
         far[i] = -1
         for _ in range(_PAIR_TRIES):

@@ -33,9 +33,10 @@ class NeighborSampler:
         Draw with replacement.
     direction : {"in", "out"}, default "in"
         Follow in-edges (messages flow to the seeds, as GNNs need) or out-edges.
-    method : {"uniform", "labor"}, default "uniform"
-        "labor" shares one random number per neighbour across the batch, so that fewer distinct nodes are reached at the
-        same variance per node (LABOR-0).
+    method : {"uniform", "labor", "labor-per-hop"}, default "uniform"
+        "labor" shares one random number per neighbour across the batch and its hops, so that fewer distinct nodes are
+        reached at the same variance per node (LABOR-0 with layer dependency). "labor-per-hop" shares it within a hop
+        alone: the hops are then independent, and reach more nodes.
     weighted : bool, default False
         Draw in proportion to edge weight; edges of weight zero are never drawn.
     temporal : Temporal, optional

@@ -222,13 +222,16 @@ def _sift_down(keys, where, size):
 
 
 @kernel
-def pick_smallest_keys(low, high, items, indices, weight, seed, epoch, hop, shared, fanout, offsets, positions):
+def pick_smallest_keys(
+    low, high, items, indices, weight, seed, epoch, hop, shared, shared_hop, fanout, offsets, positions
+):
     """The picks of every row with the smallest random keys, in position order.
 
     Weighted draws without replacement use -ln(u) / w with one u per row entry (Efraimidis and Spirakis, 2006,
     doi:10.1016/j.ipl.2005.11.003). With `shared`, u belongs to the neighbour and not to the entry, so that all rows of
-    the batch prefer the same nodes: LABOR-0 (arXiv:2210.13339). `weight` is empty for unit weights. Rows yield fewer
-    picks than asked where fewer weights are positive; the true ends of rows are returned in `offsets`.
+    the batch prefer the same nodes: LABOR-0 (arXiv:2210.13339); it is word 0 of (seed, epoch, neighbour, `shared_hop`).
+    `weight` is empty for unit weights. Rows yield fewer picks than asked where fewer weights are positive; the true
+    ends of rows are returned in `offsets`.
     """
     keys = np.empty(max(fanout, 1), np.float64)
     where = np.empty(max(fanout, 1), np.int64)
@@ -247,7 +250,7 @@ def pick_smallest_keys(low, high, items, indices, weight, seed, epoch, hop, shar
             w = np.float64(weight[e]) if weighted else 1.0
             if w <= 0.0:
                 continue
-            u = uniform(stream(seed, epoch, indices[e], -1), 0) if shared else uniform(row_key, e - first)
+            u = uniform(stream(seed, epoch, indices[e], shared_hop), 0) if shared else uniform(row_key, e - first)
             value = -np.log1p(-u) / w
             if size < fanout:
                 slot = size

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..graphlib.store import GraphStore
     from .scratch import Scratch
 
+ALL_HOPS = -16  # called like a hop: the stream of numbers that rows of all hops share, and below it those of one hop
+
 
 @dataclass(frozen=True)
 class Temporal:
@@ -49,19 +51,24 @@ class Draw:
     def __post_init__(self) -> None:
         if self.direction not in ("in", "out"):
             raise InvalidInput(f'direction must be "in" or "out"; got {self.direction!r}')
-        if self.method not in ("uniform", "labor"):
-            raise InvalidInput(f'method must be "uniform" or "labor"; got {self.method!r}')
-        if self.method == "labor" and self.replace:
-            raise InvalidInput('method="labor" draws without replacement; use replace=False')
+        if self.method not in ("uniform", "labor", "labor-per-hop"):
+            raise InvalidInput(f'method must be "uniform", "labor" or "labor-per-hop"; got {self.method!r}')
+        if self.labor and self.replace:
+            raise InvalidInput(f'method="{self.method}" draws without replacement; use replace=False')
         rule = self.temporal
         if rule is None:
             return
-        if rule.latest and (self.weighted or self.replace or self.method == "labor"):
+        if rule.latest and (self.weighted or self.replace or self.labor):
             raise InvalidInput(
                 "Temporal(latest=True) takes the most recent edges, so nothing is drawn: leave out the rest"
             )
         if rule.window is not None and not (np.isfinite(rule.window) and rule.window >= 0):
             raise InvalidInput(f"Temporal.window must be a finite number >= 0; got {rule.window!r}")
+
+    @property
+    def labor(self) -> bool:
+        """Whether all rows share one random number per neighbour."""
+        return self.method != "uniform"
 
 
 class RowPicker:
@@ -119,10 +126,12 @@ class RowPicker:
             total = kernels.pick_weighted_with_replacement(
                 low, high, rows.indptr[frontier], self.cumulative, items, *name, fanout, offsets, positions
             )
-        elif (draw.weighted or draw.method == "labor") and not draw.replace:
-            shared = draw.method == "labor"
+        elif (draw.weighted or draw.labor) and not draw.replace:
+            seed, epoch, hop = name
+            shared = ALL_HOPS if draw.method == "labor" else ALL_HOPS - 1 - hop
+            arrays = (low, high, items, rows.indices, self.weight)
             total = kernels.pick_smallest_keys(
-                low, high, items, rows.indices, self.weight, *name, shared, fanout, offsets, positions
+                *arrays, seed, epoch, hop, draw.labor, shared, fanout, offsets, positions
             )
         else:
             kernels.pick_uniform(low, high, items, *name, fanout, draw.replace, offsets, positions)

@@ -298,7 +298,8 @@ def cluster_batches(
     if labels.shape != (induced._rows.num_rows,):
         raise InvalidInput(f"parts must have shape ({induced._rows.num_rows},), one per node; got {labels.shape}")
     if labels.size and labels.min() < 0:
-        raise InvalidInput(f"parts[{int(np.argmax(labels < 0))}] is {labels.min()}; clusters are >= 0")
+        where = int(np.argmax(labels < 0))
+        raise InvalidInput(f"parts[{where}] is {labels[where]}; clusters are >= 0")
     return _cluster_batches(induced, labels, together, seed, epoch)
 
 

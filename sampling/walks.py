@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graphlib.errors import InvalidInput
 from .arguments import node_positions, threads_for
+from .picks import checked_weight
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -98,14 +99,13 @@ def random_walks(
     nodes = node_positions("starts", starts, adjacency.num_rows)
     if weighted is None:
         weighted = adjacency.weight is not None
-    if weighted and adjacency.weight is None:
-        raise InvalidInput("weighted=True, but these edges have no weight; ingest them with weight=...")
-
+    if weighted:
+        checked_weight(adjacency, edge_type)
     streams = np.empty(nodes.shape[0], np.int32)
     walks_cpu.occurrences(nodes, np.zeros(adjacency.num_rows, np.int32), streams)
     out = np.empty((nodes.shape[0], int(length) + 1), adjacency.indices.dtype)
     with threads_in_use(threads_for(threads, nodes.shape[0])):
-        keep, alias, row_sum, weight = _alias_tables(adjacency) if weighted else _NO_TABLES
+        keep, alias, row_sum, weight = _alias_tables(adjacency, edge_type) if weighted else _NO_TABLES
         common = (nodes, streams, seed, epoch, out)
         if p != 1 or q != 1:
             walks_cpu.node2vec_walks(
@@ -122,14 +122,10 @@ def random_walks(
 _NO_TABLES = (np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.float32))
 
 
-def _alias_tables(adjacency: Adjacency) -> tuple[NDArray[Any], ...]:
+def _alias_tables(adjacency: Adjacency, edge_type: Any) -> tuple[NDArray[Any], ...]:
     from . import walks_cpu
 
-    weight = adjacency.weight
-    if weight is None or (weight.size and not (np.isfinite(weight).all() and weight.min() >= 0)):
-        raise InvalidInput(
-            "weighted walks need finite weights >= 0; look for negative ones with store.edge_list().weight"
-        )
+    weight = checked_weight(adjacency, edge_type)
     keep = np.empty(weight.shape[0], np.float32)
     alias = np.empty(weight.shape[0], np.int32)
     row_sum = np.empty(adjacency.num_rows, np.float64)

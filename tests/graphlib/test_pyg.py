@@ -126,8 +126,6 @@ def test_types(shop):
     assert not topology.remove_edge_index(new)
     with pytest.raises(KeyError):
         topology.get_edge_index(("no", "such", "type"), "coo")
-    with pytest.raises(InvalidInput, match="one node type"):
-        Sampler(shop, [2])
 
 
 def check_batch(store, batch, seeds):

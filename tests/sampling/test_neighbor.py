@@ -172,11 +172,31 @@ def test_labor_reaches_fewer_nodes_at_the_same_marginals():
     shared = NeighborSampler(store, [5], method="labor", seed=1).sample(seeds)
     assert shared.num_edges == plain.num_edges
     assert shared.num_nodes < 0.85 * plain.num_nodes
-    counts = np.zeros(31)
-    sampler = NeighborSampler(star(30), [6], method="labor")
-    for epoch in range(2000):
-        counts[sampler.sample([0], epoch=epoch).nodes[1:]] += 1
-    assert chisquare(counts[1:]).pvalue > 1e-4
+    for method in ("labor", "labor-per-hop"):
+        counts = np.zeros(31)
+        sampler = NeighborSampler(star(30), [6], method=method)
+        for epoch in range(2000):
+            counts[sampler.sample([0], epoch=epoch).nodes[1:]] += 1
+        assert chisquare(counts[1:]).pvalue > 1e-4
+
+
+def test_labor_shares_across_hops_or_within_one():
+    """Nodes 0 and 1 have the same thirty neighbours; 1 is found from 2 in a hop of its own."""
+    leaves = np.arange(3, 33)
+    src, dst = np.concatenate([leaves, leaves, [1]]), np.repeat([0, 1, 2], [30, 30, 1])
+    store = GraphStore.from_edges(src, dst, directed=True)
+
+    def common(method, seeds, epoch):
+        sampler = NeighborSampler(store, [6] if seeds == [0, 1] else [6, 6], method=method)
+        sample = sampler.sample(seeds, epoch=epoch)
+        far, near = sample.nodes[sample.row], sample.nodes[sample.col]
+        return len(set(far[near == 0]) & set(far[near == 1]))
+
+    for method in ("labor", "labor-per-hop"):
+        assert [common(method, [0, 1], epoch) for epoch in range(20)] == [6] * 20
+    assert [common("labor", [0, 2], epoch) for epoch in range(20)] == [6] * 20
+    apart = [common("labor-per-hop", [0, 2], epoch) for epoch in range(200)]
+    assert np.mean(apart) == pytest.approx(6 * 6 / 30, abs=0.25)
 
 
 @given(
@@ -276,11 +296,11 @@ def test_bad_input_is_named():
         temporal.sample([1])
     with pytest.raises(InvalidInput, match=r"shape \(1,\)"):
         temporal.sample([1], seed_time=[1, 2])
-    with pytest.raises(InvalidInput, match="finite numbers"):
-        temporal.sample([1], seed_time=[float("nan")])
+    with pytest.raises(InvalidInput, match=r"seed_time\[1\] is nan; times must be finite"):
+        temporal.sample([1, 2], seed_time=[3, float("nan")])
 
 
-@pytest.mark.parametrize("method", ["uniform", "labor"])
+@pytest.mark.parametrize("method", ["uniform", "labor", "labor-per-hop"])
 @pytest.mark.parametrize("picks", [1, 2, 3])
 def test_weighted_inclusion_agrees_with_enumeration(method, picks):
     weight = np.array([0.5, 1.0, 0.0, 2.0, 3.5])

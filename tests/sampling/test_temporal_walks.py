@@ -88,7 +88,7 @@ def test_bad_input_is_named():
         temporal_walks(GraphStore.from_edges([0], [1]), [0])
     with pytest.raises(InvalidInput, match=r"start_time must have shape \(1,\)"):
         temporal_walks(store, [0], start_time=[1, 2])
-    with pytest.raises(InvalidInput, match="start_time must hold finite numbers"):
+    with pytest.raises(InvalidInput, match=r"start_time\[0\] is nan; times must be finite"):
         temporal_walks(store, [0], start_time=[float("nan")])
     with pytest.raises(InvalidInput, match=r"window must be a finite number >= 0; got -1"):
         temporal_walks(store, [0], window=-1)
