@@ -16,7 +16,7 @@ from .extras import require
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VECS = {".fvecs": np.dtype("<f4"), ".bvecs": np.dtype("u1"), ".ivecs": np.dtype("<i4")}
+VECS: dict[str, np.dtype[Any]] = {".fvecs": np.dtype("<f4"), ".bvecs": np.dtype("u1"), ".ivecs": np.dtype("<i4")}
 HDF5 = (".h5", ".hdf5")
 _MOST_DIM = 1 << 20
 

@@ -199,12 +199,14 @@ def test_inverted_files(told, here):
 
 @needs("faiss")
 def test_other_faiss_indexes_go_through_faiss(told, run, here):
-    built = told("index", "build", "v.npy", "--kind", "faiss:IVF4,PQ4", "--out", "p.faiss", "--ids", "ids.npy")
+    built = told(
+        "index", "build", "v.npy", "--kind", "faiss:IVF4,PQ4x4", "--threads", 1, "--out", "p.faiss", "--ids", "ids.npy"
+    )
     assert built["rows"] == 600
     shown = told("index", "info", "p.faiss")
     assert (shown["kind"], shown["rows"], shown["metric"], shown["dim"]) == ("faiss", 600, "l2", 8)
     scores = told("index", "eval", "p.faiss", "v.npy", "--nprobe", "4", "--limit", 50)["scores"]
-    assert scores[-1]["recall"] > 0.2
+    assert scores[-1]["recall"] > 0.1
     assert told("index", "remove", "p.faiss", 1000)["rows"] == 599
     code, _, err = run("index", "convert", "p.faiss", "p.nh")
     assert (code, "its vectors become an exact index" in err) == (0, True)
