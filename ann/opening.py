@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..graphlib.errors import IndexMismatch
 from . import persist
 from .formats.kinds import detect
 
-if TYPE_CHECKING:
-    from .exact import Exact
-    from .hnsw import HNSW
-    from .ivf import IVFFlat
-    from .lsh import LSH
 
-
-def load(path: str | Path, *, dim: int | None = None, metric: str | None = None) -> Exact | HNSW | IVFFlat | LSH | Any:
+def load(path: str | Path, *, dim: int | None = None, metric: str | None = None) -> Any:
     """Open an index: a nearhop store, an hnswlib file or a FAISS file, told apart by content.
 
     Parameters

@@ -172,7 +172,7 @@ def test_a_sparse_inverted_file_and_an_empty_one(tmp_path):
     made.add(vectors[:5])
     faiss.write_index(made, str(tmp_path / "a.faiss"))
     assert b"sprs" in (tmp_path / "a.faiss").read_bytes()
-    assert read_faiss(tmp_path / "a.faiss").search(vectors[:5], 1, nprobe=64).ids[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert ann.load(tmp_path / "a.faiss").search(vectors[:5], 1, nprobe=64).ids[:, 0].tolist() == [0, 1, 2, 3, 4]
     faiss.write_index(faiss.IndexFlatL2(3), str(tmp_path / "none.faiss"))
     assert len(read_faiss(tmp_path / "none.faiss")) == 0
 
