@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from .communities_detect import Partition, detect
     from .diffusion import FlowSolver, MassSweep, flow_diffusion, flow_diffusion_path
     from .exact import Exact
+    from .faiss_bridge import Faiss
     from .hnsw import HNSW
+    from .ivf import IVFFlat
     from .local_clustering import LocalCluster
     from .lsh import LSH, LSHStatistics
     from .lsh_pairs import SimilarityGraph
     from .minhash import MinHash
     from .noisy_labels import AttributeClassifier, diffuse_twice, flip_labels
+    from .opening import load
     from .pagerank import approximate_pagerank
-    from .persist import load
     from .picture import Picture
     from .quality import (
         CommunityQuality,
@@ -44,14 +46,16 @@ _HOMES = {
     "communities_detect": ("Partition", "detect"),
     "diffusion": ("FlowSolver", "MassSweep", "flow_diffusion", "flow_diffusion_path"),
     "exact": ("Exact",),
+    "faiss_bridge": ("Faiss",),
     "hnsw": ("HNSW",),
+    "ivf": ("IVFFlat",),
     "local_clustering": ("LocalCluster",),
     "lsh": ("LSH", "LSHStatistics"),
     "lsh_pairs": ("SimilarityGraph",),
     "minhash": ("MinHash",),
     "noisy_labels": ("AttributeClassifier", "diffuse_twice", "flip_labels"),
+    "opening": ("load",),
     "pagerank": ("approximate_pagerank",),
-    "persist": ("load",),
     "picture": ("Picture",),
     "quality": (
         "CommunityQuality",
@@ -77,7 +81,9 @@ __all__ = [
     "CommunityQuality",
     "CommunitySearch",
     "Exact",
+    "Faiss",
     "FlowSolver",
+    "IVFFlat",
     "LSHStatistics",
     "LocalCluster",
     "MassSweep",

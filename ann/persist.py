@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..graphlib.store import GraphStore
+    from .ivf import IVFFlat
     from .lsh import LSH
 
 _NODE = "node"
@@ -26,7 +27,7 @@ _EXACT_FIELDS = {"kind": str, "metric": str, "dim": int}
 _FIELDS = {**_EXACT_FIELDS, "M": int, "ef_construction": int, "storage": str, "seed": int, "entry": int, "top": int}
 
 
-def load(path: str | Path) -> Exact | HNSW | LSH:
+def load(path: str | Path) -> Exact | HNSW | IVFFlat | LSH:
     """Open an index that `save` wrote. Vectors stay memory-mapped; links are read (about 8 * M bytes per row).
 
     Raises
@@ -51,7 +52,7 @@ def load(path: str | Path) -> Exact | HNSW | LSH:
     return from_saved(open_store(path))
 
 
-def from_saved(store: GraphStore) -> Exact | HNSW | LSH:
+def from_saved(store: GraphStore) -> Exact | HNSW | IVFFlat | LSH:
     """The index in a store whose folder (or object) is the index, as `save` lays it out."""
     where = "the store" if store.path is None else store.path.name
     given = store.attributes.get("index")
@@ -62,8 +63,12 @@ def from_saved(store: GraphStore) -> Exact | HNSW | LSH:
         from .lsh_persist import lsh_from_store
 
         return lsh_from_store(store)
+    if kind == "ivf":
+        from .ivf_persist import ivf_from_store
+
+        return ivf_from_store(store)
     if kind not in ("hnsw", "exact"):
-        raise IndexMismatch(f"{where}: index kind {kind!r} is not known; known: 'exact', 'hnsw', 'lsh'")
+        raise IndexMismatch(f"{where}: index kind {kind!r} is not known; known: 'exact', 'hnsw', 'ivf', 'lsh'")
     try:
         vectors = store_column(store, "vector", _NODE)
         dead = _dead(store)

@@ -13,6 +13,7 @@ _EXTRA_OF = {
     "faiss": "faiss",
     "hnswlib": "hnswlib",
     "dgl": "dgl",
+    "h5py": "hdf5",
     "matplotlib": "plot",
     "networkx": "networkx",
     "sklearn": "demo",

@@ -16,7 +16,7 @@ from . import (
     datasets_commands,
     demo_command,
     embed_commands,
-    index_commands,
+    index,
     local_commands,
     store_commands,
 )
@@ -26,6 +26,8 @@ EPILOG = (
     "Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 bad input or missing file, 4 damaged file, "
     "5 the store is being changed by another process, 130 interrupted."
 )
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="nearhop",
@@ -38,7 +40,7 @@ app = typer.Typer(
 )
 store_commands.register(app)
 app.add_typer(embed_commands.app, name="embed")
-app.add_typer(index_commands.app, name="index")
+app.add_typer(index.app, name="index")
 community_commands.app.command("local", no_args_is_help=True)(local_commands.local)
 app.add_typer(community_commands.app, name="community")
 app.add_typer(datasets_commands.app, name="datasets")
@@ -70,10 +72,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(words: list[str], *, debug: bool) -> int:
     try:
         outcome = app(words, standalone_mode=False, prog_name="nearhop")
-        return outcome if isinstance(outcome, int) else 0
+        done = outcome if isinstance(outcome, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted; nothing was left half-written", err=True)
-        return 130
+        done = _INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         sys.stderr.close()
         return 0
@@ -90,6 +91,9 @@ def _run(words: list[str], *, debug: bool) -> int:
         if isinstance(error, StoreLocked):
             return 5
         return 3 if known else 1
+    if done == _INTERRUPTED:  # Typer may have turned the interrupt into this code already
+        typer.echo("interrupted; nothing was left half-written", err=True)
+    return done
 
 
 def _one_line(error: Exception) -> str:

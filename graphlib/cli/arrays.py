@@ -1,4 +1,4 @@
-"""Vectors and results as files: .npy, .npz, .parquet, .csv, or standard input and output ("-")."""
+"""Vectors and results as files: .npy, .npz, .fvecs, HDF5, .parquet, .csv, or standard input and output ("-")."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import numpy as np
 
 from ..errors import InvalidInput, StoreCorrupt, StoreMissing
 from ..store import open as open_store
+from ..vector_files import HDF5, VECS, read_hdf5, read_vecs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_READS = ".npy, .parquet, .csv, a store with --column, or - for standard input"
+_READS = ".npy, .fvecs, .bvecs, .ivecs, .hdf5, .parquet, .csv, a store with --column, or - for standard input"
 _WRITES = ".npy, .npz, .parquet, .csv, or - for standard output"
 
 
-def read_vectors(source: str, column: str | None = None) -> NDArray[Any]:
-    """A matrix, one vector per row, from a file, a store's column or standard input (.npy or CSV)."""
+def read_vectors(source: str, column: str | None = None, *, dataset: str = "train") -> NDArray[Any]:
+    """A matrix, one vector per row, from a file, a store's column or standard input (.npy or CSV).
+
+    `column` names a store's column, a Parquet column of lists or an HDF5 dataset (by default `dataset`).
+    """
     path = Path(source)
     if source == "-":
         return _from_bytes(sys.stdin.buffer.read(), "standard input")
@@ -35,16 +39,25 @@ def read_vectors(source: str, column: str | None = None) -> NDArray[Any]:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise StoreCorrupt(f"{source} is not a .npy file of numbers: {error}") from error
+    if path.suffix in VECS:
+        return read_vecs(path)
+    if path.suffix in HDF5:
+        return read_hdf5(path, column or dataset)
     if path.suffix == ".parquet":
-        from pyarrow import ArrowException, parquet
-
-        try:
-            return _numbers(parquet.read_table(path), source)
-        except ArrowException as error:
-            raise StoreCorrupt(f"{source} is not a Parquet file: {error}") from error
+        return _numbers(read_parquet(source) if column is None else read_parquet(source).select([column]), source)
     if path.suffix in (".csv", ".tsv", ".txt"):
         return _from_bytes(path.read_bytes(), source)
     raise InvalidInput(f"{source}: vectors are read from {_READS}")
+
+
+def read_parquet(source: str) -> Any:
+    """An Arrow table."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return parquet.read_table(source)
+    except ArrowException as error:
+        raise StoreCorrupt(f"{source} is not a Parquet file: {error}") from error
 
 
 def _from_bytes(data: bytes, name: str) -> NDArray[Any]:
@@ -77,15 +90,30 @@ def _numbers(table: Any, name: str) -> NDArray[Any]:
     """All columns side by side; one column of lists becomes a matrix."""
     from pyarrow import types
 
-    if table.num_columns == 1 and (types.is_list(table[0].type) or types.is_fixed_size_list(table[0].type)):
-        rows = table[0].to_pylist()
-        if len({len(row or ()) for row in rows}) > 1:
-            raise InvalidInput(f"{name}: the vectors in column {table.column_names[0]!r} differ in length")
-        return np.array(rows, np.float32)
+    if table.num_columns == 1 and is_vectors(table[0].type):
+        return _matrix(table[0], name, table.column_names[0])
     for field in table.schema:
         if not (types.is_integer(field.type) or types.is_floating(field.type)):
             raise InvalidInput(f"{name}: column {field.name!r} holds {field.type}, and vectors are numbers")
     return np.column_stack([column.to_numpy() for column in table.columns])
+
+
+def is_vectors(kind: Any) -> bool:
+    """Whether an Arrow column holds a list per row."""
+    from pyarrow import types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _matrix(column: Any, name: str, title: str) -> NDArray[Any]:
+    """A column of equally long lists as a matrix, without a Python object per number."""
+    import pyarrow.compute as pc
+
+    flat = pc.list_flatten(column)
+    lengths = pc.list_value_length(column)
+    if column.null_count or flat.null_count or len(pc.unique(lengths)) > 1:
+        raise InvalidInput(f"{name}: the vectors in column {title!r} differ in length, or some are missing")
+    return flat.to_numpy().reshape(len(column), -1)
 
 
 def write_array(target: str, array: NDArray[Any], prefix: str) -> None:

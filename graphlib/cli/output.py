@@ -25,6 +25,11 @@ def emit(value: Mapping[str, Any], *, as_json: bool, text: Callable[[], str] | N
             typer.echo(f"{name:<{width}}  {_for_people(entry)}")
 
 
+def note(text: str) -> None:
+    """A remark that is not the result, on standard error."""
+    typer.echo(f"note: {text}", err=True)
+
+
 def _for_people(entry: Any) -> str:
     if isinstance(entry, bool) or entry is None:
         return {True: "yes", False: "no", None: "-"}[entry]

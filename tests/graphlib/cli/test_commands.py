@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,32 +13,6 @@ import pytest
 import nearhop
 from nearhop.graphlib.cli import main
 from nearhop.tests.support import ROOT
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """Run a command in an empty folder; returns (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return call
-
-
-@pytest.fixture
-def told(run):
-    """Run a command that must succeed with --json; returns what it printed."""
-
-    def call(*words: object):
-        code, out, err = run(*words, "--json")
-        assert code == 0, err
-        return json.loads(out)
-
-    return call
 
 
 def write_edges(path: Path = Path("edges.csv")) -> None:
@@ -240,7 +213,8 @@ def test_help_is_quick_and_complete():
 
 def test_every_command_has_help_with_an_example(run):
     commands = [["ingest"], ["info"], ["verify"], ["compact"], ["demo"], ["embed", "fastrp"], ["embed", "evaluate"]]
-    commands += [["index", verb] for verb in ("build", "search", "eval", "info")]
+    commands += [["index", verb] for verb in ("build", "add", "remove", "search")]
+    commands += [["index", verb] for verb in ("eval", "tune", "info", "verify", "convert", "bench")]
     commands += [["datasets", verb] for verb in ("list", "info", "load")]
     for command in commands:
         code, out, _ = run(*command, "--help")

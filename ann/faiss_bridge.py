@@ -1,0 +1,483 @@
+"""Any index that FAISS's `index_factory` makes, behind the protocol of every index here."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import InvalidInput, MissingExtra, NotFitted, StoreCorrupt, StoreExists, StoreMissing
+from ..graphlib.extras import require
+from ..graphlib.jit import resolve_threads
+from .exact import check_queries, empty_result
+from .filters import allowed_rows
+from .ids import RowIds
+from .metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code
+from .result import SearchResult
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..graphlib.store import GraphStore
+
+_BLOCK = 1 << 16
+_PURPOSE = "a FAISS index"
+
+
+class Faiss:
+    """A FAISS index made of a factory string.
+
+    Parameters
+    ----------
+    factory : str, default "HNSW32"
+        As `faiss.index_factory` takes it: "Flat", "IVF1024,PQ16", "OPQ16,IVF256,PQ16x4fs", "HNSW32,SQ8", ... Ids are
+        kept here, so a leading "IDMap" adds nothing and is dropped.
+    metric : {"l2", "ip", "cosine"}, default "l2"
+        For "cosine", rows and queries are normalised here and FAISS sees inner products.
+    parameters : mapping, optional
+        Set once the index is made, by the names FAISS's `ParameterSpace` knows: {"efConstruction": 200, "nprobe": 16}.
+    train_rows : int, optional
+        Train on this many rows, evenly spread; on all rows of the first `add` by default.
+    device : {"cpu", "cuda"}, default "cpu"
+        "cuda" needs faiss-gpu.
+    threads : int, optional
+        All cores by default.
+
+    Notes
+    -----
+    Rows are added in blocks of 65,536, so an interrupt leaves a valid index of the blocks added so far. Deleted rows
+    are hidden from searches through a selector until `compact` adds the others to a fresh copy; compressed rows are
+    decoded and encoded again there. Results hold what FAISS found, padded, with counts; inner products become 1 - dot.
+
+    Examples
+    --------
+    >>> import numpy as np, pytest
+    >>> faiss = pytest.importorskip("faiss")
+    >>> from nearhop.ann import Faiss
+    >>> rows = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
+    >>> index = Faiss("IVF8,Flat", parameters={"nprobe": 8}).add(rows, ids=np.arange(500) + 1000)
+    >>> index.search(rows[3], k=2).ids[0, 0]
+    np.int64(1003)
+    """
+
+    def __init__(
+        self,
+        factory: str = "HNSW32",
+        metric: str = "l2",
+        *,
+        parameters: Mapping[str, float] | None = None,
+        train_rows: int | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        self.factory = factory
+        self.metric = metric
+        self.parameters = parameters
+        self.train_rows = train_rows
+        self.device = device
+        self.threads = threads
+        self._index: Any = None
+        self._owner: Any = None  # the object that frees a loaded index
+        self._labels: NDArray[np.int64] | None = None  # FAISS's ids of the rows, where they are not row numbers
+        self._rows = RowIds()
+
+    @classmethod
+    def from_store(
+        cls,
+        store: GraphStore,
+        column: str,
+        *,
+        node_type: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        **parameters: Any,
+    ) -> Faiss:
+        """Train on and add a float32 node column where it lies; `parameters` are the constructor's.
+
+        FAISS reads the column itself; for "cosine", normalised blocks of it.
+        """
+        from .hnsw import store_column, store_ids
+
+        index = cls(**parameters)
+        vectors = store_column(store, column, node_type)
+        return index.add(vectors, store_ids(store, node_type, len(vectors)), progress=progress)
+
+    def __len__(self) -> int:
+        return len(self._rows) - self._rows.num_dead
+
+    @property
+    def dim(self) -> int | None:
+        """Width of the vectors, or None before the first `fit` or `add`."""
+        return None if self._index is None else int(self._index.d)
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """User ids in row order, deleted rows included; the order of bitmap filters."""
+        return self._rows.values.copy()
+
+    @property
+    def index(self) -> Any:
+        """FAISS's own object; its ids are row numbers."""
+        if self._index is None:
+            raise NotFitted("the index is empty; fit or add vectors first")
+        return self._index
+
+    @property
+    def knob(self) -> str | None:
+        """The option of `search` that trades speed for recall: "ef_search", "nprobe" or None."""
+        inner = None if self._index is None else _innermost(_faiss(), self._index)
+        return "ef_search" if hasattr(inner, "hnsw") else "nprobe" if hasattr(inner, "nprobe") else None
+
+    def fit(self, vectors: ArrayLike) -> Faiss:
+        """Make the index and train it on the vectors, float32 (count, dim); float32 rows are not copied."""
+        faiss, metric = _faiss(), metric_code(self.metric)
+        if len(self._rows):
+            raise InvalidInput("fit: the index holds rows already; make a new index to train on others")
+        rows = check_vectors("fit", vectors, dim=None)
+        if self.train_rows is not None and check_count("train_rows", self.train_rows) < len(rows):
+            rows = rows[np.linspace(0, len(rows) - 1, self.train_rows).astype(np.int64)]
+        kind = faiss.METRIC_L2 if self.metric == "l2" else faiss.METRIC_INNER_PRODUCT
+        with _plain_errors(f"factory {self.factory!r}"), _threads(faiss, self.threads):
+            index = faiss.index_factory(rows.shape[1], re.sub(r"^IDMap2?,", "", self.factory), kind)
+            for name, value in (self.parameters or {}).items():
+                faiss.ParameterSpace().set_index_parameter(index, name, value)
+            if self.device == "cuda":
+                index = _on_gpu(faiss, index)
+            elif self.device != "cpu":
+                raise InvalidInput(f"device must be 'cpu' or 'cuda'; got {self.device!r}")
+            if not index.is_trained:
+                index.train(_unit(rows, metric))
+        self._index = index
+        return self
+
+    def add(
+        self,
+        vectors: ArrayLike,
+        ids: ArrayLike | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Faiss:
+        """Add rows, float32 (count, dim), with distinct int64 ids; trains first where the index is not trained.
+
+        `progress(done, total)` is called after every block.
+        """
+        metric = metric_code(self.metric)
+        rows = check_vectors("add", vectors, dim=self.dim)
+        new = self._rows.for_new_rows(len(rows), ids)
+        if not len(rows):
+            return self
+        if self._index is None:
+            self.fit(rows)
+        with _plain_errors("add"), _threads(_faiss(), self.threads):
+            for start in range(0, len(rows), _BLOCK):
+                part = slice(start, min(start + _BLOCK, len(rows)))
+                block = _unit(rows[part], metric)
+                if self._labels is None:
+                    self._index.add(block)
+                else:
+                    self._index.add_with_ids(block, new[part])
+                    self._labels = np.concatenate([self._labels, new[part]])
+                self._rows.append(new[part])
+                if progress is not None:
+                    progress(part.stop, len(rows))
+        return self
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int,
+        *,
+        ef_search: int | None = None,
+        nprobe: int | None = None,
+        filter: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k nearest rows of every query, as FAISS finds them.
+
+        Parameters
+        ----------
+        queries : float32 (num_queries, dim) or (dim,)
+        k : int >= 1
+            Places without a result hold id -1 and distance inf; `counts` says how many are filled.
+        ef_search, nprobe : int >= 1, optional
+            For this search, where the index is of HNSW or of inverted files.
+        filter : bool (rows,), bool (num_queries, rows) or integer ids, optional
+            Becomes a selector; a bitmap per query is searched query by query. Kinds of index that take no selector are
+            searched for more neighbours until k of them pass.
+        threads : int, optional
+
+        Raises
+        ------
+        IndexMismatch
+            Queries of another width, or a bitmap of another length.
+        InvalidInput
+            NaN or infinite values, k < 1, an option or a filter that the index cannot take.
+        """
+        metric = metric_code(self.metric)
+        rows, k = check_queries(queries, k, self.dim)
+        allowed = allowed_rows(filter, self._rows, len(rows))
+        if self._index is None or not len(rows) or not len(self._rows):
+            return empty_result(len(rows), k)
+        faiss = _faiss()
+        rows = _unit(rows, metric)
+        parts = [(rows, None)] if allowed is None else [(rows, allowed[0])]
+        if allowed is not None and len(allowed) > 1:
+            parts = [(rows[i : i + 1], allowed[i]) for i in range(len(rows))]
+        near, found = [], []
+        with _plain_errors("search"), _threads(faiss, self.threads if threads is None else threads):
+            for block, mask in parts:
+                options = _parameters(faiss, self._index, self._selector(faiss, mask), ef_search, nprobe)
+                try:
+                    d, i = self._index.search(block, k, params=options)
+                except RuntimeError as error:  # a kind of index that takes no selectors
+                    if mask is None or "params" not in str(error):
+                        raise
+                    d, i = self._sifted(block, k, mask)
+                near.append(d)
+                found.append(i)
+        return self._result(np.concatenate(near), np.concatenate(found))
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
+        return self._rows.remove(ids)
+
+    def compact(self) -> Faiss:
+        """Add the rows that are left to an empty copy of the index, and drop the rest.
+
+        `InvalidInput` when FAISS cannot give the vectors of such an index back; the index is then unchanged.
+        """
+        if self._rows.num_dead:
+            faiss, live = _faiss(), np.flatnonzero(~self._rows.dead)
+            with _plain_errors("compact"), _threads(faiss, self.threads):
+                fresh = faiss.clone_index(self._index)
+                fresh.reset()
+                for start in range(0, len(live), _BLOCK):
+                    fresh.add(self._vectors(live[start : start + _BLOCK]))
+            self._index, self._owner, self._labels = fresh, None, None
+            self._rows = RowIds(self._rows.values[live])
+        return self
+
+    def vectors(self) -> NDArray[np.float32]:
+        """The rows that are not deleted, float32 (count, dim), as FAISS decodes them ("cosine": of length 1)."""
+        with _plain_errors("vectors"):
+            return self._vectors(np.flatnonzero(~self._rows.dead))
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write a FAISS file: with an id map where ids are not row numbers, and a normalisation for "cosine".
+
+        The file appears whole or not at all; `StoreExists` where the path is taken, unless `overwrite`.
+        """
+        faiss, final = _faiss(), Path(path)
+        if self._index is None:
+            raise NotFitted("save: the index is empty; add vectors first")
+        if self._rows.num_dead:
+            raise InvalidInput(f"{self._rows.num_dead:,} rows are deleted, which FAISS cannot mark; compact() first")
+        if final.exists() and not overwrite:
+            raise StoreExists(f"{final} exists already, and nothing was written; choose another path")
+        whole = faiss.index_gpu_to_cpu(self._index) if self.device == "cuda" else self._index
+        parts = [whole]  # wrappers do not own what they wrap: it has to outlive the writing
+        if self.metric == "cosine":
+            parts += [faiss.NormalizationTransform(whole.d, 2.0)]
+            whole = faiss.IndexPreTransform(parts[-1], whole)
+        if self._labels is None and not np.array_equal(self._rows.values, np.arange(len(self._rows))):
+            parts += [whole]
+            whole = _with_ids(faiss, whole, self._rows.values)
+        part = final.with_name(final.name + ".part")
+        try:
+            with _plain_errors("save"):
+                faiss.write_index(whole, str(part))
+            part.replace(final)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Faiss:
+        """Open any file that FAISS reads; `StoreCorrupt` when it cannot."""
+        faiss = _faiss()
+        if not Path(path).is_file():
+            raise StoreMissing(f"there is no file at {path}")
+        try:
+            whole = faiss.read_index(str(path))
+        except RuntimeError as error:
+            raise StoreCorrupt(f"{Path(path).name}: FAISS cannot read it: {_told(error)}") from error
+        index, ids = whole, None
+        if isinstance(index, faiss.IndexIDMap):
+            ids = faiss.vector_to_array(index.id_map)
+            index = faiss.downcast_index(index.index)
+        loaded = cls("(loaded)", "l2" if index.metric_type == faiss.METRIC_L2 else "ip")
+        if index.metric_type not in (faiss.METRIC_L2, faiss.METRIC_INNER_PRODUCT):
+            raise InvalidInput(f"{Path(path).name}: FAISS metric {index.metric_type} is not known here; 0 and 1 are")
+        if _normalises(faiss, index):
+            loaded.metric, index = "cosine", faiss.downcast_index(index.index)
+        loaded._index, loaded._owner = index, whole
+        inside = _ids_inside(faiss, index)
+        if inside is not None and ids is None:
+            loaded._labels = ids = inside
+        loaded._rows = RowIds(np.arange(index.ntotal, dtype=np.int64) if ids is None else ids)
+        return loaded
+
+    def _sifted(
+        self, rows: NDArray[np.float32], k: int, mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Search for more and more neighbours until k of them pass, or there are no more."""
+        passing = np.arange(len(mask)) if self._labels is None else self._labels
+        passing = passing[mask]
+        width = k
+        while True:
+            width = min(max(2 * width, 64), len(mask))
+            near, found = self._index.search(rows, width)
+            fits = np.isin(found, passing)
+            if width == len(mask) or fits.sum(axis=1).min() >= min(k, len(passing)):
+                order = np.argsort(~fits, axis=1, kind="stable")[:, :k]
+                found = np.where(fits, found, -1)
+                near, found = np.take_along_axis(near, order, axis=1), np.take_along_axis(found, order, axis=1)
+                return _padded(near, k, np.inf), _padded(found, k, -1)
+
+    def _selector(self, faiss: Any, mask: NDArray[np.bool_] | None) -> Any:
+        if mask is None:
+            return None
+        if self._labels is None:
+            return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+        return faiss.IDSelectorBatch(self._labels[mask])
+
+    def _result(self, near: NDArray[np.float32], found: NDArray[np.int64]) -> SearchResult:
+        filled = found >= 0 if self._labels is None else found != -1
+        order = np.argsort(~filled, axis=1, kind="stable")  # places without a result go to the end
+        near, found, filled = (np.take_along_axis(a, order, axis=1) for a in (near, found, filled))
+        ids = found if self._labels is not None else self._rows.values[np.where(filled, found, 0)]
+        distances = near if self.metric == "l2" else 1 - near
+        counts = filled.sum(axis=1).astype(np.int32)
+        return SearchResult(
+            np.where(filled, distances, np.inf).astype(np.float32), np.where(filled, ids, -1).astype(np.int64), counts
+        )
+
+    def _vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        faiss = _faiss()
+        inner = _innermost(faiss, self.index)
+        if hasattr(inner, "make_direct_map"):
+            inner.set_direct_map_type(faiss.DirectMap.Hashtable)
+        labels = rows if self._labels is None else self._labels[rows]
+        return self._index.reconstruct_batch(np.ascontiguousarray(labels, np.int64))
+
+    def __repr__(self) -> str:
+        dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
+        kind = "" if self._index is None else f", {type(self._index).__name__}"
+        return f"Faiss({self.factory!r}, {self.metric!r}{kind}, {len(self):,} vectors{dead}, dim={self.dim})"
+
+
+def _faiss() -> Any:
+    return require("faiss", _PURPOSE)
+
+
+def _unit(rows: NDArray[np.float32], metric: int) -> NDArray[np.float32]:
+    return rows * inverse_norms(rows, COSINE)[:, None] if metric == COSINE else rows
+
+
+def _innermost(faiss: Any, index: Any) -> Any:
+    """The index inside vector transforms and refinements, where the search options belong."""
+    while True:
+        index = faiss.downcast_index(index)
+        if isinstance(index, faiss.IndexPreTransform):
+            index = index.index
+        elif isinstance(index, faiss.IndexRefine):
+            index = index.base_index
+        else:
+            return index
+
+
+def _parameters(faiss: Any, index: Any, selector: Any, ef_search: int | None, nprobe: int | None) -> Any:
+    """Nested search parameters that reach the innermost index, or None where none are needed."""
+    index = faiss.downcast_index(index)
+    inner = _innermost(faiss, index)
+    for name, value, kind in (("ef_search", ef_search, "hnsw"), ("nprobe", nprobe, "nprobe")):
+        if value is not None:
+            check_count(name, value)
+            if not hasattr(inner, kind):
+                raise InvalidInput(f"search: a {type(inner).__name__} has no {name}")
+    if selector is None and ef_search is None and nprobe is None:
+        return None
+    if isinstance(index, faiss.IndexPreTransform):
+        return faiss.SearchParametersPreTransform(
+            index_params=_parameters(faiss, index.index, selector, ef_search, nprobe)
+        )
+    if isinstance(index, faiss.IndexRefine):
+        base = _parameters(faiss, index.base_index, selector, ef_search, nprobe)
+        return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=base)
+    chosen = {} if selector is None else {"sel": selector}
+    if hasattr(index, "hnsw"):
+        return faiss.SearchParametersHNSW(efSearch=ef_search or index.hnsw.efSearch, **chosen)
+    if hasattr(index, "nprobe"):
+        width = min(nprobe or index.nprobe, index.nlist)
+        if isinstance(index, faiss.IndexIVFPQ):
+            return faiss.IVFPQSearchParameters(nprobe=width, **chosen)
+        return faiss.SearchParametersIVF(nprobe=width, **chosen)
+    return faiss.SearchParameters(**chosen)
+
+
+def _padded(table: NDArray[Any], width: int, fill: float) -> NDArray[Any]:
+    return np.pad(table, ((0, 0), (0, width - table.shape[1])), constant_values=fill)
+
+
+def _with_ids(faiss: Any, index: Any, ids: NDArray[np.int64]) -> Any:
+    """An id map around an index that holds rows already, which FAISS's own constructor refuses."""
+    mapped = faiss.IndexIDMap2(faiss.IndexFlat(index.d, index.metric_type))
+    mapped.index, mapped.ntotal = index, index.ntotal
+    faiss.copy_array_to_vector(ids, mapped.id_map)
+    return mapped
+
+
+def _normalises(faiss: Any, index: Any) -> bool:
+    if not isinstance(index, faiss.IndexPreTransform) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        return False
+    first = faiss.downcast_VectorTransform(index.chain.at(0)) if index.chain.size() == 1 else None
+    return isinstance(first, faiss.NormalizationTransform) and first.norm == 2
+
+
+def _ids_inside(faiss: Any, index: Any) -> NDArray[np.int64] | None:
+    """The ids that an inverted file keeps, in the order of its lists, unless they are row numbers."""
+    inner = _innermost(faiss, index)
+    if not isinstance(inner, faiss.IndexIVF):
+        return None
+    lists = inner.invlists
+    sizes = [lists.list_size(i) for i in range(inner.nlist)]
+    parts = [faiss.rev_swig_ptr(lists.get_ids(i), n).copy() for i, n in enumerate(sizes) if n]
+    ids = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    return None if np.array_equal(np.sort(ids), np.arange(len(ids))) else ids
+
+
+def _on_gpu(faiss: Any, index: Any) -> Any:
+    if not hasattr(faiss, "StandardGpuResources"):
+        raise MissingExtra(
+            'device="cuda" needs a FAISS with GPU support; install it with: pip install "nearhop[faiss-gpu]"'
+        )
+    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+
+
+@contextlib.contextmanager
+def _threads(faiss: Any, threads: int | None) -> Iterator[None]:
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(resolve_threads(threads))
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _plain_errors(where: str) -> Iterator[None]:
+    """FAISS's errors as one of ours, without the C++ signature in front."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        if isinstance(error, NotFitted):
+            raise
+        raise InvalidInput(f"{where}: FAISS says: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    _, found, message = text.rpartition("Error: ")
+    return (message if found else text) or type(error).__name__

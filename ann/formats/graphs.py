@@ -1,0 +1,162 @@
+"""HNSW graphs as files hold them, and the index made of one.
+
+Every format's reader makes a `GraphRecord` and every writer takes one, so that only this module knows how an index
+keeps its graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
+from ..hnsw import HNSW
+from ..hnsw_graph import HNSWGraph
+from ..ids import RowIds
+from ..metrics import COSINE, check_finite, inverse_norms, metric_code
+from ..persist import check_graph, level_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MOST_LEVELS = 31
+
+
+@dataclass(frozen=True, eq=False)
+class LevelLinks:
+    """The links of one level: row i belongs to `nodes[i]` and holds `counts[i]` ids, padded with anything."""
+
+    nodes: NDArray[np.int64]
+    table: NDArray[np.int32]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class GraphRecord:
+    """An HNSW graph without an index around it.
+
+    Attributes
+    ----------
+    metric : {"l2", "ip", "cosine"}
+    M, ef_construction, ef_search : int
+        `ef_search` 0 where the file does not say.
+    vectors : float32 (n, dim)
+        With "cosine" of length 1, or 0.
+    ids : int64 (n,); dead : bool (n,)
+    levels : int (n,), 0 for nodes of the lowest level only
+    links : one `LevelLinks` per level, lowest first
+    entry, top : int
+    """
+
+    metric: str
+    M: int
+    ef_construction: int
+    ef_search: int
+    vectors: NDArray[np.float32]
+    ids: NDArray[np.int64]
+    dead: NDArray[np.bool_]
+    levels: NDArray[Any]
+    links: list[LevelLinks]
+    entry: int
+    top: int
+
+
+def index_of(record: GraphRecord, where: str) -> HNSW:
+    """An index over a record's arrays; every bound a search relies on is checked.
+
+    Repeated links and links of a node to itself, which add nothing, are dropped.
+
+    Raises
+    ------
+    StoreCorrupt
+        The graph's parts contradict one another, or a vector is not finite.
+    IndexMismatch
+        A parameter lies outside what an index here can have.
+    """
+    n = len(record.vectors)
+    index = HNSW(record.metric, record.M, ef_construction=max(1, record.ef_construction))
+    try:
+        metric = index._check_parameters()
+    except InvalidInput as error:
+        raise IndexMismatch(f"{where}: {error}") from error
+    if n == 0:
+        return index
+    if n > np.iinfo(np.int32).max:
+        raise IndexMismatch(f"{where}: holds {n:,} vectors; an index holds at most {np.iinfo(np.int32).max:,}")
+    if not 0 <= record.top < _MOST_LEVELS or record.levels.min() < 0 or record.levels.max() != record.top:
+        raise StoreCorrupt(f"{where}: levels must be in [0, {record.top}] and reach {record.top}, below {_MOST_LEVELS}")
+    live = np.sort(record.ids[~record.dead])
+    twice = live[1:] == live[:-1]
+    if twice.any():
+        raise StoreCorrupt(f"{where}: id {live[int(np.argmax(twice))]} is there twice; ids must be distinct")
+    vectors = np.ascontiguousarray(record.vectors, np.float32)
+    try:
+        check_finite("load", vectors)
+        graph = HNSWGraph(metric, record.M, vectors.shape[1])
+        graph.reserve(vectors, inverse_norms(vectors, metric), record.levels.astype(np.int8))
+        graph.count, graph.entry, graph.top = n, record.entry, record.top
+        for level, given in enumerate(record.links):
+            _fill(graph, level, given)
+        check_graph(graph)
+    except (IndexMismatch, InvalidInput) as error:
+        raise StoreCorrupt(f"{where}: {error}") from error
+    index._graph, index._rows = graph, RowIds(record.ids.astype(np.int64), record.dead.astype(bool))
+    return index
+
+
+def record_of(index: HNSW) -> GraphRecord:
+    """The arrays of an index, ready for a writer; vectors are copied where "cosine" has to scale them."""
+    graph, rows = index.graph, index._rows
+    n = graph.count
+    vectors = graph.vectors[:n]
+    if metric_code(index.metric) == COSINE:
+        vectors = vectors * graph.scale[:n, None]
+    links = []
+    for level in range(graph.top + 1):
+        nodes, places, table, counts = level_rows(graph, level)
+        links.append(LevelLinks(nodes, table[places], counts.astype(np.int64)))
+    return GraphRecord(
+        index.metric, index.M, index.ef_construction, 0, vectors, rows.values[:n], rows.dead[:n],
+        graph.levels[:n], links, int(graph.entry), int(graph.top),
+    )  # fmt: skip
+
+
+def _fill(graph: HNSWGraph, level: int, given: LevelLinks) -> None:
+    nodes, places, table, _ = level_rows(graph, level)
+    if not np.array_equal(nodes, given.nodes):
+        raise IndexMismatch(f"level {level}: the nodes with links are not those that reach this level")
+    if given.counts.min() < 0 or given.counts.max() > given.table.shape[1]:
+        raise IndexMismatch(f"level {level}: a node has {given.counts.max()} links, at most {given.table.shape[1]} fit")
+    links, counts = _tidy(nodes, given.table, given.counts, graph.count)
+    width = int(counts.max())
+    if width > table.shape[1]:
+        raise IndexMismatch(f"level {level}: a node has {width} links, at most {table.shape[1]} are allowed")
+    filled = np.full((len(nodes), table.shape[1]), -1, np.int32)
+    filled[:, :width] = links[:, :width]
+    table[places] = filled
+    (graph.counts if level == 0 else graph.upper_count)[places] = counts
+
+
+def _tidy(
+    nodes: NDArray[np.int64], table: NDArray[np.int32], counts: NDArray[np.int64], num_nodes: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Rows without repetitions and self-links, in their order, padded with -1."""
+    present = np.arange(table.shape[1]) < counts[:, None]
+    links = np.where(present, table, -1).astype(np.int32)
+    used = links[present]
+    if used.size and (used.min() < 0 or used.max() >= num_nodes):
+        raise IndexMismatch(f"a link leads to {used.min()}..{used.max()}, nodes are 0..{num_nodes - 1}")
+    order = np.argsort(links, axis=1, kind="stable")
+    ranked = np.take_along_axis(links, order, axis=1)
+    again = np.zeros_like(present)
+    again[:, 1:] = ranked[:, 1:] == ranked[:, :-1]
+    drop = np.zeros_like(present)
+    np.put_along_axis(drop, order, again, axis=1)
+    keep = present & ~drop & (links != nodes[:, None])
+    if keep.sum() == present.sum():
+        return links, counts
+    front = np.argsort(~keep, axis=1, kind="stable")
+    kept = np.where(np.take_along_axis(keep, front, axis=1), np.take_along_axis(links, front, axis=1), -1)
+    return kept.astype(np.int32), keep.sum(axis=1)

@@ -1,0 +1,106 @@
+"""What an index is made of: vectors, their ids and attributes, from a file, a store or standard input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import InvalidInput, InvalidType, NotFound
+from ...store import open as open_store
+from ...vector_files import HDF5, hdf5_attributes
+from ..arrays import is_vectors, read_parquet, read_vectors
+from ..output import note
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_ANGULAR = {"angular": "cosine", "euclidean": "l2"}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Vectors float32 (n, dim), ids int64 (n,) or None, and attributes by name, one value per vector."""
+
+    vectors: NDArray[np.float32]
+    ids: NDArray[np.int64] | None = None
+    attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def read_source(source: str, column: str | None, ids: str | None) -> Source:
+    """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes."""
+    path = Path(source)
+    attributes: dict[str, NDArray[Any]] = {}
+    if path.suffix == ".parquet" and path.is_file():
+        vectors, attributes = _table(source, column)
+    else:
+        vectors = read_vectors(source, column)
+    rows = _matrix(vectors, source)
+    chosen = None
+    if ids is not None and ids in attributes:
+        chosen = attributes.pop(ids)
+    elif ids is not None and ids.endswith(".npy"):
+        chosen = read_vectors(ids)
+    elif ids is not None and path.is_dir():
+        chosen = open_store(path).nodes[ids]
+    elif ids is not None:
+        raise NotFound(f"--ids {ids}: not a .npy file, nor a column of {source} beside its vectors")
+    elif path.is_dir():
+        chosen = _store_ids(path)
+    if chosen is not None and (chosen.dtype.kind not in "iu" or chosen.shape != (len(rows),)):
+        raise InvalidType(
+            f"ids must be {len(rows)} integers, one per vector; got {chosen.dtype} of shape {chosen.shape}"
+        )
+    return Source(rows, None if chosen is None else chosen.astype(np.int64), attributes)
+
+
+def read_queries(source: str, column: str | None, limit: int | None = None) -> NDArray[np.float32]:
+    """Query vectors; of an HDF5 file the dataset "test". `limit` keeps that many, evenly spread."""
+    rows = _matrix(read_vectors(source, column, dataset="test"), source)
+    return rows if limit is None else rows[spread(len(rows), limit)]
+
+
+def spread(count: int, limit: int) -> NDArray[np.int64]:
+    """At most `limit` of `count` positions, evenly spread."""
+    return np.linspace(0, count - 1, min(limit, count)).astype(np.int64)
+
+
+def metric_of(source: str, given: str | None) -> str:
+    """The metric asked for, else the one a benchmark's HDF5 file names, else l2."""
+    if given is None and Path(source).suffix in HDF5 and Path(source).is_file():
+        return _ANGULAR.get(str(hdf5_attributes(source).get("distance")), "l2")
+    return given or "l2"
+
+
+def _matrix(vectors: NDArray[Any], source: str) -> NDArray[np.float32]:
+    if vectors.dtype.kind not in "biuf":
+        raise InvalidType(f"{source}: vectors are numbers; got dtype {vectors.dtype}")
+    return np.atleast_2d(np.asarray(vectors, np.float32))
+
+
+def _table(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    table = read_parquet(source)
+    lists = [name for name in table.column_names if is_vectors(table.schema.field(name).type)]
+    if column is None and len(lists) != 1:
+        if lists:
+            raise InvalidInput(f"{source} has vectors in columns {', '.join(lists)}: choose one with --column")
+        return read_vectors(source), {}
+    name = column or lists[0]
+    if name not in table.column_names:
+        raise NotFound(f"{source} has no column {name!r}; columns: {', '.join(table.column_names)}")
+    rest = [other for other in table.column_names if other != name and other not in lists]
+    return read_vectors(source, name), {other: table[other].to_numpy() for other in rest}
+
+
+def _store_ids(path: Path) -> NDArray[Any] | None:
+    """The integer user ids of a store, where it has them."""
+    ids = open_store(path).ids()
+    if ids is not None and ids.dtype.kind != "i":
+        note(
+            "the user ids are text, so this index answers with node positions; one made without --out stays in the "
+            "store and answers with user ids"
+        )
+        return None
+    return ids
