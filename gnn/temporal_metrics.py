@@ -80,7 +80,8 @@ class LinkScores:
     def of(cls, positive: Sequence[NDArray[Any]], negative: Sequence[NDArray[Any]]) -> LinkScores:
         """From the scores of each batch, (n,) and (n, q)."""
         if not positive:
-            return cls(*(float("nan") for _ in range(5)), 0)
+            none = float("nan")
+            return cls(none, none, none, none, none, 0)
         batches = [(p, n.ravel()) for p, n in zip(positive, negative, strict=True)]
         everything = np.concatenate(positive), np.concatenate([n for _, n in batches])
         ranks = [reciprocal_ranks(p, n) for p, n in zip(positive, negative, strict=True)]

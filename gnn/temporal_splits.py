@@ -60,13 +60,13 @@ class Events:
             raise InvalidInput("events need edge times, and these edges have none; ingest them with time=...")
         time = np.asarray(edges.time, np.float64)
         order = np.argsort(time, kind="stable")
-        ends = (np.asarray(ids)[order].astype(np.int64) for ids in (edges.src, edges.dst))
-        return cls(*ends, time[order], order, store.num_nodes)
+        src, dst = (np.asarray(ids)[order].astype(np.int64) for ids in (edges.src, edges.dst))
+        return cls(src, dst, time[order], order, store.num_nodes)
 
     def take(self, positions: NDArray[np.int64]) -> Events:
         """The events at some positions, in that order."""
-        columns = (part[positions] for part in (self.src, self.dst, self.time, self.edge_ids))
-        return Events(*columns, self.num_nodes)
+        ids = self.edge_ids[positions]
+        return Events(self.src[positions], self.dst[positions], self.time[positions], ids, self.num_nodes)
 
     def __len__(self) -> int:
         return int(self.src.shape[0])

@@ -35,3 +35,9 @@ def test_curves_for_tensorboard(tmp_path):
     options = ("--task", "transductive", "--events", "3000", "--tensorboard", str(tmp_path))
     run("nat.py", *options, "--without", "caches", "--compat", "released")
     assert any(path.name.startswith("events.out") for path in tmp_path.iterdir())
+
+
+def test_recommendations_from_caches():
+    (row,) = run("nat_recommend.py")["rows"]
+    assert row["dataset"] == "enron"
+    assert row["recall"] > 2.5 * row["recall of the most popular"] > 0.2

@@ -58,6 +58,10 @@ def test_tanh():
     assert np.abs(got - np.tanh(x.astype(np.float64))).max() < 4e-7
 
 
+def codes_of(readout, joint):
+    return torch.nn.functional.embedding(torch.from_numpy(joint.code).long(), readout.codes.weight)
+
+
 def joint_of(pairs, seed=0):
     """A joint read over a grown cache, with a pair of empty nodes among them."""
     rng = np.random.default_rng(seed)
@@ -80,7 +84,7 @@ def test_attention(pairs, hidden, code_dim):
     def plain(value):
         rows = torch.from_numpy(joint.row).long()
         total = torch.zeros(len(joint), 3).index_add(0, rows, value[torch.from_numpy(joint.slot).long()])
-        parts = [total] if code_dim == 0 else [readout.codes(torch.from_numpy(joint.code).long()), total]
+        parts = [total] if code_dim == 0 else [codes_of(readout, joint), total]
         hidden_rows = readout.project(torch.cat(parts, dim=1)).relu()
         pools = []
         for start, stop in zip(joint.indptr[:-1], joint.indptr[1:], strict=True):
@@ -115,9 +119,7 @@ def test_sum_adds_up_rows():
     torch.manual_seed(3)
     readout = nat_layers.PairReadout(3, 5, 0, 8, "sum", 0.5).eval()
     value = torch.randn(int(joint.slot.max()) + 1, 3)
-    rows = torch.cat(
-        [readout.codes(torch.from_numpy(joint.code).long()), torch.from_numpy(joint.sums(value.numpy()))], dim=1
-    )
+    rows = torch.cat([codes_of(readout, joint), torch.from_numpy(joint.sums(value.numpy()))], dim=1)
     projected = (readout.project(rows) - readout.project.bias).detach().numpy()
     expected = np.add.reduceat(projected, joint.indptr[:-1]) + readout.project.bias.detach().numpy()
     np.testing.assert_allclose(readout(joint, value, None, None).detach(), expected, atol=1e-4)

@@ -54,8 +54,9 @@ def test_equals_the_reference(num_nodes, sizes, alpha, kind, keep_self, seed):
     columns = stream_of(num_nodes, 40, seed)
     for start, stop in ((0, 1), (1, 1), (1, 14), (14, 40)):
         part = [c[start:stop] for c in columns]
-        insert_grown(cache, *part, epoch=3)
-        reference.insert(*part, updated=grown, epoch=3)
+        src, dst, time, names = part
+        insert_grown(cache, src, dst, time, names, epoch=3)
+        reference.insert(src, dst, time, names, updated=grown, epoch=3)
     assert_same(cache, reference.columns())
     joint = cache.lookup(np.arange(num_nodes)).join(np.arange(num_nodes), np.arange(num_nodes)[::-1])
     sums = joint.sums(cache.lookup(np.arange(num_nodes)).value)
