@@ -184,10 +184,10 @@ class TemporalTrainer:
     >>> events = Events.from_store(nearhop.GraphStore.from_edges(*pairs.T, time=np.arange(200), directed=True))
     >>> _ = torch.manual_seed(0)
     >>> model = NAT(8, sizes=(1, 4, 4), self_dim=8, hidden_dim=8)
-    >>> options = TrainOptions(epochs=6, batch_size=10, learning_rate=1e-2, patience=6)
+    >>> options = TrainOptions(epochs=4, batch_size=10, learning_rate=1e-2)
     >>> trainer = TemporalTrainer(model, events, time_split(events), options)
     >>> trainer.fit()
-    >>> trainer.test().ap > 0.8
+    >>> trainer.test(collisions="refuse").ap > 0.95
     True
     """
 
