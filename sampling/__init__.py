@@ -7,6 +7,8 @@ number of threads or the order of the nodes asked for. Nothing here trains or em
 from .gather import gather
 from .loaders import LinkLoader, NodeLoader, TemporalLoader
 from .metapath import metapath_walks, walk_node_types
+from .ncache import NCache
+from .ncache_read import CacheRead, JointRead
 from .negatives import NegativeSampler, historical_negatives, in_batch_negatives
 from .neighbor import NeighborSampler
 from .picks import Temporal
@@ -20,9 +22,12 @@ from .unified_tensor import UnifiedTensor
 from .walks import random_walks
 
 __all__ = [
+    "CacheRead",
     "EgoNetworks",
     "InducedSubgraphs",
+    "JointRead",
     "LinkLoader",
+    "NCache",
     "NegativeSampler",
     "NeighborSampler",
     "NodeLoader",

@@ -16,8 +16,10 @@ from numba import config, cuda
 from nearhop import GraphStore
 from nearhop.graphlib import random_cpu, random_cuda
 from nearhop.graphlib.errors import InvalidInput
-from nearhop.sampling import NeighborSampler, random_walks, walks_cuda
+from nearhop.sampling import NCache, NeighborSampler, random_walks, walks_cuda
 from nearhop.sampling.gather_cuda import gather_rows
+from nearhop.sampling.ncache import COLUMNS
+from nearhop.sampling.ncache_cuda import CudaNCache
 from nearhop.sampling.neighbor_cuda import CudaSampler, to_host
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
@@ -124,8 +126,46 @@ def check_gather():
                 raise AssertionError(f"id {bad} was not noticed")
 
 
+def check_ncache():
+    """Crowded tables, repeated nodes and times, self-loops: keys, ids and times are the processor's, values nearly."""
+    num_nodes, batch, rounds = (9, 12, 3) if SIMULATED else (3000, 4000, 4)
+    rng = np.random.default_rng(2)
+    for sizes, kind, keep_self in (((1, 5, 4), "prime", True), ((1, 3, 2), "quadratic", False), ((1, 4), "prime", True), ((1,), "prime", True)):  # fmt: skip  # noqa: E501
+        options = {"value_dim": 2, "replace_prob": 0.6, "seed": 5, "hash": kind, "keep_self": keep_self}
+        host, device = NCache(num_nodes, sizes, **options), CudaNCache(NCache(num_nodes, sizes, **options))
+        refused = 0
+        for turn in range(rounds):
+            src, dst = rng.integers(0, num_nodes, (2, batch))
+            events = {"time": rng.integers(0, 5, batch), "edge_ids": rng.permutation(batch) + turn * batch}
+            nodes = rng.permutation(num_nodes)
+            read, theirs = host.lookup(nodes), device.lookup(nodes)
+            grown = (read.value + 1 + read.key[:, None]).astype(np.float32)
+            dense = np.zeros((num_nodes, host.keys.shape[1], 2), np.float32)
+            dense[read.place >= 0] = grown[read.place[read.place >= 0]]
+            before = host.keys.copy()
+            host.insert(src, dst, read=read, values=grown, epoch=1, **events)
+            device.insert(src, dst, read=theirs, values=cuda.to_device(dense), epoch=1, **events)
+            refused += int(((host.keys == before) & (before >= 0))[:, 1:].sum())
+            for name in COLUMNS:
+                np.testing.assert_array_equal(
+                    getattr(device, name).copy_to_host(), getattr(host, name), err_msg=f"{sizes} {name}"
+                )
+        if len(sizes) > 1 and refused == 0:
+            raise AssertionError("no slot kept its key, so this checks less than it says")
+        first, second = rng.integers(0, num_nodes, (2, 12))
+        read = host.lookup(np.arange(num_nodes))
+        joint = read.join(first, second)
+        theirs = device.lookup(np.arange(num_nodes))
+        code, total = (part.copy_to_host() for part in device.join(theirs, first, second))
+        np.testing.assert_array_equal(code[code > 0], joint.code)
+        np.testing.assert_array_equal((code > 0).sum(axis=1), np.diff(joint.indptr))
+        np.testing.assert_allclose(total[code > 0], joint.sums(read.value), rtol=1e-5)
+    if device.to_host().keys.max() != num_nodes - 1:
+        raise AssertionError("the contents did not come back")
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore", RuntimeWarning)  # the simulator's NumPy words warn where they wrap around
-    for check in (check_random_numbers, check_samples, check_long_rows, check_walks, check_gather):
+    for check in (check_random_numbers, check_samples, check_long_rows, check_walks, check_gather, check_ncache):
         check()
         sys.stdout.write(f"{check.__name__}\n")
