@@ -238,8 +238,8 @@ class HNSWGraph:
                 self.codes.encode_queries(queries, query_scale, first, last, asked)
             kernels.search(
                 self.metric, self.vectors, self.scale, queries, query_scale, rows, terms, asked, self.upper_row,
-                self.upper, self.links, self.entry, self.top, mask, ef, k, together, first, last, bits[worker], seen[worker],
-                distances, found, filled,
+                self.upper, self.links, self.entry, self.top, mask, ef, k, together, first, last, bits[worker],
+                seen[worker], distances, found, filled,
             )  # fmt: skip
 
         if workers == 1:
