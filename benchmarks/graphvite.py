@@ -18,15 +18,17 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 from _measure import interleave, table, versions
 
 import nearhop
-from nearhop.embed import GraphVite, SkipGram, evaluate
+from nearhop.embed import GraphVite, SkipGram, TrainingProgress, evaluate
 from nearhop.embed.graphvite_train import CpuTrainer, Rules
 from nearhop.embed.grid import Grid
 from nearhop.embed.pools import PoolMaker
@@ -84,7 +86,7 @@ def sentences(store, num_walks):
 def gensim_contender(store, window, threads, walks):
     from gensim.models import Word2Vec
 
-    kept = {}
+    kept: dict[str, Any] = {}
 
     def run():
         model = Word2Vec(
@@ -197,7 +199,7 @@ def compare_samples(name, store, threads, repeats, samples, step):
         "benchmark", store, direction="both", use_weights=True, p=1.0, q=1.0, seed=0, threads=threads
     )
     n = source.num_nodes
-    contenders = {}
+    contenders: dict[str, Callable[..., object]] = {}
     for title, parts in (("nearhop, lock-free", 1), ("nearhop, grid of 8 x 8", 8)):
         grid = Grid.zigzag(source.mass, parts)
         node_of = np.argsort(grid.row_of)
@@ -215,10 +217,11 @@ def compare_samples(name, store, threads, repeats, samples, step):
 
             def run_plain(p=pool, t=plain, negative=negative, constants=constants):
                 numba.set_num_threads(threads)
-                plain_hogwild(t.vertex, t.context, p.heads, p.tails, negative, *constants, 4 * threads)
+                plain: Any = plain_hogwild
+                plain(t.vertex, t.context, p.heads, p.tails, negative, *constants, 4 * threads)
 
             contenders["plain lock-free loop"] = run_plain
-    epochs = max(1, pool.size // store.num_edges)
+    epochs = max(1, samples // store.num_edges)
     share = epochs * store.num_edges / pool.size
     contenders["nearhop, with sampling"] = lambda: GraphVite(
         dim=DIM, epochs=epochs, augmentation_step=step, pool_size=1 << 22, threads=threads
@@ -279,7 +282,7 @@ def on_gpu():
         ("BlogCatalog", nearhop.datasets.load("blogcatalog"), 2),
         ("power law of YouTube's size", nearhop.GraphStore.from_edges(*ends, num_nodes=1_138_499), 5),
     ):
-        seen = []
+        seen: list[TrainingProgress] = []
         epochs = max(1, 2_000_000_000 // store.num_edges)
         GraphVite(dim=DIM, epochs=1, augmentation_step=step, device="cuda").fit(store)
         GraphVite(dim=DIM, epochs=epochs, augmentation_step=step, device="cuda", progress=seen.append).fit(store)
