@@ -3,7 +3,7 @@
 Graphs are blocks of 100 nodes, 12 random neighbours inside and 1 outside per node, so every seed has a cluster of the
 same size and conductance. Beside flow diffusion and approximate PageRank: a personalised PageRank of the whole graph by
 scikit-network and by SciPy (50 power iterations), and localgraphclustering's approximate PageRank where it is installed
-(without a sweep cut, which nearhop's time includes; its compiled library may have to be built from the sources it ships).
+(without a sweep cut, which nearhop's time includes; its library may have to be built from the sources it ships).
 
     python benchmarks/local_clustering.py [--short] [--seeds 20]
 """
