@@ -7,6 +7,7 @@ the same part and none waits for another's gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,11 +45,14 @@ _BLOCKS = 1 if _SIMULATED else 1 << 13
 
 @cuda.jit(device=True)
 def _cell(x):
-    if x >= _BOUND:
-        return CELLS - 1
+    last = np.int64(CELLS - 1)
     if x > -_BOUND:
-        return min(int((x + _BOUND) * _SCALE), CELLS - 1)
-    return 0
+        if x < _BOUND:
+            at = np.int64((x + _BOUND) * _SCALE)
+            if at < last:
+                return at
+        return last
+    return np.int64(0)
 
 
 @cuda.jit(device=True)
@@ -68,11 +72,11 @@ def _moved(rule, theta, r, lr, first, second, i, j):
         return theta - lr * first[i, j]
     if rule == ADAGRAD:
         first[i, j] += r * r
-        return theta - lr * r / (np.sqrt(first[i, j]) + _TINY)
+        return theta - lr * r / (math.sqrt(first[i, j]) + _TINY)
     if rule == ADAM:
         first[i, j] = _BETA1 * first[i, j] + (_ONE - _BETA1) * r
         second[i, j] = _BETA2 * second[i, j] + (_ONE - _BETA2) * r * r
-        return theta - lr * first[i, j] / (np.sqrt(second[i, j]) + _SMALL)
+        return theta - lr * first[i, j] / (math.sqrt(second[i, j]) + _SMALL)
     return theta - lr * r
 
 
