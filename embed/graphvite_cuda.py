@@ -16,7 +16,6 @@ import numpy as np
 from numba import config, float32
 from numba import cuda as _cuda
 
-from ..graphlib.errors import InvalidInput
 from ..graphlib.random_cuda import draw, high64, stream
 from ..sampling.warp import LANES, WARPS_PER_BLOCK, sum_lanes
 from .graphvite_cpu import ADAGRAD, ADAM, MOMENTUM, NEGATIVE_STREAM
@@ -135,6 +134,27 @@ def available() -> bool:
     return bool(cuda.is_available())
 
 
+def parts_needed(table_bytes: int, device_bytes: float, devices: int) -> int:
+    """The least multiple of the devices for which two parts of the tables (with moments) fill 80 % of one at most.
+
+    >>> parts_needed(10 << 30, 141 << 30, 1), parts_needed(100 << 30, 80 << 30, 1), parts_needed(100 << 30, 80 << 30, 4)
+    (1, 2, 4)
+    """
+    parts = devices
+    while table_bytes > 0.8 * device_bytes * parts:
+        parts += devices
+    return parts
+
+
+def parts_on_devices(table_bytes: int) -> int:
+    """`parts_needed` for the devices of this machine and the memory that is free on the fullest."""
+    free = []
+    for device in range(len(cuda.gpus)):
+        with cuda.gpus[device]:
+            free.append(float(cuda.current_context().get_memory_info()[0]))
+    return parts_needed(table_bytes, max(1.0, min(free)), len(free))
+
+
 @dataclass(eq=False)
 class _Part:
     """A part of one side on a device: its table and moments, and where they go home to."""
@@ -160,16 +180,9 @@ class CudaTrainer:
         As for `CpuTrainer`.
     devices : sequence of int, optional
         Default all. There are never more at work than the grid has parts.
-
-    Raises
-    ------
-    InvalidInput
-        There is no CUDA device.
     """
 
     def __init__(self, tables: Tables, grid: Grid, rules: Rules, *, devices: Sequence[int] | None = None) -> None:
-        if not available():
-            raise InvalidInput('GraphVite: device="cuda", but there is no CUDA device; use device="cpu" or "auto"')
         self._tables, self._grid, self._rules = tables, grid, rules
         found = list(range(len(cuda.gpus))) if devices is None else list(devices)
         self._devices = found[: grid.parts]
