@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from .lsh import LSH, LSHStatistics
     from .lsh_pairs import SimilarityGraph
     from .minhash import MinHash
+    from .neighbors import NeighborsTransformer
     from .noisy_labels import AttributeClassifier, diffuse_twice, flip_labels
     from .opening import load
     from .pagerank import approximate_pagerank
+    from .picture import Picture
     from .quality import (
         CommunityQuality,
         adjusted_rand_index,
@@ -52,9 +54,11 @@ _HOMES = {
     "lsh": ("LSH", "LSHStatistics"),
     "lsh_pairs": ("SimilarityGraph",),
     "minhash": ("MinHash",),
+    "neighbors": ("NeighborsTransformer",),
     "noisy_labels": ("AttributeClassifier", "diffuse_twice", "flip_labels"),
     "opening": ("load",),
     "pagerank": ("approximate_pagerank",),
+    "picture": ("Picture",),
     "quality": (
         "CommunityQuality",
         "adjusted_rand_index",
@@ -86,7 +90,9 @@ __all__ = [
     "LocalCluster",
     "MassSweep",
     "MinHash",
+    "NeighborsTransformer",
     "Partition",
+    "Picture",
     "RaggedSets",
     "SearchResult",
     "SimilarityGraph",

@@ -109,6 +109,11 @@ class CommunitySearch:
         self.index = LSH(minhash, bands=bands, max_bucket=max_bucket, threads=threads)
         self.index.add(minhash.fit_transform(store, edge_type=edge_type, direction=direction))
 
+    @property
+    def names(self) -> NDArray[Any]:
+        """User ids of the nodes in order of position; the positions where the store has none."""
+        return self._names
+
     def search(self, seeds: ArrayLike, size: int, method: str = "average") -> Community:
         """The `size` nodes that fit the seeds best.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIBRARIES = {
-    "leiden": ("igraph", "sknetwork"),
+    "leiden": ("igraph", "leidenalg", "sknetwork"),
     "louvain": ("igraph", "sknetwork"),
     "label_propagation": ("igraph", "sknetwork"),
 }
@@ -69,8 +69,9 @@ def detect(
     resolution : float > 0, default 1
         Larger finds smaller communities; not used by label propagation.
     seed : int, default 0
-    library : {"igraph", "sknetwork"}, optional
-        Default: igraph where it is installed, else scikit-network.
+    library : {"igraph", "leidenalg", "sknetwork"}, optional
+        Default: igraph where it is installed, else scikit-network. leidenalg, by the authors of the method, runs until
+        nothing improves; it knows Leiden only.
 
     Returns
     -------
@@ -105,7 +106,8 @@ def detect(
     ordered = matrix[order][:, order]
     ordered.sort_indices()
     name, module = _library(library)
-    found = (_igraph if name == "igraph" else _sknetwork)(module, ordered, method, resolution, seed)
+    run = {"igraph": _igraph, "leidenalg": _leidenalg, "sknetwork": _sknetwork}[name]
+    found = run(module, ordered, method, resolution, seed)
     sizes = np.bincount(found)
     first = np.full(len(sizes), count)
     np.minimum.at(first, found, np.arange(count))
@@ -134,12 +136,26 @@ def _library(wanted: str | None) -> tuple[str, Any]:
         return "sknetwork", require("sknetwork", "community detection")
 
 
-def _igraph(module: Any, matrix: Any, method: str, resolution: float, seed: int) -> NDArray[np.int64]:
+def _as_igraph(module: Any, matrix: Any) -> tuple[Any, NDArray[np.float64]]:
+    """The graph, and the weights of its edges."""
     import scipy.sparse
 
     upper = scipy.sparse.triu(matrix).tocoo()
     weight = np.where(upper.row == upper.col, upper.data / 2, upper.data)
-    graph = module.Graph(n=matrix.shape[0], edges=np.column_stack([upper.row, upper.col]))
+    return module.Graph(n=matrix.shape[0], edges=np.column_stack([upper.row, upper.col])), weight
+
+
+def _leidenalg(module: Any, matrix: Any, method: str, resolution: float, seed: int) -> NDArray[np.int64]:
+    graph, weight = _as_igraph(require("igraph", "community detection"), matrix)
+    kind = module.RBConfigurationVertexPartition  # modularity, with a resolution
+    found = module.find_partition(
+        graph, kind, weights=weight, resolution_parameter=resolution, n_iterations=-1, seed=seed % (1 << 31)
+    )
+    return np.asarray(found.membership, np.int64)
+
+
+def _igraph(module: Any, matrix: Any, method: str, resolution: float, seed: int) -> NDArray[np.int64]:
+    graph, weight = _as_igraph(module, matrix)
     module.set_random_number_generator(random.Random(seed))
     try:
         if method == "leiden":

@@ -20,6 +20,7 @@ Array = Any
 EMPTY = np.uint32(0xFFFFFFFF)
 _CEILING = np.uint32(0xFFFFFFFE)  # the largest value of a slot of a set that has elements
 _LANES = 32  # of the affine kernel
+_CIRCLE = 4096  # words of C-MinHash's second permutation where the universe is not known: 16 KiB, in the first cache
 _MERSENNE = (1 << 61) - 1
 
 SCHEMES = ("kperm", "datasketch", "datasketch-legacy", "oph", "cminhash", "probminhash")
@@ -88,8 +89,8 @@ def _one_permutation(num_perm: int, seed: int) -> Scheme:
     from .oph_cpu import merge_one_permutation, one_permutation_signatures, probe_tables
 
     key = np.uint32(_words(seed, 1, 1)[0] >> np.uint64(32))
-    probes = np.empty((num_perm, num_perm), np.int64)
-    ranks = np.empty((num_perm, num_perm), np.uint32)
+    probes = np.empty((num_perm, num_perm), np.uint16)
+    ranks = np.empty((num_perm, num_perm), np.uint8 if num_perm <= 1 << 8 else np.uint16)
     probe_tables(seed, probes, ranks)
 
     def sign(sets: RaggedSets, bounds: Array, out: Array) -> None:
@@ -105,10 +106,13 @@ def _circulant(num_perm: int, seed: int, universe: int | None) -> Scheme:
     from . import cminhash_cpu as kernels
 
     if universe is None:
-        sigma_key, pi_key = (_words(seed, 2, 2) >> np.uint64(32)).astype(np.uint32)
+        key = _words(seed, 2, 1)[0]
+        circle = max(_CIRCLE, num_perm)
+        table = (_words(seed, 6, circle) >> np.uint64(32)).astype(np.uint32)
+        table = np.resize(table, circle + num_perm)
 
         def sign(sets: RaggedSets, bounds: Array, out: Array) -> None:
-            kernels.circulant_mixed_signatures(sets.offsets, sets.values, bounds, sigma_key, pi_key, out)
+            kernels.circulant_mixed_signatures(sets.offsets, sets.values, bounds, key, circle, table, out)
 
         return Scheme(sign, _minima)
     sigma = np.argsort(_words(seed, 3, universe), kind="stable")

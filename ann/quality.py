@@ -12,6 +12,7 @@ from ..graphlib.errors import InvalidInput, InvalidType
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ..graphlib.adjacency import Adjacency
     from ..graphlib.store import GraphStore
 
 
@@ -55,6 +56,11 @@ def community_quality(graph: Any, members: ArrayLike, *, starts: int = 10, seed:
     seed : int, default 0
         Draws them.
 
+    Notes
+    -----
+    Of a store only the rows of the members are read: O(volume of the community), whatever the size of the graph;
+    clustering multiplies the community's own matrix.
+
     Examples
     --------
     >>> import nearhop
@@ -64,12 +70,10 @@ def community_quality(graph: Any, members: ArrayLike, *, starts: int = 10, seed:
     >>> quality.separability, quality.density, quality.clustering, round(quality.conductance, 4)
     (3.0, 1.0, 1.0, 0.1429)
     """
-    matrix = symmetric_matrix(graph, loops=False)
-    nodes = _members(members, matrix.shape[0])
-    inside = matrix[nodes][:, nodes]
+    inside, volume = _of_store(graph, members) if hasattr(graph, "edge_list") else _of_matrix(graph, members)
     twice_inside = float(inside.sum())
-    leaving = float(matrix[nodes].sum()) - twice_inside
-    count = len(nodes)
+    leaving = volume - twice_inside
+    count = inside.shape[0]
     within = twice_inside / 2
     return CommunityQuality(
         separability=within / leaving if leaving > 0 else (float("inf") if within > 0 else 0.0),
@@ -146,43 +150,41 @@ def adjusted_rand_index(left: ArrayLike, right: ArrayLike) -> float:
     return 1.0 if most == expected else (both - expected) / (most - expected)
 
 
-def recall_area(
-    ranking: ArrayLike, members: ArrayLike, *, size: int, every: int = 1, until: int | None = None
-) -> float:
-    """Area under the curve of recall against additions / size, by the trapezium rule; about 0.5 for a perfect ranking.
+def recall_area(ranking: ArrayLike, members: ArrayLike, *, every: int = 1, until: int | None = None) -> float:
+    """Area under the curve of recall against additions / most additions, by the trapezium rule; 0.5 for a perfect list.
 
     Parameters
     ----------
     ranking : ids in the order in which they were added
     members : ids that should be found (the seeds not among them)
-    size : int
-        Size of the whole community, seeds included: the unit of the horizontal axis.
     every : int, default 1
-        Recall is recorded at 0 and after every so many additions; the curve ends at the last record.
+        Recall is recorded at 0 and after every so many additions; the last record is at 1 on the horizontal axis.
     until : int, optional
-        Additions beyond which nothing is recorded; default `size`.
+        Additions beyond which nothing is recorded; default: as many as there are members.
+
+    Notes
+    -----
+    The protocol of arXiv:1601.03958 (its code, which draws "additions as % of |C|"): recall of the members that are not
+    seeds, every 5 additions, until the list has grown to the size of the community.
 
     Examples
     --------
     >>> from nearhop.ann import recall_area
-    >>> recall_area([3, 9, 4, 5], members=[3, 4, 5, 6], size=4)
-    0.34375
+    >>> recall_area([3, 4, 5, 6], members=[3, 4, 5, 6]), recall_area([3, 9, 4, 5], members=[3, 4, 5, 6])
+    (0.5, 0.34375)
     """
     wanted = np.unique(np.asarray(members))
     if not len(wanted):
         raise InvalidInput("recall_area: there are no members to be found")
-    last = size if until is None else until
-    if size < len(wanted) or every < 1 or last < 0:
-        raise InvalidInput(
-            f"recall_area: size must be at least {len(wanted)}, every at least 1, until at least 0; got {size}, "
-            f"{every}, {until}"
-        )
+    last = len(wanted) if until is None else until
+    if every < 1 or last < every:
+        raise InvalidInput(f"recall_area: every must be in 1..{last}, the most additions; got {every}")
     order: NDArray[Any] = np.asarray(ranking)[:last]
     hits = np.zeros(last)
     hits[: len(order)] = np.isin(order, wanted)
     recall = np.r_[0.0, np.cumsum(hits) / len(wanted)]
     at = np.arange(0, last + 1, every)
-    return float(np.trapezoid(recall[at], at / size))
+    return float(np.trapezoid(recall[at], at / at[-1]))
 
 
 def symmetric_matrix(graph: Any, *, loops: bool) -> Any:
@@ -208,6 +210,42 @@ def symmetric_matrix(graph: Any, *, loops: bool) -> Any:
         matrix.setdiag(0)
         matrix.eliminate_zeros()
     return matrix
+
+
+def _of_matrix(graph: Any, members: ArrayLike) -> tuple[Any, float]:
+    """Weights between the members, each edge in both directions, and the sum of their degrees."""
+    matrix = symmetric_matrix(graph, loops=False)
+    nodes = _members(members, matrix.shape[0])
+    rows = matrix[nodes]
+    return rows[:, nodes], float(rows.sum())
+
+
+def _of_store(store: GraphStore, members: ArrayLike) -> tuple[Any, float]:
+    """As `_of_matrix` from the rows of the members alone."""
+    import scipy.sparse
+
+    sides = [store.csr(), store.csc()] if store.is_directed() else [store.csr()]
+    nodes = _members(members, max(rows.num_rows for rows in sides))
+    near, far, weight = (
+        np.concatenate(part) for part in zip(*(entries_of(rows, nodes) for rows in sides), strict=True)
+    )
+    other = near != far  # self-loops are left out
+    near, far, weight = near[other], far[other], weight[other]
+    kept = np.isin(far, nodes)
+    ends = np.searchsorted(nodes, near[kept]), np.searchsorted(nodes, far[kept])
+    inside = scipy.sparse.coo_array((weight[kept], ends), shape=(len(nodes), len(nodes))).tocsr()
+    return inside, float(weight.sum())
+
+
+def entries_of(
+    rows: Adjacency, nodes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """The adjacency entries of some rows: row, column, weight."""
+    size = rows.indptr[nodes + 1] - rows.indptr[nodes]
+    start = np.concatenate([[0], np.cumsum(size)])
+    place = np.repeat(rows.indptr[nodes] - start[:-1], size) + np.arange(start[-1])
+    weight = np.ones(len(place)) if rows.weight is None else rows.weight[place].astype(np.float64)
+    return np.repeat(nodes, size), rows.indices[place].astype(np.int64), weight
 
 
 def _store_matrix(store: GraphStore) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 EDGE = ("node", "edge", "node")
+_FEW_PAIRS = 2048  # compared before other threads have woken up
 TokenHash = Callable[[Array, Array], Array]
 
 
@@ -218,7 +219,7 @@ class RaggedSets:
         if len(ends[0]) != len(ends[1]):
             raise InvalidInput(f"jaccard: left has {len(ends[0])} entries, right has {len(ends[1])}")
         out = np.empty(len(ends[0]), np.float32)
-        with threads_in_use(threads):
+        with threads_in_use(1 if len(out) < _FEW_PAIRS else threads):
             jaccard_of_pairs(mine.offsets, mine.values, theirs.offsets, theirs.values, *ends, out)
         return out
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from numbers import Integral, Real
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphlib.adjacency import Adjacency, build_adjacency, in_row_order
 from ..graphlib.errors import InvalidInput, InvalidType
+from .arguments import choice, number, whole
 from .powers import Graph
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from ..graphlib.store import GraphStore
     from .fastrp import FastRP
+
+_whole, _number, _choice = partial(whole, "FastRP"), partial(number, "FastRP"), partial(choice, "FastRP")
 
 
 def check_parameters(model: FastRP) -> None:
@@ -62,17 +64,17 @@ def read_graph(model: FastRP, store: GraphStore, keys: NDArray[np.int64]) -> Gra
     return Graph.of(rows, use_weights=model.use_weights, keys=keys, features=features, threads=model.threads)
 
 
-def adjacency_of(store: GraphStore, direction: str) -> Adjacency:
+def adjacency_of(store: GraphStore, direction: str, owner: str = "FastRP") -> Adjacency:
     """Rows of out-neighbours, in-neighbours or both; the same three for an undirected graph."""
     if len(store.edge_types) != 1:
         raise InvalidInput(
-            f"FastRP needs a store with one edge type; this one has {len(store.edge_types)}: {list(store.edge_types)}"
+            f"{owner} needs a store with one edge type; this one has {len(store.edge_types)}: {list(store.edge_types)}"
         )
     source, _, target = store.edge_types[0]
     if source != target:
         raise InvalidInput(
-            f"FastRP needs edges within one node type; got {source!r} to {target!r}. Number both kinds of nodes in one "
-            "range and build the store with GraphStore.from_edges"
+            f"{owner} needs edges within one node type; got {source!r} to {target!r}. Number both kinds of nodes in "
+            "one range and build the store with GraphStore.from_edges"
         )
     if direction == "in":
         return store.csc()
@@ -130,22 +132,3 @@ def check_out(out: Any, shape: tuple[int, int]) -> None:
         raise InvalidInput(f"fit_transform: out must have shape {shape}; got {out.shape}")
     if not out.flags.writeable:
         raise InvalidInput('fit_transform: out cannot be written; open the memory map with mode "r+" or "w+"')
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InvalidType(f"FastRP: {name} must be an integer; got {value!r}")
-    if not low <= int(value) <= high:
-        raise InvalidInput(f"FastRP: {name} must be in [{low}, {high}]; got {value!r}")
-
-
-def _number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise InvalidType(f"FastRP: {name} must be a number; got {value!r}")
-    if not (math.isfinite(value) and low <= float(value) <= high):
-        raise InvalidInput(f"FastRP: {name} must be in [{low:g}, {high:g}]; got {value!r}")
-
-
-def _choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InvalidInput(f"FastRP: {name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")

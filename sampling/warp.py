@@ -41,6 +41,18 @@ if config.ENABLE_CUDASIM:  # type: ignore[attr-defined]
         cuda.syncthreads()
         return result > 0
 
+    @cuda.jit(device=True)
+    def sum_lanes(value, lane):
+        """The sum of `value` (float32) over all lanes, in every lane."""
+        cells = cuda.shared.array(LANES, np.float32)
+        cells[lane] = value
+        cuda.syncthreads()
+        result = np.float32(0.0)
+        for other in range(LANES):
+            result += cells[other]
+        cuda.syncthreads()
+        return result
+
 else:
     WARPS_PER_BLOCK = 4
 
@@ -53,3 +65,10 @@ else:
     def any_lane(flag, lane):
         """Whether `flag` is true in any lane."""
         return cuda.any_sync(_ALL, flag)
+
+    @cuda.jit(device=True)
+    def sum_lanes(value, lane):
+        """The sum of `value` (float32) over all lanes, in every lane."""
+        for step in (16, 8, 4, 2, 1):
+            value += cuda.shfl_xor_sync(_ALL, value, step)
+        return value

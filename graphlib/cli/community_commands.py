@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import typer
 
 from .output import Json, emit, table
+from .pictures import Pictures, check_pictures, save_pictures
+from .seeds import parse_seeds
 
 app = typer.Typer(help="Communities: of a few seeds, or of a whole graph.", no_args_is_help=True)
 
@@ -28,26 +31,40 @@ def search(
     ),
     seed: int = typer.Option(1),
     out: str = typer.Option("-", help=".csv or .parquet, or - for CSV on standard output."),
+    picture: Pictures = None,
     threads: int | None = typer.Option(None, help="Default: all cores."),
     as_json: bool = Json,
 ) -> None:
     """The nodes whose neighbourhoods are most like those of the seeds.
 
     Example: nearhop community search brands.nh nike,adidas --size 50
+
+    Example: nearhop community search brands.nh nike,adidas --out found.csv --picture found.html --picture found.png
     """
     from ...ann.communities import CommunitySearch
+    from ...ann.picture import Picture
+    from ...ann.quality import community_quality
     from ..store import open as open_store
     from .arrays import write_table
 
+    check_pictures(picture)
     opened = open_store(store)
     start = time.perf_counter()
     engine = CommunitySearch(opened, num_perm, bands=bands, seed=seed, direction=direction, threads=threads)
     built = time.perf_counter()
-    ids, scores = engine.search(_seeds(seeds, engine.index.ids if opened.ids() is None else opened.ids()), size, method)
+    given = parse_seeds(seeds, engine.names)
+    found = engine.search(given, size, method)
+    ids, scores = found
     told: dict[str, Any] = {
         "store": str(store), "method": method, "found": len(ids), "seconds_to_build": round(built - start, 3),
         "seconds_to_search": round(time.perf_counter() - built, 4),
     }  # fmt: skip
+    if len(opened.node_types) == 1:
+        quality = community_quality(opened, opened.lookup([*given, *ids.tolist()]))
+        told |= {name: round(value, 6) for name, value in dataclasses.asdict(quality).items()}
+    if picture:
+        drawn = Picture.of_search(engine, given, found, title=f"Community of {', '.join(map(str, given[:3]))}")
+        told["pictures"] = save_pictures(drawn, picture)
     if as_json:
         emit({**told, "ids": ids, "scores": scores}, as_json=True)
         return
@@ -61,21 +78,26 @@ def detect(
     store: Path = _STORE,
     method: str = typer.Option("leiden", help="leiden, louvain or label_propagation."),
     resolution: float = typer.Option(1.0, help="Larger finds smaller communities."),
-    library: str | None = typer.Option(None, help="igraph or sknetwork; default: igraph where it is installed."),
+    library: str | None = typer.Option(
+        None, help="igraph, leidenalg or sknetwork; default: igraph where it is installed."
+    ),
     labels: str | None = typer.Option(None, help="A node column with known groups to compare with (NMI, ARI)."),
     save_as: str | None = typer.Option(None, help="Keep the labels as this node column of the store, and commit."),
     show: int = typer.Option(10, help="Largest communities to list."),
+    picture: Pictures = None,
     seed: int = typer.Option(0),
     as_json: bool = Json,
 ) -> None:
     """Split a whole graph into communities and measure the split.
 
-    Example: nearhop community detect mail.nh --labels department --save-as community
+    Example: nearhop community detect mail.nh --labels department --save-as community --picture communities.html
     """
     from ...ann.communities_detect import detect as find
+    from ...ann.picture import Picture
     from ...ann.quality import adjusted_rand_index, normalized_mutual_information
     from ..store import open as open_store
 
+    check_pictures(picture)
     opened = open_store(store)
     known = None if labels is None else opened.nodes[labels]
     start = time.perf_counter()
@@ -90,6 +112,9 @@ def detect(
     if save_as is not None:
         opened.nodes[save_as] = found.labels
         told["version"] = opened.commit(f"communities by {method} as {save_as}")
+    if picture:
+        drawn = Picture.of_partition(opened, found, title=f"Communities of {store.name} by {method.replace('_', ' ')}")
+        told["pictures"] = save_pictures(drawn, picture)
     sizes = found.sizes[:show].tolist()
     if as_json:
         emit({**told, "sizes": found.sizes}, as_json=True)
@@ -97,16 +122,3 @@ def detect(
     emit(told, as_json=False)
     typer.echo()
     typer.echo(table(list(enumerate(sizes)), ["community", "nodes"]))
-
-
-def _seeds(text: str, ids: Any) -> list[Any]:
-    """The seeds as the store's ids are: integers or texts."""
-    from ..errors import InvalidInput
-
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if ids.dtype.kind == "U":
-        return words
-    try:
-        return [int(word) for word in words]
-    except ValueError as error:
-        raise InvalidInput(f"the ids of this store are integers; got seeds {text!r}") from error

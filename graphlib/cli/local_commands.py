@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .output import Json, emit, table
+from .pictures import Pictures, check_pictures, save_pictures
+from .seeds import parse_seeds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from ..store import GraphStore
 
 
 def local(
@@ -35,18 +35,20 @@ def local(
     seed: int = typer.Option(0, help="Of the order of updates."),
     show: int = typer.Option(20, help="Members printed as text; --json and --out give all."),
     out: str | None = typer.Option(None, help="Write all members and scores as .csv or .parquet."),
+    picture: Pictures = None,
     as_json: bool = Json,
 ) -> None:
     """The cluster around a few seeds, touching only their neighbourhood.
 
     Example: nearhop community local shop.nh --seeds 17,42
 
-    Example: nearhop community local shop.nh --seeds 17 --labels suspected --target-volume 3000
+    Example: nearhop community local shop.nh --seeds 17 --labels suspected --target-volume 3000 --picture found.html
     """
     import numpy as np
 
     from ...ann.diffusion import FlowSolver, MassSweep, flow_diffusion
     from ...ann.pagerank import approximate_pagerank
+    from ...ann.picture import Picture
     from ..errors import InvalidInput
     from ..store import open as open_store
     from .arrays import write_table
@@ -57,8 +59,10 @@ def local(
         raise InvalidInput("give --mass or --target-volume, not both")
     if method == "pagerank" and (mass is not None or target_volume is not None):
         raise InvalidInput("--mass and --target-volume belong to --method flow; PageRank's reach is set by --rho")
+    check_pictures(picture)
     store = open_store(path)
-    places = store.lookup(_ids(store, seeds))
+    given = parse_seeds(seeds, store.ids())
+    places = store.lookup(given)
     weighing: dict[str, Any] = {
         "labels": None if labels is None else store.nodes[labels],
         "epsilon": epsilon,
@@ -83,7 +87,7 @@ def local(
     names = nodes if user_ids is None else np.asarray(user_ids)[nodes]
     if out is not None:
         write_table(out, {"node": names, "score": values})
-    told = {
+    told: dict[str, Any] = {
         "members": size,
         "conductance": found.support_conductance if support else found.conductance,
         "mass": found.mass,
@@ -93,26 +97,17 @@ def local(
         "pushes": found.pushes,
         "seconds": round(seconds, 4),
     }
+    if picture:
+        title = f"The cluster of {', '.join(str(v) for v in given[:3])}"
+        told["pictures"] = save_pictures(
+            Picture.of_cluster(store, places, found, support=support, title=title), picture
+        )
     marked = np.isin(nodes, places)
     emit(
         told | {"nodes": names.tolist(), "scores": values.tolist()},
         as_json=as_json,
         text=lambda: _text(told, names[:show], values[:show], marked[:show]),
     )
-
-
-def _ids(store: GraphStore, given: str) -> list[Any]:
-    """Seeds in the type of the store's ids."""
-    from ..errors import InvalidInput
-
-    words = [word.strip() for word in given.split(",") if word.strip()]
-    ids = store.ids()
-    if ids is not None and ids.dtype.kind not in "iu":
-        return words
-    try:
-        return [int(word) for word in words]
-    except ValueError as error:
-        raise InvalidInput(f"--seeds must be integers separated by commas; got {given!r}") from error
 
 
 def _text(told: dict[str, Any], names: NDArray[Any], values: NDArray[Any], marked: NDArray[Any]) -> str:

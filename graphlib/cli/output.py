@@ -72,6 +72,29 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextlib.contextmanager
+def training_bar(what: str) -> Iterator[Callable[[Any], None]]:
+    """A bar with samples per second, loss and the time left on a terminal, silence in a pipe.
+
+    Yields a callback that takes what trained embeddings report (`embed.TrainingProgress`).
+    """
+    if not sys.stderr.isatty():
+        yield lambda state: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None, rate="")
+
+        def update(state: Any) -> None:
+            rate = f"{state.samples_per_second / 1e6:.2f} M samples/s, loss {state.loss:.4f}"
+            progress.update(task, completed=state.done, total=state.total, rate=rate)
+
+        yield update
+
+
+@contextlib.contextmanager
 def stages(what: str) -> Iterator[Callable[[str, int], None]]:
     """A spinner that names the stage and the rows so far on a terminal, silence in a pipe."""
     if not sys.stderr.isatty():

@@ -10,6 +10,7 @@ from nearhop import GraphStore
 from nearhop.ann.lsh import LSH
 from nearhop.ann.lsh_segments import candidate_probability, choose_bands
 from nearhop.ann.minhash import MinHash
+from nearhop.ann.persist import load
 from nearhop.ann.sets import RaggedSets
 from nearhop.graphlib.errors import (
     IndexMismatch,
@@ -31,6 +32,12 @@ def families(count=30, size=4, seed=0):
         core = rng.choice(100_000, 40, replace=False)
         sets += [core[rng.random(40) < rng.uniform(0.5, 1)] for _ in range(size)]
     return [*sets, np.empty(0, np.int64), np.empty(0, np.int64), sets[0]]
+
+
+def _mapped(array):
+    while array is not None and not isinstance(array, np.memmap):
+        array = array.base
+    return array is not None
 
 
 def index_of(sets, **options):
@@ -108,6 +115,16 @@ def test_pairs_that_do_not_fit_the_buffers(monkeypatch):
     sets = [range(10)] * 30
     graph = index_of(sets).similarity_graph(0.9)
     assert len(graph.src) == 30 * 29 // 2
+
+
+def test_sets_of_strings():
+    texts = [["red", "green", "blue"], ["red", "green", "blue", "grey"], ["ash", "oak"], [], ["grün", "红"]]
+    index = LSH(MinHash(128), bands=64).add(texts, ids=[10, 20, 30, 40, 50])
+    found = index.search([["red", "blue", "green"], ["红", "grün"]], 2, verify=texts)
+    assert found.ids.tolist() == [[10, 20], [50, -1]]
+    assert found.distances[0].tolist() == [0, 0.25]
+    graph = index.similarity_graph(0.5, verify=texts)
+    assert (graph.src.tolist(), graph.dst.tolist(), graph.similarity.tolist()) == ([10], [20], [0.75])
 
 
 def test_removed_sets_are_not_found_and_compact_frees_them():
@@ -189,6 +206,9 @@ def test_save_and_load_change_nothing(tmp_path):
     loaded = LSH.load(tmp_path / "a.nh")
     assert repr(loaded) == repr(index)
     assert loaded.max_bucket == 99
+    segment = loaded._segments[0]  # everything large stays on disk, and any index file opens by `load`
+    assert all(_mapped(part) for part in (loaded.signatures, segment.keys, segment.rows, segment.starts))
+    assert isinstance(load(tmp_path / "a.nh"), LSH)
     a, b = index.search(sets, 5), loaded.search(sets, 5)
     assert a.ids.tolist() == b.ids.tolist()
     assert loaded.similarity_graph(0.3).src.tolist() == index.similarity_graph(0.3).src.tolist()

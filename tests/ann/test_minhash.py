@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from nearhop import GraphStore
 from nearhop.ann.bbit import BBitSignatures
 from nearhop.ann.minhash import MinHash
+from nearhop.ann.minhash_schemes import _words
+from nearhop.ann.oph_cpu import probe_tables
 from nearhop.ann.sets import RaggedSets
 from nearhop.ann.shingling import shingles
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType
+from nearhop.graphlib.random_cpu import mix64
 from nearhop.tests.reference import minhash as reference
 from nearhop.tests.support import needs
 
@@ -53,6 +56,31 @@ def random_store(n=60, m=300, seed=0, directed=True, ids=None):
 def test_affine_signatures_follow_the_definition(sets, num_perm, seed):
     got = MinHash(num_perm, seed=seed).fit_transform(sets)
     assert got.tolist() == [reference.affine_signature(s, num_perm, seed) for s in sets]
+
+
+@pytest.mark.parametrize("num_perm", [1, 7, 64, 300])
+def test_one_permutation_signatures_follow_the_definition(num_perm):
+    """Set sizes from 1 to many times K take both ways of filling empty slots."""
+    rng = np.random.default_rng(num_perm)
+    sets = [rng.integers(0, 1 << 32, size) for size in (0, 1, 2, 3, 10, 40, 100, 300, 700, 1500, 3000)]
+    key = int(_words(9, 1, 1)[0] >> np.uint64(32))
+    probes, ranks = np.empty((num_perm, num_perm), np.int64), np.empty((num_perm, num_perm), np.int64)
+    probe_tables(9, probes, ranks)
+    assert (np.sort(probes, axis=1) == np.arange(num_perm)).all()
+    assert (probes[:, 0] == np.arange(num_perm)).all()
+    got = MinHash(num_perm, "oph", seed=9).fit_transform(sets)
+    assert got.tolist() == [reference.one_permutation_signature(s, key, probes.tolist()) for s in sets]
+
+
+@pytest.mark.parametrize("num_perm", [1, 33, 5000])
+def test_circulant_signatures_follow_the_definition(num_perm):
+    rng = np.random.default_rng(num_perm)
+    sets = [rng.integers(0, 1 << 32, size) for size in (0, 1, 2, 5, 8)]
+    circle = max(4096, num_perm)
+    key, table = int(_words(9, 2, 1)[0]), (_words(9, 6, circle) >> np.uint64(32)).astype(np.uint32)
+    got = MinHash(num_perm, "cminhash", seed=9).fit_transform(sets)
+    for row, elements in zip(got, sets, strict=True):
+        assert row.tolist() == reference.circulant_signature(elements, num_perm, key, circle, table, mix64)
 
 
 @needs("datasketch")

@@ -40,6 +40,30 @@ def affine_signature(elements, num_perm, seed):
     return [min(EMPTY - 1, min((int(a[k]) * x + int(b[k])) & EMPTY for x in mixed)) for k in range(num_perm)]
 
 
+def one_permutation_signature(elements, key, probes):
+    """Each element falls into one slot; an empty slot takes the value of the filled slot that its probes meet first."""
+    slots = len(probes)
+    own = [EMPTY] * slots
+    for x in elements:
+        value = min(fmix32(int(x) ^ key), EMPTY - 1)
+        home = value * slots >> 32
+        own[home] = min(own[home], value)
+    if min(own) == EMPTY:
+        return own
+    return [next(own[d] for d in probes[slot] if own[d] != EMPTY) for slot in range(slots)]
+
+
+def circulant_signature(elements, num_perm, key, circle, table, mix64):
+    """Slot s is the least of table[place(x) + s] + shift(x), both from 64 mixed bits of x."""
+    out = [EMPTY - 1 if len(elements) else EMPTY] * num_perm
+    for x in elements:
+        word = int(mix64(np.uint64(int(x) ^ key)))
+        place, shift = (word >> 32) * circle >> 32, word & EMPTY
+        for slot in range(num_perm):
+            out[slot] = min(out[slot], (int(table[(place + slot) % circle]) + shift) & EMPTY)
+    return out
+
+
 def band_candidates(signatures, bands, width):
     """Pairs i < j of rows, not of empty sets, whose slots agree throughout at least one band."""
     pairs = set()

@@ -113,6 +113,26 @@ def test_embedding_to_a_file_and_evaluation(told):
     assert scores[0]["micro_f1"] > 0.7
 
 
+def test_trained_embeddings(told, run):
+    told("datasets", "load", "karate", "k.nh")
+    words = ("embed", "graphvite", "k.nh", "--dim", 8, "--epochs", 200, "--deterministic", "--checkpoint", "run.npz")
+    assert told(*words, "--context", "there")["written"] == "k.nh, column graphvite and there"
+    kept = nearhop.open("k.nh").nodes
+    assert kept["graphvite"].shape == kept["there"].shape == (34, 8)
+    assert told(*words, "--resume", "--out", "again.npy")["dim"] == 8
+    np.testing.assert_array_equal(np.load("again.npy"), kept["graphvite"])
+    assert told("embed", "skipgram", "k.nh", "--dim", 8, "--num-walks", 20)["nodes"] == 34
+    scores = told("embed", "evaluate", "k.nh", "--column", "skipgram", "--ratios", "0.5", "--C", 1)["scores"]
+    assert scores[0]["micro_f1"] > 0.6
+    told("embed", "evaluate", "k.nh", "--column", "graphvite", "--ratios", "0.5", "--classifier", "linear")
+    code, _, err = run("embed", "graphvite", "k.nh", "--partitions", "many")
+    assert code == 3
+    assert "--partitions must be a whole number or auto; got 'many'" in err
+    code, _, err = run("embed", "graphvite", "k.nh", "--dim", 9, "--resume", "--checkpoint", "run.npz")
+    assert code == 3
+    assert "trained with dim=8, this model has dim=9" in err
+
+
 def test_datasets(told, run):
     names = {card["name"] for card in told("datasets", "list")["datasets"]}
     assert {"karate", "digits", "cora", "blogcatalog"} <= names

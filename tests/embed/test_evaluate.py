@@ -9,7 +9,8 @@ import scipy.sparse
 
 from nearhop import GraphStore
 from nearhop.embed import FastRP, evaluate
-from nearhop.embed.evaluation import f1_scores, predict_top
+from nearhop.embed.evaluate import f1_scores, predict_top
+from nearhop.embed.linear_classifier import linear_scores
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.support import data_file, needs
 
@@ -72,6 +73,41 @@ def test_unlabelled_nodes_and_rare_classes():
     assert "| 50 | 0.9" in result.table() or "| 50 | 0.8" in result.table()
 
 
+def test_linear_layer_counts_a_node_once_per_label():
+    """The gradient over summed rows is that of GraphVite's protocol: one row, and one target, per label."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((30, 4)), rng.random((30, 5)) < 0.4
+    Y[:, 0] |= ~Y.any(axis=1)
+    test = rng.standard_normal((7, 4))
+    got, steps = linear_scores(X, Y, test, seed=3, max_steps=40)
+    assert steps == 40
+    node, label = np.nonzero(Y)
+    rows, targets = np.concatenate([X[node], np.ones((len(node), 1))], axis=1), np.eye(5)[label]
+    theta = np.random.default_rng(3).uniform(-0.5, 0.5, (5, 5))
+    velocity = np.zeros_like(theta)
+    for _ in range(40):
+        gradient = rows.T @ (1 / (1 + np.exp(-rows @ theta)) - targets) / targets.size + 2e-5 * theta
+        velocity = 0.9 * velocity + gradient
+        theta -= velocity
+    np.testing.assert_allclose(got, np.concatenate([test, np.ones((7, 1))], axis=1) @ theta, rtol=1e-3, atol=1e-3)
+
+
+def test_linear_layer_classifies_and_stops():
+    X, y = clusters()
+    result = evaluate(X, y, train_ratios=(0.5,), repeats=2, classifier="linear", max_steps=3000)
+    assert result.accuracy[0] > 0.9
+    _, steps = linear_scores(
+        np.zeros((4, 2)), np.eye(2, dtype=bool)[[0, 1, 0, 1]], np.zeros((1, 2)), seed=0, max_steps=9999
+    )
+    assert 100 < steps < 9999
+
+
+def test_old_import_path():
+    from nearhop.embed import evaluation
+
+    assert evaluation.evaluate is evaluate
+
+
 def test_errors():
     X, y = clusters()
     for ratios in ((0.0,), (1.0,), (0.001,), (-1,)):
@@ -79,6 +115,10 @@ def test_errors():
             evaluate(X, y, train_ratios=ratios)
     with pytest.raises(InvalidInput, match="repeats must be a positive integer; got 0"):
         evaluate(X, y, repeats=0)
+    with pytest.raises(InvalidInput, match="classifier must be"):
+        evaluate(X, y, classifier="svm")
+    with pytest.raises(InvalidInput, match="max_steps must be a positive integer"):
+        evaluate(X, y, classifier="linear", max_steps=0)
     with pytest.raises(InvalidInput, match="C must be > 0"):
         evaluate(X, y, C=0)
     with pytest.raises(InvalidInput, match="labels must have 120 rows"):

@@ -1,0 +1,21 @@
+"""Seeds named on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def parse_seeds(text: str, ids: NDArray[Any] | None) -> list[Any]:
+    """Words separated by commas, as the ids of the store are: integers (also where it has none) or texts."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if ids is not None and ids.dtype.kind not in "iu":
+        return words
+    try:
+        return [int(word) for word in words]
+    except ValueError as error:
+        raise InvalidInput(f"the ids of this store are integers, separated by commas; got seeds {text!r}") from error

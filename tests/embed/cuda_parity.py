@@ -1,0 +1,104 @@
+"""Parity of GraphVite's GPU training with the processor's; a script, so that the simulator can be chosen first.
+
+python cuda_parity.py        # on the GPU, or with NUMBA_ENABLE_CUDASIM=1 in the simulator
+
+Prints one line per check that passed, and exits with an error at the first that did not.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import numpy as np
+from numba import config
+
+from nearhop import GraphStore
+from nearhop.embed import GraphVite, graphvite_cuda
+from nearhop.embed.graphvite_train import CpuTrainer, Rules
+from nearhop.embed.grid import Grid
+from nearhop.embed.pools import PoolMaker
+from nearhop.embed.tables import Tables
+from nearhop.embed.walk_source import WalkSource, initial_vertex
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+
+
+def setting(parts, optimizer, negatives=2):
+    rng = np.random.default_rng(1)
+    store = GraphStore.from_edges(*rng.integers(0, 24, (2, 60)), num_nodes=25)
+    source = WalkSource.of("x", store, direction="both", use_weights=True, p=1, q=1, seed=2, threads=1)
+    grid = Grid.zigzag(source.mass, parts)
+    node_of = np.argsort(grid.row_of)
+    keep, alias = source.alias_of(source.frequency(0.75)[node_of], grid.offsets)
+    rules = Rules(optimizer, negatives, 5.0, 0.005, keep, alias, 2)
+    pool = PoolMaker(source, grid, step=2, edges=6, base=2).make(0, 22)
+    tables = []
+    for _ in range(2):
+        tables.append(Tables.new(initial_vertex(source, 20, 3, node_of) * np.float32(20), optimizer))
+        tables[-1].context[:, :20] = np.random.default_rng(4).standard_normal((25, 20))
+    return grid, rules, pool, tables
+
+
+def one_warp(run):
+    """Run with a single warp, which trains in the processor's order."""
+    before = graphvite_cuda._BLOCKS, graphvite_cuda.WARPS_PER_BLOCK
+    graphvite_cuda._BLOCKS, graphvite_cuda.WARPS_PER_BLOCK = 1, 1
+    try:
+        return run()
+    finally:
+        graphvite_cuda._BLOCKS, graphvite_cuda.WARPS_PER_BLOCK = before
+
+
+def check_one_part():
+    """Tables that stay on the device, by every rule."""
+    for optimizer in ("sgd", "momentum", "adagrad", "adam"):
+        grid, rules, pool, (mine, theirs) = setting(1, optimizer)
+        expected = CpuTrainer(theirs, grid, rules, threads=1, lock_free=False).train(pool, 0.05, -0.0005)
+        trainer = graphvite_cuda.CudaTrainer(mine, grid, rules)
+        before = mine.vertex.copy()
+        loss = one_warp(lambda t=trainer, p=pool: t.train(p, 0.05, -0.0005))
+        np.testing.assert_array_equal(mine.vertex, before)
+        trainer.finish()
+        for name, table in mine.named().items():
+            np.testing.assert_allclose(table, theirs.named()[name], rtol=1e-4, atol=1e-5, err_msg=f"{optimizer} {name}")
+        np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def check_parts_travel():
+    """Three parts on one device and on two: the blocks in the devices' order, on the processor."""
+    for devices in ([0], [0, 0]):
+        grid, rules, pool, (mine, theirs) = setting(3, "sgd")
+        trainer = graphvite_cuda.CudaTrainer(mine, grid, rules, devices=devices)
+        one_warp(lambda t=trainer, p=pool: t.train(p, 0.05, 0.0))
+        cpu = CpuTrainer(theirs, grid, rules, threads=1, lock_free=False)
+        for tail in range(0, 3, len(devices)):
+            for step in range(3):
+                for part in range(tail, min(tail + len(devices), 3)):
+                    block = (part + step) % 3 * 3 + part
+                    first, last = pool.starts[block], pool.starts[block + 1]
+                    cpu._run(pool, block, part, first, first, last, 0.05, 0.0)
+        np.testing.assert_allclose(mine.vertex, theirs.vertex, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(mine.context, theirs.context, rtol=1e-4, atol=1e-5)
+
+
+def check_whole_run():
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 8, (2, 60)) + 8 * rng.integers(0, 2, 60)
+    store = GraphStore.from_edges(*group, num_nodes=17)
+    epochs = 5 if SIMULATED else 2000
+    seen = []
+    options = {"dim": 16, "augmentation_step": 2, "lr": 0.2, "partitions": 2}
+    model = GraphVite(epochs=epochs, device="cuda", progress=seen.append, **options).fit(store)
+    if model.vertex_.shape != (17, 16) or model.vertex_[16].any() or not np.isfinite(model.vertex_).all():
+        raise AssertionError(f"bad vectors {model.vertex_}")
+    other = []
+    GraphVite(epochs=epochs, progress=other.append, **options).fit(store)
+    np.testing.assert_allclose(seen[-1].loss, other[-1].loss, rtol=0.1)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", RuntimeWarning)  # the simulator's NumPy words warn where they wrap around
+    for check in (check_one_part, check_parts_travel, check_whole_run):
+        check()
+        sys.stdout.write(f"{check.__name__}\n")
