@@ -155,7 +155,8 @@ def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     vectors = index.graph.vectors[: len(live)] if hasattr(index, "graph") else index._vectors
     if vectors is None:
         raise InvalidInput("the index is empty")
-    return (vectors, index.ids) if live.all() else (vectors[live], index.ids[live])
+    kept = np.asarray(vectors if live.all() else vectors[live], np.float32)
+    return kept, index.ids[live]
 
 
 def knob_of(index: Any) -> str | None:
