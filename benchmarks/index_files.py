@@ -9,6 +9,7 @@ file's bytes into memory, the bound for a reader that has to copy.
 from __future__ import annotations
 
 import argparse
+import gzip
 import tempfile
 from pathlib import Path
 
@@ -16,7 +17,6 @@ import faiss
 import hnswlib
 import numpy as np
 from _measure import interleave, table, versions
-from hnsw import images
 
 from nearhop import ann
 from nearhop.ann.formats import write_faiss, write_hnswlib
@@ -37,8 +37,9 @@ def main() -> None:
     folder = data_folder()
     if folder is None:
         raise SystemExit("needs the MNIST files ann/mnist-*.gz; set NEARHOP_DATA to the folder that holds ann/")
-    vectors = images(folder / "ann/mnist-train-images-idx3-ubyte.gz")[: options.rows]
-    dim = vectors.shape[1]
+    raw = gzip.decompress((folder / "ann/mnist-train-images-idx3-ubyte.gz").read_bytes())
+    dim = 784
+    vectors = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, dim).astype(np.float32)[: options.rows]
     index = ann.HNSW(M=16, ef_construction=60).add(vectors)
     with tempfile.TemporaryDirectory() as place:
         bin_, fai, own = (Path(place) / name for name in ("a.bin", "a.faiss", "a.nh"))

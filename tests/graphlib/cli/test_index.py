@@ -192,6 +192,8 @@ def test_scalar_codes_and_vectors_from_standard_input(told, here, monkeypatch):
         "IndexIDMap2 > IndexPreTransform > IndexHNSWSQ > IndexScalarQuantizer", "sq8", "cosine", 600,
     )  # fmt: skip
     assert told("index", "search", "q.faiss", "v.npy", "-k", 1)["ids"][5] == [1005]
+    told("index", "remove", "q.faiss", 1005)
+    assert told("index", "info", "q.faiss")["storage"] == "sq8"
 
 
 def test_inverted_files(told, here):
