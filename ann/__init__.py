@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .lsh import LSH, LSHStatistics
     from .lsh_pairs import SimilarityGraph
     from .minhash import MinHash
+    from .neighbors import NeighborsTransformer
     from .noisy_labels import AttributeClassifier, diffuse_twice, flip_labels
     from .opening import load
     from .pagerank import approximate_pagerank
@@ -53,6 +54,7 @@ _HOMES = {
     "lsh": ("LSH", "LSHStatistics"),
     "lsh_pairs": ("SimilarityGraph",),
     "minhash": ("MinHash",),
+    "neighbors": ("NeighborsTransformer",),
     "noisy_labels": ("AttributeClassifier", "diffuse_twice", "flip_labels"),
     "opening": ("load",),
     "pagerank": ("approximate_pagerank",),
@@ -88,6 +90,7 @@ __all__ = [
     "LocalCluster",
     "MassSweep",
     "MinHash",
+    "NeighborsTransformer",
     "Partition",
     "Picture",
     "RaggedSets",

@@ -14,6 +14,7 @@ _EXTRA_OF = {
     "hnswlib": "hnswlib",
     "dgl": "dgl",
     "h5py": "hdf5",
+    "sentence_transformers": "text",
     "matplotlib": "plot",
     "networkx": "networkx",
     "sklearn": "demo",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from ...graphlib.errors import StoreCorrupt, StoreExists, StoreMissing
+from ...graphlib.files import sync_folder
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -108,6 +109,7 @@ def replacing(path: str | Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(final)
+        sync_folder(final.absolute().parent)
     finally:
         part.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from ..hnsw import HNSW
 from ..hnsw_graph import HNSWGraph
 from ..ids import RowIds
 from ..metrics import COSINE, check_finite, inverse_norms, metric_code
-from ..persist import check_graph, level_rows
+from ..persist import level_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,9 +97,10 @@ def index_of(record: GraphRecord, where: str) -> HNSW:
         graph = HNSWGraph(metric, record.M, vectors.shape[1])
         graph.reserve(vectors, inverse_norms(vectors, metric), record.levels.astype(np.int8))
         graph.count, graph.entry, graph.top = n, record.entry, record.top
+        if not 0 <= graph.entry < n or graph.levels[graph.entry] != graph.top:
+            raise IndexMismatch(f"entry {graph.entry} is not a node of the highest level {graph.top}")
         for level, given in enumerate(record.links):
             _fill(graph, level, given)
-        check_graph(graph)
     except (IndexMismatch, InvalidInput) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
     index._graph, index._rows = graph, RowIds(record.ids.astype(np.int64), record.dead.astype(bool))
@@ -110,7 +111,7 @@ def record_of(index: HNSW) -> GraphRecord:
     """The arrays of an index, ready for a writer; vectors are copied where "cosine" has to scale them."""
     graph, rows = index.graph, index._rows
     n = graph.count
-    vectors = graph.vectors[:n]
+    vectors = np.asarray(graph.vectors[:n], np.float32)
     if metric_code(index.metric) == COSINE:
         vectors = vectors * graph.scale[:n, None]
     links = []
@@ -124,39 +125,22 @@ def record_of(index: HNSW) -> GraphRecord:
 
 
 def _fill(graph: HNSWGraph, level: int, given: LevelLinks) -> None:
+    from . import graphs_cpu as kernels
+
     nodes, places, table, _ = level_rows(graph, level)
     if not np.array_equal(nodes, given.nodes):
         raise IndexMismatch(f"level {level}: the nodes with links are not those that reach this level")
     if given.counts.min() < 0 or given.counts.max() > given.table.shape[1]:
         raise IndexMismatch(f"level {level}: a node has {given.counts.max()} links, at most {given.table.shape[1]} fit")
-    links, counts = _tidy(nodes, given.table, given.counts, graph.count)
-    width = int(counts.max())
-    if width > table.shape[1]:
-        raise IndexMismatch(f"level {level}: a node has {width} links, at most {table.shape[1]} are allowed")
-    filled = np.full((len(nodes), table.shape[1]), -1, np.int32)
-    filled[:, :width] = links[:, :width]
-    table[places] = filled
-    (graph.counts if level == 0 else graph.upper_count)[places] = counts
-
-
-def _tidy(
-    nodes: NDArray[np.int64], table: NDArray[np.int32], counts: NDArray[np.int64], num_nodes: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Rows without repetitions and self-links, in their order, padded with -1."""
-    present = np.arange(table.shape[1]) < counts[:, None]
-    links = np.where(present, table, -1).astype(np.int32)
-    used = links[present]
-    if used.size and (used.min() < 0 or used.max() >= num_nodes):
-        raise IndexMismatch(f"a link leads to {used.min()}..{used.max()}, nodes are 0..{num_nodes - 1}")
-    order = np.argsort(links, axis=1, kind="stable")
-    ranked = np.take_along_axis(links, order, axis=1)
-    again = np.zeros_like(present)
-    again[:, 1:] = ranked[:, 1:] == ranked[:, :-1]
-    drop = np.zeros_like(present)
-    np.put_along_axis(drop, order, again, axis=1)
-    keep = present & ~drop & (links != nodes[:, None])
-    if keep.sum() == present.sum():
-        return links, counts
-    front = np.argsort(~keep, axis=1, kind="stable")
-    kept = np.where(np.take_along_axis(keep, front, axis=1), np.take_along_axis(links, front, axis=1), -1)
-    return kept.astype(np.int32), keep.sum(axis=1)
+    links = np.ascontiguousarray(given.table, np.int32)
+    counts = graph.counts if level == 0 else graph.upper_count
+    wrong, row = kernels.place_links(
+        nodes, links, given.counts, graph.levels[: graph.count], level, places, table, counts
+    )  # fmt: skip
+    if wrong:
+        what = {
+            kernels.OUTSIDE: f"leads outside the nodes 0..{graph.count - 1}",
+            kernels.BELOW: "leads to a node that does not reach this level",
+            kernels.TOO_MANY: f"is one too many: at most {table.shape[1]} are allowed",
+        }[wrong]
+        raise IndexMismatch(f"level {level}: a link of node {nodes[row]} {what}")

@@ -30,7 +30,9 @@ def build(
     m: int = typer.Option(16, "--m", "-M", help="Links per node (HNSW's M)."),
     ef_construction: int = typer.Option(200, help="Beam width while building."),
     nlist: int = typer.Option(256, help="Lists of an inverted file."),
-    storage: str = typer.Option("float32", help="In FAISS files: float32, fp16, sq8 or sq4."),
+    storage: str = typer.Option(
+        "float32", help="How vectors are kept: HNSW's own storages; in FAISS files float32, fp16, sq8 or sq4."
+    ),
     seed: int = typer.Option(0),
     threads: int | None = options.Threads,
     as_json: bool = Json,
@@ -60,6 +62,11 @@ def build(
     hnsw: dict[str, Any] = {
         "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads,
     }  # fmt: skip
+    written = "nearhop" if out is None else format_for(out, form)
+    if form is None and kind.startswith("faiss:"):
+        written = "faiss"
+    if written == "nearhop" and kind == "hnsw":
+        hnsw["storage"] = storage
     with progress_bar("building") as progress:
         if out is None:
             store = open_store(source)
@@ -67,7 +74,6 @@ def build(
             index.save_into(store, name)
             store.commit(f"index {name} over {column}")
         else:
-            written = "faiss" if form is None and kind.startswith("faiss:") else format_for(out, form)
             given = read_source(source, column, ids)
             index = made(kind, hnsw, nlist=nlist)
             add_rows(index, given.vectors, given.ids, progress)

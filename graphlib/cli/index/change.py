@@ -103,6 +103,7 @@ def _finish(
 
     target = out or opened.path
     form = opened.form if out is None else format_for(target, None if target.suffix else opened.form)
-    save_index(opened.index, target, form, replace=out is None, attributes=attributes)
+    alike = opened.faiss_options() if form == "faiss" else {}
+    save_index(opened.index, target, form, replace=out is None, attributes=attributes, **alike)
     shown = {"index": str(target), **told, "rows": len(opened.index)}
     emit({**shown, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)

@@ -42,6 +42,20 @@ class Opened:
         ids = self.store.ids() if self.store is not None and self.inside else None
         return found if ids is None or ids.dtype.kind == "i" else ids[found]
 
+    def faiss_options(self) -> dict[str, Any]:
+        """How a FAISS file keeps its vectors and the beam width it starts with, to write it again alike."""
+        from ....ann.formats.faiss_read import parse_faiss
+        from ....ann.formats.scalar_codes import WRITABLE
+
+        if self.form != "faiss" or hasattr(self.index, "factory"):
+            return {}
+        parsed = parse_faiss(self.path)
+        if parsed.storage not in ("float32", *WRITABLE):
+            note(f"the vectors are coded as {parsed.storage}, which is not written here; they are kept as float32")
+            return {}
+        ef_search = 64 if parsed.graph is None else max(1, parsed.graph.ef_search)
+        return {"storage": parsed.storage, "ef_search": ef_search}
+
     def attributes(self) -> dict[str, NDArray[Any]]:
         """The columns that are carried along with the rows of an index that is a store."""
         if self.store is None or self.inside:
@@ -89,6 +103,7 @@ def save_index(
     *,
     replace: bool = False,
     storage: str = "float32",
+    ef_search: int = 64,
     attributes: dict[str, NDArray[Any]] | None = None,
 ) -> None:
     """Write an index in one of `FORMATS`; a file that is there is replaced only on request, and whole or not at all."""
@@ -108,7 +123,7 @@ def save_index(
         if type(index).__name__ == "HNSW" and index._rows.num_dead:
             note(f"FAISS cannot mark deleted rows: {index._rows.num_dead:,} are dropped and the graph is built anew")
             index.compact()
-        write_faiss(index, path, overwrite=replace, storage=storage)
+        write_faiss(index, path, overwrite=replace, storage=storage, ef_search=ef_search)
     elif form == "hnswlib":
         if isinstance(index, Exact):
             write_hnswlib_flat(index, path, overwrite=replace)
@@ -155,7 +170,8 @@ def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     vectors = index.graph.vectors[: len(live)] if hasattr(index, "graph") else index._vectors
     if vectors is None:
         raise InvalidInput("the index is empty")
-    return (vectors, index.ids) if live.all() else (vectors[live], index.ids[live])
+    kept = np.asarray(vectors if live.all() else vectors[live], np.float32)
+    return kept, index.ids[live]
 
 
 def knob_of(index: Any) -> str | None:

@@ -63,7 +63,7 @@ def search(
             raise InvalidInput(
                 f"--where needs attributes, and a {opened.form} file has none; convert it to nearhop first"
             )
-        given["filter"] = opened.store.where(where, as_bitmap=True)
+        given["filter"] = opened.store.where(where, node_type=None if opened.inside else "node", as_bitmap=True)
     start = time.perf_counter()
     found = opened.index.search(rows, k, threads=threads, **given)
     seconds = time.perf_counter() - start

@@ -182,6 +182,19 @@ def test_a_kept_file_of_hnswlib_0_8_0(metric):
     assert (index.M, index.ef_construction, len(index)) == (4, 50, 54)
 
 
+def test_repeated_links_and_links_to_oneself_are_dropped(tmp_path):
+    index = HNSW(M=4).add(rows_of(50))
+    first, _, *rest = index.graph.links[0, : index.graph.counts[0]].tolist()
+    write_hnswlib(index, tmp_path / "a.bin")
+    data = bytearray((tmp_path / "a.bin").read_bytes())
+    data[100:108] = np.array([0, first], np.uint32).tobytes()
+    data[108:112] = np.array([first], np.uint32).tobytes()
+    (tmp_path / "a.bin").write_bytes(data)
+    read = read_hnswlib(tmp_path / "a.bin", metric="l2")
+    assert read.graph.links[0, : read.graph.counts[0]].tolist() == [first, *rest[1:]]
+    read.verify()
+
+
 def test_a_zero_vector_and_a_single_one(tmp_path):
     write_hnswlib(HNSW("cosine", M=2).add(np.zeros((1, 3))), tmp_path / "a.bin")
     assert read_hnswlib(tmp_path / "a.bin", metric="cosine").search([1, 0, 0], 1).distances.tolist() == [[1]]

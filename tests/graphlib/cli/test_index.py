@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,18 @@ def test_eval_and_bench_draw_and_print_curves(told, run, here):
     assert "build s" in out
 
 
+def test_scalar_codes_and_vectors_from_standard_input(told, here, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path("v.npy").read_bytes())))
+    told("index", "build", "-", "--out", "q.faiss", "--storage", "sq8", "--ids", "ids.npy", "--metric", "cosine")
+    shown = told("index", "info", "q.faiss")
+    assert (shown["class"], shown["storage"], shown["metric"], shown["rows"]) == (
+        "IndexIDMap2 > IndexPreTransform > IndexHNSWSQ > IndexScalarQuantizer", "sq8", "cosine", 600,
+    )  # fmt: skip
+    assert told("index", "search", "q.faiss", "v.npy", "-k", 1)["ids"][5] == [1005]
+    told("index", "remove", "q.faiss", 1005)
+    assert told("index", "info", "q.faiss")["storage"] == "sq8"
+
+
 def test_inverted_files(told, here):
     built = told("index", "build", "v.npy", "--kind", "ivf", "--nlist", 12, "--out", "i.faiss", "--ids", "ids.npy")
     assert built["rows"] == 600
@@ -229,6 +243,9 @@ def test_attributes_and_ids_of_a_table_are_carried_along(told, run, tmp_path):
     assert found["name"] == [[f"n{i}"] for i in range(50)]
     only = told("index", "search", "i.nh", "t.parquet", "--column", "v", "-k", 50, "--where", "year >= 2017")
     assert {i for row in only["ids"] for i in row} == {94, 96, 98}
+    told("index", "build", "t.parquet", "--ids", "id", "--kind", "ivf", "--nlist", 3, "--out", "ivf.nh")
+    only = told("index", "search", "ivf.nh", "t.parquet", "--column", "v", "-k", 50, "--where", "year >= 2017")
+    assert {i for row in only["ids"] for i in row} == {94, 96, 98}
     parquet.write_table(
         pa.table({"v": pa.array(list(rows_of(2, seed=5))), "id": [7, 9], "year": [1, 2], "name": ["x", "y"]}),
         "m.parquet",
@@ -270,6 +287,8 @@ def test_attributes_and_ids_of_a_table_are_carried_along(told, run, tmp_path):
         (["build", "v.npy", "--out", "x.nh", "--kind", "tree"], 3, "--kind must be hnsw, exact, ivf or faiss:FACTORY"),
         (["build", "v.npy", "--out", "x.nh", "--ids", "thin.npy"], 3, "ids must be 600 integers"),
         (["build", "v.npy", "--out", "x.bin", "--kind", "ivf", "--nlist", "4"], 3, "hnswlib has no inverted files"),
+        (["build", "v.npy", "--out", "x.nh", "--storage", "sq8"], 3, "storage must be one of"),
+        (["build", "v.npy", "--out", "x.faiss", "--storage", "int8"], 3, "storage must be one of"),
         (["tune", "own.nh", "v.npy", "--recall", "1.5"], 3, "--recall must be in (0, 1]"),
         (["eval", "own.nh", "v.npy", "--effort", "a"], 3, "--effort must be integers"),
         (["eval", "own.nh", "v.npy", "--plot", "x.pdf"], 3, "--plot must end in .png"),
