@@ -225,7 +225,7 @@ def drop(x: Tensor, probability: float, training: bool, generator: torch.Generat
     """Dropout whose draws come from `generator`, so that a run can be resumed exactly."""
     if not training or probability == 0:
         return x
-    keep = torch.rand(x.shape, generator=generator, device=x.device) >= probability
+    keep = torch.rand(x.shape, generator=generator).to(x.device) >= probability
     return x * keep / (1 - probability)
 
 
