@@ -270,15 +270,17 @@ class NAT(nn.Module):
         touched, _ = self.cache.distinct(*ends)
         read = self._read
         self._read = None
-        if read is None or not np.isin(touched, read.nodes).all():
+        rows = None if read is None else self.cache.rows_of(read.slots, touched)
+        if read is None or rows is None or rows.min() < 0:
             with torch.no_grad():
                 read = self._recall(touched, times)
+            rows = np.arange(touched.shape[0])
         self.cache.insert(
             *ends, time=times, edge_ids=names, read=read.slots, values=read.value.detach().cpu().numpy(), epoch=epoch
         )
-        where = torch.from_numpy(np.flatnonzero(np.isin(read.nodes, touched))).to(self.self_rep.device)
-        rows = torch.from_numpy(read.nodes).to(self.self_rep.device)[where]
-        self.self_rep[rows] = read.self_rep.detach()[where]
+        device = self.self_rep.device
+        vectors = read.self_rep.detach().index_select(0, torch.from_numpy(rows).to(device))
+        self.self_rep[torch.from_numpy(touched).to(device)] = vectors
         order = np.lexsort((names, times))
         both, others = (np.stack(pair, axis=1)[order].ravel() for pair in (ends, ends[::-1]))
         self.last_other[both] = others  # of several events of a node, the last is assigned last
