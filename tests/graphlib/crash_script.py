@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import nearhop
-from nearhop.graphlib import files
+from nearhop.graphlib import files, process
 from nearhop.graphlib.store import GraphStore
 
 NODES = 50
@@ -139,6 +139,7 @@ def in_child(run: Callable[[int], None]) -> tuple[int, str]:
     child = os.fork()
     if child == 0:
         os.close(read)
+        process._FIRST = os.getpid()  # this threading layer survives a fork; kernels compiled before serve every child
         try:
             run(report)
             os._exit(0)
