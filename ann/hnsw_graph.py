@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -302,13 +303,16 @@ class HNSWGraph:
         if workers == 1:
             run(0)
         else:
-            list(_pool().map(run, range(workers)))
+            list(_pool(os.getpid()).map(run, range(workers)))
         self.scratch.give(table)
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
-    """Threads for searches: kernels that release the GIL, unlike parallel regions, may be called by many at once."""
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Threads for searches: kernels that release the GIL, unlike parallel regions, may be called by many at once.
+
+    A pool per process: a forked child has none of its parent's threads.
+    """
     return ThreadPoolExecutor(resolve_threads(None), thread_name_prefix="nearhop-search")
 
 
