@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         normalized_mutual_information,
         recall_area,
     )
-    from .result import SearchResult, recall
+    from .result import RangeResult, SearchResult, recall
     from .sets import RaggedSets
     from .shingling import shingles
     from .sweep import SweepCut, sweep_cut
@@ -67,7 +67,7 @@ _HOMES = {
         "normalized_mutual_information",
         "recall_area",
     ),
-    "result": ("SearchResult", "recall"),
+    "result": ("RangeResult", "SearchResult", "recall"),
     "sets": ("RaggedSets",),
     "shingling": ("shingles",),
     "sweep": ("SweepCut", "sweep_cut"),
@@ -94,6 +94,7 @@ __all__ = [
     "Partition",
     "Picture",
     "RaggedSets",
+    "RangeResult",
     "SearchResult",
     "SimilarityGraph",
     "SweepCut",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,23 +10,47 @@ import numpy as np
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from .ids import RowIds
 
 
-def allowed_rows(given: ArrayLike | None, rows: RowIds, num_queries: int) -> NDArray[np.bool_] | None:
+Where = Callable[[str], "NDArray[np.bool_]"]
+
+
+def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None = None) -> NDArray[np.bool_] | None:
     """A boolean table (1, rows) or (num_queries, rows), or None when every row may be returned.
 
     Parameters
     ----------
-    given : None, bool (rows,), bool (num_queries, rows) or integers (any number,)
-        A bitmap in row order (for an index on a store's column: node order), one bitmap per query, or user ids. Ids
+    given : None, bool (rows,), bool (num_queries, rows), integers (any number,), range, str, or a list of num_queries
+        A bitmap in row order (for an index on a store's column: node order), one bitmap per query, user ids, a range
+        of user ids, or an SQL condition on the store's columns. A list holds one of these, or None, per query. Ids
         that the index does not hold are ignored.
+    where : callable, optional
+        Answers an SQL condition with a bitmap in row order; without it conditions are refused.
     """
     live = None if not rows.num_dead else ~rows.dead
     if given is None:
         return None if live is None else live[None, :]
+    if isinstance(given, list) and any(g is None or isinstance(g, str | range | list | np.ndarray) for g in given):
+        if len(given) != num_queries:
+            raise IndexMismatch(f"search: filter is a list of {len(given)} but there are {num_queries} queries")
+        tables = [allowed_rows(g, rows, 1, where) for g in given]
+        return np.concatenate([np.ones((1, len(rows)), bool) if t is None else t for t in tables])
+    if isinstance(given, str):
+        if where is None:
+            raise InvalidInput(
+                "search: an SQL filter needs the columns of a store: make the index with from_store, or give "
+                "store.where(condition, as_bitmap=True)"
+            )
+        given = where(given)
+    if isinstance(given, range):
+        values = rows.values
+        inside = (values >= min(given, default=0)) & (values <= max(given, default=-1))
+        if abs(given.step) > 1:
+            inside &= (values - given.start) % abs(given.step) == 0
+        return (inside if live is None else inside & live)[None, :]
     mask: NDArray[Any] = np.asarray(given)
     if mask.size == 0 and mask.ndim == 1 and mask.dtype.kind == "f":
         mask = mask.astype(np.int64)  # an empty list

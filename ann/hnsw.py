@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +12,23 @@ import numpy as np
 
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import check_queries, empty_result, finish, query_scales
-from .filters import allowed_rows
+from .filters import Where, allowed_rows
 from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
+from .hnsw_query import answer
+from .hnsw_tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
 from .ids import RowIds
 from .metrics import check_count, check_finite, check_vectors, inverse_norms, metric_code
-from .result import SearchResult
-from .scan import nearest_rows
+from .result import RangeResult, SearchResult
+from .sharing import SharedLock
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..graphlib.store import GraphStore
 
-_DEFAULT_EF = 64
+DEFAULT_EF = 64
 _STORAGES = ("float32", "int8")
-_GRAPH_OVER_SCAN = 1.3  # a distance at the end of a random read, against one of a scan
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class HNSW:
         Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
     threads : int, optional
         All cores by default.
+    ef_search : int >= 1, default 64
+        Beam width of searches that do not give one; see `tune`.
 
     Notes
     -----
@@ -96,6 +100,7 @@ class HNSW:
         storage: str = "float32",
         seed: int = 0,
         threads: int | None = None,
+        ef_search: int = DEFAULT_EF,
     ) -> None:
         self.metric = metric
         self.M = M
@@ -103,8 +108,11 @@ class HNSW:
         self.storage = storage
         self.seed = seed
         self.threads = threads
+        self.ef_search = ef_search
+        self._where: Where | None = None
         self._graph: HNSWGraph | None = None
         self._rows = RowIds()
+        self._lock = SharedLock()
 
     @classmethod
     def from_store(
@@ -123,6 +131,7 @@ class HNSW:
         index = cls(**parameters)
         vectors = store_column(store, column, node_type)
         check_finite("from_store", vectors, f"column {column!r}")
+        index._where = functools.partial(_condition, store, node_type)
         index._insert(vectors, store_ids(store, node_type, len(vectors)), progress, borrowed=True)
         return index
 
@@ -177,7 +186,24 @@ class HNSW:
         """
         self._check_parameters()
         rows = check_vectors("add", vectors, dim=self.dim)
-        self._insert(rows.copy() if self._graph is None else rows, self._rows.for_new_rows(len(rows), ids), progress)
+        with self._lock.writing():
+            given = self._rows.for_new_rows(len(rows), ids)
+            self._insert(rows.copy() if self._graph is None else rows, given, progress)
+        return self
+
+    def upsert(self, vectors: ArrayLike, ids: ArrayLike, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
+        """Add rows, replacing those whose ids the index holds; parameters and errors are those of `add`.
+
+        Searches meanwhile find the old row, then for a moment neither, then the new one.
+        """
+        self._check_parameters()
+        rows = check_vectors("upsert", vectors, dim=self.dim)
+        with self._lock.writing():
+            new = RowIds().for_new_rows(len(rows), ids)
+            held = new[self._rows.positions(new) >= 0]
+            if len(held):
+                self.remove(held)
+            self._insert(rows.copy() if self._graph is None else rows, new, progress)
         return self
 
     def _insert(
@@ -197,26 +223,27 @@ class HNSW:
         if graph is None:
             graph = HNSWGraph(metric, self.M, rows.shape[1])
             graph.borrowed = borrowed
+            graph.lock = self._lock
         start, total = graph.count, graph.count + len(rows)
         if total > np.iinfo(np.int32).max:
             raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
         levels = np.empty(len(rows), np.int8)
         kernels.draw_levels(self.seed, start, self.M, levels)
-        graph.reserve(rows, inverse_norms(rows, metric), levels)
-        if self.storage == "int8":
-            if graph.codes is None:
-                graph.codes = ScalarCodes(metric, rows.shape[1])
-            graph.codes.extend(graph.vectors, graph.scale, start, total)
-        self._graph = graph
+        with self._lock.changing():
+            graph.reserve(rows, inverse_norms(rows, metric), levels)
+            if self.storage == "int8":
+                graph.codes = graph.codes or ScalarCodes(metric, rows.shape[1])
+                graph.codes.extend(graph.vectors, graph.scale, start, total)
+            self._graph = graph
+
+        def published(done: int) -> None:
+            self._rows.append(ids[len(self._rows) - start : done - start])
 
         def committed(done: int) -> None:
             if progress is not None:
                 progress(done - start, total - start)
 
-        try:
-            graph.insert(total, max(self.ef_construction, self.M), self.threads, committed)
-        finally:
-            self._rows.append(ids[: graph.count - start])
+        graph.insert(total, max(self.ef_construction, self.M), self.threads, published, committed)
 
     def search(
         self,
@@ -224,7 +251,7 @@ class HNSW:
         k: int,
         *,
         ef_search: int | None = None,
-        filter: ArrayLike | None = None,
+        filter: Any = None,
         threads: int | None = None,
     ) -> SearchResult:
         """The k nearest rows of every query, approximately.
@@ -234,11 +261,12 @@ class HNSW:
         queries : float32 (num_queries, dim) or (dim,)
         k : int >= 1
             Places without a result hold id -1 and distance inf; `counts` says how many are filled.
-        ef_search : int >= 1, default 64
-            Beam width (ef), raised to k; larger is slower and more exact. Deleted and filtered rows widen the beam of
-            a query, and where few rows pass, those are scanned exactly instead.
-        filter : bool (rows,), bool (num_queries, rows) or integer ids, optional
-            Which rows may be returned.
+        ef_search : int >= 1, optional
+            Beam width (ef), raised to k; larger is slower and more exact. The index's `ef_search` by default.
+        filter : bool (rows,), bool (num_queries, rows), integer ids, range, str, or a list of these, optional
+            Which rows may be returned: a bitmap in row order, ids, a range of ids, an SQL condition (indexes made by
+            `from_store`), or a list with one of these, or None, per query. Where a fifth of the rows or more pass, the
+            beam widens; where fewer do, the walk steps over those that fail; where few do, they are scanned exactly.
         threads : int, optional
             Results do not depend on it, nor on how queries are split into calls.
 
@@ -249,62 +277,107 @@ class HNSW:
         InvalidInput
             NaN or infinite values, k or ef_search < 1.
         """
+        with self._lock.reading():
+            return self._search(queries, k, ef_search, filter, threads)
+
+    def search_within(
+        self, queries: ArrayLike, radius: float, *, ef_search: int | None = None, filter: Any = None,
+        threads: int | None = None,
+    ) -> RangeResult:  # fmt: skip
+        """Every row whose distance from a query is at most `radius`, approximately.
+
+        The search is repeated with k = 64, 128, ... until a query's farthest result lies beyond the radius; other
+        parameters and errors are those of `search`.
+        """
+        if not np.isfinite(radius):
+            raise InvalidInput(f"search_within: radius must be finite; got {radius}")
+        with self._lock.reading():
+            rows, _ = check_queries(queries, 1, self.dim)
+            parts: list[tuple[Any, Any]] = [(np.empty(0, np.float32), np.empty(0, np.int64))] * len(rows)
+            open_ones, k = np.arange(len(rows)), 64
+            allowed = allowed_rows(filter, self._rows, len(rows), self._where)
+            while len(open_ones):
+                mask = allowed if allowed is None or len(allowed) == 1 else allowed[open_ones]
+                mask = None if mask is None else mask[0] if len(mask) == 1 else mask
+                beam = max(self.ef_search if ef_search is None else ef_search, k + k // 2)
+                result = self._search(rows[open_ones], k, beam, mask, threads)
+                inside = (result.distances <= radius).sum(axis=1)
+                for place, query in enumerate(open_ones):
+                    parts[query] = result.distances[place, : inside[place]], result.ids[place, : inside[place]]
+                open_ones, k = open_ones[inside == k], 2 * k
+        indptr = np.concatenate([[0], np.cumsum([len(ids) for _, ids in parts])]).astype(np.int64)
+        if not parts:
+            return RangeResult(indptr, np.empty(0, np.float32), np.empty(0, np.int64))
+        return RangeResult(indptr, np.concatenate([d for d, _ in parts]), np.concatenate([i for _, i in parts]))
+
+    def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int:
+        """Set `ef_search` to the smallest tried beam (10 to 1,024) that reaches a recall, and return it.
+
+        Parameters
+        ----------
+        target_recall : float in (0, 1], default 0.95
+            Mean share of true neighbours, found by an exact scan of all rows.
+        queries : float32 (num_queries, dim), optional
+            200 rows of the index by default, which are easier than queries from elsewhere.
+        k : int, default 10
+        """
+        self.ef_search = tune(self, target_recall, queries, k)
+        return self.ef_search
+
+    def explain(
+        self, query: ArrayLike, k: int = 10, *, ef_search: int | None = None, filter: Any = None
+    ) -> Explanation:
+        """How one query is answered, and which true neighbours that misses; costs an exact scan.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nearhop.ann import HNSW
+        >>> index = HNSW().add(np.arange(3000, dtype=np.float32)[:, None])
+        >>> index.explain([7.2], k=3, filter=range(500))
+        Explanation(scan, beam 0, 500 of 3,000 rows pass (16.7 %), recall 1.000, 0 missed)
+        """
+        return explain(self, query, k, ef_search, filter)
+
+    def estimate_memory(self, num_rows: int, dim: int) -> MemoryEstimate:
+        """Bytes that an index with these parameters will hold for so many vectors; nothing is allocated.
+
+        >>> HNSW(M=16).estimate_memory(1_000_000, 128).total // 2**20
+        632
+        """
+        return estimate_memory(self, num_rows, dim)
+
+    def _search(
+        self, queries: ArrayLike, k: int, ef_search: int | None, filter: Any, threads: int | None
+    ) -> SearchResult:
         metric = self._check_parameters()
         rows, k = check_queries(queries, k, self.dim)
-        ef = max(k, _DEFAULT_EF if ef_search is None else check_count("ef_search", ef_search))
-        allowed = allowed_rows(filter, self._rows, len(rows))
+        ef = max(k, self.ef_search if ef_search is None else check_count("ef_search", ef_search))
+        allowed = allowed_rows(filter, self._rows, len(rows), self._where)
         graph = self._graph
         if graph is None or not len(rows):
             return empty_result(len(rows), k)
-        n = len(self._rows)
-        factors = query_scales(rows, metric)
-        width = min(k, n)
         threads = self.threads if threads is None else threads
-        passing, beams = self._plan(ef, allowed, len(rows), n)
-        distances, found, counts = graph.search(rows, factors, width, beams, allowed, threads)
-        # A beam that met too few allowed rows is doubled, then given up for a scan.
-        while True:
-            short = np.flatnonzero((counts < np.minimum(width, passing)) & (beams > 0))
-            if not len(short):
-                break
-            again = np.zeros_like(beams)
-            again[short] = np.where(4 * beams[short] < n, 2 * beams[short], 0)
-            beams[short] = again[short]
-            if again.any():
-                d, f, c = graph.search(rows, factors, width, again, allowed, threads)
-                done = np.flatnonzero(again)
-                distances[done], found[done], counts[done] = d[done], f[done], c[done]
-        scanned = np.flatnonzero(beams == 0)
-        if len(scanned):
-            table = allowed if allowed is None or len(allowed) == 1 else allowed[scanned]
-            distances[scanned], found[scanned], counts[scanned] = nearest_rows(
-                metric, graph.vectors, graph.scale, rows[scanned], factors[scanned], width,
-                allowed=table, num_rows=n, threads=threads,
-            )  # fmt: skip
+        distances, found, counts = answer(
+            graph, rows, query_scales(rows, metric), min(k, graph.count), ef, allowed, threads
+        )  # fmt: skip
         return finish(distances, found, counts, self._rows.values, k)
-
-    def _plan(
-        self, ef: int, allowed: NDArray[np.bool_] | None, num_queries: int, n: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Per query, how many rows pass and how wide its beam is; 0 where scanning the passing rows is cheaper."""
-        passing = np.full(num_queries, n, np.int64)
-        if allowed is not None:
-            passing[:] = np.count_nonzero(allowed, axis=1)
-        beams = np.minimum(n, np.ceil(ef * n / np.maximum(passing, 1)).astype(np.int64))
-        beams[passing <= beams * self.M * _GRAPH_OVER_SCAN] = 0
-        if allowed is None:
-            beams[:] = min(ef, n)
-        return passing, beams
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted.
 
         Deleted rows are walked through but never returned; `compact` drops them.
         """
-        return self._rows.remove(ids)
+        with self._lock.writing(), self._lock.changing():
+            return self._rows.remove(ids)
 
     def compact(self, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
         """Build the graph anew without deleted rows. Interrupted, it leaves the index as it was."""
+        with self._lock.writing():
+            self._rebuild(progress)
+        return self
+
+    def _rebuild(self, progress: Callable[[int, int], None] | None) -> None:
         if self._rows.num_dead and self._graph is not None:
             live = np.flatnonzero(~self._rows.dead)
             fresh = HNSW(
@@ -312,8 +385,9 @@ class HNSW:
                 threads=self.threads,
             )  # fmt: skip
             fresh._insert(self._graph.vectors[live], self._rows.values[live], progress)
-            self._graph, self._rows = fresh._graph, fresh._rows
-        return self
+            with self._lock.changing():
+                self._graph, self._rows = fresh._graph, fresh._rows
+                self.graph.lock, self._where = self._lock, None  # rows are no longer a store's nodes in order
 
     def stats(self) -> HNSWStatistics:
         """Counts, degrees and bytes; O(links), since unreachable nodes are counted by a walk."""
@@ -371,6 +445,7 @@ class HNSW:
         metric = metric_code(self.metric)
         check_count("M", self.M, low=2, high=1024)
         check_count("ef_construction", self.ef_construction)
+        check_count("ef_search", self.ef_search)
         check_count("seed", self.seed, low=0, high=2**63 - 1)
         if self.storage not in _STORAGES:
             raise InvalidInput(f"storage must be one of {', '.join(map(repr, _STORAGES))}; got {self.storage!r}")
@@ -387,6 +462,10 @@ class HNSW:
             f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, {len(self):,} vectors{dead}, "
             f"dim={self.dim}, {self._graph.top + 1} levels, {self.storage}, {size / 2**20:.1f} MiB)"
         )
+
+
+def _condition(store: GraphStore, node_type: str | None, sql: str) -> NDArray[np.bool_]:
+    return store.where(sql, node_type=node_type, as_bitmap=True)
 
 
 def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArray[np.float32]:

@@ -73,7 +73,7 @@ class ScalarCodes:
     @property
     def row_bytes(self) -> int:
         """Bytes of a code row: the codes and the term, in blocks of 32."""
-        return -(-(self.width + _TERM) // _BLOCK) * _BLOCK
+        return widest_row(self.width)
 
     @property
     def nbytes(self) -> int:
@@ -139,6 +139,11 @@ class ScalarCodes:
 
         step = np.float32(0 if self.metric == IP else self.step)
         kernels.encode_queries(queries, factors, self.centre, self.basis, step, first, last, out)
+
+
+def widest_row(dim: int) -> int:
+    """The most bytes a code row of vectors of this width can take."""
+    return -(-(dim + _TERM) // _BLOCK) * _BLOCK
 
 
 def aligned_bytes(rows: int, width: int) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..graphlib.jit import resolve_threads, threads_in_use
 from .hnsw_codes import ScalarCodes
+from .sharing import SharedLock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +22,9 @@ _MOST_PER_BATCH = 512
 _TOGETHER = 2
 _SHARE_PER_BATCH = 50
 _ALWAYS_REPAIR_BELOW = 20_000
+
+
+_Scratch = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
 
 
 class VisitScratch:
@@ -78,6 +83,7 @@ class HNSWGraph:
         self.borrowed = False
         self.scratch = VisitScratch()
         self.codes: ScalarCodes | None = None
+        self.lock = SharedLock()
 
     def reserve(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], levels: NDArray[np.int8]) -> None:
         """Make room for rows behind the present ones and put their vectors and levels there; `count` stays."""
@@ -124,12 +130,16 @@ class HNSWGraph:
         total: int,
         ef: int,
         threads: int | None,
+        published: Callable[[int], None],
         committed: Callable[[int], None],
     ) -> None:
-        """Link the reserved rows up to `total`, batch by batch; `committed(count)` is called after each.
+        """Link the reserved rows up to `total`, batch by batch.
+
+        `published(count)` is called while searches wait, before they may find the batch; `committed(count)` after it.
 
         The graph is valid between any two steps: a batch counts from the moment its forward links are complete, and
-        a batch whose reverse links are missing is reached by the next repair.
+        a batch whose reverse links are missing is reached by the next repair. Searches run while a batch looks for its
+        links, and wait while those are written.
         """
         from . import hnsw_build_cpu as kernels
 
@@ -138,7 +148,7 @@ class HNSWGraph:
                 first = self.count
                 last = min(total, first + max(1, min(first // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
                 busy = min(workers, last - first)
-                table = self.scratch.take(workers, len(self.vectors), self.links.shape[1])
+                table = self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
                 rows, terms, width = self.walked()
                 kernels.find_links(
                     self.metric, self.vectors, self.scale, rows, terms, width, self.levels,
@@ -147,14 +157,17 @@ class HNSWGraph:
                 )  # fmt: skip
                 self.scratch.give(table)
                 self.unrepaired += last - first
-                self.count = last
                 highest = first + int(np.argmax(self.levels[first:last]))
-                self._reverse(kernels, first, last, workers)
-                if self.levels[highest] > self.top:
-                    self.entry, self.top = highest, int(self.levels[highest])
+                with self.lock.changing():
+                    self.count = last
+                    self._reverse(kernels, first, last, workers)
+                    if self.levels[highest] > self.top:
+                        self.entry, self.top = highest, int(self.levels[highest])
+                    published(last)
                 committed(last)
         if self.unrepaired and (total < _ALWAYS_REPAIR_BELOW or self.unrepaired * 20 >= total):
-            self.repair(ef)
+            with self.lock.changing():
+                self.repair(ef)
 
     def _reverse(self, kernels: Any, first: int, last: int, workers: int) -> None:
         members = np.arange(first, last)
@@ -196,7 +209,7 @@ class HNSWGraph:
         seen, queue = self.reached()
         made = 0
         if not seen.all():
-            table = self.scratch.take(1, len(self.vectors), self.links.shape[1])
+            table = self.scratch.take(1, len(self.vectors), 3 * self.links.shape[1])
             rows, terms, width = self.walked()
             made = kernels.repair(
                 self.metric, self.vectors, self.scale, rows, terms, width, self.upper_row, self.upper,
@@ -226,33 +239,80 @@ class HNSWGraph:
         if num_queries == 0 or self.entry < 0 or not ef.any():
             return distances, found, filled
         mask = np.empty((0, 0), bool) if allowed is None else allowed
-        rows, terms, _ = self.walked()
-        asked: NDArray[Any] = queries if self.codes is None else np.empty((num_queries, rows.shape[1]), np.int8)
-        together = 1 if self.codes is None else _TOGETHER
-        workers = max(1, min(resolve_threads(threads), num_queries))
-        bits, seen = table = self.scratch.take(workers, len(self.vectors), self.links.shape[1])
 
-        def answer(worker: int) -> None:
-            first, last = num_queries * worker // workers, num_queries * (worker + 1) // workers
-            if self.codes is not None:
-                self.codes.encode_queries(queries, query_scale, first, last, asked)
+        def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
             kernels.search(
-                self.metric, self.vectors, self.scale, queries, query_scale, rows, terms, asked, self.upper_row,
-                self.upper, self.links, self.entry, self.top, mask, ef, k, together, first, last, bits[worker],
-                seen[worker], distances, found, filled,
+                *self._space(queries, query_scale, asked), mask, ef, k, 1 if self.codes is None else _TOGETHER, first,
+                last, *scratch, distances, found, filled,
             )  # fmt: skip
 
-        if workers == 1:
-            answer(0)
-        else:
-            list(_pool().map(answer, range(workers)))
-        self.scratch.give(table)
+        self._in_parts(part, queries, query_scale, num_queries, threads)
         return distances, found, filled
+
+    def search_passing(
+        self,
+        queries: NDArray[np.float32],
+        query_scale: NDArray[np.float32],
+        k: int,
+        ef: int,
+        allowed: NDArray[np.bool_],
+        seeds: NDArray[np.int64],
+        chosen: NDArray[np.int64],
+        threads: int | None,
+        out: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]],
+    ) -> None:
+        """Write distances, rows and counts of the chosen queries, walking over rows that pass (see the kernel)."""
+        from . import hnsw_filtered_cpu as kernels
+
+        def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
+            kernels.search_passing(
+                *self._space(queries, query_scale, asked), allowed, seeds, chosen, ef, k, first, last, *scratch, *out
+            )
+
+        self._in_parts(part, queries, query_scale, len(chosen), threads)
+
+    def _space(
+        self, queries: NDArray[np.float32], query_scale: NDArray[np.float32], asked: NDArray[Any]
+    ) -> tuple[Any, ...]:
+        rows, terms, _ = self.walked()
+        return (
+            self.metric, self.vectors, self.scale, queries, query_scale, rows, terms, asked, self.upper_row, self.upper,
+            self.links, self.entry, self.top,
+        )  # fmt: skip
+
+    def _in_parts(
+        self,
+        part: Callable[[int, int, int, _Scratch, NDArray[Any]], None],
+        queries: NDArray[np.float32],
+        query_scale: NDArray[np.float32],
+        count: int,
+        threads: int | None,
+    ) -> None:
+        """Call `part(worker, first, last, scratch, asked)` for slices of `count` queries, on threads."""
+        asked: NDArray[Any] = queries
+        if self.codes is not None:
+            asked = np.empty((len(queries), self.codes.codes.shape[1]), np.int8)
+            self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
+        workers = max(1, min(resolve_threads(threads), count))
+        bits, seen = table = self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
+        cuts = [count * worker // workers for worker in range(workers + 1)]
+
+        def run(worker: int) -> None:
+            part(worker, cuts[worker], cuts[worker + 1], (bits[worker], seen[worker]), asked)
+
+        if workers == 1:
+            run(0)
+        else:
+            list(_pool(os.getpid()).map(run, range(workers)))
+        self.scratch.give(table)
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
-    """Threads for searches: kernels that release the GIL, unlike parallel regions, may be called by many at once."""
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Threads for searches: kernels that release the GIL, unlike parallel regions, may be called by many at once.
+
+    A pool per process: a forked child has none of its parent's threads.
+    """
     return ThreadPoolExecutor(resolve_threads(None), thread_name_prefix="nearhop-search")
 
 

@@ -18,13 +18,24 @@ class RowIds:
     """int64 ids in row order; ids are distinct among live rows, and a deleted row's id is free again."""
 
     def __init__(self, values: NDArray[np.int64] | None = None, dead: NDArray[np.bool_] | None = None) -> None:
-        self.values: NDArray[np.int64] = np.empty(0, np.int64) if values is None else values
-        self.dead: NDArray[np.bool_] = np.zeros(len(self.values), bool) if dead is None else dead
+        self._ids: NDArray[np.int64] = np.empty(0, np.int64) if values is None else values
+        self._gone: NDArray[np.bool_] = np.zeros(len(self._ids), bool) if dead is None else dead
+        self._count = len(self._ids)
         self.num_dead = int(self.dead.sum())
         self._order: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
-        return int(self.values.shape[0])
+        return self._count
+
+    @property
+    def values(self) -> NDArray[np.int64]:
+        """Ids in row order."""
+        return self._ids[: self._count]
+
+    @property
+    def dead(self) -> NDArray[np.bool_]:
+        """Which rows are deleted."""
+        return self._gone[: self._count]
 
     def for_new_rows(self, count: int, ids: ArrayLike | None) -> NDArray[np.int64]:
         """Checked ids of `count` rows about to be added: those given, or continuing behind the largest so far."""
@@ -48,15 +59,21 @@ class RowIds:
         return given.copy()
 
     def append(self, new: NDArray[np.int64]) -> None:
-        # The mask grows first: an interrupt between the lines must not leave rows without a mark.
-        self.dead = np.concatenate([self.dead[: len(self)], np.zeros(len(new), bool)])
-        self.values = np.concatenate([self.values, new])
-        self._order = None
+        """Ids of rows behind the present ones; the arrays grow by halves."""
+        total = self._count + len(new)
+        if total > len(self._ids):
+            room = max(total, self._count + self._count // 2)
+            ids, gone = np.empty(room, np.int64), np.zeros(room, bool)
+            ids[: self._count], gone[: self._count] = self.values, self.dead
+            self._ids, self._gone = ids, gone
+        self._ids[self._count : total] = new
+        self._gone[self._count : total] = False
+        self._count, self._order = total, None
 
     def positions(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of ids, -1 where no live row has that id."""
         if self._order is None:
-            live = np.flatnonzero(~self.dead[: len(self)])
+            live = np.flatnonzero(~self.dead)
             self._order = live[np.argsort(self.values[live], kind="stable")]
         order = self._order
         if not len(order):
@@ -73,7 +90,8 @@ class RowIds:
             raise NotFound(f"remove: id {given[int(np.argmax(rows < 0))]} is not in the index (or was removed before)")
         dead = self.dead.copy()
         dead[rows] = True
-        self.dead, self.num_dead, self._order = dead, self.num_dead + len(rows), None
+        self._gone, self._ids = dead, self.values
+        self.num_dead, self._order = self.num_dead + len(rows), None
         return len(rows)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import Exact
-from .hnsw import HNSW, store_column, store_ids
+from .hnsw import DEFAULT_EF, HNSW, store_column, store_ids
 from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
 from .ids import RowIds
@@ -154,6 +154,8 @@ def check_graph(graph: HNSWGraph) -> None:
         if counts.min() < 0 or counts.max() > table.shape[1]:
             raise IndexMismatch(f"level {level}: a node has {counts.max()} links, at most {table.shape[1]} are allowed")
         present = np.arange(table.shape[1]) < counts[:, None]
+        if (table[rows][~present] >= 0).any():
+            raise IndexMismatch(f"level {level}: a row holds links behind its count; rows must be padded with -1")
         sources, targets = np.repeat(nodes, counts), table[rows][present]
         if targets.size and (targets.min() < 0 or targets.max() >= n):
             raise IndexMismatch(f"level {level}: links lead to {targets.min()}..{targets.max()}, nodes are 0..{n - 1}")
@@ -248,7 +250,7 @@ def _open_hnsw(
     fields = _checked_fields(given, _FIELDS)
     index = HNSW(
         fields["metric"], fields["M"], ef_construction=fields["ef_construction"], storage=fields["storage"],
-        seed=fields["seed"],
+        seed=fields["seed"], ef_search=fields.get("ef_search", DEFAULT_EF),
     )  # fmt: skip
     metric = index._check_parameters()
     _check_dim(fields, vectors)
@@ -307,7 +309,7 @@ def _fields(index: HNSW, graph: HNSWGraph) -> dict[str, Any]:
         **coded,
         "kind": "hnsw", "metric": index.metric, "dim": int(graph.vectors.shape[1]), "M": index.M,
         "ef_construction": index.ef_construction, "storage": index.storage, "seed": index.seed,
-        "entry": int(graph.entry), "top": int(graph.top),
+        "entry": int(graph.entry), "top": int(graph.top), "ef_search": index.ef_search,
     }  # fmt: skip
 
 

@@ -46,6 +46,32 @@ class SearchResult:
         return f"SearchResult({queries:,} queries, k={k}{note}; float32 distances, int64 ids, {size:,} bytes)"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class RangeResult:
+    """Every row within a distance of each query, nearest first; query q's are at `indptr[q]:indptr[q + 1]`.
+
+    Attributes
+    ----------
+    indptr : int64 (num_queries + 1,)
+    distances : float32 (total,)
+    ids : int64 (total,)
+    """
+
+    indptr: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    ids: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return int(self.indptr.shape[0]) - 1
+
+    def __getitem__(self, query: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        part = slice(int(self.indptr[query]), int(self.indptr[query + 1]))
+        return self.distances[part], self.ids[part]
+
+    def __repr__(self) -> str:
+        return f"RangeResult({len(self):,} queries, {len(self.ids):,} rows; float32 distances, int64 ids)"
+
+
 def recall(found: SearchResult, truth: SearchResult) -> float:
     """The share of the true neighbours that were found, in [0, 1].
 

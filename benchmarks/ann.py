@@ -4,7 +4,7 @@
 
 Every engine is built in this process and its whole beam sweep is run in turn with the others'; queries per second at
 recall@10 of 0.90, 0.95, 0.99 and 0.999 are interpolated on the sweep (log-linear). Recall is counted against exact
-search. Engines that are not installed are left out by name. `--latency` adds single queries, `--filters` filtered ones.
+search. Engines that are not installed are left out by name. `--latency` adds single queries.
 
 Datasets: `mnist` (60,000 x 784, 3,000 test images), `sift` (60,000 x 128, 2,500 held out), `glove` (12,887 x 25,
 angular, 1,000 held out), `generated` (--rows x 128: a random two-layer network of 16 latent dimensions plus noise).
@@ -18,12 +18,13 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _measure import versions
 
-from nearhop.ann import HNSW, Exact
+from nearhop.ann import HNSW, Exact, load
 from nearhop.tests.support import data_folder
 
 K = 10
@@ -77,19 +78,33 @@ def local_dimension(distances: np.ndarray) -> float:
 
 
 def nearhop(storage: str, M: int = 16) -> Callable[..., tuple[Search, Any]]:
-    def build(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
-        index = HNSW(metric, M, storage=storage, threads=threads).add(x)
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
+        if kept is not None and kept.exists():
+            index = load(kept)
+        else:
+            index = HNSW(metric, M, storage=storage, threads=threads).add(x)
+            if kept is not None:
+                index.save(kept)
         return lambda q, ef: index.search(q, K, ef_search=ef, threads=search_threads).ids, index
 
     return build
 
 
-def hnswlib(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+def hnswlib(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
     import hnswlib
 
     index = hnswlib.Index(metric, x.shape[1])
-    index.init_index(len(x), M=16, ef_construction=200)
-    index.add_items(x, num_threads=threads)
+    if kept is not None and kept.exists():
+        index.load_index(str(kept))
+    else:
+        index.init_index(len(x), M=16, ef_construction=200)
+        index.add_items(x, num_threads=threads)
+        if kept is not None:
+            index.save_index(str(kept))
 
     def search(q: np.ndarray, ef: int) -> Any:
         index.set_ef(ef)
@@ -99,21 +114,27 @@ def hnswlib(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tu
 
 
 def faiss(quantised: bool) -> Callable[..., tuple[Search, Any]]:
-    def build(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
         import faiss
 
         faiss.omp_set_num_threads(threads)
         unit = _unit(x, metric)
-        graph: Any = faiss.IndexHNSWFlat(x.shape[1], 16)
+        if kept is not None and kept.exists():
+            index: Any = faiss.read_index(str(kept))
+        else:
+            graph: Any = faiss.index_factory(x.shape[1], "HNSW16_SQ8" if quantised else "HNSW16")
+            graph.hnsw.efConstruction = 200
+            index = faiss.IndexRefineFlat(graph) if quantised else graph
+            index.train(unit)
+            index.add(unit)
+            if kept is not None:
+                faiss.write_index(index, str(kept))
+        graph = index
         if quantised:
-            graph = faiss.index_factory(x.shape[1], "HNSW16_SQ8")
-        graph.hnsw.efConstruction = 200
-        index: Any = graph
-        if quantised:
-            index = faiss.IndexRefineFlat(graph)
             index.k_factor = 2
-        index.train(unit)
-        index.add(unit)
+            graph = faiss.downcast_index(index.base_index)
         faiss.omp_set_num_threads(search_threads)
 
         def search(q: np.ndarray, ef: int) -> Any:
@@ -126,7 +147,9 @@ def faiss(quantised: bool) -> Callable[..., tuple[Search, Any]]:
 
 
 def usearch(dtype: str) -> Callable[..., tuple[Search, Any]]:
-    def build(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
         from usearch.index import Index
 
         index: Any = Index(
@@ -144,7 +167,9 @@ def usearch(dtype: str) -> Callable[..., tuple[Search, Any]]:
     return build
 
 
-def voyager(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+def voyager(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
     import voyager
 
     space = voyager.Space.Euclidean if metric == "l2" else voyager.Space.Cosine
@@ -153,7 +178,9 @@ def voyager(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tu
     return lambda q, ef: index.query(q, K, num_threads=search_threads, query_ef=ef)[0].astype(np.int64), index
 
 
-def pynndescent(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+def pynndescent(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
     from pynndescent import NNDescent
 
     index = NNDescent(x, metric="euclidean" if metric == "l2" else "cosine", n_neighbors=30, n_jobs=threads)
@@ -162,7 +189,9 @@ def pynndescent(x: np.ndarray, metric: str, threads: int, search_threads: int) -
     return lambda q, ef: index.query(q, K, epsilon=(ef - 10) / 300)[0], index
 
 
-def glass(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+def glass(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
     import glass
 
     name, unit = ("L2", x) if metric == "l2" else ("IP", _unit(x, metric))
@@ -180,7 +209,7 @@ def glass(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tupl
     return search, (index, graph)
 
 
-def ngt(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+def ngt(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None) -> tuple[Search, Any]:
     import tempfile
 
     import ngtpy
@@ -196,7 +225,9 @@ def ngt(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[
 
 
 def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:
-    def build(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
         import tempfile
 
         import svs
@@ -210,7 +241,13 @@ def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:
             graph_max_degree=64, window_size=200, alpha=1.2 if metric == "l2" else 0.95
         )
         distance = svs.DistanceType.L2 if metric == "l2" else svs.DistanceType.MIP
-        index = svs.Vamana.build(parameters, loader, distance, num_threads=threads)
+        if kept is not None and kept.exists():
+            parts = [str(kept / part) for part in ("config", "graph")]
+            index = svs.Vamana(*parts, loader, distance, num_threads=search_threads)
+        else:
+            index = svs.Vamana.build(parameters, loader, distance, num_threads=threads)
+            if kept is not None:
+                index.save(*(str(kept / part) for part in ("config", "graph", "data")))
         index.num_threads = search_threads
 
         def search(q: np.ndarray, ef: int) -> Any:
@@ -259,7 +296,12 @@ def at_recall(points: list[tuple[float, float]], target: float) -> float:
 
 
 def sweep(
-    engines: dict[str, Search], queries: np.ndarray, truth: np.ndarray, repeats: int, budget_s: float
+    engines: dict[str, Search],
+    queries: np.ndarray,
+    truth: np.ndarray,
+    repeats: int,
+    budget_s: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[tuple[float, float]]]:
     """(recall, queries per second) of every engine at every beam; engines take turns."""
     points: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
@@ -269,9 +311,9 @@ def sweep(
         found: dict[str, np.ndarray] = {}
         for _ in range(repeats):
             for name in seconds:
-                start = time.perf_counter()
+                start = clock()
                 found[name] = engines[name](queries, ef)
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
         for name, taken in seconds.items():
             recall = (found[name][:, :, None] == truth[:, None, :]).any(axis=1).mean()
             points[name].append((float(recall), len(queries) / float(np.median(taken))))
@@ -285,7 +327,7 @@ def latency(engines: dict[str, Search], queries: np.ndarray, ef: int) -> None:
     print(f"\nSingle queries at ef {ef}: median / 99th percentile, microseconds\n")
     for name, search in engines.items():
         taken = []
-        for row in np.tile(queries[:, None, :], (1, 1, 1))[:1000]:
+        for row in queries[:1000, None, :]:
             start = time.perf_counter()
             search(row, ef)
             taken.append(time.perf_counter() - start)
@@ -301,6 +343,10 @@ def main() -> None:
     parser.add_argument("--build-threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--budget", type=float, default=30.0, help="an engine's sweep ends when a beam takes longer")
+    parser.add_argument("--keep", type=Path, help="a folder where indexes are kept between runs (not by every engine)")
+    parser.add_argument(
+        "--cpu-clock", action="store_true", help="processor seconds, for one thread on a shared machine"
+    )
     parser.add_argument("--latency", action="store_true")
     options = parser.parse_args()
     vectors, queries, metric = dataset(options.dataset, options.rows)
@@ -324,18 +370,21 @@ def main() -> None:
         if importlib.util.find_spec(module) is None:
             print(f"{name}: not installed, left out")
             continue
+        kept_at = None if options.keep is None else options.keep / f"{options.dataset}-{len(vectors)}-{name}"
+        read = " (read)" if kept_at is not None and kept_at.exists() else ""
         start = time.perf_counter()
         try:
-            engines[name], index = build(vectors, metric, options.build_threads, options.threads)
+            engines[name], index = build(vectors, metric, options.build_threads, options.threads, kept_at)
         except Exception as error:
             print(f"{name}: left out, {type(error).__name__}: {error}")
             continue
         built[name] = time.perf_counter() - start
         kept.append(index)
-        print(f"{name}: built in {built[name]:.1f} s on {options.build_threads} threads", flush=True)
+        print(f"{name}{read}: built in {built[name]:.1f} s on {options.build_threads} threads", flush=True)
     if options.threads == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    points = sweep(engines, queries, truth, options.repeats, options.budget)
+    clock = time.process_time if options.cpu_clock else time.perf_counter
+    points = sweep(engines, queries, truth, options.repeats, options.budget, clock)
     print(
         "\n| engine | build s | " + " | ".join(f"recall {t}" for t in TARGETS) + " |\n|---|---|" + "---|" * len(TARGETS)
     )

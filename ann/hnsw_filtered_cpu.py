@@ -1,0 +1,131 @@
+"""Beam search that meets only rows a filter passes, stepping over one that fails to those behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..graphlib.jit import kernel, prefetch
+from .distances_cpu import insert, unpack_distance, unpack_node
+from .hnsw_search_cpu import _PATIENCE, beam, descend, forget, rescore
+from .hnsw_space_cpu import key_of, prefetch_row
+
+_ONE = np.int64(1)
+_START = 32
+
+
+@kernel
+def _unseen(bits, node):
+    return bits[node >> 3] & np.uint8(1 << (node & 7)) == 0
+
+
+@kernel
+def _see(bits, node):
+    bits[node >> 3] |= np.uint8(1 << (node & 7))
+
+
+@kernel
+def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys):
+    """Best-first search of level 0 over passing rows from the sorted keys `pool[:size]`, all of passing rows.
+
+    A failing neighbour stands for its own neighbours, until an expansion has met as many rows as `keys` has room for.
+    Passing rows are listed at the front of `seen`, failing ones at its back.
+    """
+    width, room, back = links.shape[1], keys.shape[0], seen.shape[0]
+    reached = size
+    for j in range(size):
+        seen[j] = unpack_node(pool[j])
+        _see(bits, seen[j])
+    cursor = 0
+    while cursor < size:
+        row = links[unpack_node(pool[cursor])]
+        pool[cursor] |= _ONE
+        fresh = reached
+        for j in range(width):
+            if row[j] < 0:
+                break
+            if passes[row[j]] and _unseen(bits, row[j]):
+                _see(bits, row[j])
+                seen[fresh] = row[j]
+                fresh += 1
+            elif not passes[row[j]]:
+                prefetch(links[row[j]], 0)
+        for j in range(width):
+            if row[j] < 0 or fresh - reached >= room - width:
+                break
+            if passes[row[j]] or not _unseen(bits, row[j]):
+                continue
+            _see(bits, row[j])
+            back -= 1
+            seen[back] = row[j]
+            behind = links[row[j]]
+            for i in range(width):
+                if behind[i] < 0:
+                    break
+                if passes[behind[i]] and _unseen(bits, behind[i]):
+                    _see(bits, behind[i])
+                    seen[fresh] = behind[i]
+                    fresh += 1
+        for j in range(reached, fresh):
+            prefetch_row(rows, seen[j])
+        for j in range(reached, fresh):
+            keys[j - reached] = key_of(metric, rows, terms, query, factor, seen[j])
+        for j in range(fresh - reached):
+            at = insert(pool, size, ef, keys[j])
+            if at >= 0:
+                size = min(size + 1, ef)
+                cursor = min(cursor, at)
+        reached = fresh
+        while cursor < size and pool[cursor] & _ONE:
+            cursor += 1
+    forget(bits, seen, reached)
+    for j in range(back, seen.shape[0]):
+        bits[seen[j] >> 3] = 0
+    for j in range(size):
+        pool[j] &= ~_ONE
+    return size
+
+
+@kernel
+def search_passing(
+    metric, vectors, scale, queries, factors, rows, terms, asked, row_of, upper, links, entry, top,
+    allowed, seeds, chosen, ef, k, first, last, bits, seen, distances, found, filled,
+):  # fmt: skip
+    """Answer the queries `chosen[first:last]` over the rows that `allowed` passes: one row for all or one per query.
+
+    The walk starts from passing rows among the nearest of a narrow unfiltered beam, and from `seeds` (-1 padded), rows
+    spread over those that pass.
+    """
+    no_rows = np.empty(0, row_of.dtype)
+    pool, near = np.empty(ef + 1, np.int64), np.empty(_START, np.int64)
+    keys = np.empty(3 * links.shape[1], np.int64)
+    for i in range(first, last):
+        q = chosen[i]
+        mask = min(q, allowed.shape[0] - 1)
+        passes, query, factor = allowed[mask], asked[q], factors[q]
+        near[0] = descend(metric, rows, terms, query, factor, row_of, upper, entry, top, 0)
+        met = beam(metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, near, _START, keys, 1)
+        size = 0
+        for j in range(met):
+            if passes[unpack_node(near[j])] and insert(pool, size, ef, near[j]) >= 0:
+                size = min(size + 1, ef)
+        for j in range(seeds.shape[1]):
+            node = seeds[mask, j]
+            if node < 0:
+                break
+            key = key_of(metric, rows, terms, query, factor, node)
+            present = False
+            for o in range(size):
+                present |= pool[o] == key
+            if not present and insert(pool, size, ef, key) >= 0:
+                size = min(size + 1, ef)
+        size = passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys)
+        if rows.itemsize < 4:
+            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef // 3))
+        count = min(size, k)
+        for j in range(count):
+            distances[q, j] = unpack_distance(pool[j])
+            found[q, j] = unpack_node(pool[j])
+        filled[q] = count
+        for j in range(count, k):
+            distances[q, j] = np.float32(np.inf)
+            found[q, j] = -1

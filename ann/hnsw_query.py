@@ -1,0 +1,103 @@
+"""How a search is answered: a plain walk, a walk over passing rows only, or a scan, chosen per query by selectivity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .scan import nearest_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .hnsw_graph import HNSWGraph
+
+WALK, STEP_OVER, SCAN = 0, 1, 2
+NAMES = ("walk", "step over", "scan")
+_GRAPH_OVER_SCAN = 1.3  # a distance at the end of a random read, against one of a scan
+_WALK_ABOVE = 0.2
+_STEP_OVER_COST = 2.0  # rows compared per beam entry and M, with the rows looked at to find them
+_SEEDS = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Per query: the method, the beam's width, and how many rows pass."""
+
+    method: NDArray[np.int8]
+    beam: NDArray[np.int64]
+    passing: NDArray[np.int64]
+
+
+def make_plan(ef: int, M: int, allowed: NDArray[np.bool_] | None, num_queries: int, n: int) -> Plan:
+    """Scan where the passing rows are no more than a walk would compare; from a fifth passing on, a beam wide enough to
+    meet `ef` passing rows; in between, a walk that steps over rows that fail.
+    """
+    method = np.zeros(num_queries, np.int8)
+    beam = np.full(num_queries, min(ef, n), np.int64)
+    passing = np.full(num_queries, n, np.int64)
+    if allowed is not None:
+        passing[:] = np.count_nonzero(allowed, axis=1)
+        walk = passing >= _WALK_ABOVE * n
+        beam[walk] = np.minimum(n, np.ceil(ef * n / np.maximum(passing[walk], 1)).astype(np.int64))
+        method[~walk] = STEP_OVER
+        beam[~walk] = min(n, 2 * ef)  # passing rows hold together less well than all rows
+        compared = beam * M * np.where(walk, _GRAPH_OVER_SCAN, _STEP_OVER_COST)
+        method[passing <= compared] = SCAN
+    return Plan(method, beam, passing)
+
+
+def answer(
+    graph: HNSWGraph,
+    queries: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    k: int,
+    ef: int,
+    allowed: NDArray[np.bool_] | None,
+    threads: int | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
+    """Distances, rows and counts of the k nearest passing rows.
+
+    A walk that met too few passing rows is done again stepping over the others, and in the end replaced by a scan.
+    """
+    n = graph.count
+    plan = make_plan(ef, graph.M, allowed, len(queries), n)
+    beams = np.where(plan.method == WALK, plan.beam, 0)
+    distances, found, counts = graph.search(queries, factors, k, beams, allowed, threads)
+    method = plan.method.copy()
+    wanted = np.minimum(k, plan.passing)
+    method[(method == WALK) & (counts < wanted)] = SCAN if allowed is None else STEP_OVER
+    stepping = np.flatnonzero(method == STEP_OVER)
+    if len(stepping) and allowed is not None:
+        graph.search_passing(
+            queries,
+            factors,
+            k,
+            min(n, 2 * max(ef, k)),
+            allowed,
+            _seeds(allowed),
+            stepping,
+            threads,
+            (distances, found, counts),
+        )
+        method[stepping[counts[stepping] < wanted[stepping]]] = SCAN
+    scanned = np.flatnonzero(method == SCAN)
+    if len(scanned):
+        table = allowed if allowed is None or len(allowed) == 1 else allowed[scanned]
+        distances[scanned], found[scanned], counts[scanned] = nearest_rows(
+            graph.metric, graph.vectors, graph.scale, queries[scanned], factors[scanned], k,
+            allowed=table, num_rows=n, threads=threads,
+        )  # fmt: skip
+    return distances, found, counts
+
+
+def _seeds(allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Up to 16 passing rows of each mask, spread evenly over them."""
+    seeds = np.full((len(allowed), _SEEDS), -1, np.int64)
+    for row, mask in enumerate(allowed):
+        passing = np.flatnonzero(mask)
+        spread = np.unique(np.linspace(0, len(passing) - 1, min(_SEEDS, len(passing))).astype(np.int64))
+        seeds[row, : len(spread)] = passing[spread]
+    return seeds
