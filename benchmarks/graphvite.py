@@ -221,17 +221,18 @@ def compare_samples(name, store, threads, repeats, samples, step):
                 plain(t.vertex, t.context, p.heads, p.tails, negative, *constants, 4 * threads)
 
             contenders["plain lock-free loop"] = run_plain
-    epochs = max(1, samples // store.num_edges)
-    share = epochs * store.num_edges / pool.size
-    contenders["nearhop, with sampling"] = lambda: GraphVite(
-        dim=DIM, epochs=epochs, augmentation_step=step, pool_size=1 << 22, threads=threads
-    ).fit(store)
+    epochs = samples // store.num_edges
+    if epochs:
+        contenders["nearhop, with sampling"] = lambda: GraphVite(
+            dim=DIM, epochs=epochs, augmentation_step=step, pool_size=1 << 22, threads=threads
+        ).fit(store)
     timings = interleave(contenders, repeats=repeats)
     rate = bandwidth(threads)
     bound = rate * 1e9 / (6 * 4 * DIM) / 1e6
     print(f"\n{name}: {n:,} nodes, {store.num_edges:,} edges, {pool.size:,} samples, {threads} threads\n")
     print(f"copies run at {rate:.1f} GB/s: at most {bound:.2f} M samples/s from memory ({6 * 4 * DIM} bytes each)\n")
-    print(f'("with sampling" trains {share:.2f} times as many samples)\n')
+    if epochs:
+        print(f'("with sampling" trains {epochs * store.num_edges / pool.size:.2f} times as many samples)\n')
     print(table(timings, baseline="plain lock-free loop", work=pool.size / 1e6, unit="M samples/s"))
 
 
@@ -295,6 +296,8 @@ def main() -> None:
         parser.add_argument(f"--{part}", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--million", type=int, default=10, help="million samples per measurement")
+    parser.add_argument("--graph", choices=["blogcatalog", "random"], help="measure samples on this graph only")
     parser.add_argument("--walks", type=int, default=20, help="walks per node of the end-to-end runs")
     given = parser.parse_args()
     os.environ["RAYON_NUM_THREADS"] = str(given.threads)  # read by ensmallen when it starts its threads
@@ -307,11 +310,13 @@ def main() -> None:
     if given.words or nothing:
         compare_words(given.threads, given.repeats)
     if given.samples or nothing:
-        store = nearhop.datasets.load("blogcatalog")
-        compare_samples("BlogCatalog", store, given.threads, given.repeats, 8_000_000, 2)
+        count = given.million * 1_000_000
+        if given.graph != "random":
+            compare_samples("BlogCatalog", nearhop.datasets.load("blogcatalog"), given.threads, given.repeats, count, 2)
+    if (given.samples or nothing) and given.graph != "blogcatalog":
         ends = np.random.default_rng(0).integers(0, 1_000_000, (2, 10_000_000))
         large = nearhop.GraphStore.from_edges(*ends, num_nodes=1_000_000)
-        compare_samples("random graph", large, given.threads, given.repeats, 10_000_000, 2)
+        compare_samples("random graph", large, given.threads, given.repeats, count, 2)
 
 
 if __name__ == "__main__":
