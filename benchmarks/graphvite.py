@@ -1,6 +1,6 @@
 """SkipGram and GraphVite beside gensim, ensmallen and a plain loop: words and samples per second, time to an F1.
 
-`python benchmarks/graphvite.py [--words] [--samples] [--end-to-end] [--gpu]` (default: words and samples).
+`python benchmarks/graphvite.py [--words] [--samples] [--core] [--end-to-end] [--gpu]` (default: words and samples).
 
 - words: skip-gram on BlogCatalog, window 5, five negatives, 128 columns, walks of 40 nodes. A word is a node of a walk.
   gensim trains on walks made beforehand and is timed without its vocabulary; nearhop and ensmallen also walk. The F1 is
@@ -8,6 +8,8 @@
 - samples: GraphVite's step (one negative of weight 5, SGD, weight decay) on samples made beforehand, beside a plain
   lock-free loop in Numba on the same samples, and the whole run with sampling. A sample reads and writes three rows, so
   bandwidth / (6 * 4 * dim) bytes bounds the rate where the tables exceed the caches.
+- core: the step of one thread on tables of a million rows drawn at random, by processor time, which other programs on
+  the machine disturb least.
 - end to end: seconds from a graph in memory to vectors and the F1 they reach, BlogCatalog and DBLP.
 """
 
@@ -31,7 +33,8 @@ import nearhop
 from nearhop.embed import GraphVite, SkipGram, TrainingProgress, evaluate
 from nearhop.embed.graphvite_train import CpuTrainer, Rules
 from nearhop.embed.grid import Grid
-from nearhop.embed.pools import PoolMaker
+from nearhop.embed.pools import Pool, PoolMaker
+from nearhop.embed.rows_cpu import aligned_table
 from nearhop.embed.tables import Tables
 from nearhop.embed.walk_source import WalkSource, initial_vertex
 from nearhop.sampling import random_walks
@@ -221,18 +224,55 @@ def compare_samples(name, store, threads, repeats, samples, step):
                 plain(t.vertex, t.context, p.heads, p.tails, negative, *constants, 4 * threads)
 
             contenders["plain lock-free loop"] = run_plain
-    epochs = max(1, samples // store.num_edges)
-    share = epochs * store.num_edges / pool.size
-    contenders["nearhop, with sampling"] = lambda: GraphVite(
-        dim=DIM, epochs=epochs, augmentation_step=step, pool_size=1 << 22, threads=threads
-    ).fit(store)
+    epochs = samples // store.num_edges
+    if epochs:
+        contenders["nearhop, with sampling"] = lambda: GraphVite(
+            dim=DIM, epochs=epochs, augmentation_step=step, pool_size=1 << 22, threads=threads
+        ).fit(store)
     timings = interleave(contenders, repeats=repeats)
     rate = bandwidth(threads)
     bound = rate * 1e9 / (6 * 4 * DIM) / 1e6
     print(f"\n{name}: {n:,} nodes, {store.num_edges:,} edges, {pool.size:,} samples, {threads} threads\n")
     print(f"copies run at {rate:.1f} GB/s: at most {bound:.2f} M samples/s from memory ({6 * 4 * DIM} bytes each)\n")
-    print(f'("with sampling" trains {share:.2f} times as many samples)\n')
+    if epochs:
+        print(f'("with sampling" trains {epochs * store.num_edges / pool.size:.2f} times as many samples)\n')
     print(table(timings, baseline="plain lock-free loop", work=pool.size / 1e6, unit="M samples/s"))
+
+
+def compare_core(repeats, samples=600_000, n=1_000_000):
+    rng = np.random.default_rng(0)
+    tables = Tables.new(aligned_table(n, DIM), "sgd")
+    tables.vertex[:] = tables.context[:] = 0.001  # touches every page
+    heads, tails, negative = rng.integers(0, n, (3, samples)).astype(np.int32)
+    rules = Rules("sgd", 1, 5.0, 0.005, np.ones(n, np.float32), np.zeros(n, np.int32), 0)
+    trainer = CpuTrainer(tables, Grid.zigzag(np.ones(n), 1), rules, threads=1, lock_free=False)
+    pool = Pool(0, heads, tails, np.array([0, samples]))
+    constants = np.float32(5), np.float32(0.005), np.float32(0.025)
+    source = np.ones(1 << 26)
+    target = np.ones_like(source)
+    numba.set_num_threads(1)
+    plain: Any = plain_hogwild
+    jobs: dict[str, Callable[[], object]] = {
+        "nearhop": lambda: trainer.train(pool, 0.025, 0.0),
+        "plain loop": lambda: plain(tables.vertex, tables.context, heads, tails, negative, *constants, 1),
+        "copy": lambda: np.copyto(target, source),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(1 + repeats):
+        for name, job in jobs.items():
+            start = time.process_time()
+            job()
+            if turn:
+                seconds[name].append(time.process_time() - start)
+    rate = 2 * source.nbytes / np.median(seconds["copy"]) / 1e9
+    bound = rate * 1e9 / (6 * 4 * DIM) / 1e6
+    print(f"\none thread, {n:,} rows, {samples:,} samples")
+    print(f"copies run at {rate:.1f} GB/s: at most {bound:.2f} M samples/s\n")
+    print("| contender | M samples/s of processor time | min..max | of the bound |\n|---|---|---|---|")
+    for name in ("nearhop", "plain loop"):
+        rates = samples / np.array(seconds[name]) / 1e6
+        middle = float(np.median(rates))
+        print(f"| {name} | {middle:.2f} | {rates.min():.2f}..{rates.max():.2f} | {middle / bound:.0%} |")
 
 
 def _share(source, node_of):
@@ -291,10 +331,12 @@ def on_gpu():
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for part in ("words", "samples", "end-to-end", "gpu"):
+    for part in ("words", "samples", "core", "end-to-end", "gpu"):
         parser.add_argument(f"--{part}", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--million", type=int, default=10, help="million samples per measurement")
+    parser.add_argument("--graph", choices=["blogcatalog", "random"], help="measure samples on this graph only")
     parser.add_argument("--walks", type=int, default=20, help="walks per node of the end-to-end runs")
     given = parser.parse_args()
     os.environ["RAYON_NUM_THREADS"] = str(given.threads)  # read by ensmallen when it starts its threads
@@ -303,15 +345,19 @@ def main() -> None:
         on_gpu()
     if given.end_to_end:
         compare_end_to_end(given.threads, given.walks)
-    nothing = not (given.gpu or given.end_to_end or given.words or given.samples)
+    nothing = not (given.gpu or given.end_to_end or given.words or given.samples or given.core)
     if given.words or nothing:
         compare_words(given.threads, given.repeats)
+    if given.core:
+        compare_core(given.repeats)
     if given.samples or nothing:
-        store = nearhop.datasets.load("blogcatalog")
-        compare_samples("BlogCatalog", store, given.threads, given.repeats, 8_000_000, 2)
+        count = given.million * 1_000_000
+        if given.graph != "random":
+            compare_samples("BlogCatalog", nearhop.datasets.load("blogcatalog"), given.threads, given.repeats, count, 2)
+    if (given.samples or nothing) and given.graph != "blogcatalog":
         ends = np.random.default_rng(0).integers(0, 1_000_000, (2, 10_000_000))
         large = nearhop.GraphStore.from_edges(*ends, num_nodes=1_000_000)
-        compare_samples("random graph", large, given.threads, given.repeats, 10_000_000, 2)
+        compare_samples("random graph", large, given.threads, given.repeats, count, 2)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ import numpy as np
 from ..graphlib.jit import kernel
 from ..graphlib.random_cpu import draw, stream
 from .logistic_cpu import alias_pick, cell, loss_at
-from .rows_cpu import fetch_row, row_dot, row_pull
+from .rows_cpu import fetch_row_far, row_dot, row_pull
 
-AHEAD = 8  # samples whose rows are asked for in advance
+AHEAD = 16  # samples whose rows are asked for in advance
 MOMENTUM, ADAGRAD, ADAM = 1, 2, 3
 NEGATIVE_STREAM = 0x4E
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
@@ -51,12 +51,12 @@ def train_sgd(
             row_pull(width, _ONE - lr * decay, lr * (_ONE - table[at, 0]), vertex, v, context, c)
             loss += loss_at(table, at, score, True)
         if coming < count:
-            fetch_row(width, vertex, heads[coming])
-            fetch_row(width, context, tails[coming])
+            fetch_row_far(width, vertex, heads[coming])
+            fetch_row_far(width, context, tails[coming])
             for k in range(negatives):
                 word = draw(key, (place + coming) * negatives + k)
                 drawn[slot, k] = row + alias_pick(word, keep, alias, row, rows)
-                fetch_row(width, context, drawn[slot, k])
+                fetch_row_far(width, context, drawn[slot, k])
     return loss / (1.0 + weight * negatives)
 
 

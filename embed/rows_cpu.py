@@ -142,19 +142,22 @@ def _move(typingctx: Any, width: Any, total: Any, k: Any, a: Any, i: Any) -> Any
     return types.void(width, total, k, a, i), generate
 
 
-def _fetch(typingctx: Any, width: Any, a: Any, i: Any) -> Any:
-    """Ask for every cache line of `a[i]`, to be written; a hint, never a fault."""
+def _fetcher(locality: int) -> Any:
+    def _fetch(typingctx: Any, width: Any, a: Any, i: Any) -> Any:
+        """Ask for every cache line of `a[i]`; a hint, never a fault."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        start = _row(context, builder, signature, arguments, 1).bytes
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), _I32, _I32, _I32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        for line in range(len(width) * LANES * 4 // _LINE_BYTES):
-            address = builder.gep(start, [ir.Constant(_I64, line * _LINE_BYTES)])
-            builder.call(function, [address, ir.Constant(_I32, 0), ir.Constant(_I32, 3), ir.Constant(_I32, 1)])
-        return context.get_dummy_value()
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            start = _row(context, builder, signature, arguments, 1).bytes
+            kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), _I32, _I32, _I32])
+            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            for line in range(len(width) * LANES * 4 // _LINE_BYTES):
+                address = builder.gep(start, [ir.Constant(_I64, line * _LINE_BYTES)])
+                builder.call(function, [address, *(ir.Constant(_I32, word) for word in (0, locality, 1))])
+            return context.get_dummy_value()
 
-    return types.void(width, a, i), generate
+        return types.void(width, a, i), generate
+
+    return intrinsic(_fetch)
 
 
 # Called without the typing context inside kernels: that argument is Numba's own.
@@ -162,4 +165,5 @@ row_dot: Any = intrinsic(_dot)
 row_exchange: Any = intrinsic(_exchange)
 row_pull: Any = intrinsic(_pull)
 row_move: Any = intrinsic(_move)
-fetch_row: Any = intrinsic(_fetch)
+fetch_row: Any = _fetcher(3)  # into the nearest cache
+fetch_row_far: Any = _fetcher(2)  # into the second level, for rows that are needed later
