@@ -118,7 +118,7 @@ def jaccard_error(store, seed):
     return float(np.sqrt(np.mean((estimate - exact) ** 2))), float(np.sqrt(np.mean(exact * (1 - exact) / K)))
 
 
-def twitter(seed, searches=200):
+def twitter(seed, searches=100):
     """Seconds to build, and milliseconds of searches from five seeds that know each other, by method."""
     store = nearhop.datasets.load("ego-twitter")
     CommunitySearch(nearhop.datasets.load("karate"), K, bands=BANDS)  # compiles
