@@ -24,6 +24,7 @@ import argparse
 import json
 import os
 import time
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -39,7 +40,7 @@ from nearhop.sampling import NegativeSampler, NeighborSampler
 from nearhop.sampling.loaders import LinkLoader, NodeLoader
 from nearhop.sampling.unified_tensor import UnifiedTensor
 
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["facebook-page", "ego-twitter"]},
     "epochs": {"nodes": 40, "links": 10},
     "batch_size": {"nodes": 64, "links": 4096},
@@ -174,7 +175,13 @@ class Links:
         self.heuristics = self._heuristics()
 
     def edges(self, batch):
-        return batch.edge_index[:, ~torch.isin(batch.e_id.long(), batch.input_id)]
+        """Messages, without those along the batch's edges or, where ends have trees of their own, their own edge."""
+        if not self.given.disjoint:
+            return batch.edge_index[:, ~torch.isin(batch.e_id, batch.input_id)]
+        negatives = batch.edge_label.shape[0] // batch.input_id.shape[0] - 1
+        own = torch.cat([batch.input_id, batch.input_id.repeat_interleave(negatives)])
+        pair = batch.batch[batch.edge_index[1]] % own.shape[0]
+        return batch.edge_index[:, batch.e_id != own[pair]]
 
     def size(self, batch):
         return batch.edge_label.shape[0]
@@ -285,7 +292,11 @@ def main() -> None:
         store = datasets.load(name)
         start = time.perf_counter()
         runs = [train(store, seed, given) for seed in range(given.seeds)]
-        row = {"dataset": name, "losses": runs[0][0], "seconds_per_seed": (time.perf_counter() - start) / given.seeds}
+        row: dict[str, Any] = {
+            "dataset": name,
+            "losses": runs[0][0],
+            "seconds_per_seed": (time.perf_counter() - start) / given.seeds,
+        }
         if given.evaluate:
             tests = 100 * np.array([best[1] for _, best, _ in runs])
             for measure, values in zip(runs[0][2].measures, tests.T, strict=True):

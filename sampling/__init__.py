@@ -5,6 +5,7 @@ number of threads or the order of the nodes asked for. Nothing here trains or em
 """
 
 from .gather import gather
+from .layers import LayerSample, LayerSampler
 from .loaders import LinkLoader, NodeLoader, TemporalLoader
 from .metapath import metapath_walks, walk_node_types
 from .ncache import NCache
@@ -26,6 +27,8 @@ __all__ = [
     "EgoNetworks",
     "InducedSubgraphs",
     "JointRead",
+    "LayerSample",
+    "LayerSampler",
     "LinkLoader",
     "NCache",
     "NegativeSampler",
