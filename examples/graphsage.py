@@ -161,7 +161,7 @@ class Links:
         self.validation = ends[:, first:last], wrong[:, : last - first]
         self.test = ends[:, last:], wrong[:, last - first :]
         self.store = GraphStore.from_edges(*ends[:, :first], num_nodes=store.num_nodes)
-        x = store.nodes["x"] if "x" in store.nodes else FastRP(dim=128, seed=seed).fit_transform(self.store)
+        x = store.nodes["x"] if "x" in store.nodes else _embedding(self.store, seed)
         self.x = UnifiedTensor(x, placement=given.placement, device=given.device, threads=1)
         self.loader = LinkLoader(
             self.store,
@@ -212,8 +212,14 @@ class Links:
         return scores
 
 
+def _embedding(store, seed):
+    """FastRP, every column with mean 0 and deviation 1."""
+    columns = FastRP(dim=128, seed=seed).fit_transform(store)
+    return (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-6)
+
+
 def _products(out, pairs):
-    return (out[pairs[0]] * out[pairs[1]]).sum(dim=1)
+    return (out[pairs[0]] * out[pairs[1]]).sum(dim=1) / out.shape[1] ** 0.5
 
 
 def auc(right, wrong):

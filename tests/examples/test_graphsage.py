@@ -41,8 +41,8 @@ def test_short_form():
 def test_short_form_for_links():
     (row,) = result(start([SCRIPT, "--task", "links", "--short", "--json", "--batch-size", "256"]))["rows"]
     assert row["dataset"] == "usair"
-    assert row["losses"][-1] < 0.9 * row["losses"][0]
-    assert row["test_auc"] > 88
+    assert row["losses"][-1] < 0.8 * row["losses"][0]
+    assert row["test_auc"] > 80
     assert 90 < row["common_neighbours_auc"] < row["adamic_adar_auc"]
 
 
