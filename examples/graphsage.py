@@ -10,7 +10,7 @@ no edges. A pair's score is the product of its ends' outputs; edges of a batch a
 without features get FastRP embeddings of their training edges. Beside it: common neighbours and Adamic-Adar.
 
     python examples/graphsage.py                     # Cora and Coauthor Physics, five seeds
-    python examples/graphsage.py --task links        # Facebook pages and ego-Twitter
+    python examples/graphsage.py --task links        # GitHub developers and ego-Twitter
     python examples/graphsage.py --short             # Cora, one seed, a few epochs
     torchrun --nproc-per-node 2 examples/graphsage.py --disjoint --batch-size 64
 
@@ -41,7 +41,7 @@ from nearhop.sampling.loaders import LinkLoader, NodeLoader
 from nearhop.sampling.unified_tensor import UnifiedTensor
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["facebook-page", "ego-twitter"]},
+    "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["github", "ego-twitter"]},
     "epochs": {"nodes": 40, "links": 10},
     "batch_size": {"nodes": 64, "links": 4096},
     "dropout": {"nodes": 0.5, "links": 0.0},

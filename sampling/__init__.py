@@ -20,6 +20,7 @@ from .subgraphs import EgoNetworks, InducedSubgraphs, ShadowSampler, cluster_bat
 from .temporal_walks import TemporalWalks, temporal_walks
 from .typed import TypedNeighborSampler, TypedSubgraph
 from .unified_tensor import UnifiedTensor
+from .visits import count_visits
 from .walks import random_walks
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "TypedSubgraph",
     "UnifiedTensor",
     "cluster_batches",
+    "count_visits",
     "ego_networks",
     "gather",
     "historical_negatives",
