@@ -10,7 +10,7 @@ no edges. A pair's score is the product of its ends' outputs; edges of a batch a
 without features get FastRP embeddings of their training edges. Beside it: common neighbours and Adamic-Adar.
 
     python examples/graphsage.py                     # Cora and Coauthor Physics, five seeds
-    python examples/graphsage.py --task links        # Facebook pages and ego-Twitter
+    python examples/graphsage.py --task links        # GitHub developers and ego-Twitter
     python examples/graphsage.py --short             # Cora, one seed, a few epochs
     torchrun --nproc-per-node 2 examples/graphsage.py --disjoint --batch-size 64
 
@@ -24,6 +24,7 @@ import argparse
 import json
 import os
 import time
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -39,8 +40,8 @@ from nearhop.sampling import NegativeSampler, NeighborSampler
 from nearhop.sampling.loaders import LinkLoader, NodeLoader
 from nearhop.sampling.unified_tensor import UnifiedTensor
 
-DEFAULTS = {
-    "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["facebook-page", "ego-twitter"]},
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["github", "ego-twitter"]},
     "epochs": {"nodes": 40, "links": 10},
     "batch_size": {"nodes": 64, "links": 4096},
     "dropout": {"nodes": 0.5, "links": 0.0},
@@ -160,7 +161,7 @@ class Links:
         self.validation = ends[:, first:last], wrong[:, : last - first]
         self.test = ends[:, last:], wrong[:, last - first :]
         self.store = GraphStore.from_edges(*ends[:, :first], num_nodes=store.num_nodes)
-        x = store.nodes["x"] if "x" in store.nodes else FastRP(dim=128, seed=seed).fit_transform(self.store)
+        x = store.nodes["x"] if "x" in store.nodes else _embedding(self.store, seed)
         self.x = UnifiedTensor(x, placement=given.placement, device=given.device, threads=1)
         self.loader = LinkLoader(
             self.store,
@@ -174,7 +175,13 @@ class Links:
         self.heuristics = self._heuristics()
 
     def edges(self, batch):
-        return batch.edge_index[:, ~torch.isin(batch.e_id.long(), batch.input_id)]
+        """Messages, without those along the batch's edges or, where ends have trees of their own, their own edge."""
+        if not self.given.disjoint:
+            return batch.edge_index[:, ~torch.isin(batch.e_id, batch.input_id)]
+        negatives = batch.edge_label.shape[0] // batch.input_id.shape[0] - 1
+        own = torch.cat([batch.input_id, batch.input_id.repeat_interleave(negatives)])
+        pair = batch.batch[batch.edge_index[1]] % own.shape[0]
+        return batch.edge_index[:, batch.e_id != own[pair]]
 
     def size(self, batch):
         return batch.edge_label.shape[0]
@@ -205,8 +212,14 @@ class Links:
         return scores
 
 
+def _embedding(store, seed):
+    """FastRP, every column with mean 0 and deviation 1."""
+    columns = FastRP(dim=128, seed=seed).fit_transform(store)
+    return (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-6)
+
+
 def _products(out, pairs):
-    return (out[pairs[0]] * out[pairs[1]]).sum(dim=1)
+    return (out[pairs[0]] * out[pairs[1]]).sum(dim=1) / out.shape[1] ** 0.5
 
 
 def auc(right, wrong):
@@ -285,7 +298,11 @@ def main() -> None:
         store = datasets.load(name)
         start = time.perf_counter()
         runs = [train(store, seed, given) for seed in range(given.seeds)]
-        row = {"dataset": name, "losses": runs[0][0], "seconds_per_seed": (time.perf_counter() - start) / given.seeds}
+        row: dict[str, Any] = {
+            "dataset": name,
+            "losses": runs[0][0],
+            "seconds_per_seed": (time.perf_counter() - start) / given.seeds,
+        }
         if given.evaluate:
             tests = 100 * np.array([best[1] for _, best, _ in runs])
             for measure, values in zip(runs[0][2].measures, tests.T, strict=True):

@@ -5,6 +5,7 @@ number of threads or the order of the nodes asked for. Nothing here trains or em
 """
 
 from .gather import gather
+from .layers import LayerSample, LayerSampler
 from .loaders import LinkLoader, NodeLoader, TemporalLoader
 from .metapath import metapath_walks, walk_node_types
 from .ncache import NCache
@@ -19,6 +20,7 @@ from .subgraphs import EgoNetworks, InducedSubgraphs, ShadowSampler, cluster_bat
 from .temporal_walks import TemporalWalks, temporal_walks
 from .typed import TypedNeighborSampler, TypedSubgraph
 from .unified_tensor import UnifiedTensor
+from .visits import count_visits
 from .walks import random_walks
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "EgoNetworks",
     "InducedSubgraphs",
     "JointRead",
+    "LayerSample",
+    "LayerSampler",
     "LinkLoader",
     "NCache",
     "NegativeSampler",
@@ -43,6 +47,7 @@ __all__ = [
     "TypedSubgraph",
     "UnifiedTensor",
     "cluster_batches",
+    "count_visits",
     "ego_networks",
     "gather",
     "historical_negatives",

@@ -1,8 +1,9 @@
 """Uniform neighbour sampling on a GPU; the sample is the one that `NeighborSampler` draws on the processor.
 
 Rows are sampled by a warp each: up to 32 picks are drawn at once, one per lane, and Floyd's rule is then applied in
-order by asking all lanes whether they hold the candidate already. Adjacency arrays may be device arrays or pinned host
-memory that the GPU reads over the bus: a row costs a read per pick, not one per neighbour.
+order by asking all lanes whether they hold the candidate already; more picks are drawn by the lanes in turns. Adjacency
+arrays may be device arrays or pinned host memory that the GPU reads over the bus: a row costs a read per pick, not one
+per neighbour.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numba import cuda as _cuda
 
 from ..graphlib.random_cuda import bounded, draw, high64, mix64, stream
 from .subgraph import SampledSubgraph
-from .warp import LANES, WARPS_PER_BLOCK, any_lane, broadcast
+from .warp import LANES, WARPS_PER_BLOCK, any_lane, broadcast, wait_for_lanes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -81,7 +82,7 @@ def scan(counts, offsets):
 
 @cuda.jit(device=True)
 def _draw_in_order(key, first, degree, picks, replace, at, targets, positions):
-    """What `_floyd`, `_shuffle` and draws with replacement do on the processor, by one lane.
+    """What `_floyd`, `_shuffle` and draws with replacement do on the processor, by one lane, for any picks.
 
     The partial shuffle keeps no copy of the row: `targets` are the swaps so far, and what stands at a place is found by
     following them back.
@@ -108,6 +109,45 @@ def _draw_in_order(key, first, degree, picks, replace, at, targets, positions):
         positions[at + j] = first + chosen
 
 
+@cuda.jit(device=True)
+def _draw_together(lane, key, first, degree, picks, replace, at, targets, positions):
+    """As `_draw_in_order`, by all lanes; False, with nothing settled, where a word was rejected.
+
+    Draws do not depend on one another, so lanes make every thirty-second one. What stands at a place of the shuffled
+    row is then found for each pick on its own; for Floyd's rule the lanes look through the earlier picks together.
+    """
+    shuffled = not replace and degree <= 8 * picks
+    rejected = False
+    for j in range(lane, picks, LANES):
+        bound = degree if replace else degree - j if shuffled else degree - picks + j + 1
+        word = draw(key, j)
+        rejected = rejected or word * np.uint64(bound) < np.uint64(bound)
+        value = np.int64(high64(word, np.uint64(bound)))
+        targets[at + j] = j + value if shuffled else value
+        positions[at + j] = first + value
+    wait_for_lanes()
+    if any_lane(rejected, lane):
+        return False
+    if replace:
+        return True
+    if shuffled:
+        for j in range(lane, picks, LANES):
+            chosen = targets[at + j]
+            for earlier in range(j - 1, -1, -1):
+                if targets[at + earlier] == chosen:
+                    chosen = np.int64(earlier)
+            positions[at + j] = first + chosen
+        return True
+    for j in range(picks):
+        taken = False
+        for earlier in range(lane, j, LANES):
+            taken = taken or positions[at + earlier] == first + targets[at + j]
+        if any_lane(taken, lane) and lane == 0:
+            positions[at + j] = first + degree - picks + j
+        wait_for_lanes()
+    return True
+
+
 @cuda.jit
 def pick_uniform(indptr, nodes, start, seed, epoch, hop, fanout, replace, offsets, targets, positions):
     """Positions of the edges picked for the nodes from `start` on, a warp per node."""
@@ -128,7 +168,7 @@ def pick_uniform(indptr, nodes, start, seed, epoch, hop, fanout, replace, offset
             continue
         key = stream(seed, epoch, node, hop)
         if replace or picks > LANES:
-            if lane == 0:
+            if not _draw_together(lane, key, first, degree, picks, replace, at, targets, positions) and lane == 0:
                 _draw_in_order(key, first, degree, picks, replace, at, targets, positions)
             continue
         top = degree - picks + lane

@@ -53,6 +53,11 @@ if config.ENABLE_CUDASIM:  # type: ignore[attr-defined]
         cuda.syncthreads()
         return result
 
+    @cuda.jit(device=True)
+    def wait_for_lanes():
+        """What the lanes have written so far is seen by all of them."""
+        cuda.syncthreads()
+
 else:
     WARPS_PER_BLOCK = 4
 
@@ -72,3 +77,8 @@ else:
         for step in (16, 8, 4, 2, 1):
             value += cuda.shfl_xor_sync(_ALL, value, step)
         return value
+
+    @cuda.jit(device=True)
+    def wait_for_lanes():
+        """What the lanes have written so far is seen by all of them."""
+        cuda.syncwarp()

@@ -38,10 +38,21 @@ def test_short_form():
 
 
 @needs("torch_geometric")
-def test_two_processes_have_the_loss_of_one_with_the_doubled_batch():
+def test_short_form_for_links():
+    (row,) = result(start([SCRIPT, "--task", "links", "--short", "--json", "--batch-size", "256"]))["rows"]
+    assert row["dataset"] == "usair"
+    assert row["losses"][-1] < 0.8 * row["losses"][0]
+    assert row["test_auc"] > 80
+    assert 90 < row["common_neighbours_auc"] < row["adamic_adar_auc"]
+
+
+@needs("torch_geometric")
+@pytest.mark.parametrize(("task", "batch_size"), [("nodes", 40), ("links", 500)])
+def test_two_processes_have_the_loss_of_one_with_the_doubled_batch(task, batch_size):
     options = [SCRIPT, "--short", "--json", "--epochs", "3", "--evaluate", "0", "--dropout", "0", "--disjoint"]
+    options += ["--task", task, "--batch-size"]
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    started = start([*options, "--batch-size", "40"]), start([*launcher, *options, "--batch-size", "20"])
+    started = start([*options, str(batch_size)]), start([*launcher, *options, str(batch_size // 2)])
     one, two = map(result, started)
     assert (one["processes"], two["processes"]) == (1, 2)
     assert len(one["rows"][0]["losses"]) == 3

@@ -16,7 +16,7 @@ from numba import config, cuda
 from nearhop import GraphStore
 from nearhop.graphlib import random_cpu, random_cuda
 from nearhop.graphlib.errors import InvalidInput
-from nearhop.sampling import NCache, NeighborSampler, random_walks, walks_cuda
+from nearhop.sampling import NCache, NeighborSampler, neighbor_cpu, neighbor_cuda, random_walks, walks_cuda
 from nearhop.sampling.gather_cuda import gather_rows
 from nearhop.sampling.ncache import COLUMNS
 from nearhop.sampling.ncache_cuda import CudaNCache
@@ -88,12 +88,31 @@ def check_samples():
 
 
 def check_long_rows():
-    """A row of more than eight times the picks, which are more than a warp's: Floyd's rule by one lane."""
-    star = GraphStore.from_edges(np.arange(1, 301), np.zeros(300, np.int64), directed=True)
-    expected = NeighborSampler(star, [33], seed=1).sample([0])
-    got = to_host(CudaSampler(star.csc(), [33], seed=1).sample([0]))
-    for field in FIELDS:
-        np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
+    """Rows of more than eight times the picks, which are more than a warp's: Floyd's rule by all lanes in turn."""
+    for degree, picks in ((300, 33), (600, 70)):
+        star = GraphStore.from_edges(np.arange(1, degree + 1), np.zeros(degree, np.int64), directed=True)
+        expected = NeighborSampler(star, [picks], seed=1).sample([0])
+        got = to_host(CudaSampler(star.csc(), [picks], seed=1).sample([0]))
+        for field in FIELDS:
+            np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
+
+
+@cuda.jit
+def draws_in_order(key, degree, picks, replace, targets, positions):
+    neighbor_cuda._draw_in_order(key, 1000, degree, picks, replace, 0, targets, positions)
+
+
+def check_draws_in_order():
+    """What one lane does when a word was rejected, which no real row provokes: repeats, Floyd's rule, a shuffle."""
+    key = np.uint64(random_cpu.stream(5, 1, 2, 3))
+    for degree, picks, replace in ((7, 40, True), (900, 40, False), (60, 40, False)):
+        targets, got = (cuda.device_array(picks, np.int64) for _ in range(2))
+        draws_in_order[1, 1](key, degree, picks, replace, targets, got)
+        low, high, offsets = np.array([1000]), np.array([1000 + degree]), np.array([0, picks])
+        expected = np.empty(picks, np.int64)
+        # streams are called (seed, epoch, item, hop)
+        neighbor_cpu.pick_uniform(low, high, np.array([2]), 5, 1, 3, picks, replace, offsets, expected)
+        np.testing.assert_array_equal(got.copy_to_host(), expected)
 
 
 def check_walks():
@@ -166,6 +185,14 @@ def check_ncache():
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", RuntimeWarning)  # the simulator's NumPy words warn where they wrap around
-    for check in (check_random_numbers, check_samples, check_long_rows, check_walks, check_gather, check_ncache):
+    for check in (
+        check_random_numbers,
+        check_samples,
+        check_long_rows,
+        check_draws_in_order,
+        check_walks,
+        check_gather,
+        check_ncache,
+    ):
         check()
         sys.stdout.write(f"{check.__name__}\n")

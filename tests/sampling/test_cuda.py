@@ -10,7 +10,15 @@ from pathlib import Path
 from nearhop.tests.support import needs_gpu
 
 SCRIPT = Path(__file__).with_name("cuda_parity.py")
-CHECKS = ["check_random_numbers", "check_samples", "check_long_rows", "check_walks", "check_gather", "check_ncache"]
+CHECKS = [
+    "check_random_numbers",
+    "check_samples",
+    "check_long_rows",
+    "check_draws_in_order",
+    "check_walks",
+    "check_gather",
+    "check_ncache",
+]
 
 
 def run(simulated):

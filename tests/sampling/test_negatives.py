@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from nearhop import GraphStore
-from nearhop.graphlib.errors import InvalidInput
+from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.sampling import NegativeSampler, historical_negatives, in_batch_negatives
 from nearhop.tests.reference.walks import dense
 
@@ -58,6 +58,28 @@ def test_negatives_by_degree():
     mass = store.csc().degrees() ** 0.75
     assert counts[mass == 0].sum() == 0
     assert chisquare(counts[mass > 0], 60_000 * mass[mass > 0] / mass.sum()).pvalue > 1e-4
+
+
+def test_negatives_by_mass_and_pairs_by_key():
+    path = GraphStore.from_edges([0, 1, 2], [1, 2, 3])
+    mass = np.array([0.0, 1.0, 2.0, 3.0])
+    drawn = NegativeSampler(path, mass=mass, reject_edges=False, seed=3).sample([0], 6000)
+    counts = np.bincount(drawn[0], minlength=4)
+    assert counts[0] == 0
+    assert chisquare(counts[1:], 6000 * mass[1:] / 6).pvalue > 1e-4
+    sampler = NegativeSampler(path)
+    near, far = sampler.sample_pairs(5, keys=[7, 7, 2, 3, 4])
+    again = sampler.sample_pairs(2, keys=[3, 7])
+    assert (near[0], far[0]) == (near[1], far[1]) == (again[0][1], again[1][1])
+    assert (near[3], far[3]) == (again[0][0], again[1][0])
+    with pytest.raises(InvalidInput, match="give power= or mass=, not both"):
+        NegativeSampler(path, power=0.5, mass=mass)
+    with pytest.raises(InvalidInput, match=r"mass\[2\] is -1.0; it must be finite and >= 0"):
+        NegativeSampler(path, mass=[0, 1, -1, 0])
+    with pytest.raises(InvalidInput, match=r"keys must have shape \(2,\)"):
+        sampler.sample_pairs(2, keys=[1])
+    with pytest.raises(InvalidType, match="dst must hold integer node positions; got dtype float64"):
+        in_batch_negatives([0.5, 1.5])
 
 
 def test_a_node_linked_to_nearly_all_still_gets_what_is_left():
