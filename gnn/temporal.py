@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +14,7 @@ from .temporal_metrics import LinkScores
 from .temporal_negatives import TemporalNegatives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -205,8 +206,10 @@ class TemporalTrainer:
         self.best: dict[str, NDArray[Any]] = {}
         self._loss = 0.0
         known = np.concatenate([split.train, split.val])
-        self._train_negatives = self._negatives(split.train)
-        self._val_negatives = self._negatives(known)
+        self._train_negatives, self._val_negatives = (
+            TemporalNegatives(events, pool, collisions=made.collisions, seed=made.seed + number)
+            for number, pool in enumerate((split.train, known))
+        )
 
     @property
     def finished(self) -> bool:
@@ -307,10 +310,6 @@ class TemporalTrainer:
         self.epoch, self.batch, self._loss = facts["epoch"], facts["batch"], facts["loss"]
         self.history, self.best_epoch = facts["history"], facts["best_epoch"]
 
-    def _negatives(self, pool: NDArray[np.int64]) -> TemporalNegatives:
-        offset = 0 if pool is self.split.train else 1
-        return TemporalNegatives(self.events, pool, collisions=self.options.collisions, seed=self.options.seed + offset)
-
     def _learn(self, part: NDArray[np.int64]) -> float:
         from torch.nn.functional import softplus
 
@@ -356,20 +355,15 @@ class TemporalTrainer:
         self.model.load_state(part(state, "memory."))
 
 
-class _inference:  # noqa: N801, used as a statement
+@contextlib.contextmanager
+def _inference(model: Any) -> Iterator[None]:
     """Evaluation mode without gradients, then the mode that was."""
+    import torch
 
-    def __init__(self, model: Any) -> None:
-        import torch
-
-        self.model = model
-        self.gradients = torch.no_grad()
-
-    def __enter__(self) -> None:
-        self.training = self.model.training
-        self.model.eval()
-        self.gradients.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self.gradients.__exit__(*error)
-        self.model.train(self.training)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
