@@ -16,6 +16,8 @@ from .quality import modularity, symmetric_matrix
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..graphlib.edges import EdgeType
+
 _LIBRARIES = {
     "leiden": ("igraph", "leidenalg", "sknetwork"),
     "louvain": ("igraph", "sknetwork"),
@@ -57,13 +59,14 @@ def detect(
     resolution: float = 1.0,
     seed: int = 0,
     library: str | None = None,
+    edge_type: EdgeType | None = None,
 ) -> Partition:
     """Split a graph into communities.
 
     Parameters
     ----------
     graph : GraphStore or SciPy sparse matrix
-        A store, or the graph of `LSH.similarity_graph`. Directions are dropped; weights of parallel edges are added.
+        Directions are dropped; weights of parallel edges are added.
     method : {"leiden", "louvain", "label_propagation"}
         The first two maximise modularity at `resolution`.
     resolution : float > 0, default 1
@@ -72,6 +75,9 @@ def detect(
     library : {"igraph", "leidenalg", "sknetwork"}, optional
         Default: igraph where it is installed, else scikit-network. leidenalg, by the authors of the method, runs until
         nothing improves; it knows Leiden only.
+    edge_type : tuple, optional
+        Which edges of a store, from and to nodes of one type; such as the similarity graph that
+        `LSH.similarity_graph(...).add_to(store)` adds.
 
     Returns
     -------
@@ -99,9 +105,9 @@ def detect(
     if not resolution > 0:
         raise InvalidInput(f"resolution must be above 0; got {resolution!r}")
     seed = check_count("seed", seed, low=0, high=(1 << 32) - 1)
-    matrix = symmetric_matrix(graph, loops=True)
+    matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type)
     count = matrix.shape[0]
-    ids = graph.ids() if hasattr(graph, "ids") else None
+    ids = graph.ids(None if edge_type is None else edge_type[0]) if hasattr(graph, "ids") else None
     order = np.arange(count) if ids is None else np.argsort(ids, kind="stable")
     ordered = matrix[order][:, order]
     ordered.sort_indices()

@@ -99,13 +99,12 @@ def insert(pool, size, limit, key):
     """Insert `key` into the sorted `pool[:size]`, keeping the `limit` smallest; its position, or -1 if not kept."""
     if size == limit and key >= pool[size - 1]:
         return -1
-    low, high = 0, size
-    while low < high:
-        middle = (low + high) >> 1
-        if pool[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
+    # Halving without branches: which half is taken is a coin toss that the processor cannot learn.
+    low, left = 0, size
+    while left > 0:
+        half = (left + 1) >> 1
+        low += half * (pool[low + half - 1] < key)
+        left -= half
     last = size if size < limit else limit - 1
     for j in range(last, low, -1):
         pool[j] = pool[j - 1]

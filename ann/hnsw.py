@@ -12,6 +12,7 @@ import numpy as np
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import check_queries, empty_result, finish, query_scales
 from .filters import allowed_rows
+from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
 from .ids import RowIds
 from .metrics import check_count, check_finite, check_vectors, inverse_norms, metric_code
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..graphlib.store import GraphStore
 
 _DEFAULT_EF = 64
-_STORAGES = ("float32",)
+_STORAGES = ("float32", "int8")
 _GRAPH_OVER_SCAN = 1.3  # a distance at the end of a random read, against one of a scan
 
 
@@ -53,7 +54,10 @@ class HNSW:
         Links a new node makes per level; a node keeps at most M, and 2M at level 0.
     ef_construction : int >= 1, default 200
         Beam width while building (efC); raised to M.
-    storage : {"float32"}
+    storage : {"float32", "int8"}, default "float32"
+        What walks compare. "int8" keeps 8-bit codes of the vectors' principal directions beside them (see
+        `hnsw_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes, and float32 distances order and
+        decide what is returned.
     seed : int, default 0
         Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
     threads : int, optional
@@ -199,6 +203,10 @@ class HNSW:
         levels = np.empty(len(rows), np.int8)
         kernels.draw_levels(self.seed, start, self.M, levels)
         graph.reserve(rows, inverse_norms(rows, metric), levels)
+        if self.storage == "int8":
+            if graph.codes is None:
+                graph.codes = ScalarCodes(metric, rows.shape[1])
+            graph.codes.extend(graph.vectors, graph.scale, start, total)
         self._graph = graph
 
         def committed(done: int) -> None:
@@ -322,7 +330,7 @@ class HNSW:
             unreachable=int(n - graph.reached()[0].sum()),
             level_sizes=sizes,
             mean_degree=float(graph.counts[:n].mean()),
-            nbytes=sum(a.nbytes for a in arrays),
+            nbytes=sum(a.nbytes for a in arrays) + (graph.codes.nbytes if graph.codes is not None else 0),
         )
 
     def verify(self) -> HNSWStatistics:

@@ -14,7 +14,8 @@ import numpy as np
 from ..graphlib.jit import kernel, parallel_kernel
 from ..graphlib.random_cpu import stream, uniform
 from .distances_cpu import distance, insert, pack, scale_of, unpack_distance, unpack_node
-from .hnsw_search_cpu import beam, descend, next_epoch
+from .hnsw_search_cpu import beam, descend, rescore
+from .hnsw_space_cpu import as_query, scratch_query
 
 _LEVELS_STREAM = 0x4C
 _TOP = 30
@@ -60,44 +61,47 @@ def select(metric, vectors, scale, owner, pool, size, M, out):
 
 @parallel_kernel
 def find_links(
-    metric, vectors, scale, levels, first, last, row_of, upper, upper_count, upper_clean, links, counts, clean,
-    entry, top, ef, M, tags, epochs,
+    metric, vectors, scale, rows, terms, width, levels, members, row_of, upper, upper_count, upper_clean, links, counts,
+    clean, entry, top, ef, M, bits, seen,
 ):  # fmt: skip
-    """Write the forward links of items first..last-1 at each of their levels. `entry` < 0: the graph is empty.
+    """Write the forward links of `members`, rising nodes without links, at each of their levels.
 
-    `clean` counts the leading links of a row that are known to keep the heuristic's rule among one another.
+    `entry` < 0: the graph is empty. `rows` and `terms` are what walks compare (codes of `width` coordinates, or the
+    vectors); links are chosen by float32 distances. `clean` counts the leading links of a row that are known to keep
+    the heuristic's rule among one another.
     """
-    workers = tags.shape[0]
+    workers = bits.shape[0]
     no_rows = np.empty(0, row_of.dtype)
     for worker in numba.prange(workers):
-        near = np.empty(max(links.shape[1], upper.shape[1]), np.int32)
+        keys = np.empty(max(links.shape[1], upper.shape[1]), np.int64)
         pool = np.empty(ef, np.int64)
-        epoch = epochs[worker]
-        marks = tags[worker]
-        for q in range(first + worker, last, workers):
+        asked = scratch_query(rows)
+        for i in range(worker, members.shape[0], workers):
+            q = members[i]
             query, factor, level = vectors[q], scale_of(metric, scale, q), levels[q]
+            ask = as_query(rows, q, width, asked, vectors)
             best = np.int64(0)
             if entry >= 0:
-                best = descend(
-                    metric, vectors, scale, query, factor, row_of, upper, upper_count, entry, top, min(level, top)
-                )  # fmt: skip
+                best = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, min(level, top))
             for at in range(level, -1, -1):
                 size = 0
                 if entry >= 0 and at <= top:
                     pool[0] = best
-                    epoch = next_epoch(marks, epoch)
                     if at == 0:
                         size = beam(
-                            metric, vectors, scale, query, factor, no_rows, 0, links, counts, marks, epoch, pool, ef,
-                            near,
+                            metric, rows, terms, ask, factor, no_rows, 0, links, bits[worker], seen[worker], pool, ef,
+                            keys, 1,
                         )  # fmt: skip
                     else:
                         size = beam(
-                            metric, vectors, scale, query, factor, row_of, at - 1, upper, upper_count, marks, epoch,
-                            pool, ef, near,
+                            metric, rows, terms, ask, factor, row_of, at - 1, upper, bits[worker], seen[worker], pool,
+                            ef, keys, 1,
                         )  # fmt: skip
                     best = pool[0]
-                for other in range(first, q):
+                    if rows.itemsize < 4:
+                        rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
+                for j in range(i):
+                    other = members[j]
                     if levels[other] >= at:
                         key = pack(distance(metric, vectors, scale, other, query, factor), other)
                         if insert(pool, size, ef, key) >= 0:
@@ -111,7 +115,6 @@ def find_links(
                     kept = select(metric, vectors, scale, q, pool, size, M, upper[row])
                     upper_count[row] = kept
                     upper_clean[row] = kept
-        epochs[worker] = epoch
 
 
 @kernel
@@ -193,32 +196,33 @@ def reach(links, counts, start, seen, queue):
 
 @kernel
 def repair(
-    metric, vectors, scale, row_of, upper, upper_count, links, counts, clean, entry, top, first, last, seen, queue, ef,
-    tags, epochs,
+    metric, vectors, scale, rows, terms, width, row_of, upper, links, counts, clean, entry, top, nodes, reached, queue,
+    ef, bits, seen,
 ):  # fmt: skip
-    """Link every unreached node in first..last-1 from a reached node near it; returns how many links were made.
+    """Link every unreached node of `nodes` from a reached node near it; returns how many links were made.
 
     A row with room is taken where it is hardly farther than the nearest one. A full row gives up its last link to the
     new node, which takes that link over, so nothing else is cut off.
     """
-    near = np.empty(links.shape[1], np.int32)
+    keys = np.empty(links.shape[1], np.int64)
     pool = np.empty(ef, np.int64)
     no_rows = np.empty(0, row_of.dtype)
+    asked = scratch_query(rows)
     cap, made = links.shape[1], 0
-    for node in range(first, last):
-        if seen[node]:
+    for node in nodes:
+        if reached[node]:
             continue
         query, factor = vectors[node], scale_of(metric, scale, node)
-        pool[0] = descend(metric, vectors, scale, query, factor, row_of, upper, upper_count, entry, top, 0)
-        epochs[0] = next_epoch(tags[0], epochs[0])
-        size = beam(
-            metric, vectors, scale, query, factor, no_rows, 0, links, counts, tags[0], epochs[0], pool, ef, near
-        )  # fmt: skip
+        ask = as_query(rows, node, width, asked, vectors)
+        pool[0] = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, 0)
+        size = beam(metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1)
+        if rows.itemsize < 4:
+            rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
         host = np.int64(-1)
         limit = np.float32(0)
         for i in range(size):
             other = unpack_node(pool[i])
-            if not seen[other]:
+            if not reached[other]:
                 continue
             far = unpack_distance(pool[i])
             if host < 0:
@@ -245,5 +249,5 @@ def repair(
                 counts[node] = place + 1
                 clean[node] = min(clean[node], place)
         made += 1
-        reach(links, counts, node, seen, queue)
+        reach(links, counts, node, reached, queue)
     return made

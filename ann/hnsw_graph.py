@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphlib.jit import resolve_threads, threads_in_use
+from .hnsw_codes import ScalarCodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_PER_BATCH = 512
+_TOGETHER = 2
 _SHARE_PER_BATCH = 50
 _ALWAYS_REPAIR_BELOW = 20_000
 
 
-class VisitedTags:
-    """Visit marks per worker, kept between calls; calls that run at the same time get tables of their own."""
+class VisitScratch:
+    """Visit bits and lists per worker, kept between calls; calls that run at the same time get scratch of their own."""
 
     def __init__(self) -> None:
-        self._free: list[tuple[NDArray[np.uint16], NDArray[np.int64]]] = []
+        self._free: list[tuple[NDArray[np.uint8], NDArray[np.int32]]] = []
         self._lock = threading.Lock()
 
-    def take(self, workers: int, nodes: int) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    def take(self, workers: int, nodes: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """`bits` (workers, bytes), all clear, and `seen` (workers, nodes + width)."""
         with self._lock:
             kept = self._free.pop() if self._free else None
-        if kept is not None and kept[0].shape[0] >= workers and kept[0].shape[1] >= nodes:
+        if kept is not None and len(kept[0]) >= workers and kept[1].shape[1] >= nodes + width:
             return kept
-        return np.zeros((workers, nodes), np.uint16), np.zeros(workers, np.int64)
+        stride = (nodes // 8 // 64 + 2) * 64
+        return np.zeros((workers, stride), np.uint8), np.empty((workers, nodes + width), np.int32)
 
-    def give(self, table: tuple[NDArray[np.uint16], NDArray[np.int64]]) -> None:
+    def give(self, table: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
         with self._lock:
             if len(self._free) < 4:
                 self._free.append(table)
@@ -70,7 +76,8 @@ class HNSWGraph:
         self.upper_clean: NDArray[np.int32] = np.empty(0, np.int32)
         self.unrepaired = 0
         self.borrowed = False
-        self.tags = VisitedTags()
+        self.scratch = VisitScratch()
+        self.codes: ScalarCodes | None = None
 
     def reserve(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], levels: NDArray[np.int8]) -> None:
         """Make room for rows behind the present ones and put their vectors and levels there; `count` stays."""
@@ -106,6 +113,12 @@ class HNSWGraph:
     def _upper_rows(self, n: int) -> int:
         return int(self.upper_row[n - 1] + self.levels[n - 1]) if n else 0
 
+    def walked(self) -> tuple[NDArray[Any], NDArray[Any], int]:
+        """What walks compare: rows, their terms, and the coordinates of a code row (0: rows are vectors)."""
+        if self.codes is not None:
+            return self.codes.codes, self.codes.terms, self.codes.width
+        return self.vectors, self.scale, 0
+
     def insert(
         self,
         total: int,
@@ -125,13 +138,14 @@ class HNSWGraph:
                 first = self.count
                 last = min(total, first + max(1, min(first // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
                 busy = min(workers, last - first)
-                table = self.tags.take(workers, len(self.vectors))
+                table = self.scratch.take(workers, len(self.vectors), self.links.shape[1])
+                rows, terms, width = self.walked()
                 kernels.find_links(
-                    self.metric, self.vectors, self.scale, self.levels, first, last, *self._upper(), self.upper_clean,
-                    self.links, self.counts, self.clean, self.entry, self.top, ef, self.M,
-                    table[0][:busy], table[1],
+                    self.metric, self.vectors, self.scale, rows, terms, width, self.levels,
+                    np.arange(first, last), *self._upper(), self.upper_clean, self.links, self.counts, self.clean,
+                    self.entry, self.top, ef, self.M, table[0][:busy], table[1],
                 )  # fmt: skip
-                self.tags.give(table)
+                self.scratch.give(table)
                 self.unrepaired += last - first
                 self.count = last
                 highest = first + int(np.argmax(self.levels[first:last]))
@@ -182,12 +196,14 @@ class HNSWGraph:
         seen, queue = self.reached()
         made = 0
         if not seen.all():
-            table = self.tags.take(1, len(self.vectors))
+            table = self.scratch.take(1, len(self.vectors), self.links.shape[1])
+            rows, terms, width = self.walked()
             made = kernels.repair(
-                self.metric, self.vectors, self.scale, *self._upper(), self.links, self.counts, self.clean,
-                self.entry, self.top, 0, self.count, seen, queue, ef, *table,
+                self.metric, self.vectors, self.scale, rows, terms, width, self.upper_row, self.upper,
+                self.links, self.counts, self.clean, self.entry, self.top, np.flatnonzero(~seen), seen, queue, ef,
+                table[0][0], table[1][0],
             )  # fmt: skip
-            self.tags.give(table)
+            self.scratch.give(table)
         self.unrepaired = 0
         return int(made)
 
@@ -210,15 +226,34 @@ class HNSWGraph:
         if num_queries == 0 or self.entry < 0 or not ef.any():
             return distances, found, filled
         mask = np.empty((0, 0), bool) if allowed is None else allowed
+        rows, terms, _ = self.walked()
+        asked: NDArray[Any] = queries if self.codes is None else np.empty((num_queries, rows.shape[1]), np.int8)
+        together = 1 if self.codes is None else _TOGETHER
         workers = max(1, min(resolve_threads(threads), num_queries))
-        table = self.tags.take(workers, len(self.vectors))
-        with threads_in_use(threads):
+        bits, seen = table = self.scratch.take(workers, len(self.vectors), self.links.shape[1])
+
+        def answer(worker: int) -> None:
+            first, last = num_queries * worker // workers, num_queries * (worker + 1) // workers
+            if self.codes is not None:
+                self.codes.encode_queries(queries, query_scale, first, last, asked)
             kernels.search(
-                self.metric, self.vectors, self.scale, queries, query_scale, *self._upper(), self.links, self.counts,
-                self.entry, self.top, mask, ef, k, table[0][:workers], table[1], distances, found, filled,
+                self.metric, self.vectors, self.scale, queries, query_scale, rows, terms, asked, self.upper_row,
+                self.upper, self.links, self.entry, self.top, mask, ef, k, together, first, last, bits[worker],
+                seen[worker], distances, found, filled,
             )  # fmt: skip
-        self.tags.give(table)
+
+        if workers == 1:
+            answer(0)
+        else:
+            list(_pool().map(answer, range(workers)))
+        self.scratch.give(table)
         return distances, found, filled
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads for searches: kernels that release the GIL, unlike parallel regions, may be called by many at once."""
+    return ThreadPoolExecutor(resolve_threads(None), thread_name_prefix="nearhop-search")
 
 
 def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[Any]:

@@ -1,44 +1,46 @@
-"""Kernels that walk an HNSW graph: greedy descent, beam search of one level, and whole queries on threads.
+"""Kernels that walk an HNSW graph: greedy descent, beam search of one level, and whole queries.
 
 The beam is one sorted pool of packed (distance, node) keys; the lowest bit of a key marks that the node was expanded.
-Equal distances are ordered by node, so the outcome does not depend on the order of links.
+Equal distances are ordered by node, so the outcome does not depend on the order of links. Rows of links end at -1.
+Visited nodes are bits, and a list of them, by which the bits are cleared again: nothing is swept between queries.
 """
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from ..graphlib.jit import kernel, parallel_kernel, prefetch
+from ..graphlib.jit import kernel, prefetch
 from .distances_cpu import distance, insert, pack, unpack_distance, unpack_node
+from .hnsw_space_cpu import key_of, prefetch_row
 
-_MOST_EPOCHS = 65535
 _ONE = np.int64(1)
+_PATIENCE = 20
 
 
 @kernel
-def next_epoch(tags, epoch):
-    """The next visit mark; tags are cleared when the marks of 16 bits are used up."""
-    if epoch >= _MOST_EPOCHS:
-        tags[:] = 0
-        return 1
-    return epoch + 1
+def forget(bits, seen, count):
+    """Clear the visit bits of `seen[:count]`."""
+    for j in range(count):
+        bits[seen[j] >> 3] = 0
 
 
 @kernel
-def descend(metric, vectors, scale, query, query_scale, upper_row, upper, upper_count, entry, top, level):
+def descend(metric, rows, terms, query, factor, upper_row, upper, entry, top, level):
     """Walk greedily from `entry` at level `top` down to just above `level`; the key of the nearest node found."""
-    best = pack(distance(metric, vectors, scale, entry, query, query_scale), entry)
+    best = key_of(metric, rows, terms, query, factor, entry)
     for at in range(top, level, -1):
         moved = True
         while moved:
             moved = False
-            row = upper_row[unpack_node(best)] + at - 1
-            links = upper[row]
-            for j in range(upper_count[row]):
-                prefetch(vectors, links[j])
-            for j in range(upper_count[row]):
-                key = pack(distance(metric, vectors, scale, links[j], query, query_scale), links[j])
+            links = upper[upper_row[unpack_node(best)] + at - 1]
+            for j in range(links.shape[0]):
+                if links[j] < 0:
+                    break
+                prefetch_row(rows, links[j])
+            for j in range(links.shape[0]):
+                if links[j] < 0:
+                    break
+                key = key_of(metric, rows, terms, query, factor, links[j])
                 if key < best:
                     best = key
                     moved = True
@@ -46,94 +48,135 @@ def descend(metric, vectors, scale, query, query_scale, upper_row, upper, upper_
 
 
 @kernel
-def beam(metric, vectors, scale, query, query_scale, row_of, shift, table, counts, tags, epoch, pool, ef, near):
+def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, pool, ef, keys, together):
     """Best-first search of one level from the one key in `pool[0]`; returns the pool's size.
 
     The links of a node are `table[row_of[node] + shift]`; level 0 passes an empty `row_of`, for which the row is the
-    node. `near` is scratch as wide as the table. Marks on the pool's keys are cleared before returning.
+    node. `bits` is clear on entry and on return; `seen` has room for every node and a row of links more, `keys` for a
+    row of links. Marks on the pool's keys are cleared before returning.
     """
     direct = row_of.shape[0] == 0
-    size = 1
-    tags[unpack_node(pool[0])] = epoch
-    cursor = 0
+    width = table.shape[1]
+    size, cursor, reached = 1, 0, 1
+    start = unpack_node(pool[0])
+    seen[0] = start
+    bits[start >> 3] |= np.uint8(1 << (start & 7))
     while cursor < size:
-        node = unpack_node(pool[cursor])
-        pool[cursor] |= _ONE
-        row = node if direct else row_of[node] + shift
-        links = table[row]
-        degree = counts[row]
-        for j in range(degree):
-            prefetch(tags, links[j])
-        fresh = 0
-        for j in range(degree):
-            neighbor = links[j]
-            if tags[neighbor] != epoch:
-                tags[neighbor] = epoch
-                near[fresh] = neighbor
-                fresh += 1
-                vector = vectors[neighbor]
-                prefetch(vector, 0)
-                prefetch(vector, 16)
-                prefetch(vector, 32)
-                prefetch(vector, 48)
-        lowest = size
-        for j in range(fresh):
-            neighbor = near[j]
-            key = pack(distance(metric, vectors, scale, neighbor, query, query_scale), neighbor)
-            at = insert(pool, size, ef, key)
+        fresh, taken, i = reached, 0, cursor
+        while i < size and taken < together:
+            if pool[i] & _ONE == 0:
+                node = unpack_node(pool[i])
+                pool[i] |= _ONE
+                taken += 1
+                links = table[node if direct else row_of[node] + shift]
+                for j in range(width):
+                    neighbor = links[j]
+                    if neighbor < 0:
+                        break
+                    byte, bit = neighbor >> 3, np.uint8(1 << (neighbor & 7))
+                    before = bits[byte]
+                    # No branch: whether a neighbour was visited is a coin toss that the processor cannot learn.
+                    seen[fresh] = neighbor
+                    fresh += (before & bit) == 0
+                    bits[byte] = before | bit
+            i += 1
+        for j in range(reached, fresh):
+            prefetch_row(rows, seen[j])
+        for j in range(reached, fresh):
+            keys[j - reached] = key_of(metric, rows, terms, query, factor, seen[j])
+        cursor = min(i, size)
+        for j in range(fresh - reached):
+            at = insert(pool, size, ef, keys[j])
             if at >= 0:
                 size = min(size + 1, ef)
-                lowest = min(lowest, at)
-        if lowest <= cursor:
-            cursor = lowest
-        else:
-            while cursor < size and pool[cursor] & _ONE:
-                cursor += 1
+                cursor = min(cursor, at)
+        reached = fresh
+        taken = 0
+        i = cursor
+        while i < size and taken < together:
+            if pool[i] & _ONE == 0:
+                node = unpack_node(pool[i])
+                links = table[node if direct else row_of[node] + shift]
+                prefetch(links, 0)
+                prefetch(links, 16)
+                taken += 1
+                if taken == 1:
+                    cursor = i
+            i += 1
+        if taken == 0:
+            break
+    forget(bits, seen, reached)
     for j in range(size):
         pool[j] &= ~_ONE
     return size
 
 
-@parallel_kernel
-def search(
-    metric, vectors, scale, queries, query_scale, row_of, upper, upper_count, links, counts, entry, top,
-    allowed, ef, k, tags, epochs, distances, found, filled,
-):  # fmt: skip
-    """Fill `distances`, `found` (-1 past the end) and `filled` per query, worker t taking queries t, t + T, ...
+@kernel
+def rescore(metric, vectors, scale, query, factor, pool, size, k, patience):
+    """Replace keys of `pool[:size]` by those of exact float32 distances, sorted; how many were replaced.
 
-    `ef[q]` is the width of query q's beam (queries with ef 0 are left alone). `allowed` is a boolean table with zero
-    rows (everything), one row, or a row per query; nodes that are not allowed are walked through but not returned.
-    `tags` (T, nodes) and `epochs` (T,) are the workers' visit marks.
+    The rest of the pool is given up once `patience` keys in turn were no better than the k-th exact one.
     """
-    workers = tags.shape[0]
+    ahead = 4
+    for j in range(min(ahead, size)):
+        prefetch_row(vectors, unpack_node(pool[j]))
+    worse = 0
+    for j in range(size):
+        if j + ahead < size:
+            prefetch_row(vectors, unpack_node(pool[j + ahead]))
+        node = unpack_node(pool[j])
+        key = pack(distance(metric, vectors, scale, node, query, factor), node)
+        # Nearly sorted already: insertion from the back.
+        i = j
+        while i > 0 and pool[i - 1] > key:
+            pool[i] = pool[i - 1]
+            i -= 1
+        pool[i] = key
+        worse = worse + 1 if i >= k else 0
+        if worse >= patience:
+            return j + 1
+    return size
+
+
+@kernel
+def search(
+    metric, vectors, scale, queries, factors, rows, terms, asked, row_of, upper, links, entry, top,
+    allowed, ef, k, together, first, last, bits, seen, distances, found, filled,
+):  # fmt: skip
+    """Answer queries first..last-1: fill `distances`, `found` (-1 past the end) and `filled`.
+
+    `rows`, `terms` and `asked` (a row per query) are what the walk compares; where they are not the vectors themselves,
+    the pool is rescored with float32 distances. `ef[q]` is the width of query q's beam (queries with ef 0 are left
+    alone). `allowed` is a boolean table with zero rows (everything), one row, or a row per query; nodes that are not
+    allowed are walked through but not returned.
+    """
     no_rows = np.empty(0, row_of.dtype)
-    for worker in numba.prange(workers):
-        near = np.empty(links.shape[1], np.int32)
-        pool = np.empty(max(1, ef.max()), np.int64)
-        epoch = epochs[worker]
-        marks = tags[worker]
-        for q in range(worker, queries.shape[0], workers):
-            if ef[q] == 0:
-                continue
-            query = queries[q]
-            factor = query_scale[q]
-            pool[0] = descend(metric, vectors, scale, query, factor, row_of, upper, upper_count, entry, top, 0)
-            epoch = next_epoch(marks, epoch)
-            size = beam(
-                metric, vectors, scale, query, factor, no_rows, 0, links, counts, marks, epoch, pool, ef[q], near
-            )  # fmt: skip
-            count = 0
-            mask = min(q, allowed.shape[0] - 1)
+    widest = 1
+    for q in range(first, last):
+        widest = max(widest, ef[q])
+    pool = np.empty(widest, np.int64)
+    keys = np.empty(together * max(links.shape[1], upper.shape[1]), np.int64)
+    for q in range(first, last):
+        if ef[q] == 0:
+            continue
+        query, factor = asked[q], factors[q]
+        pool[0] = descend(metric, rows, terms, query, factor, row_of, upper, entry, top, 0)
+        size = beam(metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, pool, ef[q], keys, together)
+        mask = min(q, allowed.shape[0] - 1)
+        if mask >= 0:
+            kept = 0
             for j in range(size):
-                node = unpack_node(pool[j])
-                if mask < 0 or allowed[mask, node]:
-                    distances[q, count] = unpack_distance(pool[j])
-                    found[q, count] = node
-                    count += 1
-                    if count == k:
-                        break
-            filled[q] = count
-            for j in range(count, k):
-                distances[q, j] = np.float32(np.inf)
-                found[q, j] = -1
-        epochs[worker] = epoch
+                if allowed[mask, unpack_node(pool[j])]:
+                    pool[kept] = pool[j]
+                    kept += 1
+            size = kept
+        if rows.itemsize < 4:
+            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef[q] // 3))
+        count = min(size, k)
+        for j in range(count):
+            distances[q, j] = unpack_distance(pool[j])
+            found[q, j] = unpack_node(pool[j])
+        filled[q] = count
+        for j in range(count, k):
+            distances[q, j] = np.float32(np.inf)
+            found[q, j] = -1

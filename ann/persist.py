@@ -10,6 +10,7 @@ import numpy as np
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import Exact
 from .hnsw import HNSW, store_column, store_ids
+from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
 from .ids import RowIds
 from .metrics import COSINE, inverse_norms, metric_code
@@ -104,6 +105,7 @@ def hnsw_store(index: HNSW) -> GraphStore:
     graph = index.graph
     store = _new_store(graph.vectors[: graph.count], index._rows)
     _write_links(index, graph, store, _NODE, "link", "level", "scale")
+    _write_codes(graph, store, _NODE, "code", "code_basis")
     store.attributes["index"] = _fields(index, graph)
     return store
 
@@ -116,6 +118,7 @@ def save_into(index: HNSW, store: GraphStore, name: str) -> None:
         raise InvalidInput("save_into: the index has deleted rows but the column still has them; compact() and save()")
     listed = store.attributes.get("indexes", {})
     _write_links(index, graph, store, node_type, f"{name}_link", f"{name}_level", f"{name}_scale")
+    _write_codes(graph, store, node_type, f"{name}_code", f"{name}_code_basis")
     fields = {**_fields(index, graph), "node_type": node_type, "column": column}
     store.attributes["indexes"] = {**listed, name: fields}
 
@@ -208,6 +211,30 @@ def _write_links(
         )
 
 
+def _write_codes(graph: HNSWGraph, store: GraphStore, node_type: str, name: str, basis_type: str) -> None:
+    """Codes as a node column; the centre and the basis as the rows of a node type of their own."""
+    if graph.codes is None:
+        return
+    store.nodes(node_type)[name] = graph.codes.codes[: graph.count]
+    if basis_type not in store.node_types:
+        store.add_node_type(basis_type, 1 + len(graph.codes.basis))
+    store.nodes(basis_type)["row"] = np.concatenate([graph.codes.centre[None, :], graph.codes.basis])
+
+
+def _read_codes(store: GraphStore, given: dict[str, Any], graph: HNSWGraph, codes: Any, basis_type: str) -> None:
+    fields = _checked_fields(given, {"code_step": float, "code_rows": int})
+    kept = ScalarCodes(graph.metric, graph.vectors.shape[1])
+    rows = store.nodes(basis_type)["row"]
+    if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != graph.vectors.shape[1] or not len(rows):
+        raise IndexMismatch(f"the basis of the codes is {rows.dtype} {rows.shape}, not (1 + width, dim) float32")
+    kept.centre, kept.basis = np.array(rows[0]), np.array(rows[1:])
+    kept.step, kept.fitted_rows = fields["code_step"], fields["code_rows"]
+    if codes.dtype != np.uint8 or codes.shape != (graph.count, kept.row_bytes) or not kept.step > 0:
+        raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 {(graph.count, kept.row_bytes)}")
+    kept.codes = codes
+    graph.codes = kept
+
+
 def _open_hnsw(
     store: GraphStore,
     given: dict[str, Any],
@@ -255,6 +282,9 @@ def _open_hnsw(
         filled[present] = adjacency.indices
         table[places] = filled
         (graph.counts if level == 0 else graph.upper_count)[places] = kept
+    if index.storage == "int8":
+        prefix = link.removesuffix("link")
+        _read_codes(store, given, graph, columns[f"{prefix}code"], f"{prefix}code_basis")
     check_graph(graph)
     index._graph, index._rows = graph, rows
     return index
@@ -271,7 +301,10 @@ def _checked_fields(given: Any, wanted: dict[str, type]) -> dict[str, Any]:
 
 
 def _fields(index: HNSW, graph: HNSWGraph) -> dict[str, Any]:
+    codes = graph.codes
+    coded = {} if codes is None else {"code_step": codes.step, "code_rows": codes.fitted_rows}
     return {
+        **coded,
         "kind": "hnsw", "metric": index.metric, "dim": int(graph.vectors.shape[1]), "M": index.M,
         "ef_construction": index.ef_construction, "storage": index.storage, "seed": index.seed,
         "entry": int(graph.entry), "top": int(graph.top),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..graphlib.edges import EdgeType
     from ..graphlib.store import GraphStore
     from .communities import Community, CommunitySearch
     from .communities_detect import Partition
@@ -110,7 +111,7 @@ class Picture:
             "seeds": f"{len(seed_rows):,}",
             "edges": f"the {_LINKS_PER_NODE} most similar, estimated Jaccard",
         }
-        shown = [str(name) for name in search._names[nodes].tolist()]
+        shown = [str(name) for name in search.names[nodes].tolist()]
         scores = np.concatenate([np.full(len(seed_rows), np.nan), scores])
         return cls._placed(
             title or "Community", facts, "similarity to the seeds", shown, scores, kind, src, dst, similar[src, dst],
@@ -119,7 +120,14 @@ class Picture:
 
     @classmethod
     def of_cluster(
-        cls, store: GraphStore, seeds: Any, found: LocalCluster, *, support: bool = False, title: str | None = None
+        cls,
+        store: GraphStore,
+        seeds: Any,
+        found: LocalCluster,
+        *,
+        support: bool = False,
+        edge_type: EdgeType | None = None,
+        title: str | None = None,
     ) -> Picture:
         """A local cluster with the edges of the graph, and the nodes outside that have most edges into it.
 
@@ -131,12 +139,14 @@ class Picture:
             The best 220 of its sweep cut are shown, and up to 70 nodes outside.
         support : bool, default False
             Take every node reached instead of the sweep cut.
+        edge_type : tuple, optional
+            Which edges of the store the cluster was found by.
         title : str, optional
         """
         members = found.nodes if support else found.sweep_nodes
         starts = np.unique(np.asarray(seeds, np.int64))
         inside = np.concatenate([starts, members[~np.isin(members, starts)]])[:_MOST_MEMBERS]
-        rows = store.csr()
+        rows = store.csr(edge_type)
         near, far, weight = entries_of(rows, inside)
         beyond = ~np.isin(far, np.concatenate([members, starts]))
         outer, links = np.unique(far[beyond], return_counts=True)
@@ -152,15 +162,16 @@ class Picture:
             "conductance": f"{found.support_conductance if support else found.conductance:.4f}",
             "touched": f"{found.touched_nodes:,} of {rows.num_rows:,} nodes",
         }
-        user = store.ids()
-        names = [str(v) for v in (nodes if user is None else np.asarray(user)[nodes]).tolist()]
-        score_name = "PageRank / degree" if found.mass == 1.0 else "potential"
+        names = _names(store, nodes, edge_type)
+        score_name = "PageRank / degree" if found.mass == 1.0 else "potential"  # no seed passes on a mass of 1
         return cls._placed(title or "Local cluster", facts, score_name, names, scores, kind, src, dst, weight)
 
     @classmethod
-    def of_partition(cls, store: GraphStore, found: Partition, *, title: str | None = None) -> Picture:
+    def of_partition(
+        cls, store: GraphStore, found: Partition, *, edge_type: EdgeType | None = None, title: str | None = None
+    ) -> Picture:
         """The nodes of highest degree of the nine largest communities of a graph, one colour each."""
-        matrix = symmetric_matrix(store, loops=False)
+        matrix = symmetric_matrix(store, loops=False, edge_type=edge_type)
         degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
         shown = min(_MOST_GROUPS, len(found.sizes))
         share = found.sizes[:shown] / max(int(found.sizes[:shown].sum()), 1)
@@ -182,8 +193,7 @@ class Picture:
             "modularity": f"{found.modularity:.4f}",
             "found by": found.library,
         }
-        user = store.ids()
-        names = [str(v) for v in (nodes if user is None else np.asarray(user)[nodes]).tolist()]
+        names = _names(store, nodes, edge_type)
         told = [f"{i} · {int(size):,} nodes" for i, size in enumerate(found.sizes[:shown])]
         kind = np.full(len(nodes), MEMBER, np.int8)
         return cls._placed(
@@ -295,6 +305,11 @@ class Picture:
 def shorten(name: str, most: int = 26) -> str:
     """The name, its middle left out where it is long."""
     return name if len(name) <= most else name[: most - 9] + "…" + name[-8:]
+
+
+def _names(store: GraphStore, nodes: NDArray[np.int64], edge_type: EdgeType | None) -> list[str]:
+    user = store.ids(None if edge_type is None else edge_type[0])
+    return [str(name) for name in (nodes if user is None else user[nodes]).tolist()]
 
 
 def _counted(members: int, shown: int) -> str:

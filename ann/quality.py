@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..graphlib.adjacency import Adjacency
+    from ..graphlib.edges import EdgeType
     from ..graphlib.store import GraphStore
 
 
@@ -42,7 +43,9 @@ class CommunityQuality:
     cohesiveness: float
 
 
-def community_quality(graph: Any, members: ArrayLike, *, starts: int = 10, seed: int = 0) -> CommunityQuality:
+def community_quality(
+    graph: Any, members: ArrayLike, *, starts: int = 10, seed: int = 0, edge_type: EdgeType | None = None
+) -> CommunityQuality:
     """The measures of Chamberlain et al. (arXiv:1601.03958) and Yang and Leskovec (arXiv:1205.6233).
 
     Parameters
@@ -55,6 +58,8 @@ def community_quality(graph: Any, members: ArrayLike, *, starts: int = 10, seed:
         Members from which cohesiveness sweeps.
     seed : int, default 0
         Draws them.
+    edge_type : tuple, optional
+        Which edges of a store, from and to nodes of one type.
 
     Notes
     -----
@@ -70,7 +75,10 @@ def community_quality(graph: Any, members: ArrayLike, *, starts: int = 10, seed:
     >>> quality.separability, quality.density, quality.clustering, round(quality.conductance, 4)
     (3.0, 1.0, 1.0, 0.1429)
     """
-    inside, volume = _of_store(graph, members) if hasattr(graph, "edge_list") else _of_matrix(graph, members)
+    if hasattr(graph, "edge_list"):
+        inside, volume = _of_store(graph, members, edge_type)
+    else:
+        inside, volume = _of_matrix(graph, members)
     twice_inside = float(inside.sum())
     leaving = volume - twice_inside
     count = inside.shape[0]
@@ -84,7 +92,7 @@ def community_quality(graph: Any, members: ArrayLike, *, starts: int = 10, seed:
     )
 
 
-def modularity(graph: Any, labels: ArrayLike, *, resolution: float = 1.0) -> float:
+def modularity(graph: Any, labels: ArrayLike, *, resolution: float = 1.0, edge_type: EdgeType | None = None) -> float:
     """Newman's modularity of a partition, directions dropped and self-loops counted (twice in a node's degree).
 
     Examples
@@ -95,7 +103,7 @@ def modularity(graph: Any, labels: ArrayLike, *, resolution: float = 1.0) -> flo
     >>> round(modularity(store, [0, 0, 0, 1, 1, 1]), 4)
     0.3571
     """
-    matrix = symmetric_matrix(graph, loops=True)
+    matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type)
     groups = _labels("labels", labels, matrix.shape[0])
     degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
     total = float(degree.sum())
@@ -187,14 +195,14 @@ def recall_area(ranking: ArrayLike, members: ArrayLike, *, every: int = 1, until
     return float(np.trapezoid(recall[at], at / at[-1]))
 
 
-def symmetric_matrix(graph: Any, *, loops: bool) -> Any:
+def symmetric_matrix(graph: Any, *, loops: bool, edge_type: EdgeType | None = None) -> Any:
     """float64 weights of undirected edges, parallel ones added; a loop counts twice on the diagonal."""
     import scipy.sparse
 
     is_matrix: bool = scipy.sparse.issparse(graph)
     matrix: Any
     if hasattr(graph, "edge_list"):
-        matrix = _store_matrix(graph)
+        matrix = _store_matrix(graph, edge_type)
     elif is_matrix:
         matrix = graph.tocsr().astype(np.float64)
         if matrix.shape[0] != matrix.shape[1]:
@@ -220,11 +228,12 @@ def _of_matrix(graph: Any, members: ArrayLike) -> tuple[Any, float]:
     return rows[:, nodes], float(rows.sum())
 
 
-def _of_store(store: GraphStore, members: ArrayLike) -> tuple[Any, float]:
+def _of_store(store: GraphStore, members: ArrayLike, edge_type: EdgeType | None) -> tuple[Any, float]:
     """As `_of_matrix` from the rows of the members alone."""
     import scipy.sparse
 
-    sides = [store.csr(), store.csc()] if store.is_directed() else [store.csr()]
+    _check_square(edge_type)
+    sides = [store.csr(edge_type), *([store.csc(edge_type)] if store.is_directed(edge_type) else [])]
     nodes = _members(members, max(rows.num_rows for rows in sides))
     near, far, weight = (
         np.concatenate(part) for part in zip(*(entries_of(rows, nodes) for rows in sides), strict=True)
@@ -248,14 +257,26 @@ def entries_of(
     return np.repeat(nodes, size), rows.indices[place].astype(np.int64), weight
 
 
-def _store_matrix(store: GraphStore) -> Any:
+def _store_matrix(store: GraphStore, edge_type: EdgeType | None) -> Any:
     import scipy.sparse
 
-    edges = store.edge_list()
-    count = store.num_nodes_of(store.node_types[0]) if len(store.node_types) == 1 else store.csr().num_rows
+    _check_square(edge_type)
+    edges = store.edge_list(edge_type)
+    if edge_type is not None:
+        count = store.num_nodes_of(edge_type[0])
+    else:
+        count = store.num_nodes_of(store.node_types[0]) if len(store.node_types) == 1 else store.csr().num_rows
     weight = np.ones(len(edges)) if edges.weight is None else edges.weight.astype(np.float64)
     one_way = scipy.sparse.coo_array((weight, (edges.src, edges.dst)), shape=(count, count)).tocsr()
     return scipy.sparse.csr_array(one_way + one_way.T)
+
+
+def _check_square(edge_type: EdgeType | None) -> None:
+    if edge_type is not None and edge_type[0] != edge_type[2]:
+        raise InvalidInput(
+            f"edge_type {tuple(edge_type)} joins nodes of two types; communities need edges among nodes of one, such "
+            "as those that LSH.similarity_graph(...).add_to(store, edge_type) makes"
+        )
 
 
 def _members(members: ArrayLike, count: int) -> NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 Graphs are blocks of 100 nodes, 12 random neighbours inside and 1 outside per node, so every seed has a cluster of the
 same size and conductance. Beside flow diffusion and approximate PageRank: a personalised PageRank of the whole graph by
-scikit-network and by SciPy (50 power iterations), and localgraphclustering where it is installed.
+scikit-network and by SciPy (50 power iterations), and localgraphclustering's approximate PageRank where it is installed
+(without a sweep cut, which nearhop's time includes; its library may have to be built from the sources it ships).
 
     python benchmarks/local_clustering.py [--short] [--seeds 20]
 """
@@ -125,7 +126,8 @@ def main() -> None:
                     clusters[name].append(cluster)
         for name, taken in seconds.items():
             touched = [(c.touched_nodes, c.touched_edges) for c in clusters[name] if isinstance(c, LocalCluster)]
-            nodes, entries = (f"{v:,.0f}" for v in np.mean(touched, axis=0)) if touched else ("all", "all")
+            unknown = "all" if "whole" in name else "-"
+            nodes, entries = (f"{v:,.0f}" for v in np.mean(touched, axis=0)) if touched else (unknown, unknown)
             print(
                 f"| {store.num_nodes:,} | {store.num_edges:,} | {name} | {np.median(taken):.3g} | "
                 f"{min(taken):.3g}..{max(taken):.3g} | {nodes} | {entries} |",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput, InvalidType
+from ..graphlib.errors import InvalidInput, InvalidType, MissingExtra
 from ..graphlib.extras import require
 from .linear_classifier import linear_scores
 
@@ -201,12 +201,19 @@ class _Logistic:
         return values
 
 
-class _Linear(contextlib.nullcontext[None]):
+class _Linear:
     """A linear layer for all classes at once."""
 
     def __init__(self, seed: int, max_steps: int) -> None:
-        super().__init__()
         self._seed, self._max_steps = seed, max_steps
+        self._resources = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with contextlib.suppress(MissingExtra):  # products this small take ten times as long on two BLAS threads
+            self._resources.enter_context(require("threadpoolctl", "evaluate").threadpool_limits(1))
+
+    def __exit__(self, *details: object) -> None:
+        self._resources.close()
 
     def __call__(self, train: NDArray[Any], known: NDArray[np.bool_], test: NDArray[Any]) -> NDArray[Any]:
         scores, steps = linear_scores(train, known, test, seed=self._seed, max_steps=self._max_steps)

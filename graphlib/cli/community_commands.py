@@ -11,7 +11,7 @@ import typer
 
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
-from .seeds import parse_seeds
+from .words import parse_edge_type, parse_seeds
 
 app = typer.Typer(help="Communities: of a few seeds, or of a whole graph.", no_args_is_help=True)
 
@@ -30,6 +30,7 @@ def search(
         "in", help="Describe a node by those that point to it (in) or that it points to (out)."
     ),
     seed: int = typer.Option(1),
+    edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
     out: str = typer.Option("-", help=".csv or .parquet, or - for CSV on standard output."),
     picture: Pictures = None,
     index: Path | None = typer.Option(
@@ -58,7 +59,8 @@ def search(
     start = time.perf_counter()
     known = LSH.load(index) if index is not None and index.exists() else None
     engine = CommunitySearch(
-        opened, num_perm, bands=bands, seed=seed, direction=direction, index=known, threads=threads
+        opened, num_perm, bands=bands, seed=seed, direction=direction, edge_type=parse_edge_type(edge_type),
+        index=known, threads=threads,
     )  # fmt: skip
     if index is not None and known is None:
         engine.index.save(index)
@@ -96,6 +98,7 @@ def detect(
     save_as: str | None = typer.Option(None, help="Keep the labels as this node column of the store, and commit."),
     show: int = typer.Option(10, help="Largest communities to list."),
     picture: Pictures = None,
+    edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
     seed: int = typer.Option(0),
     as_json: bool = Json,
 ) -> None:
@@ -110,9 +113,11 @@ def detect(
 
     check_pictures(picture)
     opened = open_store(store)
-    known = None if labels is None else opened.nodes[labels]
+    which = parse_edge_type(edge_type)
+    columns = opened.nodes if which is None else opened.nodes(which[0])
+    known = None if labels is None else columns[labels]
     start = time.perf_counter()
-    found = find(opened, method=method, resolution=resolution, seed=seed, library=library)
+    found = find(opened, method=method, resolution=resolution, seed=seed, library=library, edge_type=which)
     told: dict[str, Any] = {
         "store": str(store), "method": method, "library": found.library, "communities": len(found.sizes),
         "modularity": round(found.modularity, 6), "seconds": round(time.perf_counter() - start, 3),
@@ -121,10 +126,12 @@ def detect(
         told["nmi"] = round(normalized_mutual_information(found.labels, known), 6)
         told["ari"] = round(adjusted_rand_index(found.labels, known), 6)
     if save_as is not None:
-        opened.nodes[save_as] = found.labels
+        columns[save_as] = found.labels
         told["version"] = opened.commit(f"communities by {method} as {save_as}")
     if picture:
-        drawn = Picture.of_partition(opened, found, title=f"Communities of {store.name} by {method.replace('_', ' ')}")
+        drawn = Picture.of_partition(
+            opened, found, edge_type=which, title=f"Communities of {store.name} by {method.replace('_', ' ')}"
+        )
         told["pictures"] = save_pictures(drawn, picture)
     sizes = found.sizes[:show].tolist()
     if as_json:

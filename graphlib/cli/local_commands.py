@@ -10,7 +10,7 @@ import typer
 
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
-from .seeds import parse_seeds
+from .words import parse_edge_type, parse_seeds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ def local(
     rho: float = typer.Option(1e-6, help="Precision of PageRank: smaller reaches further."),
     support: bool = typer.Option(False, "--support", help="List every node reached, not the best cut only."),
     seed: int = typer.Option(0, help="Of the order of updates."),
+    edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
     show: int = typer.Option(20, help="Members printed as text; --json and --out give all."),
     out: str | None = typer.Option(None, help="Write all members and scores as .csv or .parquet."),
     picture: Pictures = None,
@@ -61,13 +62,18 @@ def local(
         raise InvalidInput("--mass and --target-volume belong to --method flow; PageRank's reach is set by --rho")
     check_pictures(picture)
     store = open_store(path)
-    given = parse_seeds(seeds, store.ids())
-    places = store.lookup(given)
+    which = parse_edge_type(edge_type)
+    node_type = None if which is None else which[0]
+    columns = store.nodes if node_type is None else store.nodes(node_type)
+    user_ids = store.ids(node_type)
+    given = parse_seeds(seeds, user_ids)
+    places = store.lookup(given, node_type)
     weighing: dict[str, Any] = {
-        "labels": None if labels is None else store.nodes[labels],
+        "labels": None if labels is None else columns[labels],
         "epsilon": epsilon,
-        "attributes": None if attributes is None else store.nodes[attributes],
+        "attributes": None if attributes is None else columns[attributes],
         "gamma": gamma,
+        "edge_type": which,
     }
     start = time.perf_counter()
     if method == "flow":
@@ -83,7 +89,6 @@ def local(
     seconds = time.perf_counter() - start
     size = len(found) if support else len(found.sweep_nodes)
     nodes, values = found.nodes[:size], found.values[:size]
-    user_ids = store.ids()
     names = nodes if user_ids is None else np.asarray(user_ids)[nodes]
     if out is not None:
         write_table(out, {"node": names, "score": values})

@@ -16,6 +16,7 @@ from nearhop.ann.communities import CommunitySearch
 from nearhop.ann.communities_detect import detect
 from nearhop.ann.lsh import LSH
 from nearhop.ann.minhash import MinHash
+from nearhop.ann.picture import Picture
 from nearhop.ann.quality import (
     adjusted_rand_index,
     community_quality,
@@ -163,11 +164,22 @@ def test_detect_finds_planted_groups(library, method):
     assert moved.labels.tolist() == found.labels[order].tolist()
 
 
-def test_detect_on_a_similarity_graph():
-    store = planted(outside=0.01)
-    graph = LSH(MinHash(), bands=64).add(MinHash().fit_transform(store)).similarity_graph(0.15)
-    similar = GraphStore.from_edges(graph.src, graph.dst, num_nodes=120, weight=graph.similarity)
-    assert adjusted_rand_index(detect(similar).labels, np.arange(120) // 30) > 0.9
+def test_communities_of_a_similarity_graph_in_a_store_of_two_types():
+    rng = np.random.default_rng(0)
+    fans = np.repeat(np.arange(300), 8)
+    brands = rng.integers(0, 10, len(fans)) + 10 * (fans // 100)  # three tastes, ten brands each
+    store = GraphStore.from_typed({"fan": 300, "brand": 30}, {("fan", "follows", "brand"): (fans, brands)})
+    store.nodes("brand")["taste"] = np.arange(30) // 10
+    similar = ("brand", "similar", "brand")
+    signatures = MinHash().fit_transform(store, edge_type=("fan", "follows", "brand"), direction="in")
+    LSH(MinHash(), bands=64).add(signatures).similarity_graph(0.1).add_to(store, similar)
+    found = detect(store, edge_type=similar)
+    assert adjusted_rand_index(found.labels, np.arange(30) // 10) == 1
+    assert found.modularity == pytest.approx(modularity(store, found.labels, edge_type=similar))
+    assert community_quality(store, range(10), edge_type=similar).conductance < 0.1
+    assert len(Picture.of_partition(store, found, edge_type=similar).names) == 30
+    with pytest.raises(InvalidInput, match="joins nodes of two types"):
+        detect(store, edge_type=("fan", "follows", "brand"))
 
 
 def test_modularity_equals_networkx():

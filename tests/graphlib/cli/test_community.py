@@ -97,6 +97,19 @@ def test_local(call, tmp_path):
     assert "more" in out
 
 
+def test_edge_types_are_named_by_three_words(call):
+    kind = "node,edge,node"
+    plain, named = (
+        told(call, "local", "friends.nh", "--seeds", "p03", *extra) for extra in ((), ("--edge-type", kind))
+    )
+    assert named["nodes"] == plain["nodes"]
+    found = told(call, "search", "friends.nh", "p03", "--edge-type", kind, "--out", "x.csv")
+    assert found["ids"] == told(call, "search", "friends.nh", "p03", "--out", "x.csv")["ids"]
+    code, _, err = call("detect", "friends.nh", "--edge-type", "node,edge")
+    assert code != 0
+    assert "source,name,destination" in err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,4 +1,4 @@
-"""Seeds named on the command line."""
+"""Words of the command line that name seeds and edge types."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def parse_seeds(text: str, ids: NDArray[Any] | None) -> list[Any]:
         return [int(word) for word in words]
     except ValueError as error:
         raise InvalidInput(f"the ids of this store are integers, separated by commas; got seeds {text!r}") from error
+
+
+def parse_edge_type(text: str | None) -> tuple[str, str, str] | None:
+    """source,name,destination."""
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if len(words) != 3 or not all(words):
+        raise InvalidInput(f"--edge-type takes source,name,destination such as user,buys,item; got {text!r}")
+    return words[0], words[1], words[2]
