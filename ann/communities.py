@@ -210,17 +210,16 @@ class CommunitySearch:
             best = np.argsort(-average, kind="stable")[: self.max_active]
             active = active[np.sort(best)]
         nodes = np.concatenate([rows, active])
-        signatures = self.index.signatures[nodes]
-        similarity = self.index.minhash.similarity(signatures).astype(np.float64)
-        columns = similarity.sum(axis=0)
-        similarity /= np.where(columns > 0, columns, 1)
-        rank = np.ones(len(nodes))
+        similarity = self.index.minhash.similarity(self.index.signatures[nodes])  # symmetric; 4 bytes for each pair
+        columns = similarity.sum(axis=1)
+        columns[columns == 0] = 1
+        rank = np.ones(len(nodes), np.float32)
         for _ in range(_ROUNDS):
-            rank = _DAMPING * (similarity @ rank)
-            rank[: len(rows)] += (len(nodes) - rank.sum()) / len(rows)
+            rank = np.float32(_DAMPING) * (similarity @ (rank / columns))
+            rank[: len(rows)] += (len(nodes) - rank.sum()) / np.float32(len(rows))
         return self._best(active, rank[len(rows) :], size)
 
-    def _best(self, active: NDArray[np.int64], scores: NDArray[np.float64], size: int) -> Community:
+    def _best(self, active: NDArray[np.int64], scores: NDArray[np.floating[Any]], size: int) -> Community:
         kept = np.argsort(-scores, kind="stable")[:size]  # ties: in order of id
         return Community(self._names[active[kept]], scores[kept].astype(np.float32))
 

@@ -240,14 +240,17 @@ class MinHash:
 
     def similarity(self, left: NDArray[np.uint32], right: NDArray[np.uint32] | None = None) -> NDArray[np.float32]:
         """Estimated similarity of every row of `left` with every row of `right` (or of `left`), float32."""
-        from .minhash_cpu import match_all
+        from .minhash_cpu import match_all, match_within
 
         left = self.check_signatures(left, "left")
-        right = left if right is None else self.check_signatures(right, "right")
-        out = np.empty((len(left), len(right)), np.float32)
-        few = len(left) * len(right) < _FEW_COMPARISONS
+        others = left if right is None else self.check_signatures(right, "right")
+        out = np.empty((len(left), len(others)), np.float32)
+        few = out.size < _FEW_COMPARISONS
         with threads_in_use(1 if few else self.threads):
-            match_all(left, right, out)
+            if right is None:
+                match_within(left, out)
+            else:
+                match_all(left, others, out)
         return out
 
     def pair_similarity(self, signatures: NDArray[np.uint32], left: ArrayLike, right: ArrayLike) -> NDArray[np.float32]:

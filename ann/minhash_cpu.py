@@ -173,6 +173,27 @@ def match_all(left_rows, right_rows, out):
 
 
 @kernel
+def _match_row(rows, i, out):
+    """Row i with itself and all later rows, both ways."""
+    x = rows[i]
+    empty = is_empty(x)
+    for j in range(i, rows.shape[0]):
+        share = np.float32(matches(x, rows[j])) / np.float32(x.shape[0])
+        out[i, j] = np.float32(0) if empty else share
+        out[j, i] = out[i, j]
+
+
+@parallel_kernel
+def match_within(rows, out):
+    """As `match_all` of a matrix with itself, each pair compared once; rows p and n - 1 - p together are equal work."""
+    count = rows.shape[0]
+    for p in numba.prange((count + 1) // 2):
+        _match_row(rows, p, out)
+        if count - 1 - p != p:
+            _match_row(rows, count - 1 - p, out)
+
+
+@kernel
 def minimum_rows(left, right, out):
     """Slotwise minimum: the signature of the union of two sets."""
     for row in range(left.shape[0]):

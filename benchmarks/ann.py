@@ -41,7 +41,8 @@ def dataset(name: str, rows: int) -> tuple[np.ndarray, np.ndarray, str]:
     if folder is None:
         raise SystemExit(f"{name} needs the data folder: set NEARHOP_DATA")
     if name == "mnist":
-        return *(_images(folder / f"ann/mnist-{part}-images-idx3-ubyte.gz") for part in ("train", "t3k")), "l2"
+        train, test = (_images(folder / f"ann/mnist-{part}-images-idx3-ubyte.gz") for part in ("train", "t3k"))
+        return train, test, "l2"
     if name == "sift":
         points, held = np.load(folder / "cann/herz-jesus-p25.npz")["desc"].astype(np.float32), 2500
     else:
@@ -103,14 +104,13 @@ def faiss(quantised: bool) -> Callable[..., tuple[Search, Any]]:
 
         faiss.omp_set_num_threads(threads)
         unit = _unit(x, metric)
-        graph = (
-            faiss.IndexHNSWSQ(x.shape[1], faiss.ScalarQuantizer.QT_8bit, 16)
-            if quantised
-            else faiss.IndexHNSWFlat(x.shape[1], 16)
-        )
-        graph.hnsw.efConstruction = 200
-        index = faiss.IndexRefineFlat(graph) if quantised else graph
+        graph: Any = faiss.IndexHNSWFlat(x.shape[1], 16)
         if quantised:
+            graph = faiss.index_factory(x.shape[1], "HNSW16_SQ8")
+        graph.hnsw.efConstruction = 200
+        index: Any = graph
+        if quantised:
+            index = faiss.IndexRefineFlat(graph)
             index.k_factor = 2
         index.train(unit)
         index.add(unit)
@@ -129,7 +129,7 @@ def usearch(dtype: str) -> Callable[..., tuple[Search, Any]]:
     def build(x: np.ndarray, metric: str, threads: int, search_threads: int) -> tuple[Search, Any]:
         from usearch.index import Index
 
-        index = Index(
+        index: Any = Index(
             ndim=x.shape[1], metric="l2sq" if metric == "l2" else "cos", dtype=dtype, connectivity=16,
             expansion_add=200,
         )  # fmt: skip
@@ -293,7 +293,7 @@ def latency(engines: dict[str, Search], queries: np.ndarray, ef: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", choices=["mnist", "sift", "glove", "generated"], default="mnist")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the generated set")
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))

@@ -4,6 +4,7 @@ python benchmarks/gather.py [--short] [--gib 4] [--widths 64 256 1024] [--thread
 
 Every contender gathers the same ids from the same memory. "new" rows allocate their result, as callers do by default;
 "into" rows write to memory that is already there. The copy is a plain one of as many contiguous bytes, on one thread.
+Sorted ids are random ones in order, about one row in thirty-two of 4 GiB; dense ones pick about half of the rows.
 Rates count the bytes of the result once. With --gpu, a GPU gathers the rows from pinned memory instead, beside a copy
 of as many bytes from pinned memory to it.
 """
@@ -48,14 +49,16 @@ def contenders(rows, index, threads):
     return found
 
 
-def measure_cpu(flat, widths, picked, thread_counts, repeats):
+def measure_cpu(flat, widths, orders, picked, thread_counts, repeats):
     """A table per width, order of ids and number of threads."""
     rng = np.random.default_rng(0)
     for width in widths:
         rows = flat[: flat.size // (width // 4) * (width // 4)].reshape(-1, width // 4)
-        for order in ("random", "sorted"):
-            index = rng.integers(0, rows.shape[0], picked // width)
-            if order == "sorted":
+        for order in orders:
+            count = picked // width
+            # "dense": every other row of a part of the table, in order
+            index = rng.integers(0, 2 * count if order == "dense" else rows.shape[0], count)
+            if order != "random":
                 index.sort()
             for threads in thread_counts:
                 size = rows.nbytes / 2**30
@@ -122,6 +125,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a table of 1 GiB, three widths, under a minute")
     parser.add_argument("--gib", type=float, help="size of the table, 4 by default")
     parser.add_argument("--widths", type=int, nargs="+", help="bytes per row")
+    parser.add_argument("--orders", nargs="+", default=["random", "sorted", "dense"], help="of the ids")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--gpu", action="store_true", help="a GPU gathers, from pinned memory")
     given = parser.parse_args()
@@ -135,7 +139,7 @@ def main() -> None:
     if given.gpu:
         measure_gpu(flat, widths, picked, 3 if given.short else 5)
     else:
-        measure_cpu(flat, widths, picked, given.threads, 3 if given.short else 5)
+        measure_cpu(flat, widths, given.orders, picked, given.threads, 3 if given.short else 5)
 
 
 if __name__ == "__main__":

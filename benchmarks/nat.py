@@ -136,7 +136,7 @@ def measure_length(given):
     num_nodes, batch_size = 20_000, 1000
     rng = np.random.default_rng(0)
     cache = NCache(num_nodes, SIZES)
-    first = 100_000 if given.short else 1_000_000
+    first = 100_000 if given.short else 500_000
     print("### one cache along a stream, batches of 1000\n\n| events so far | events/s | resident MiB |\n|---|---|---|")
     done = 0
     for mark in (first // 2, first, 2 * first, 5 * first, 10 * first):

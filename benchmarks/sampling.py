@@ -3,14 +3,19 @@
 python benchmarks/sampling.py [--short] [--nodes 1000000 --edges 20000000] [--threads 1 2]
 
 Peers that cannot be imported are left out by name. They may live in a folder of their own on PYTHONPATH, for example
-one filled with `pip install --no-deps --target FOLDER dgl==1.1.3 packaging psutil tqdm requests ensmallen`.
+one filled with `pip install --no-deps --target FOLDER dgl==1.1.3 packaging psutil tqdm requests ensmallen`. ensmallen
+takes its number of threads from RAYON_NUM_THREADS and is compared where that is the number measured. PecanPy needs
+NumPy < 2, so `--pecanpy PYTHON` names the Python of an environment that has it.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 
@@ -22,7 +27,7 @@ from nearhop.sampling import NeighborSampler, random_walks
 
 BATCH = 1024
 LENGTH = 40
-EVERY_NODE = "a walk per node"
+ENSMALLEN_THREADS = int(os.environ.get("RAYON_NUM_THREADS", os.cpu_count() or 1))
 
 
 def power_law(num_nodes: int, num_edges: int) -> GraphStore:
@@ -140,62 +145,91 @@ def walkers(store, starts, p, q, threads) -> dict[str, Callable[[], object]]:
         found["torch-cluster"] = with_cluster
     except (ImportError, OSError) as error:
         left_out("torch-cluster", error)
-    if (p == q == 1 and threads > 1) or p != q:
-        add_ensmallen(found, store, p, q)
-        add_pecanpy(found, rows, p, q, threads)
+    if threads == ENSMALLEN_THREADS:
+        add_ensmallen(found, store, starts.shape[0], p, q)
     return found
 
 
-def add_ensmallen(found, store, p, q) -> None:
-    """ensmallen walks once from every node, on all threads, and needs an undirected graph for node2vec."""
+def add_ensmallen(found, store, walks, p, q) -> None:
+    """ensmallen walks from random nodes; the number of its threads is fixed when it is loaded."""
     try:
         ensmallen = importlib.import_module("ensmallen")
     except (ImportError, OSError, ValueError) as error:  # ValueError: a processor it was not compiled for
         return left_out("ensmallen", error)
     edges = store.edge_list()
     try:
-        builder = ensmallen.GraphBuilder()
-        builder.set_directed(store.directed)
-        for source, target in zip(edges.src.tolist(), edges.dst.tolist(), strict=True):
-            builder.add_edge(str(source), str(target))
-        graph = builder.build()
-        graph.enable()
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+            pandas = importlib.import_module("pandas")
+            pandas.DataFrame({"s": edges.src, "d": edges.dst}).to_csv(file, index=False, header=False)
+            file.flush()
+            graph = ensmallen.Graph.from_csv(
+                directed=store.directed,
+                edge_path=file.name,
+                edge_list_separator=",",
+                edge_list_header=False,
+                sources_column_number=0,
+                destinations_column_number=1,
+                edge_list_numeric_node_ids=True,
+                numeric_node_ids=True,
+                minimum_node_id=0,
+                number_of_nodes=store.num_nodes,
+                verbose=False,
+                name="benchmark",
+            )
     except Exception as error:  # its panics are not ordinary exceptions
         return left_out("ensmallen", error)
+    quantity = min(walks, store.num_nodes)
+    # its neighbours are cut to a random hundred unless told otherwise, which makes node2vec approximate
+    for name, most in (("exact", None), ("100 neighbours", 100)):
+        if p == q == 1 and most:
+            continue
 
-    def run() -> None:
-        graph.complete_walks(LENGTH + 1, iterations=1, return_weight=1 / p, explore_weight=1 / q, random_state=1)
+        def run(most=most) -> None:
+            graph.random_walks(
+                walk_length=LENGTH + 1,
+                quantity=quantity,
+                iterations=-(-walks // quantity),
+                return_weight=1 / p,
+                explore_weight=1 / q,
+                random_state=1,
+                max_neighbours=most,
+            )
 
-    try:
-        run()
-    except Exception as error:  # its interface changes from version to version
-        return left_out("ensmallen", error)
-    found[f"ensmallen, all threads, {EVERY_NODE}"] = run
+        found[f"ensmallen, {name}"] = run
     return None
 
 
-def add_pecanpy(found, rows, p, q, threads) -> None:
-    try:
-        pecanpy = importlib.import_module("pecanpy.pecanpy")
-    except (ImportError, OSError) as error:
-        return left_out("PecanPy", error)
-    import numba
-    import scipy.sparse
+def pecanpy_seconds(python: str, store, p, q, threads) -> float | None:
+    """A walk from every node by PecanPy in a Python of its own, since it needs an older NumPy."""
+    rows = store.csr()
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/graph.npz"
+        np.savez(path, indptr=rows.indptr, indices=rows.indices)
+        command = [python, "-c", _PECANPY_SCRIPT, path, str(p), str(q), str(threads), str(LENGTH)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        left_out("PecanPy", RuntimeError(done.stderr.strip().splitlines()[-1]))
+        return None
+    return float(done.stdout.split()[-1])
 
-    n = rows.num_rows
-    matrix = scipy.sparse.csr_array((np.ones(rows.num_entries, np.float32), rows.indices, rows.indptr), shape=(n, n))
-    graph = pecanpy.SparseOTF.from_mat(matrix, [str(i) for i in range(n)], p=p, q=q, workers=threads)
 
-    def run() -> None:
-        numba.set_num_threads(threads)
-        graph.simulate_walks(num_walks=1, walk_length=LENGTH)
-
-    try:
-        run()
-    except Exception as error:  # its interface changes from version to version
-        return left_out("PecanPy", error)
-    found[f"PecanPy SparseOTF, {EVERY_NODE}"] = run
-    return None
+_PECANPY_SCRIPT = """
+import sys, time
+import numba, numpy as np
+from pecanpy import pecanpy
+path, p, q, threads, length = sys.argv[1:]
+file = np.load(path)
+n = file["indptr"].shape[0] - 1
+numba.set_num_threads(int(threads))
+graph = pecanpy.SparseOTF(p=float(p), q=float(q), workers=int(threads))
+graph.indptr, graph.indices = file["indptr"].astype(np.uint32), file["indices"].astype(np.uint32)
+graph.data = np.ones(graph.indices.shape[0], np.float32)
+graph.set_node_ids([str(i) for i in range(n)])
+graph.simulate_walks(num_walks=1, walk_length=2)  # compiles
+start = time.perf_counter()
+graph.simulate_walks(num_walks=1, walk_length=int(length))
+print(time.perf_counter() - start)
+"""
 
 
 def compare_samplers(name, store, options) -> None:
@@ -221,9 +255,14 @@ def compare_walkers(name, store, options) -> None:
             timings = interleave(walkers(store, starts, p, q, threads), repeats=options.repeats)
             print(f"\n{name}, walks of {LENGTH} steps, p {p}, q {q}, {threads} thread(s)\n")
             print("| contender | M steps/s | median s | min..max |\n|---|---|---|---|")
-            for timing in timings:  # peers that walk from every node take as many walks as there are nodes
-                steps = LENGTH * (store.num_nodes if EVERY_NODE in timing.name else walks)
-                print(f"| {timing.name} | {steps / timing.median / 1e6:.3g} | {timing.median:.3g} | {timing.spread} |")
+            for timing in timings:
+                rate = LENGTH * walks / timing.median / 1e6
+                print(f"| {timing.name} | {rate:.3g} | {timing.median:.3g} | {timing.spread} |")
+            if options.pecanpy and p != q and store.num_nodes < 100_000:  # minutes on the larger graph
+                apart = pecanpy_seconds(options.pecanpy, store, p, q, threads)
+                if apart is not None:
+                    rate = LENGTH * store.num_nodes / apart / 1e6
+                    print(f"| PecanPy SparseOTF, timed apart, a walk per node | {rate:.3g} | {apart:.3g} | |")
 
 
 def main() -> None:
@@ -234,6 +273,9 @@ def main() -> None:
     parser.add_argument("--walks", type=int, default=100_000)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", choices=["neighbours", "walks"])
+    parser.add_argument("--graphs", nargs="+", default=["power law", "ego-Twitter", "BlogCatalog"])
+    parser.add_argument("--pecanpy", help="a Python that has PecanPy")
     parser.add_argument("--short", action="store_true", help="a tenth of the graph, few repeats: under a minute")
     options = parser.parse_args()
     if options.short:
@@ -242,17 +284,20 @@ def main() -> None:
         options.batches, options.walks, options.repeats = 10, 10_000, 2
     warnings.simplefilter("ignore")
     print(versions("torch", "torch-geometric", "dgl", "pyg-lib", "torch-sparse", "torch-cluster", "ensmallen"))
-    graphs = {f"power law, {options.nodes:,} nodes, {options.edges:,} edges": power_law(options.nodes, options.edges)}
+    graphs: dict[str, GraphStore] = {}
+    if "power law" in options.graphs:
+        title = f"power law, {options.nodes:,} nodes, {options.edges:,} edges"
+        graphs[title] = power_law(options.nodes, options.edges)
     for title, name in (("ego-Twitter", "ego-twitter"), ("BlogCatalog", "blogcatalog")):
-        try:
-            graphs[title] = datasets.load(name)
-        except Exception as error:
-            left_out(title, error)
+        if title in options.graphs:
+            try:
+                graphs[title] = datasets.load(name)
+            except Exception as error:
+                left_out(title, error)
     for title, store in graphs.items():
-        if title != "BlogCatalog":
+        if title != "BlogCatalog" and options.only != "walks":
             compare_samplers(title, store, options)
-    for title, store in graphs.items():
-        if title != "ego-Twitter":
+        if title != "ego-Twitter" and options.only != "neighbours":
             compare_walkers(title, store, options)
 
 

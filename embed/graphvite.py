@@ -48,7 +48,8 @@ class GraphVite:
     exponent : float, default 0.75
         Negatives are drawn in proportion to (weighted) degree to this power.
     partitions : int or "auto", default "auto"
-        Parts of the grid (P), 1..64. "auto" is 8 with `deterministic` (fewer on small graphs), else 1.
+        Parts of the grid (P), 1..64. "auto" is 8 with `deterministic` (fewer on small graphs), else 1; on GPUs as many
+        as their number and memory ask for.
     optimizer : "sgd", "momentum", "adagrad" or "adam", default "sgd"
     lr : float, optional
         Learning rate at the first sample; falls linearly to 1e-4 of it. Default 0.025, and 0.001 for Adam.
@@ -171,7 +172,7 @@ class GraphVite:
             The loss is not finite.
         KeyboardInterrupt
             After Ctrl-C, when the pool in work is done: `vertex_` is what was reached, and the checkpoint, if one was
-            asked for, is written. A second Ctrl-C does not wait.
+            asked for, is written. A second Ctrl-C does not save.
         """
         return self._run(store, None)
 

@@ -7,6 +7,7 @@ the same part and none waits for another's gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ import numpy as np
 from numba import config, float32
 from numba import cuda as _cuda
 
-from ..graphlib.errors import InvalidInput
 from ..graphlib.random_cuda import draw, high64, stream
 from ..sampling.warp import LANES, WARPS_PER_BLOCK, sum_lanes
 from .graphvite_cpu import ADAGRAD, ADAM, MOMENTUM, NEGATIVE_STREAM
@@ -44,11 +44,14 @@ _BLOCKS = 1 if _SIMULATED else 1 << 13
 
 @cuda.jit(device=True)
 def _cell(x):
-    if x >= _BOUND:
-        return CELLS - 1
+    last = np.int64(CELLS - 1)
     if x > -_BOUND:
-        return min(int((x + _BOUND) * _SCALE), CELLS - 1)
-    return 0
+        if x < _BOUND:
+            at = np.int64((x + _BOUND) * _SCALE)
+            if at < last:
+                return at
+        return last
+    return np.int64(0)
 
 
 @cuda.jit(device=True)
@@ -68,11 +71,11 @@ def _moved(rule, theta, r, lr, first, second, i, j):
         return theta - lr * first[i, j]
     if rule == ADAGRAD:
         first[i, j] += r * r
-        return theta - lr * r / (np.sqrt(first[i, j]) + _TINY)
+        return theta - lr * r / (math.sqrt(first[i, j]) + _TINY)
     if rule == ADAM:
         first[i, j] = _BETA1 * first[i, j] + (_ONE - _BETA1) * r
         second[i, j] = _BETA2 * second[i, j] + (_ONE - _BETA2) * r * r
-        return theta - lr * first[i, j] / (np.sqrt(second[i, j]) + _SMALL)
+        return theta - lr * first[i, j] / (math.sqrt(second[i, j]) + _SMALL)
     return theta - lr * r
 
 
@@ -131,6 +134,27 @@ def available() -> bool:
     return bool(cuda.is_available())
 
 
+def parts_needed(table_bytes: int, device_bytes: float, devices: int) -> int:
+    """The least multiple of the devices for which two parts of the tables (with moments) fill 80 % of one at most.
+
+    >>> parts_needed(10 << 30, 141 << 30, 1), parts_needed(100 << 30, 80 << 30, 1), parts_needed(100 << 30, 80 << 30, 4)
+    (1, 2, 4)
+    """
+    parts = devices
+    while table_bytes > 0.8 * device_bytes * parts:
+        parts += devices
+    return parts
+
+
+def parts_on_devices(table_bytes: int) -> int:
+    """`parts_needed` for the devices of this machine and the memory that is free on the fullest."""
+    free = []
+    for device in range(len(cuda.gpus)):
+        with cuda.gpus[device]:
+            free.append(float(cuda.current_context().get_memory_info()[0]))
+    return parts_needed(table_bytes, max(1.0, min(free)), len(free))
+
+
 @dataclass(eq=False)
 class _Part:
     """A part of one side on a device: its table and moments, and where they go home to."""
@@ -156,16 +180,9 @@ class CudaTrainer:
         As for `CpuTrainer`.
     devices : sequence of int, optional
         Default all. There are never more at work than the grid has parts.
-
-    Raises
-    ------
-    InvalidInput
-        There is no CUDA device.
     """
 
     def __init__(self, tables: Tables, grid: Grid, rules: Rules, *, devices: Sequence[int] | None = None) -> None:
-        if not available():
-            raise InvalidInput('GraphVite: device="cuda", but there is no CUDA device; use device="cpu" or "auto"')
         self._tables, self._grid, self._rules = tables, grid, rules
         found = list(range(len(cuda.gpus))) if devices is None else list(devices)
         self._devices = found[: grid.parts]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..graphlib.errors import InvalidInput
 from ..graphlib.jit import resolve_threads
 from .graphvite_train import CpuTrainer, Rules
-from .grid import Grid
+from .grid import MAX_PARTS, Grid
 from .parameters import adjacency_of
 from .pools import Pool, PoolMaker
 from .progress import Meter
@@ -45,7 +46,8 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
         threads=model.threads,
     )
     n, edges = source.num_nodes, store.num_edges
-    grid = Grid.zigzag(source.mass, parts_of(model, n))
+    on_gpu = _on_gpu(model)
+    grid = Grid.zigzag(source.mass, parts_of(model, n, on_gpu=on_gpu))
     node_of = np.empty(n, np.int64)
     node_of[grid.row_of] = np.arange(n)
     tables = Tables.new(initial_vertex(source, model.dim, model.seed, node_of), model.optimizer)
@@ -59,7 +61,14 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
         *(model.optimizer, model.num_negatives, model.negative_weight, model.weight_decay, keep, alias, model.seed)
     )
     model._fitted = tables, grid
-    trainer = _trainer(model, tables, grid, rules)
+    trainer: Any
+    if on_gpu:
+        from .graphvite_cuda import CudaTrainer
+
+        trainer = CudaTrainer(tables, grid, rules)
+    else:
+        threads = resolve_threads(model.threads)
+        trainer = CpuTrainer(tables, grid, rules, threads=threads, lock_free=not model.deterministic)
     try:
         _Loop(model, maker, trainer, tables, about, epochs_of(model, edges, n) * edges, _pool_samples(model, n)).go(
             state
@@ -68,13 +77,14 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
         trainer.close()
 
 
-def _trainer(model: GraphVite, tables: Tables, grid: Grid, rules: Rules) -> Any:
-    if model.device != "cpu":
-        from .graphvite_cuda import CudaTrainer, available
+def _on_gpu(model: GraphVite) -> bool:
+    if model.device == "cpu":
+        return False
+    from .graphvite_cuda import available
 
-        if model.device == "cuda" or available():
-            return CudaTrainer(tables, grid, rules)
-    return CpuTrainer(tables, grid, rules, threads=resolve_threads(model.threads), lock_free=not model.deterministic)
+    if model.device == "cuda" and not available():
+        raise InvalidInput('GraphVite: device="cuda", but there is no CUDA device; use device="cpu" or "auto"')
+    return available()
 
 
 class _Loop:
@@ -152,11 +162,20 @@ def epochs_of(model: GraphVite, edges: int, nodes: int) -> int:
     return model.epochs if model.epochs is not None else max(1, round(_SAMPLES_PER_NODE * nodes / edges))
 
 
-def parts_of(model: GraphVite, nodes: int) -> int:
+def parts_of(model: GraphVite, nodes: int, *, on_gpu: bool = False) -> int:
     """Parts of the grid: independent of the threads, since it decides the result."""
     if isinstance(model.partitions, int):
         return min(model.partitions, nodes)
+    if on_gpu:
+        from .graphvite_cuda import parts_on_devices
+
+        return min(parts_on_devices(_table_bytes(model, nodes) * (1 + NUM_MOMENTS[model.optimizer])), MAX_PARTS, nodes)
     return max(1, min(_PARTS, nodes // _NODES_PER_PART)) if model.deterministic else 1
+
+
+def _table_bytes(model: GraphVite, nodes: int) -> int:
+    """Bytes of the vertex and the context table together."""
+    return 2 * nodes * -(-model.dim // 16) * 16 * 4
 
 
 def step_of(model: GraphVite, edges: int, nodes: int) -> int:
@@ -188,14 +207,13 @@ def estimate_bytes(model: GraphVite, store: GraphStore) -> dict[str, int]:
     """Bytes that training allocates, by component."""
     rows = adjacency_of(store, model.direction, _OWNER)
     n, entries = rows.num_rows, rows.num_entries
-    table = n * -(-model.dim // 16) * 16 * 4
     samples, step = _pool_samples(model, n), step_of(model, max(1, store.num_edges), n)
     edges = _walk_edges(model, step)
     walks = -(-samples // sum(max(0, edges + 1 - k) for k in range(1, step + 1)))
     weighted = model.use_weights and rows.weight is not None
     found = {
-        "vertex and context": 2 * table,
-        "moments": 2 * table * NUM_MOMENTS[model.optimizer],
+        "vertex and context": _table_bytes(model, n),
+        "moments": _table_bytes(model, n) * NUM_MOMENTS[model.optimizer],
         "two pools": 2 * 8 * samples,
         "walks": walks * (rows.indices.itemsize * (edges + 1) + 12),
         "alias tables": 16 * n + (8 * entries if weighted else 0),

@@ -87,7 +87,7 @@ def run(events, task, seed, given, board):
     """Train and test once: scores by name, and how it went."""
     split = time_split(events) if task == "transductive" else inductive_split(events, seed=seed)
     torch.manual_seed(seed)
-    model = NAT(events.num_nodes, seed=seed, **options_of(given))
+    model = NAT(events.num_nodes, seed=seed, **options_of(given)).to(given.device)
     options = TrainOptions(epochs=given.epochs, learning_rate=given.learning_rate, collisions="allow", seed=10 * seed)
     trainer = TemporalTrainer(model, events, split, options)
 
@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--hard", action="store_true", help="also historical and inductive negatives, and MRR")
     parser.add_argument("--events", type=int, help="only the first so many")
     parser.add_argument("--threads", type=int, default=1, help="of torch and of the kernels")
+    parser.add_argument("--device", default="cpu", help="where the layers run; the caches stay in host memory")
     parser.add_argument("--tensorboard", metavar="FOLDER", help="write losses and scores there")
     parser.add_argument("--short", action="store_true", help="12,000 events, one seed, two epochs")
     parser.add_argument("--verbose", action="store_true", help="progress even where stderr is no terminal")

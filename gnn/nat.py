@@ -270,15 +270,17 @@ class NAT(nn.Module):
         touched, _ = self.cache.distinct(*ends)
         read = self._read
         self._read = None
-        if read is None or not np.isin(touched, read.nodes).all():
+        rows = None if read is None else self.cache.rows_of(read.slots, touched)
+        if read is None or rows is None or rows.min() < 0:
             with torch.no_grad():
                 read = self._recall(touched, times)
+            rows = np.arange(touched.shape[0])
         self.cache.insert(
             *ends, time=times, edge_ids=names, read=read.slots, values=read.value.detach().cpu().numpy(), epoch=epoch
         )
-        where = torch.from_numpy(np.flatnonzero(np.isin(read.nodes, touched))).to(self.self_rep.device)
-        rows = torch.from_numpy(read.nodes).to(self.self_rep.device)[where]
-        self.self_rep[rows] = read.self_rep.detach()[where]
+        device = self.self_rep.device
+        vectors = read.self_rep.detach().index_select(0, torch.from_numpy(rows).to(device))
+        self.self_rep[torch.from_numpy(touched).to(device)] = vectors
         order = np.lexsort((names, times))
         both, others = (np.stack(pair, axis=1)[order].ravel() for pair in (ends, ends[::-1]))
         self.last_other[both] = others  # of several events of a node, the last is assigned last
@@ -320,7 +322,7 @@ class NAT(nn.Module):
         device = self.self_rep.device
         old = torch.from_numpy(slots.value).to(device)
         value = self.slot_update(
-            self.self_rep[torch.from_numpy(keys).to(device)],
+            self.self_rep.index_select(0, torch.from_numpy(keys).to(device)),
             torch.from_numpy(row).to(device),
             self._encode(slots.time, time),
             self._edges(slots.edge_id),
@@ -339,11 +341,11 @@ class NAT(nn.Module):
         """The nodes' own vectors with their last events applied."""
         device = self.self_rep.device
         return self.self_update(
-            self.self_rep[torch.from_numpy(self.last_other[nodes]).to(device)],
+            self.self_rep.index_select(0, torch.from_numpy(self.last_other[nodes]).to(device)),
             torch.arange(nodes.shape[0], device=device),
             self._encode(times, time),
             self._edges(edge_ids),
-            self.self_rep[torch.from_numpy(nodes).to(device)],
+            self.self_rep.index_select(0, torch.from_numpy(nodes).to(device)),
             torch.from_numpy(edge_ids >= 0).to(device),
         )
 
@@ -358,7 +360,7 @@ class NAT(nn.Module):
     def _edges(self, edge_ids: NDArray[np.int64]) -> Tensor | None:
         if self.edge_features is None:
             return None
-        return self.edge_features[torch.from_numpy(np.maximum(edge_ids, 0)).to(self.self_rep.device)]
+        return self.edge_features.index_select(0, torch.from_numpy(np.maximum(edge_ids, 0)).to(self.self_rep.device))
 
     def _score(self, read: _Read, first: NDArray[np.int64], second: NDArray[np.int64]) -> Tensor:
         joint = read.slots.join(first, second)
@@ -369,7 +371,7 @@ class NAT(nn.Module):
         pooled = self.readout(joint, read.value, features, self.generator)
         if self.readout.score is not None:
             pooled = drop(pooled, self.config.dropout, self.training, self.generator)
-        sides = (read.self_rep[torch.from_numpy(rows).to(device)] for rows in (first, second))
+        sides = (read.self_rep.index_select(0, torch.from_numpy(rows).to(device)) for rows in (first, second))
         return self.classify(torch.cat([pooled, *sides], dim=1)).squeeze(1)
 
 

@@ -33,14 +33,19 @@ def sigmoid32(x):
 
 
 @kernel(fastmath={"contract"})
-def _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden):
-    """Pre-activations of a block: `gate_in` (3 F, BLOCK) from the input side, `hidden` from the old value."""
+def _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden, before):
+    """Pre-activations of a block: `gate_in` (3 F, BLOCK) from the input side, `hidden` from the old value.
+
+    `before` (F, BLOCK) becomes the old values, transposed.
+    """
     gates = gate_in.shape[0]
     dim = old.shape[1]
     for i in range(count):
-        source = table[row[first + i]]
+        source, held = table[row[first + i]], old[first + i]
         for g in range(gates):
             gate_in[g, i] = source[g]
+        for f in range(dim):
+            before[f, i] = held[f]
     for g in range(gates):
         into, add = gate_in[g], extra[g]
         for i in range(count):
@@ -50,9 +55,9 @@ def _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden):
         for i in range(count):
             into[i] = b_hh[g]
         for f in range(dim):
-            weight = w_hh[g, f]
+            weight, held_row = w_hh[g, f], before[f]
             for i in range(count):
-                into[i] += weight * old[first + i, f]
+                into[i] += weight * held_row[i]
 
 
 @kernel(fastmath={"contract"})
@@ -80,16 +85,16 @@ def update_slots(table, row, extra, old, live, w_hh, b_hh, chunks, out):
     for chunk in prange(chunks):
         gate_in, hidden = np.empty((3 * dim, BLOCK), np.float32), np.empty((3 * dim, BLOCK), np.float32)
         reset, update = np.empty((dim, BLOCK), np.float32), np.empty((dim, BLOCK), np.float32)
-        fresh = np.empty((dim, BLOCK), np.float32)
+        fresh, before = np.empty((dim, BLOCK), np.float32), np.empty((dim, BLOCK), np.float32)
         for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
             first = block * BLOCK
             count = min(BLOCK, slots - first)
-            _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden)
+            _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden, before)
             _activate(count, dim, gate_in, hidden, reset, update, fresh)
             for f in range(dim):
                 for i in range(count):
                     s = first + i
-                    value = fresh[f, i] + update[f, i] * (old[s, f] - fresh[f, i])
+                    value = fresh[f, i] + update[f, i] * (before[f, i] - fresh[f, i])
                     out[s, f] = value if live[s] else np.float32(0)
 
 
@@ -105,22 +110,22 @@ def update_slots_gradient(table, row, extra, old, live, w_hh, b_hh, grad, d_tabl
     for chunk in prange(chunks):
         gate_in, hidden = np.empty((3 * dim, BLOCK), np.float32), np.empty((3 * dim, BLOCK), np.float32)
         reset, update = np.empty((dim, BLOCK), np.float32), np.empty((dim, BLOCK), np.float32)
-        fresh = np.empty((dim, BLOCK), np.float32)
+        fresh, before = np.empty((dim, BLOCK), np.float32), np.empty((dim, BLOCK), np.float32)
         d_table[chunk] = 0
         d_w[chunk] = 0
         d_b[chunk] = 0
         for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
             first = block * BLOCK
             count = min(BLOCK, slots - first)
-            _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden)
+            _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden, before)
             _activate(count, dim, gate_in, hidden, reset, update, fresh)
             for f in range(dim):
-                r, z, n, hn = reset[f], update[f], fresh[f], hidden[2 * dim + f]
+                r, z, n, hn, held = reset[f], update[f], fresh[f], hidden[2 * dim + f], before[f]
                 for i in range(count):
                     s = first + i
                     g = grad[s, f] if live[s] else np.float32(0)
                     d_new = g * (_ONE - z[i]) * (_ONE - n[i] * n[i])
-                    d_update = g * (old[s, f] - n[i]) * z[i] * (_ONE - z[i])
+                    d_update = g * (held[i] - n[i]) * z[i] * (_ONE - z[i])
                     d_reset = d_new * hn[i] * r[i] * (_ONE - r[i])
                     gate_in[f, i], gate_in[dim + f, i], gate_in[2 * dim + f, i] = d_reset, d_update, d_new
                     hidden[f, i], hidden[dim + f, i], hidden[2 * dim + f, i] = d_reset, d_update, d_new * r[i]
@@ -133,14 +138,49 @@ def update_slots_gradient(table, row, extra, old, live, w_hh, b_hh, grad, d_tabl
                     total += side[i]
                 d_b[chunk, gate] += total
                 for f in range(dim):
-                    total = np.float32(0)
+                    total, held = np.float32(0), before[f]
                     for i in range(count):
-                        total += side[i] * old[first + i, f]
+                        total += side[i] * held[i]
                     d_w[chunk, gate, f] += total
             for i in range(count):
                 target = d_table[chunk, row[first + i]]
                 for gate in range(3 * dim):
                     target[gate] += gate_in[gate, i]
+
+
+@parallel_kernel(fastmath={"contract"})
+def update_rows(gate_in, hidden, old, live, out):
+    """The recurrent step of wide values from ready pre-activations (n, 3 F), made by matrix products."""
+    dim = old.shape[1]
+    for i in prange(old.shape[0]):
+        if not live[i]:
+            out[i] = 0
+            continue
+        into, before, given, own = out[i], old[i], gate_in[i], hidden[i]
+        for f in range(dim):
+            into[f] = tanh32(given[2 * dim + f] + sigmoid32(given[f] + own[f]) * own[2 * dim + f])
+        for f in range(dim):
+            into[f] += sigmoid32(given[dim + f] + own[dim + f]) * (before[f] - into[f])
+
+
+@parallel_kernel(fastmath={"contract"})
+def update_rows_gradient(gate_in, hidden, old, live, grad, d_in, d_hidden):
+    """Gradients of `update_rows` for both pre-activations."""
+    dim = old.shape[1]
+    for i in prange(old.shape[0]):
+        if not live[i]:
+            d_in[i] = 0
+            d_hidden[i] = 0
+            continue
+        before, given, own, back, to_in, to_own = old[i], gate_in[i], hidden[i], grad[i], d_in[i], d_hidden[i]
+        for f in range(dim):
+            r, z = sigmoid32(given[f] + own[f]), sigmoid32(given[dim + f] + own[dim + f])
+            n = tanh32(given[2 * dim + f] + r * own[2 * dim + f])
+            d_new = back[f] * (_ONE - z) * (_ONE - n * n)
+            d_update = back[f] * (before[f] - n) * z * (_ONE - z)
+            d_reset = d_new * own[2 * dim + f] * r * (_ONE - r)
+            to_in[f], to_in[dim + f], to_in[2 * dim + f] = d_reset, d_update, d_new
+            to_own[f], to_own[dim + f], to_own[2 * dim + f] = d_reset, d_update, d_new * r
 
 
 @kernel
@@ -156,9 +196,16 @@ def sum_members(slot, row, first, last, base, value, total):
 @kernel(fastmath={"contract", "reassoc"})
 def _hidden_row(code_row, total, w_value, out):
     """relu(code_row + total @ w_value)"""
+    dim = w_value.shape[0]
+    if dim == 4:  # the usual width, in one pass
+        a, b, c, d = w_value[0], w_value[1], w_value[2], w_value[3]
+        p, q, r, s = total[0], total[1], total[2], total[3]
+        for h in range(out.shape[0]):
+            out[h] = max(code_row[h] + p * a[h] + q * b[h] + r * c[h] + s * d[h], np.float32(0))
+        return
     for h in range(out.shape[0]):
         out[h] = code_row[h]
-    for f in range(w_value.shape[0]):
+    for f in range(dim):
         x, weight = total[f], w_value[f]
         for h in range(out.shape[0]):
             out[h] += x * weight[h]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 CHUNKS = 4  # parts of a gradient; fixed, so that sums do not depend on the number of threads
 _MANY = 4096  # slots from which threads pay
+_WIDE = 16  # values wider than this go through matrix products
 
 
 class TimeEncoding(nn.Module):
@@ -60,6 +61,33 @@ class _SlotStep(torch.autograd.Function):
         return d_table.sum(0), None, d_extra, None, None, d_w.sum(0), d_b.sum(0)
 
 
+class _RowStep(torch.autograd.Function):
+    """The recurrent step of wide values: matrix products by torch, the rest compiled; see `nat_cpu.update_rows`."""
+
+    @staticmethod
+    def forward(ctx: Any, given: Tensor, old: Tensor, live: Tensor, w: Tensor, b: Tensor):
+        from ..graphlib.jit import threads_in_use
+        from . import nat_cpu
+
+        hidden, out = torch.addmm(b, old, w.t()), torch.empty_like(old)
+        with threads_in_use(_threads(old.numel())):
+            nat_cpu.update_rows(*(part.detach().numpy() for part in (given, hidden, old, live, out)))
+        ctx.save_for_backward(given, hidden, old, live)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        from ..graphlib.jit import threads_in_use
+        from . import nat_cpu
+
+        saved = ctx.saved_tensors
+        d_given, d_hidden = torch.empty_like(saved[0]), torch.empty_like(saved[0])
+        with threads_in_use(_threads(saved[2].numel())):
+            arrays = (*saved, grads[0].contiguous(), d_given, d_hidden)
+            nat_cpu.update_rows_gradient(*(part.detach().numpy() for part in arrays))
+        return d_given, None, None, d_hidden.t() @ saved[2], d_hidden.sum(0)
+
+
 class SlotUpdate(nn.Module):
     """value' = GRU(W [self_rep(neighbour); T(time); edge features], value), for cache slots or for nodes.
 
@@ -80,6 +108,8 @@ class SlotUpdate(nn.Module):
         extra = parts[1] @ times
         if edges is not None:
             extra = extra + parts[2] @ edges.t()
+        if old.device.type == "cpu" and old.shape[1] > _WIDE:
+            return _RowStep.apply(table.index_select(0, row) + extra.t(), old, live, cell.weight_hh, cell.bias_hh)
         if old.device.type == "cpu":
             return _SlotStep.apply(table, row, extra, old, live, cell.weight_hh, cell.bias_hh)
         return slot_step(table, row, extra, old, live, cell.weight_hh, cell.bias_hh)
@@ -195,7 +225,7 @@ def drop(x: Tensor, probability: float, training: bool, generator: torch.Generat
     """Dropout whose draws come from `generator`, so that a run can be resumed exactly."""
     if not training or probability == 0:
         return x
-    keep = torch.rand(x.shape, generator=generator, device=x.device) >= probability
+    keep = torch.rand(x.shape, generator=generator).to(x.device) >= probability
     return x * keep / (1 - probability)
 
 

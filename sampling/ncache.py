@@ -179,6 +179,13 @@ class NCache:
         count = ncache_cpu.number_distinct(given, self._marks, found, number)
         return found[:count], number
 
+    def rows_of(self, read: CacheRead, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The position of each node among the nodes of a read, -1 where it was not read."""
+        self._marks[read.nodes] = np.arange(read.nodes.shape[0], dtype=np.int32)
+        rows = self._marks[nodes].astype(np.int64)
+        self._marks[read.nodes] = -1
+        return rows
+
     def find(self, nodes: ArrayLike, keys: ArrayLike, *, hop: int) -> NDArray[np.int64]:
         """The slot of table `hop` of `nodes[i]` that holds `keys[i]`, or -1 where it does not."""
         from . import ncache_cpu
@@ -244,7 +251,10 @@ class NCache:
         new = read.value if values is None else np.ascontiguousarray(values, np.float32)
         if new.shape != read.value.shape:
             raise InvalidInput(f"insert: values must have shape {read.value.shape}, as the read has; got {new.shape}")
-        rows = read.rows_of(np.concatenate(ends), self._marks)
+        both = np.concatenate(ends)
+        rows = self.rows_of(read, both)
+        if rows.min() < 0:
+            raise InvalidInput(f"insert: node {both[int(np.argmin(rows))]} is not among the nodes of the read")
         order = _by_rank(times, names)
         columns = [*ends, times, names, rows[:count], rows[count:]]
         if order is not None:

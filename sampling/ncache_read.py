@@ -53,15 +53,6 @@ class CacheRead:
     def __repr__(self) -> str:
         return f"CacheRead({self.nodes.shape[0]:,} nodes, {len(self):,} occupied slots)"
 
-    def rows_of(self, nodes: NDArray[np.int64], marks: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The number of each node within the read; `marks` is -1 for every node, and is again afterwards."""
-        marks[self.nodes] = np.arange(self.nodes.shape[0], dtype=np.int32)
-        rows = marks[nodes].astype(np.int64)
-        marks[self.nodes] = -1
-        if rows.shape[0] and rows.min() < 0:
-            raise InvalidInput(f"insert: node {nodes[int(np.argmin(rows))]} is not among the nodes of the read")
-        return rows
-
     def join(self, first: ArrayLike, second: ArrayLike) -> JointRead:
         """Join the dictionaries of pairs of the read's nodes.
 

@@ -203,6 +203,16 @@ def test_empty_sets_hold_the_sentinel_and_are_similar_to_nothing(scheme):
     assert minhash.similarity(signatures)[0, 2] == 0
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 12])
+def test_similarity_within_a_matrix_is_that_of_two(count):
+    sets, _ = pairs_of_sets(6, 1, 40, seed=5)
+    sets[3] = []
+    minhash = MinHash(48)
+    rows = minhash.fit_transform(sets)[:count]
+    assert minhash.similarity(rows).tolist() == minhash.similarity(rows, rows).tolist()
+    assert MinHash(48, threads=1).similarity(rows).tolist() == minhash.similarity(rows).tolist()
+
+
 @pytest.mark.parametrize("direction", ["out", "in"])
 @pytest.mark.parametrize("directed", [True, False])
 def test_neighbourhoods_of_a_store(direction, directed):

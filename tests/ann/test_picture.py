@@ -10,7 +10,7 @@ import pytest
 
 from nearhop import GraphStore
 from nearhop.ann import CommunitySearch, approximate_pagerank, detect, flow_diffusion, picture_layout
-from nearhop.ann.picture import MEMBER, OUTSIDE, SEED, Picture, shorten
+from nearhop.ann.picture import MEMBER, OUTSIDE, SEED, Picture
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.tests.support import needs
 
@@ -111,19 +111,40 @@ def test_groups_stand_apart():
     assert between > 2 * spread
 
 
-def test_labels_cover_neither_each_other_nor_circles():
-    _, _, picture = of_cluster()
-    labels = picture.labels()
-    seeds = set(np.flatnonzero(picture.kind == SEED).tolist())
-    assert seeds <= set(labels)
+def boxes_of(labels, texts, bold):
     boxes = {}
     for node, (x, y, anchor) in labels.items():
-        wide = len(shorten(picture.names[node])) * (8.2 if node in seeds else 6.6)
+        wide = len(texts[node]) * (8.2 if bold[node] else 6.6)
         left = x - {"start": 0, "end": wide, "middle": wide / 2}[anchor]
         boxes[node] = (left, y - 11, left + wide, y + 4)
-    for a, box in boxes.items():
-        for b, other in boxes.items():
-            assert a == b or not (box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3])
+    return boxes
+
+
+def crossing(box, other):
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+
+
+def test_labels_cover_neither_each_other_nor_circles():
+    """A crowd in which few labels find a place; the last node must have one all the same."""
+    at = np.column_stack([x.ravel() for x in np.meshgrid(np.arange(8) * 34.0, np.arange(8) * 19.0)]) + 300
+    texts, always = [f"name {i:02d}" for i in range(64)], np.arange(64) == 27
+    places = picture_layout.label_places(
+        at, np.full(64, 5.0), texts, np.r_[np.delete(np.arange(64), 27), 27], most=40, always=always, limits=(1000, 720)
+    )
+    assert 27 in places
+    assert 8 < len(places) < 40
+    boxes = boxes_of(places, texts, always)
+    for node, box in boxes.items():
+        if node == 27:
+            continue
+        assert not any(crossing(box, other) for mate, other in boxes.items() if mate not in (node, 27))
+        inside = (at[:, 0] > box[0]) & (at[:, 0] < box[2]) & (at[:, 1] > box[1]) & (at[:, 1] < box[3])
+        assert not inside.any()
+
+
+def test_every_seed_has_its_label():
+    _, _, picture = of_cluster()
+    assert set(np.flatnonzero(picture.kind == SEED).tolist()) <= set(picture.labels())
 
 
 def test_a_search_links_the_most_similar():

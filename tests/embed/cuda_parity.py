@@ -92,6 +92,9 @@ def check_whole_run():
     model = GraphVite(epochs=epochs, device="cuda", progress=seen.append, **options).fit(store)
     if model.vertex_.shape != (17, 16) or model.vertex_[16].any() or not np.isfinite(model.vertex_).all():
         raise AssertionError(f"bad vectors {model.vertex_}")
+    auto = GraphVite(epochs=1, device="auto", dim=16, augmentation_step=2, pool_size=30, optimizer="adam").fit(store)
+    if not (np.isfinite(auto.vertex_).all() and auto.vertex_[:16].any()):
+        raise AssertionError(f"bad vectors {auto.vertex_}")
     other = []
     GraphVite(epochs=epochs, progress=other.append, **options).fit(store)
     np.testing.assert_allclose(seen[-1].loss, other[-1].loss, rtol=0.1)

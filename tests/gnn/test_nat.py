@@ -105,6 +105,23 @@ def test_last_event_decides_the_other_end():
     assert model.cache.edge_ids[:4, 0].tolist() == [2, 1, 1, 2]
 
 
+def test_what_was_read_is_what_is_stored():
+    """A second meeting keeps the updated value of the slot and the updated vector; a first one starts at zero."""
+    model = model_of(6)
+    model.observe([0, 0], [1, 2], time=[0.0, 1.0], edge_ids=[0, 1])
+    read = model._recall(np.array([0, 1]), [2.0])
+    model.observe([0], [1], time=[2.0], edge_ids=[2])
+    cache = model.cache
+    (slot,) = cache.starts[1] + cache.find([0], [1], hop=1)
+    assert np.abs(cache.values[0, slot]).max() > 0
+    np.testing.assert_allclose(cache.values[0, slot], read.value[read.slots.place[0, slot]].detach(), rtol=1e-6)
+    np.testing.assert_allclose(model.self_rep[:2], read.self_rep.detach(), rtol=1e-6)
+    (other,) = cache.starts[1] + cache.find([0], [2], hop=1)
+    assert np.abs(cache.values[0, other]).max() == 0
+    (far,) = cache.starts[2] + cache.find([1], [2], hop=2)  # copied with the value that 0 had for it
+    np.testing.assert_allclose(cache.values[1, far], read.value[read.slots.place[0, other]].detach(), rtol=1e-6)
+
+
 def test_event_at_time_zero_is_an_event():
     for encoding in ("since", "absolute"):
         model = model_of(4, time_encoding=encoding)

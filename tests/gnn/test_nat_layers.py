@@ -22,9 +22,7 @@ def gradients(function, inputs):
     return out.detach(), [x.grad for x in leaves if x.grad is not None]
 
 
-@pytest.mark.parametrize(
-    ("slots", "dim", "keys"), [(1, 1, 1), (255, 4, 40), (1500, 2, 7), (513, 5, 600), (300, 72, 300)]
-)
+@pytest.mark.parametrize(("slots", "dim", "keys"), [(1, 1, 1), (255, 4, 40), (1500, 2, 7), (513, 5, 600), (70, 17, 90)])
 def test_recurrent_step(slots, dim, keys):
     torch.manual_seed(slots)
     live = torch.rand(slots) < 0.8
@@ -42,14 +40,26 @@ def test_recurrent_step(slots, dim, keys):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=3e-5 * max(1.0, float(two.abs().max())))
 
 
-def test_recurrent_step_is_torchs_cell():
+@pytest.mark.parametrize("dim", [4, 40])
+def test_recurrent_step_is_torchs_cell(dim):
     torch.manual_seed(0)
-    update = nat_layers.SlotUpdate(self_dim=6, time_dim=3, edge_dim=2, dim=4)
+    update = nat_layers.SlotUpdate(self_dim=6, time_dim=3, edge_dim=2, dim=dim)
     reps, row = torch.randn(5, 6), torch.tensor([0, 4, 4, 2])
-    times, edges, old = torch.randn(3, 4), torch.randn(4, 2), torch.randn(4, 4)
-    mine = update(reps, row, times, edges, old, torch.ones(4, dtype=torch.bool))
-    message = update.message(torch.cat([reps[row], times.t(), edges], dim=1))
-    np.testing.assert_allclose(mine.detach(), update.cell(message, old).detach(), atol=2e-6)
+    times, edges, old = torch.randn(3, 4), torch.randn(4, 2), torch.randn(4, dim)
+    live = torch.tensor([True, True, False, True])
+
+    def cell(reps, times):
+        message = update.message(torch.cat([reps[row], times.t(), edges], dim=1))
+        return update.cell(message, old) * live[:, None]
+
+    found = []
+    for step in (lambda reps, times: update(reps, row, times, edges, old, live), cell):
+        update.zero_grad()
+        out, grads = gradients(step, [reps, times])
+        found.append([out, *grads, *(p.grad.clone() for p in update.parameters())])
+    assert len(found[0]) == 8
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_tanh():
