@@ -314,6 +314,18 @@ def test_mistakes_get_one_line_and_change_nothing(words, code, message, run, her
     assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file() and p.suffix != ".lock"} == before
 
 
+def test_a_foreign_graph_is_walked_on_codes(told, run, here):
+    told("index", "convert", "theirs.bin", "codes.nh", "--storage", "int8", "--metric", "l2")
+    shown = told("index", "info", "codes.nh")
+    assert (shown["storage"], shown["rows"], shown["M"]) == ("int8", 600, 6)
+    scores = told("index", "eval", "codes.nh", "v.npy", "--ef-search", "100", "--limit", 100)["scores"]
+    assert scores[-1]["recall"] > 0.97
+    told("index", "convert", "codes.nh", "back.bin")
+    assert told("index", "info", "back.bin")["rows"] == 600
+    code, _, err = run("index", "convert", "theirs.bin", "x.nh", "--storage", "int3", "--metric", "l2")
+    assert (code, "storage must be one of" in err) == (3, True)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_interrupt_leaves_the_index_as_it_was(name, run, here, monkeypatch):
     def stopped(*_, **__):
