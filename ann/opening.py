@@ -10,7 +10,7 @@ from . import persist
 from .formats.kinds import detect
 
 
-def load(path: str | Path, *, dim: int | None = None, metric: str | None = None) -> Any:
+def load(path: str | Path, *, dim: int | None = None, metric: str | None = None, storage: str | None = None) -> Any:
     """Open an index: a nearhop store, an hnswlib file or a FAISS file, told apart by content.
 
     Parameters
@@ -20,6 +20,8 @@ def load(path: str | Path, *, dim: int | None = None, metric: str | None = None)
         The width the vectors must have; `IndexMismatch` if the file has another.
     metric : {"l2", "ip", "cosine"}, optional
         Needed for hnswlib, whose files do not say; checked against the others.
+    storage : str, optional
+        As of `HNSW`, for a graph out of another library's file: the same links, walked on codes with "int8".
 
     Returns
     -------
@@ -46,12 +48,12 @@ def load(path: str | Path, *, dim: int | None = None, metric: str | None = None)
     """
     kind = detect(path)
     if kind.name == "nearhop":
-        return _checked(persist.load(path), Path(path).name, dim, metric)
+        return _checked(persist.load(path), Path(path).name, dim, metric, storage)
     if kind.name == "faiss":
         from .formats.faiss_read import NotReadHere, read_faiss
 
         try:
-            return read_faiss(path, dim=dim, metric=metric)
+            return read_faiss(path, dim=dim, metric=metric, storage=storage or "float32")
         except NotReadHere:
             from .faiss_bridge import Faiss
 
@@ -63,12 +65,12 @@ def load(path: str | Path, *, dim: int | None = None, metric: str | None = None)
     from .formats.hnswlib_file import read_hnswlib, read_hnswlib_flat
 
     if kind.name == "hnswlib":
-        return read_hnswlib(path, metric=metric, dim=dim)
+        return read_hnswlib(path, metric=metric, dim=dim, storage=storage or "float32")
     return read_hnswlib_flat(path, metric=metric, dim=dim)
 
 
-def _checked(index: Any, where: str, dim: int | None, metric: str | None) -> Any:
-    for name, wanted in (("dim", dim), ("metric", metric)):
+def _checked(index: Any, where: str, dim: int | None, metric: str | None, storage: str | None = None) -> Any:
+    for name, wanted in (("dim", dim), ("metric", metric), ("storage", storage)):
         found = getattr(index, name, None)
         if wanted is not None and found != wanted:
             raise IndexMismatch(f"{where}: its {name} is {found!r}; {name}={wanted!r} was asked for")

@@ -21,7 +21,7 @@ from ..metrics import check_finite, inverse_norms, metric_code
 from . import scalar_codes as sq
 from .binary import Reader
 from .faiss_names import CLASSES
-from .graphs import GraphRecord, LevelLinks, index_of
+from .graphs import GraphRecord, LevelLinks, index_of, recoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,9 @@ class _Header:
     metric: str
 
 
-def read_faiss(path: str | Path, *, dim: int | None = None, metric: str | None = None) -> Exact | HNSW | IVFFlat:
+def read_faiss(
+    path: str | Path, *, dim: int | None = None, metric: str | None = None, storage: str = "float32"
+) -> Exact | HNSW | IVFFlat:
     """The index in a file that FAISS's `write_index` wrote.
 
     Parameters
@@ -113,6 +115,8 @@ def read_faiss(path: str | Path, *, dim: int | None = None, metric: str | None =
         `IndexIDMap`, `IndexIDMap2` or `IndexPreTransform` with an L2 normalisation.
     dim, metric : optional
         Checked against the file, which knows them.
+    storage : str, default "float32"
+        As of `HNSW`, for the files that hold one.
 
     Returns
     -------
@@ -144,16 +148,15 @@ def read_faiss(path: str | Path, *, dim: int | None = None, metric: str | None =
     try:
         check_finite("load", rows)
         if parsed.graph is not None:
-            return _hnsw(parsed, parsed.graph, rows, ids, where)
-        distinct = np.unique(ids)
-        if len(distinct) < len(ids):
-            raise IndexMismatch(
-                f"{len(ids) - len(distinct):,} ids are there more than once; an index needs distinct ids"
-            )
-        if parsed.lists is not None:
+            graph = _hnsw(parsed, parsed.graph, rows, ids, where)
+        elif len(np.unique(ids)) < len(ids):
+            raise IndexMismatch(f"only {len(np.unique(ids)):,} of {len(ids):,} ids are distinct")
+        elif parsed.lists is not None:
             return _ivf(parsed, parsed.lists, rows, ids)
     except (IndexMismatch, InvalidInput) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
+    if parsed.graph is not None:
+        return recoded(graph, storage)
     index = Exact(parsed.metric)
     if parsed.count:
         index._vectors, index._scale = rows, inverse_norms(rows, metric_code(index.metric))

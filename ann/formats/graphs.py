@@ -13,6 +13,7 @@ import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from ..hnsw import HNSW
+from ..hnsw_codes import ScalarCodes
 from ..hnsw_graph import HNSWGraph
 from ..ids import RowIds
 from ..metrics import COSINE, check_finite, inverse_norms, metric_code
@@ -104,6 +105,23 @@ def index_of(record: GraphRecord, where: str) -> HNSW:
     except (IndexMismatch, InvalidInput) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
     index._graph, index._rows = graph, RowIds(record.ids.astype(np.int64), record.dead.astype(bool))
+    return index
+
+
+def recoded(index: HNSW, storage: str) -> HNSW:
+    """The index itself, with its vectors kept in another storage of `HNSW`; links stay as they are."""
+    if storage != index.storage:
+        before, index.storage = index.storage, storage
+        try:
+            metric, graph = index._check_parameters(), index._graph
+            if graph is not None:
+                codes = ScalarCodes(metric, graph.vectors.shape[1]) if storage == "int8" else None
+                if codes is not None:
+                    codes.extend(graph.vectors, graph.scale, 0, graph.count)
+                graph.codes = codes
+        except BaseException:
+            index.storage = before
+            raise
     return index
 
 

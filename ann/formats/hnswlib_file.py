@@ -18,7 +18,7 @@ from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ..exact import Exact
 from ..metrics import COSINE, check_count, inverse_norms, metric_code
 from .binary import Reader, replacing, write_items
-from .graphs import GraphRecord, LevelLinks, index_of, record_of
+from .graphs import GraphRecord, LevelLinks, index_of, recoded, record_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def read_header(path: str | Path) -> HnswlibHeader:
     return _header(Reader(path))
 
 
-def read_hnswlib(path: str | Path, *, metric: str, dim: int | None = None) -> HNSW:
+def read_hnswlib(path: str | Path, *, metric: str, dim: int | None = None, storage: str = "float32") -> HNSW:
     """The index in a file that hnswlib's `save_index` wrote.
 
     Parameters
@@ -97,6 +97,8 @@ def read_hnswlib(path: str | Path, *, metric: str, dim: int | None = None) -> HN
         The space the index was made with; the file does not say. A "cosine" file holds unit vectors.
     dim : int, optional
         Checked against the file, which implies it.
+    storage : str, default "float32"
+        As of `HNSW`: with "int8" the same links are walked on 8-bit codes.
 
     Returns
     -------
@@ -141,7 +143,7 @@ def read_hnswlib(path: str | Path, *, metric: str, dim: int | None = None) -> HN
         (records["flags"] & _DELETED).astype(bool), levels, links,
         -1 if header.entry == _NO_ENTRY else header.entry, header.max_level,
     )  # fmt: skip
-    return index_of(record, reader.path.name)
+    return recoded(index_of(record, reader.path.name), storage)
 
 
 def write_hnswlib(index: HNSW, path: str | Path, *, overwrite: bool = False, max_elements: int | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidInput, StoreCorrupt, StoreMissing
+from ..errors import InvalidInput, NotFound, StoreCorrupt, StoreMissing
 from ..store import open as open_store
 from ..vector_files import HDF5, VECS, read_hdf5, read_vecs
 
@@ -44,20 +44,27 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
     if path.suffix in HDF5:
         return read_hdf5(path, column or dataset)
     if path.suffix == ".parquet":
-        return _numbers(read_parquet(source) if column is None else read_parquet(source).select([column]), source)
+        table, name = read_parquet(source, column)
+        return _numbers(table if name is None else table.select([name]), source)
     if path.suffix in (".csv", ".tsv", ".txt"):
         return _from_bytes(path.read_bytes(), source)
     raise InvalidInput(f"{source}: vectors are read from {_READS}")
 
 
-def read_parquet(source: str) -> Any:
-    """An Arrow table."""
+def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
+    """An Arrow table, and which column of lists holds the vectors: `column`, or the only one; None where none does."""
     from pyarrow import ArrowException, parquet
 
     try:
-        return parquet.read_table(source)
+        table = parquet.read_table(source)
     except ArrowException as error:
         raise StoreCorrupt(f"{source} is not a Parquet file: {error}") from error
+    lists = [field.name for field in table.schema if is_vectors(field.type)]
+    if column is not None and column not in table.column_names:
+        raise NotFound(f"{source} has no column {column!r}; columns: {', '.join(table.column_names)}")
+    if column is None and len(lists) > 1:
+        raise InvalidInput(f"{source} has vectors in columns {', '.join(lists)}: choose one with --column")
+    return table, column or next(iter(lists), None)
 
 
 def _from_bytes(data: bytes, name: str) -> NDArray[Any]:
@@ -113,7 +120,7 @@ def _matrix(column: Any, name: str, title: str) -> NDArray[Any]:
     lengths = pc.list_value_length(column)
     if column.null_count or flat.null_count or len(pc.unique(lengths)) > 1:
         raise InvalidInput(f"{name}: the vectors in column {title!r} differ in length, or some are missing")
-    return flat.to_numpy().reshape(len(column), -1)
+    return flat.to_numpy().reshape(len(column), lengths[0].as_py() if len(column) else 0)
 
 
 def write_array(target: str, array: NDArray[Any], prefix: str) -> None:

@@ -25,7 +25,9 @@ def convert(
         help="nearhop, hnswlib or faiss; by default by the ending of OUT: .bin, .faiss, or else nearhop.",
     ),
     kind: str | None = typer.Option(None, help="exact: the vectors alone. By default the same kind, with its links."),
-    storage: str = typer.Option("float32", help="In FAISS files: float32, fp16, sq8 or sq4."),
+    storage: str | None = typer.Option(
+        None, help="How vectors are kept: HNSW's own storages; in FAISS files float32, fp16, sq8 or sq4."
+    ),
     metric: str | None = options.Metric,
     name: str = options.Name,
     as_json: bool = Json,
@@ -35,6 +37,7 @@ def convert(
     Example: nearhop index convert old.bin new.faiss --metric l2
     """
     from ....ann import Exact
+    from ....ann.formats.graphs import recoded
     from ...errors import InvalidInput
     from .files import format_for, open_index, save_index, vectors_of
 
@@ -52,7 +55,11 @@ def convert(
         live = ~held._rows.dead
         attributes = {name: values[live] for name, values in attributes.items()}
         held = Exact(held.metric).add(vectors, ids)
-    save_index(held, out, form, storage=storage, attributes=attributes)
+    if form == "nearhop" and storage is not None:
+        if type(held).__name__ != "HNSW":
+            raise InvalidInput(f"--storage is for HNSW; a {type(held).__name__} index keeps float32")
+        held = recoded(held, storage)
+    save_index(held, out, form, storage=storage or "float32", attributes=attributes)
     told = {"index": str(out), "format": form, "kind": type(held).__name__.lower(), "metric": held.metric}
     told |= {"rows": len(held), "dim": held.dim, "seconds": round(time.perf_counter() - start, 3)}
     emit(told, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import InvalidInput, InvalidType, NotFound
+from ...errors import InvalidType, NotFound
 from ...store import open as open_store
 from ...vector_files import HDF5, hdf5_attributes
 from ..arrays import is_vectors, read_parquet, read_vectors
@@ -81,16 +81,11 @@ def _matrix(vectors: NDArray[Any], source: str) -> NDArray[np.float32]:
 
 
 def _table(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-    table = read_parquet(source)
-    lists = [name for name in table.column_names if is_vectors(table.schema.field(name).type)]
-    if column is None and len(lists) != 1:
-        if lists:
-            raise InvalidInput(f"{source} has vectors in columns {', '.join(lists)}: choose one with --column")
+    """The vectors of a Parquet table, and its other columns where the vectors are one column of lists."""
+    table, name = read_parquet(source, column)
+    if name is None:
         return read_vectors(source), {}
-    name = column or lists[0]
-    if name not in table.column_names:
-        raise NotFound(f"{source} has no column {name!r}; columns: {', '.join(table.column_names)}")
-    rest = [other for other in table.column_names if other != name and other not in lists]
+    rest = [field.name for field in table.schema if field.name != name and not is_vectors(field.type)]
     return read_vectors(source, name), {other: table[other].to_numpy() for other in rest}
 
 

@@ -182,6 +182,24 @@ def test_a_kept_file_of_hnswlib_0_8_0(metric):
     assert (index.M, index.ef_construction, len(index)) == (4, 50, 54)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_same_links_can_be_walked_on_codes(metric, tmp_path):
+    vectors, queries = rows_of(800, dim=32), rows_of(40, dim=32, seed=1)
+    index = HNSW(metric, M=8).add(vectors)
+    write_hnswlib(index, tmp_path / "a.bin")
+    coded = ann.load(tmp_path / "a.bin", metric=metric, storage="int8")
+    assert coded.storage == "int8"
+    assert (coded.graph.links == index.graph.links[:800]).all()
+    truth = Exact(metric).add(vectors).search(queries, 10)
+    assert ann.recall(coded.search(queries, 10, ef_search=100), truth) > 0.95
+    assert len(coded.add(rows_of(50, dim=32, seed=2))) == 850
+    coded.save(tmp_path / "own.nh")
+    with pytest.raises(IndexMismatch, match="its storage is 'int8'; storage='float32' was asked for"):
+        ann.load(tmp_path / "own.nh", storage="float32")
+    with pytest.raises(InvalidInput, match="storage must be one of"):
+        ann.load(tmp_path / "a.bin", metric=metric, storage="int3")
+
+
 def test_repeated_links_and_links_to_oneself_are_dropped(tmp_path):
     index = HNSW(M=4).add(rows_of(50))
     first, _, *rest = index.graph.links[0, : index.graph.counts[0]].tolist()

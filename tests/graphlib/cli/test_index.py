@@ -238,7 +238,7 @@ def test_attributes_and_ids_of_a_table_are_carried_along(told, run, tmp_path):
     parquet.write_table(pa.table({k: pa.array(v) for k, v in table.items()}), "t.parquet")
     assert told("index", "build", "t.parquet", "--ids", "id", "--out", "i.nh")["rows"] == 50
     assert told("index", "info", "i.nh")["attributes"] == "name, year"
-    found = told("index", "search", "i.nh", "t.parquet", "--column", "v", "-k", 1, "--show", "name,year")
+    found = told("index", "search", "i.nh", "t.parquet", "-k", 1, "--show", "name,year")
     assert found["ids"] == [[2 * i] for i in range(50)]
     assert found["name"] == [[f"n{i}"] for i in range(50)]
     only = told("index", "search", "i.nh", "t.parquet", "--column", "v", "-k", 50, "--where", "year >= 2017")
@@ -259,6 +259,12 @@ def test_attributes_and_ids_of_a_table_are_carried_along(told, run, tmp_path):
     assert told("index", "info", "copy.nh")["attributes"] == "name, year"
     code, _, err = run("index", "convert", "i.nh", "i.faiss")
     assert (code, "faiss files hold no attributes; left out: name, year" in err) == (0, True)
+    code, _, err = run("index", "search", "i.nh", "t.parquet", "--column", "w")
+    assert (code, "has no column 'w'; columns: v, id, year, name" in err) == (3, True)
+    two = pa.table({"a": pa.array(list(vectors)), "b": pa.array(list(vectors))})
+    parquet.write_table(two, "two.parquet")
+    code, _, err = run("index", "build", "two.parquet", "--out", "two.nh")
+    assert (code, "vectors in columns a, b: choose one with --column" in err) == (3, True)
     np.save("v.npy", vectors)
     code, _, err = run("index", "add", "i.nh", "v.npy")
     assert (code, "have attributes name, year; the source has not" in err) == (3, True)
@@ -306,6 +312,18 @@ def test_mistakes_get_one_line_and_change_nothing(words, code, message, run, her
     assert message in " ".join(err.split())
     assert (err.startswith("error: "), err.count("\n"), out) == (True, 1, "")
     assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file() and p.suffix != ".lock"} == before
+
+
+def test_a_foreign_graph_is_walked_on_codes(told, run, here):
+    told("index", "convert", "theirs.bin", "codes.nh", "--storage", "int8", "--metric", "l2")
+    shown = told("index", "info", "codes.nh")
+    assert (shown["storage"], shown["rows"], shown["M"]) == ("int8", 600, 6)
+    scores = told("index", "eval", "codes.nh", "v.npy", "--ef-search", "100", "--limit", 100)["scores"]
+    assert scores[-1]["recall"] > 0.97
+    told("index", "convert", "codes.nh", "back.bin")
+    assert told("index", "info", "back.bin")["rows"] == 600
+    code, _, err = run("index", "convert", "theirs.bin", "x.nh", "--storage", "int3", "--metric", "l2")
+    assert (code, "storage must be one of" in err) == (3, True)
 
 
 @pytest.mark.parametrize("name", NAMES)
