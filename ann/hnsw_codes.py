@@ -52,7 +52,7 @@ class ScalarCodes:
     def __init__(self, metric: int, dim: int) -> None:
         if dim > MOST_DIM:
             raise InvalidInput(
-                f"storage='int8' holds vectors of at most {MOST_DIM:,} dimensions; got {dim:,}; use 'float16'"
+                f"storage='int8' holds vectors of at most {MOST_DIM:,} dimensions; got {dim:,}; use 'float32'"
             )
         self.metric = metric
         self.centre: NDArray[np.float32] = np.zeros(dim, np.float32)

@@ -1,7 +1,7 @@
-"""The one question a graph walk asks, "how far is this node?", answered from float32, float16 or 8-bit rows.
+"""The one question a graph walk asks, "how far is this node?", answered from float32 or 8-bit rows.
 
 `key_of` gives a node's distance and number as one sortable integer. Which form runs is decided when a kernel is
-compiled, by the dtype of the rows: float32 vectors, uint16 words that hold float16 bits, or uint8 codes.
+compiled, by the dtype of the rows: float32 vectors or uint8 codes.
 """
 
 from __future__ import annotations
@@ -11,27 +11,13 @@ from numba.core import types
 from numba.extending import overload
 
 from ..graphlib.jit import kernel, prefetch
-from .distances_cpu import COSINE, L2, distance, pack
-from .float16_cpu import half_dot, half_squared_l2
+from .distances_cpu import distance, pack
 from .int8_dot_cpu import dot_u8s8
-
-_ONE = np.float32(1)
 
 
 @kernel
 def key_of_float(metric, rows, terms, query, factor, node):
     return pack(distance(metric, rows, terms, node, query, factor), node)
-
-
-@kernel
-def key_of_half(metric, rows, terms, query, factor, node):
-    row = rows[node]
-    if metric == L2:
-        return pack(half_squared_l2(row, query), node)
-    product = half_dot(row, query)
-    if metric == COSINE:
-        product *= terms[node] * factor
-    return pack(_ONE - product, node)
 
 
 @kernel
@@ -43,7 +29,7 @@ def key_of_codes(metric, rows, terms, query, factor, node):
 
 def key_of(metric, rows, terms, query, factor, node):
     """(distance, node) packed: see `distances_cpu.pack`; for codes the distance is an integer rank."""
-    raise NotImplementedError("only inside kernels")
+    raise TypeError("only inside kernels")
 
 
 @overload(key_of, inline="always")
@@ -51,8 +37,6 @@ def _key_of(metric, rows, terms, query, factor, node):
     form = key_of_float
     if rows.dtype == types.uint8:
         form = key_of_codes
-    elif rows.dtype == types.uint16:
-        form = key_of_half
     return lambda metric, rows, terms, query, factor, node: form(metric, rows, terms, query, factor, node)
 
 
@@ -67,7 +51,7 @@ def prefetch_row(rows, node):
 
 def scratch_query(rows):
     """Room for one query of a walk over these rows."""
-    raise NotImplementedError("only inside kernels")
+    raise TypeError("only inside kernels")
 
 
 @overload(scratch_query)
@@ -78,7 +62,7 @@ def _scratch_query(rows):
 
 def as_query(rows, node, width, room, vectors):
     """A stored node as a walk's query: its vector, or in `room` its code of `width` coordinates made signed."""
-    raise NotImplementedError("only inside kernels")
+    raise TypeError("only inside kernels")
 
 
 @overload(as_query)
