@@ -342,8 +342,8 @@ class HNSW:
     def estimate_memory(self, num_rows: int, dim: int) -> MemoryEstimate:
         """Bytes that an index with these parameters will hold for so many vectors; nothing is allocated.
 
-        >>> HNSW(M=16).estimate_memory(1_000_000, 128).total // 2**20
-        632
+        >>> round(HNSW(M=16).estimate_memory(1_000_000, 128).total / 2**30, 1)
+        0.6
         """
         return estimate_memory(self, num_rows, dim)
 

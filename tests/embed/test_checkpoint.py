@@ -123,6 +123,7 @@ def test_saved_while_training(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_control_c_saves(tmp_path):
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # some shells ignore it
         "from nearhop.tests.embed.test_skipgram import two_groups; from nearhop.embed import GraphVite\n"
         "GraphVite(dim=20, epochs=10**9, pool_size=20000, checkpoint='run.npz', progress=print).fit(two_groups()[0])"
     )
