@@ -247,6 +247,7 @@ def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:
         else:
             index = svs.Vamana.build(parameters, loader, distance, num_threads=threads)
             if kept is not None:
+                kept.mkdir(parents=True, exist_ok=True)
                 index.save(*(str(kept / part) for part in ("config", "graph", "data")))
         index.num_threads = search_threads
 
