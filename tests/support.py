@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,13 @@ def _has_gpu() -> bool:
 def needs_gpu(function):
     """Mark a test `gpu` and skip it, by name, unless a CUDA device is present."""
     return pytest.mark.gpu(pytest.mark.skipif(not _has_gpu(), reason="needs a CUDA device")(function))
+
+
+def run_parity(script: Path, checks: list[str], *, simulated: bool) -> None:
+    """Run a parity script in its own process, in Numba's CUDA simulator or on a device; it names what it checked."""
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1" if simulated else "0"}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split() == checks

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,28 +9,19 @@ import pytest
 from nearhop import GraphStore
 from nearhop.embed import GraphVite
 from nearhop.graphlib.errors import InvalidInput
-from nearhop.tests.support import _has_gpu, needs_gpu
+from nearhop.tests.support import _has_gpu, needs_gpu, run_parity
 
 SCRIPT = Path(__file__).with_name("cuda_parity.py")
 CHECKS = ["check_one_part", "check_parts_travel", "check_whole_run"]
 
 
-def run(simulated):
-    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1" if simulated else "0"}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == CHECKS
-
-
 def test_parity_in_the_simulator():
-    run(simulated=True)
+    run_parity(SCRIPT, CHECKS, simulated=True)
 
 
 @needs_gpu
 def test_parity_on_a_gpu():
-    run(simulated=False)
+    run_parity(SCRIPT, CHECKS, simulated=False)
 
 
 @pytest.mark.skipif(_has_gpu(), reason="there is a CUDA device")

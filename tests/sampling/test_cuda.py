@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from nearhop.tests.support import needs_gpu
+from nearhop.tests.support import needs_gpu, run_parity
 
 SCRIPT = Path(__file__).with_name("cuda_parity.py")
 CHECKS = [
@@ -21,19 +18,10 @@ CHECKS = [
 ]
 
 
-def run(simulated):
-    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1" if simulated else "0"}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == CHECKS
-
-
 def test_parity_in_the_simulator():
-    run(simulated=True)
+    run_parity(SCRIPT, CHECKS, simulated=True)
 
 
 @needs_gpu
 def test_parity_on_a_gpu():
-    run(simulated=False)
+    run_parity(SCRIPT, CHECKS, simulated=False)
