@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--hard", action="store_true", help="also historical and inductive negatives, and MRR")
     parser.add_argument("--events", type=int, help="only the first so many")
     parser.add_argument("--threads", type=int, default=1, help="of torch and of the kernels")
-    parser.add_argument("--device", default="cpu", help="where the layers run; the caches stay in host memory")
+    parser.add_argument("--device", default="cpu", help="where the layers run and the caches lie")
     parser.add_argument("--tensorboard", metavar="FOLDER", help="write losses and scores there")
     parser.add_argument("--short", action="store_true", help="12,000 events, one seed, two epochs")
     parser.add_argument("--verbose", action="store_true", help="progress even where stderr is no terminal")

@@ -13,13 +13,14 @@ from ..graphlib.errors import InvalidInput
 from ..sampling.arguments import node_positions
 from ..sampling.ncache import NCache
 from .nat_layers import PairReadout, SlotUpdate, TimeEncoding, drop, keep_torch_threads
+from .nat_memory import HostMemory, memory_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ..sampling.ncache_read import CacheRead
+    from .nat_memory import Slots
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -43,6 +44,7 @@ _ALLOWED = {
     "time_encoding": ("since", "absolute"),
     "second_hop": ("copy", "update"),
     "hash": ("prime", "quadratic"),
+    "cache_device": ("model", "host"),
 }
 
 
@@ -67,6 +69,7 @@ class NATConfig:
     time_dim: int | None = None
     second_hop: str | None = None
     hash: str | None = None
+    cache_device: str = "model"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -89,8 +92,7 @@ class NATConfig:
 class _Read:
     """What one batch read from the memory: it serves the scores, and then the write of the same batch."""
 
-    nodes: NDArray[np.int64]
-    slots: CacheRead
+    slots: Slots
     value: Tensor
     self_rep: Tensor
 
@@ -126,6 +128,8 @@ class NAT(nn.Module):
             Whether values copied to hop 2 stay as they are, or take the recurrent step at every read.
         hash : {"prime", "quadratic"}
             As in `NCache`.
+        cache_device : {"model", "host"}, default "model"
+            Where the caches lie when the model is moved to a GPU: there, or still in host memory, which may be larger.
         seed : int, default 0
             Of the cache's draws and of dropout. Initial weights come from torch's global generator.
     node_features : float array (num_nodes, d), optional
@@ -136,14 +140,15 @@ class NAT(nn.Module):
     Attributes
     ----------
     cache : NCache
+        The caches; a copy of them while they lie on a GPU.
     self_rep : float32 tensor (num_nodes, self_dim)
         Vectors as of each node's last event but one; `vectors` applies the last.
 
     Notes
     -----
     Cost per event is O(sum of sizes), whatever the length of the stream. On the processor the recurrent step, the join
-    and the attention run in compiled kernels with gradients of their own. On another device the caches stay in host
-    memory and the layers run there in plain torch.
+    and the attention run in compiled kernels with gradients of their own. On a GPU the caches are read, joined and
+    written by CUDA kernels and the layers run in plain torch, whose sums there are not bit-reproducible.
 
     Differences from the paper: T has one cosine per frequency; by default it encodes the time since an event rather
     than its time stamp, which float32 cannot hold and which says nothing about how long ago it was; the layer after the
@@ -185,7 +190,7 @@ class NAT(nn.Module):
         if unknown:
             raise InvalidInput(f"NAT has no option {sorted(unknown)[0]!r}; see nearhop.gnn.NATConfig")
         self.config = made = replace(config, **options) if config is not None else NATConfig(**options)
-        self.cache = NCache(
+        cache = NCache(
             num_nodes,
             made.sizes,
             value_dim=made.value_dim,
@@ -193,6 +198,7 @@ class NAT(nn.Module):
             seed=made.seed,
             hash=str(made.hash),
         )
+        self.memory: Any = HostMemory(cache, torch.device("cpu"))
         self.node_features: Tensor | None
         self.edge_features: Tensor | None
         self.register_buffer("node_features", _features("node_features", node_features, num_nodes), persistent=False)
@@ -218,9 +224,21 @@ class NAT(nn.Module):
         self.generator.manual_seed(made.seed)
         keep_torch_threads()
 
+    @property
+    def cache(self) -> NCache:
+        """The N-cache; a copy of it while it lies on a GPU."""
+        return self.memory.cache
+
+    def _apply(self, fn: Any, recurse: bool = True) -> NAT:
+        """What `to`, `cuda` and `cpu` call: the caches follow the parameters."""
+        super()._apply(fn, recurse)
+        if self.self_rep.device != self.memory.device:
+            self.memory = memory_on(self.cache, self.self_rep.device, host=self.config.cache_device == "host")
+        return self
+
     def reset(self) -> None:
         """Forget all events; weights and the state of the generators stay."""
-        self.cache.reset()
+        self.memory.reset()
         self.self_rep.zero_()
         self.last_other[:] = 0
         self._read = None
@@ -242,7 +260,7 @@ class NAT(nn.Module):
         -------
         float32 tensors (n,), (n, q): scores before the sigmoid.
         """
-        count = self.cache.num_nodes
+        count = self.memory.like.num_nodes
         one, two = (node_positions(name, ids, count) for name, ids in (("src", src), ("dst", dst)))
         others: NDArray[Any] = np.asarray(negatives)
         if others.ndim != 2 or others.shape[0] != one.shape[0] or two.shape != one.shape:
@@ -250,7 +268,7 @@ class NAT(nn.Module):
                 f"src and dst must have shape (n,) and negatives (n, q); got {one.shape}, {two.shape}, {others.shape}"
             )
         far = node_positions("negatives", others.ravel(), count)
-        nodes, number = self.cache.distinct(one, two, far)
+        nodes, number = self.memory.like.distinct(one, two, far)
         read = self._read = self._recall(nodes, time)
         pairs = one.shape[0]
         first = np.concatenate([number[:pairs], np.repeat(number[:pairs], others.shape[1])])
@@ -262,22 +280,20 @@ class NAT(nn.Module):
 
         What the scores of the same batch read is used again; without such a read, one is made without gradients.
         """
-        count = self.cache.num_nodes
+        count = self.memory.like.num_nodes
         ends = [node_positions(name, ids, count) for name, ids in (("src", src), ("dst", dst))]
         times, names = np.asarray(time, np.float64), np.asarray(edge_ids)
         if ends[0].shape[0] == 0:
             return
-        touched, _ = self.cache.distinct(*ends)
+        touched, _ = self.memory.like.distinct(*ends)
         read = self._read
         self._read = None
-        rows = None if read is None else self.cache.rows_of(read.slots, touched)
+        rows = None if read is None else self.memory.like.rows_of(read.slots.read, touched)
         if read is None or rows is None or rows.min() < 0:
             with torch.no_grad():
                 read = self._recall(touched, times)
             rows = np.arange(touched.shape[0])
-        self.cache.insert(
-            *ends, time=times, edge_ids=names, read=read.slots, values=read.value.detach().cpu().numpy(), epoch=epoch
-        )
+        self.memory.insert(*ends, read.slots, read.value, time=times, edge_ids=names, epoch=epoch)
         device = self.self_rep.device
         vectors = read.self_rep.detach().index_select(0, torch.from_numpy(rows).to(device))
         self.self_rep[torch.from_numpy(touched).to(device)] = vectors
@@ -291,17 +307,17 @@ class NAT(nn.Module):
 
         As a column of a store's nodes, an index can search it.
         """
-        total = self.cache.num_nodes
+        total = self.memory.like.num_nodes
         chosen = np.arange(total) if nodes is None else node_positions("nodes", nodes, total)
         out = np.empty((chosen.shape[0], self.config.self_dim), np.float32)
         for start in range(0, chosen.shape[0], batch_size):
             part = chosen[start : start + batch_size]
-            out[start : start + batch_size] = self._own(part, np.array([now]), *self._stamps_of(part)).cpu().numpy()
+            out[start : start + batch_size] = self._own(part, np.array([now]), *self.memory.stamps(part)).cpu().numpy()
         return out
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of everything that changes while a stream is read: caches, vectors, the generator of dropout."""
-        found = {f"cache.{name}": value for name, value in self.cache.snapshot().items()}
+        found = {f"cache.{name}": value for name, value in self.memory.snapshot().items()}
         found["self_rep"] = self.self_rep.cpu().numpy().copy()
         found["last_other"] = self.last_other.copy()
         found["generator"] = self.generator.get_state().numpy().copy()
@@ -309,7 +325,7 @@ class NAT(nn.Module):
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Put back what `state` returned."""
-        self.cache.restore({name[6:]: value for name, value in state.items() if name.startswith("cache.")})
+        self.memory.restore({name[6:]: value for name, value in state.items() if name.startswith("cache.")})
         self.self_rep.copy_(torch.from_numpy(state["self_rep"]))
         self.last_other[:] = state["last_other"]
         self.generator.set_state(torch.from_numpy(state["generator"].copy()))
@@ -317,27 +333,20 @@ class NAT(nn.Module):
 
     def _recall(self, nodes: NDArray[np.int64], time: ArrayLike) -> _Read:
         """Read the memory of distinct nodes and apply what was written since it was last read."""
-        slots = self.cache.lookup(nodes)
-        keys, row = self.cache.distinct(slots.key)
-        device = self.self_rep.device
-        old = torch.from_numpy(slots.value).to(device)
+        slots = self.memory.lookup(nodes)
         value = self.slot_update(
-            self.self_rep.index_select(0, torch.from_numpy(keys).to(device)),
-            torch.from_numpy(row).to(device),
+            self.self_rep.index_select(0, slots.neighbours),
+            slots.row,
             self._encode(slots.time, time),
             self._edges(slots.edge_id),
-            old,
-            torch.from_numpy(slots.edge_id >= 0).to(device),
+            slots.value,
+            slots.live,
         )
-        if self.config.second_hop == "copy" and len(self.cache.sizes) > 2:
-            far = torch.from_numpy(slots.column >= self.cache.starts[2]).to(device)
-            value = torch.where(far[:, None], old, value)
-        own = slots.place[:, 0]
-        return _Read(nodes, slots, value, self._own(nodes, time, slots.edge_id[own], slots.time[own]))
+        if self.config.second_hop == "copy" and len(self.config.sizes) > 2:
+            value = torch.where(slots.far[:, None], slots.value, value)
+        return _Read(slots, value, self._own(nodes, time, slots.edge_id[slots.own], slots.time[slots.own]))
 
-    def _own(
-        self, nodes: NDArray[np.int64], time: ArrayLike, edge_ids: NDArray[np.int64], times: NDArray[np.float64]
-    ) -> Tensor:
+    def _own(self, nodes: NDArray[np.int64], time: ArrayLike, edge_ids: Tensor, times: Tensor) -> Tensor:
         """The nodes' own vectors with their last events applied."""
         device = self.self_rep.device
         return self.self_update(
@@ -346,32 +355,24 @@ class NAT(nn.Module):
             self._encode(times, time),
             self._edges(edge_ids),
             self.self_rep.index_select(0, torch.from_numpy(nodes).to(device)),
-            torch.from_numpy(edge_ids >= 0).to(device),
+            edge_ids >= 0,
         )
 
-    def _stamps_of(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return self.cache.edge_ids[nodes, 0], self.cache.times[nodes, 0]
-
-    def _encode(self, times: NDArray[np.float64], time: ArrayLike) -> Tensor:
+    def _encode(self, times: Tensor, time: ArrayLike) -> Tensor:
         if self.config.time_encoding == "since":
-            times = np.min(np.asarray(time, np.float64)) - times
-        return self.time(torch.from_numpy(times.astype(np.float32)).to(self.self_rep.device))
+            times = float(np.min(np.asarray(time, np.float64))) - times
+        return self.time(times.float())
 
-    def _edges(self, edge_ids: NDArray[np.int64]) -> Tensor | None:
-        if self.edge_features is None:
-            return None
-        return self.edge_features.index_select(0, torch.from_numpy(np.maximum(edge_ids, 0)).to(self.self_rep.device))
+    def _edges(self, edge_ids: Tensor) -> Tensor | None:
+        return None if self.edge_features is None else self.edge_features.index_select(0, edge_ids.clamp(min=0))
 
     def _score(self, read: _Read, first: NDArray[np.int64], second: NDArray[np.int64]) -> Tensor:
-        joint = read.slots.join(first, second)
-        device = self.self_rep.device
-        features = None
-        if self.node_features is not None:
-            features = self.node_features[torch.from_numpy(joint.key).long().to(device)]
-        pooled = self.readout(joint, read.value, features, self.generator)
+        joint = self.memory.join(read.slots, first, second)
+        pooled = self.readout(joint, read.value, self.node_features, self.generator)
         if self.readout.score is not None:
             pooled = drop(pooled, self.config.dropout, self.training, self.generator)
-        sides = (read.self_rep.index_select(0, torch.from_numpy(rows).to(device)) for rows in (first, second))
+        ends = (torch.from_numpy(rows).to(read.value.device) for rows in (first, second))
+        sides = (read.self_rep.index_select(0, rows) for rows in ends)
         return self.classify(torch.cat([pooled, *sides], dim=1)).squeeze(1)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from ..sampling.ncache_read import JointRead
+from ..sampling.ncache_read import JointRead
 
 CHUNKS = 4  # parts of a gradient; fixed, so that sums do not depend on the number of threads
 _MANY = 4096  # slots from which threads pay
@@ -125,6 +125,34 @@ def slot_step(table: Tensor, row: Tensor, extra: Tensor, old: Tensor, live: Tens
     return (fresh + update * (old - fresh)) * live[:, None]
 
 
+@dataclass(frozen=True, eq=False)
+class RaggedJoint:
+    """Joint neighbourhoods of pairs as tensors on one device, for layers in plain torch; rows as in `JointRead`.
+
+    Attributes
+    ----------
+    pair : int64 tensor (rows,), in rising order; pairs : int
+    key, code : int64 tensors (rows,)
+    slot, row : int64 tensors (members,)
+    """
+
+    pair: Tensor
+    pairs: int
+    key: Tensor
+    code: Tensor
+    slot: Tensor
+    row: Tensor
+
+    @classmethod
+    def of(cls, joint: JointRead, device: torch.device) -> RaggedJoint:
+        """A host's join, copied to a device."""
+        key, code, slot, row = (
+            torch.from_numpy(part).to(device).long() for part in (joint.key, joint.code, joint.slot, joint.row)
+        )
+        pair = torch.repeat_interleave(torch.from_numpy(joint.indptr[1:] - joint.indptr[:-1]).to(device))
+        return cls(pair, joint.indptr.shape[0] - 1, key, code, slot, row)
+
+
 class _Attend(torch.autograd.Function):
     """The compiled attention over rows; see `nat_cpu.attend`."""
 
@@ -179,37 +207,40 @@ class PairReadout(nn.Module):
         self.dropout = dropout
 
     def forward(
-        self, joint: JointRead, value: Tensor, features: Tensor | None, generator: torch.Generator | None
+        self,
+        joint: JointRead | RaggedJoint,
+        value: Tensor,
+        node_features: Tensor | None,
+        generator: torch.Generator | None,
     ) -> Tensor:
         """value (slots, F) -> (pairs, hidden)."""
         parts = self.project.weight.split(self.widths, dim=1)
-        if self.score is None:
-            return self._sum(joint, value, features, generator)
         if self.codes is None:
             codes = self.project.bias.expand(64, -1)
         else:
             codes = torch.addmm(self.project.bias, self.codes.weight, parts[0].t())
-        if features is None and value.device.type == "cpu":
-            return _Attend.apply(joint, value, codes.contiguous(), parts[1].t().contiguous(), self.score)
-        rows = codes[_tensor(joint.code, value).long()] + self._totals(joint, value) @ parts[1].t()
+        if isinstance(joint, JointRead):
+            if self.score is not None and node_features is None and value.device.type == "cpu":
+                return _Attend.apply(joint, value, codes.contiguous(), parts[1].t().contiguous(), self.score)
+            joint = RaggedJoint.of(joint, value.device)
+        features = None if node_features is None else node_features[joint.key]
+        totals = value.new_zeros((joint.code.shape[0], value.shape[1])).index_add(0, joint.row, value[joint.slot])
+        if self.score is None:
+            return self._sum(joint, totals, features, generator)
+        rows = codes[joint.code] + totals @ parts[1].t()
         if features is not None:
             rows = rows + features @ parts[2].t()
-        return softmax_pool(rows.relu(), self.score, _pair_of(joint, value), joint.indptr.shape[0] - 1)
+        return softmax_pool(rows.relu(), self.score, joint.pair, joint.pairs)
 
-    def _totals(self, joint: JointRead, value: Tensor) -> Tensor:
-        out = value.new_zeros((len(joint), value.shape[1]))
-        return out.index_add(0, _tensor(joint.row, value).long(), value[_tensor(joint.slot, value).long()])
-
-    def _sum(self, joint: JointRead, value: Tensor, features: Tensor | None, generator: torch.Generator | None):
-        parts = [self._totals(joint, value)]
+    def _sum(self, joint: RaggedJoint, totals: Tensor, features: Tensor | None, generator: torch.Generator | None):
+        parts = [totals]
         if self.codes is not None:
-            parts.insert(0, self.codes(_tensor(joint.code, value).long()))
+            parts.insert(0, self.codes(joint.code))
         if features is not None:
             parts.append(features)
         rows = drop(torch.cat(parts, dim=1), self.dropout, self.training, generator)
         rows = drop(rows @ self.project.weight.t(), self.dropout, self.training, generator)
-        out = self.project.bias.expand(joint.indptr.shape[0] - 1, -1)
-        return out.index_add(0, _pair_of(joint, value), rows)
+        return self.project.bias.expand(joint.pairs, -1).index_add(0, joint.pair, rows)
 
 
 def softmax_pool(rows: Tensor, score: Tensor, pair: Tensor, pairs: int) -> Tensor:
@@ -227,15 +258,6 @@ def drop(x: Tensor, probability: float, training: bool, generator: torch.Generat
         return x
     keep = torch.rand(x.shape, generator=generator).to(x.device) >= probability
     return x * keep / (1 - probability)
-
-
-def _pair_of(joint: JointRead, like: Tensor) -> Tensor:
-    sizes = torch.from_numpy(joint.indptr[1:] - joint.indptr[:-1]).to(like.device)
-    return torch.repeat_interleave(sizes)
-
-
-def _tensor(array: Any, like: Tensor) -> Tensor:
-    return torch.from_numpy(array).to(like.device)
 
 
 def _threads(items: int) -> int:

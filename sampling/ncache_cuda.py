@@ -55,11 +55,11 @@ def read_rows(keys, edge_ids, times, values, nodes, out_key, out_edge, out_time,
 
 
 @cuda.jit
-def join_rows(keys, values, starts, hop_of, kind, parameter, first, second, code, total):
-    """Per pair and slot of either node: the distance encoding and summed values of its key, where it is seen first.
+def join_rows(keys, starts, hop_of, kind, parameter, first, second, code, member):
+    """Per pair and slot of either node: the distance encoding of its key and the slots that hold it, at its first slot.
 
-    keys (n, width) and values (n, width, F) as read; code (pairs, 2 width), 0 for an empty slot and for a key that an
-    earlier slot of the pair holds; total (pairs, 2 width, F).
+    keys (n, width) as read; code (pairs, 2 width), 0 for an empty slot and for a key that an earlier slot of the pair
+    holds; member (pairs, 2 width, 2 hops), numbers row * width + column of slots, -1 where a table lacks the key.
     """
     width = keys.shape[1]
     hops = starts.shape[0] - 1
@@ -68,30 +68,36 @@ def join_rows(keys, values, starts, hop_of, kind, parameter, first, second, code
         key = keys[first[p] if place < width else second[p], place % width]
         bits = 0
         mine = (hops if place >= width else 0) + hop_of[place % width]
-        if key >= 0:
-            earlier = False
-            for bit in range(2 * hops):
+        for bit in range(2 * hops):
+            found = -1
+            if key >= 0:
                 hop = bit % hops
                 row = first[p] if bit < hops else second[p]
                 j = starts[hop]
                 if hop > 0:
                     j += slot_of(key, starts[hop + 1] - starts[hop], kind, parameter)
                 if keys[row, j] == key:
+                    found = row * width + j
                     bits |= 1 << bit
-                    earlier = earlier or bit < mine
-            if earlier:
-                bits = 0
-        code[p, place] = bits
-        for f in range(values.shape[2]):
-            whole = np.float32(0)
+            member[p, place, bit] = found
+        if bits & ((1 << mine) - 1):
+            bits = 0
+        if bits == 0:
             for bit in range(2 * hops):
-                if bits >> bit & 1:
-                    hop = bit % hops
-                    j = starts[hop]
-                    if hop > 0:
-                        j += slot_of(key, starts[hop + 1] - starts[hop], kind, parameter)
-                    whole += values[first[p] if bit < hops else second[p], j, f]
-            total[p, place, f] = whole
+                member[p, place, bit] = -1
+        code[p, place] = bits
+
+
+@cuda.jit
+def sum_members(values, member, total):
+    """Per row of `member` (rows, 2 hops), the sum of the values (slots, F) it names."""
+    for t in range(cuda.grid(1), total.shape[0] * total.shape[1], cuda.gridsize(1)):
+        row, f = t // total.shape[1], t % total.shape[1]
+        whole = np.float32(0)
+        for bit in range(member.shape[1]):
+            if member[row, bit] >= 0:
+                whole += values[member[row, bit], f]
+        total[row, f] = whole
 
 
 @cuda.jit
@@ -212,20 +218,31 @@ class CudaNCache:
         return CudaRead(given, key, edge_id, time, value)
 
     def join(self, read: CudaRead, first: ArrayLike, second: ArrayLike) -> tuple[Any, Any]:
-        """Device arrays code uint8 (p, 2 width) and summed values float32 (p, 2 width, F) of pairs of a read's rows.
+        """Device arrays code uint8 (p, 2 width) and member int32 (p, 2 width, 2 hops) of pairs of a read's rows.
 
-        Where code is 0 there is no row; the others, in order, are the rows of `JointRead`.
+        Where code is 0 there is no row; the others, in order, are the rows of `JointRead`. `member` names their slots
+        as row * width + column of the read, -1 past them.
         """
-        count = read.nodes.shape[0]
+        count, width = read.key.shape
         one, two = (node_positions(name, ids, count) for name, ids in (("first", first), ("second", second)))
-        width = self.like.keys.shape[1]
+        if one.shape != two.shape:
+            raise InvalidInput(f"join: first and second must be equally long; got {one.shape[0]} and {two.shape[0]}")
         code = cuda.device_array((one.shape[0], 2 * width), np.uint8)
-        total = cuda.device_array((one.shape[0], 2 * width, self.like.value_dim), np.float32)
+        member = cuda.device_array((one.shape[0], 2 * width, 2 * len(self.like.sizes)), np.int32)
         if one.shape[0]:
-            ends = cuda.to_device(one), cuda.to_device(two)
-            arguments = (read.key, read.value, self._starts, self._hop_of, *self._hash(), *ends, code, total)
+            ends = cuda.to_device(np.stack([one, two]))
+            arguments = (read.key, self._starts, self._hop_of, *self._hash(), ends[0], ends[1], code, member)
             join_rows[_grid(one.shape[0] * 2 * width)](*arguments)
-        return code, total
+        return code, member
+
+    def sums(self, values: Any, member: Any) -> Any:
+        """Device array float32 (p, 2 width, F): per row of a join, the sum of its slots' `values` (n, width, F)."""
+        rows, width = member.shape[0] * member.shape[1], values.shape[2]
+        total = cuda.device_array((rows, width), np.float32)
+        if rows and width:
+            slots = values.reshape(values.shape[0] * values.shape[1], width)
+            sum_members[_grid(rows * width)](slots, member.reshape(rows, member.shape[2]), total)
+        return total.reshape(*member.shape[:2], width)
 
     def insert(
         self,
@@ -255,8 +272,9 @@ class CudaNCache:
             if (read.nodes[row] != part).any():
                 missing = part[int(np.argmax(read.nodes[row] != part))]
                 raise InvalidInput(f"insert: node {missing} is not among the nodes of the read")
-        device = [cuda.to_device(np.ascontiguousarray(part[order])) for part in (*ends, times, names, *rows)]
-        source, target, stamp, name, source_row, target_row = device
+        words = cuda.to_device(np.take(np.stack([*ends, names, *rows]), order, axis=1))
+        source, target, name, source_row, target_row = (words[i] for i in range(5))
+        stamp = cuda.to_device(times[order])
         winner = cuda.to_device(np.full(read.key.shape, -1))
         writes = 2 + (like.sizes[1] if len(like.sizes) > 1 else 0)
         claim[_grid(2 * writes * ends[0].shape[0])](
@@ -269,6 +287,12 @@ class CudaNCache:
             *(*columns, self._starts, source, target, stamp, name, source_row, target_row),
             *(cuda.to_device(read.nodes), read.key, read.edge_id, read.time, new, winner),
         )
+        like.num_events += ends[0].shape[0]
+
+    def from_host(self) -> None:
+        """Copy the contents of `like` here again."""
+        for name in COLUMNS:
+            getattr(self, name).copy_to_device(getattr(self.like, name))
 
     def to_host(self) -> NCache:
         """The contents, copied back into the cache this one was made from."""

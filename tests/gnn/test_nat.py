@@ -114,12 +114,12 @@ def test_what_was_read_is_what_is_stored():
     cache = model.cache
     (slot,) = cache.starts[1] + cache.find([0], [1], hop=1)
     assert np.abs(cache.values[0, slot]).max() > 0
-    np.testing.assert_allclose(cache.values[0, slot], read.value[read.slots.place[0, slot]].detach(), rtol=1e-6)
+    np.testing.assert_allclose(cache.values[0, slot], read.value[read.slots.read.place[0, slot]].detach(), rtol=1e-6)
     np.testing.assert_allclose(model.self_rep[:2], read.self_rep.detach(), rtol=1e-6)
     (other,) = cache.starts[1] + cache.find([0], [2], hop=1)
     assert np.abs(cache.values[0, other]).max() == 0
     (far,) = cache.starts[2] + cache.find([1], [2], hop=2)  # copied with the value that 0 had for it
-    np.testing.assert_allclose(cache.values[1, far], read.value[read.slots.place[0, other]].detach(), rtol=1e-6)
+    np.testing.assert_allclose(cache.values[1, far], read.value[read.slots.read.place[0, other]].detach(), rtol=1e-6)
 
 
 def test_event_at_time_zero_is_an_event():

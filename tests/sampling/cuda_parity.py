@@ -175,9 +175,14 @@ def check_ncache():
         read = host.lookup(np.arange(num_nodes))
         joint = read.join(first, second)
         theirs = device.lookup(np.arange(num_nodes))
-        code, total = (part.copy_to_host() for part in device.join(theirs, first, second))
+        code, member = device.join(theirs, first, second)
+        total = device.sums(theirs.value, member).copy_to_host()
+        code, member = code.copy_to_host(), member.copy_to_host()
         np.testing.assert_array_equal(code[code > 0], joint.code)
         np.testing.assert_array_equal((code > 0).sum(axis=1), np.diff(joint.indptr))
+        np.testing.assert_array_equal((member[code > 0] >= 0).sum(), len(joint.slot))
+        if (member[code == 0] >= 0).any():
+            raise AssertionError("a place without a row names slots")
         np.testing.assert_allclose(total[code > 0], joint.sums(read.value), rtol=1e-5)
     if device.to_host().keys.max() != num_nodes - 1:
         raise AssertionError("the contents did not come back")
