@@ -10,7 +10,9 @@
   bandwidth / (6 * 4 * dim) bytes bounds the rate where the tables exceed the caches.
 - core: the step of one thread on tables of a million rows drawn at random, by processor time, which other programs on
   the machine disturb least.
-- end to end: seconds from a graph in memory to vectors and the F1 they reach, BlogCatalog and DBLP.
+- end to end: seconds from a graph in memory to vectors and the F1 they reach, BlogCatalog and DBLP. Libraries that need
+  versions of their own run by a Python of their own: `--peer pecanpy=PYTHON --peer karateclub=PYTHON`; see
+  `_walk_peers.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -280,7 +283,24 @@ def _share(source, node_of):
     return frequency / frequency.sum()
 
 
-def compare_end_to_end(threads, num_walks, window=10):
+def elsewhere(name, python, store, num_walks, window, threads):
+    """Seconds and vectors of a library that another Python runs, and its version."""
+    rows = store.csr()
+    with tempfile.TemporaryDirectory() as folder:
+        graph, vectors = Path(folder, "graph.npz"), Path(folder, "vectors.npy")
+        np.savez(graph, indptr=np.asarray(rows.indptr), indices=np.asarray(rows.indices))
+        script = Path(__file__).with_name("_walk_peers.py")
+        numbers = map(str, (num_walks, LENGTH, window, DIM, threads))
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        command = [python, str(script), name, str(graph), str(vectors), *numbers]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        found = [line.split() for line in done.stdout.splitlines() if line.startswith("RESULT")]
+        if done.returncode or not found:
+            return None, done.stderr.strip().splitlines()[-1:]
+        return float(found[0][1]), np.load(vectors), " ".join(found[0][2:])
+
+
+def compare_end_to_end(threads, num_walks, peers, window=10):
     for name in ("blogcatalog", "dblp"):
         store = nearhop.datasets.load(name)
         labels = store.nodes["y"]
@@ -313,6 +333,12 @@ def compare_end_to_end(threads, num_walks, window=10):
             line("gensim, walks by nearhop", gensim_run)
         except ImportError as error:
             print(f"gensim left out: {error}")
+        for peer, python in peers.items():
+            seconds, *found = elsewhere(peer, python, store, num_walks, window, threads)
+            if seconds is None:
+                print(f"{peer} left out: {found[0]}")
+            else:
+                print(f"| {found[1]} | {seconds:.1f} | {f1_of(found[0], labels):.4f} |", flush=True)
 
 
 def on_gpu():
@@ -338,13 +364,16 @@ def main() -> None:
     parser.add_argument("--million", type=int, default=10, help="million samples per measurement")
     parser.add_argument("--graph", choices=["blogcatalog", "random"], help="measure samples on this graph only")
     parser.add_argument("--walks", type=int, default=20, help="walks per node of the end-to-end runs")
+    parser.add_argument(
+        "--peer", action="append", default=[], metavar="NAME=PYTHON", help="end to end: a library and its Python"
+    )
     given = parser.parse_args()
     os.environ["RAYON_NUM_THREADS"] = str(given.threads)  # read by ensmallen when it starts its threads
     print(versions("gensim", "ensmallen", "scikit-learn"))
     if given.gpu:
         on_gpu()
     if given.end_to_end:
-        compare_end_to_end(given.threads, given.walks)
+        compare_end_to_end(given.threads, given.walks, dict(peer.split("=", 1) for peer in given.peer))
     nothing = not (given.gpu or given.end_to_end or given.words or given.samples or given.core)
     if given.words or nothing:
         compare_words(given.threads, given.repeats)

@@ -51,6 +51,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "second-hop": {},
     "distance-encoding": {"code_dim": 0},
     "attention": {"readout": "sum"},
+    "relative-time": {"time_encoding": "absolute"},
 }
 
 
