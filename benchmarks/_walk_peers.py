@@ -2,8 +2,8 @@
 
     PYTHON _walk_peers.py pecanpy|karateclub|nodevectors GRAPH.npz VECTORS.npy NUM_WALKS LENGTH WINDOW DIM THREADS
 
-GRAPH.npz holds `indptr` and `indices` of a symmetric adjacency matrix. What a library calls its graph is made before the
-clock starts; walks and training are timed, compilation is not where a first small run can do it.
+GRAPH.npz holds `indptr` and `indices` of a symmetric adjacency matrix. What a library calls its graph is made before
+the clock starts; walks and training are timed, compilation is not where a first small run can do it.
 """
 
 import sys
