@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .filters import allowed_rows
-from .ids import RowIds
+from .ids import RowIds, ids_of
 from .metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code
 from .result import SearchResult
 from .scan import nearest_rows
@@ -58,12 +58,12 @@ class Exact:
         return None if self._vectors is None else int(self._vectors.shape[1])
 
     @property
-    def ids(self) -> NDArray[np.int64]:
+    def ids(self) -> NDArray[Any]:
         """User ids in row order, deleted rows included; the order of bitmap filters."""
         return self._rows.values.copy()
 
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> Exact:
-        """Add rows, float32 (count, dim), with distinct int64 ids (by default continuing behind the largest)."""
+        """Add rows, float32 (count, dim), with distinct int64 or text ids (by default behind the largest integer)."""
         metric = metric_code(self.metric)
         rows = check_vectors("add", vectors, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids)
@@ -111,10 +111,10 @@ class Exact:
         rows, k = check_queries(queries, k, self.dim)
         allowed = allowed_rows(filter, self._rows, len(rows))
         if self._vectors is None or not len(rows):
-            return empty_result(len(rows), k)
+            return empty_result(len(rows), k, self._rows.values)
         width = min(k, len(self._rows))
         if not width:
-            return empty_result(len(rows), k)
+            return empty_result(len(rows), k, self._rows.values)
         ids = self._rows.values
         order = None if bool((ids[1:] > ids[:-1]).all()) else np.argsort(ids, kind="stable")
         labels = None
@@ -157,23 +157,24 @@ def query_scales(queries: NDArray[np.float32], metric: int) -> NDArray[np.float3
     return inverse_norms(queries, metric) if metric == COSINE else np.ones(len(queries), np.float32)
 
 
-def empty_result(num_queries: int, k: int) -> SearchResult:
-    """A result in which no place is filled."""
+def empty_result(num_queries: int, k: int, ids: NDArray[Any] | None = None) -> SearchResult:
+    """A result in which no place is filled; its ids are of the kind of `ids`."""
     distances = np.full((num_queries, k), np.inf, np.float32)
-    return SearchResult(distances, np.full((num_queries, k), -1, np.int64), np.zeros(num_queries, np.int32))
+    blank = ids_of(np.empty(0, np.int64) if ids is None else ids[:0], np.full((num_queries, k), -1, np.int64))
+    return SearchResult(distances, blank, np.zeros(num_queries, np.int32))
 
 
 def finish(
     distances: NDArray[np.float32],
     rows: NDArray[np.int64],
     counts: NDArray[np.int32],
-    ids: NDArray[np.int64],
+    ids: NDArray[Any],
     k: int,
 ) -> SearchResult:
     """Row numbers turned into user ids, padded to width k."""
-    found = np.where(rows >= 0, ids[rows], -1)
+    found = ids_of(ids, rows)
     if rows.shape[1] < k:
-        padded = empty_result(len(rows), k)
+        padded = empty_result(len(rows), k, ids)
         padded.distances[:, : rows.shape[1]] = distances
         padded.ids[:, : rows.shape[1]] = found
         distances, found = padded.distances, padded.ids

@@ -99,11 +99,11 @@ class Faiss:
 
         FAISS reads the column itself; for "cosine", normalised blocks of it.
         """
-        from .hnsw import store_column, store_ids
+        from .store_rows import store_column, store_ids
 
         index = cls(**parameters)
         vectors = store_column(store, column, node_type)
-        return index.add(vectors, store_ids(store, node_type, len(vectors)), progress=progress)
+        return index.add(vectors, store_ids(store, node_type, len(vectors), text=False), progress=progress)
 
     def __len__(self) -> int:
         return len(self._rows) - self._rows.num_dead
@@ -166,7 +166,7 @@ class Faiss:
         """
         metric = metric_code(self.metric)
         rows = check_vectors("add", vectors, dim=self.dim)
-        new = self._rows.for_new_rows(len(rows), ids)
+        new = self._rows.for_new_rows(len(rows), ids, text=False)
         if not len(rows):
             return self
         if self._index is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .ids import RowIds
 
 
-Where = Callable[[str], "NDArray[np.bool_]"]
+Where = Callable[[str, "RowIds"], "NDArray[np.bool_]"]
 
 
 def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None = None) -> NDArray[np.bool_] | None:
@@ -23,20 +23,23 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
 
     Parameters
     ----------
-    given : None, bool (rows,), bool (num_queries, rows), integers (any number,), range, str, or a list of num_queries
+    given : None, bool (rows,), bool (num_queries, rows), ids (any number,), range, str, or a list of num_queries
         A bitmap in row order (for an index on a store's column: node order), one bitmap per query, user ids, a range
-        of user ids, or an SQL condition on the store's columns. A list holds one of these, or None, per query. Ids
-        that the index does not hold are ignored.
+        of integer ids, or an SQL condition on the store's columns. A list holds one of these, or None, per query; text
+        ids are therefore an array, or a list only where no condition can be meant. Ids that the index does not hold
+        are ignored.
     where : callable, optional
         Answers an SQL condition with a bitmap in row order; without it conditions are refused.
     """
     live = None if not rows.num_dead else ~rows.dead
     if given is None:
         return None if live is None else live[None, :]
+    if isinstance(given, list) and rows.is_text and where is None and given and all(isinstance(g, str) for g in given):
+        given = np.asarray(given)
     if isinstance(given, list) and any(g is None or isinstance(g, str | range | list | np.ndarray) for g in given):
         if len(given) != num_queries:
             raise IndexMismatch(f"search: filter is a list of {len(given)} but there are {num_queries} queries")
-        tables = [allowed_rows(g, rows, 1, where) for g in given]
+        tables = [allowed_rows(np.asarray(g) if isinstance(g, list) else g, rows, 1, where) for g in given]
         return np.concatenate([np.ones((1, len(rows)), bool) if t is None else t for t in tables])
     if isinstance(given, str):
         if where is None:
@@ -44,8 +47,10 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
                 "search: an SQL filter needs the columns of a store: make the index with from_store, or give "
                 "store.where(condition, as_bitmap=True)"
             )
-        given = where(given)
+        given = where(given, rows)
     if isinstance(given, range):
+        if rows.is_text:
+            raise InvalidType("search: the ids of this index are text, of which there are no ranges; give an array")
         values = rows.values
         inside = (values >= min(given, default=0)) & (values <= max(given, default=-1))
         if abs(given.step) > 1:
@@ -54,15 +59,15 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
     mask: NDArray[Any] = np.asarray(given)
     if mask.size == 0 and mask.ndim == 1 and mask.dtype.kind == "f":
         mask = mask.astype(np.int64)  # an empty list
-    if mask.dtype.kind in "iu":
+    if mask.dtype.kind in "iuUTO":
         if mask.ndim != 1:
             raise InvalidInput(f"search: a filter of ids must have one dimension; got shape {mask.shape}")
         table = np.zeros((1, len(rows)), bool)
-        found = rows.positions(mask.astype(np.int64, copy=False))
+        found = rows.positions(rows.checked("search", mask) if mask.size else mask.astype(np.int64))
         table[0, found[found >= 0]] = True
         return table
     if mask.dtype.kind != "b":
-        raise InvalidType(f"search: filter must be a boolean bitmap or an array of integer ids; got {mask.dtype}")
+        raise InvalidType(f"search: filter must be a boolean bitmap or an array of ids; got {mask.dtype}")
     if mask.ndim not in (1, 2) or mask.shape[-1] != len(rows):
         raise IndexMismatch(
             f"search: filter has shape {mask.shape} but the index has {len(rows)} rows; give a bitmap of shape "

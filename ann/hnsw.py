@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
+from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
 from .exact import check_queries, empty_result, finish, query_scales
-from .filters import Where, allowed_rows
+from .filters import allowed_rows
 from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
+from .hnsw_life import compacted, places_for
 from .hnsw_query import answer
+from .hnsw_range import search_within
+from .hnsw_statistics import HNSWStatistics, statistics
 from .hnsw_tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
 from .ids import RowIds
-from .metrics import check_count, check_finite, check_vectors, inverse_norms, metric_code
+from .metrics import COSINE, check_count, check_finite, check_vectors, inverse_norms, metric_code
 from .result import RangeResult, SearchResult
 from .sharing import SharedLock
+from .store_rows import NodeCondition, store_column, store_ids
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,19 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_EF = 64
 _STORAGES = ("float32", "int8")
-
-
-@dataclass(frozen=True)
-class HNSWStatistics:
-    """What an index holds; `level_sizes[l]` nodes reach level l or higher, `nbytes` counts vectors and links."""
-
-    live: int
-    deleted: int
-    dead_fraction: float
-    unreachable: int
-    level_sizes: tuple[int, ...]
-    mean_degree: float
-    nbytes: int
 
 
 class HNSW:
@@ -109,7 +98,7 @@ class HNSW:
         self.seed = seed
         self.threads = threads
         self.ef_search = ef_search
-        self._where: Where | None = None
+        self._where: NodeCondition | None = None
         self._graph: HNSWGraph | None = None
         self._rows = RowIds()
         self._lock = SharedLock()
@@ -121,22 +110,24 @@ class HNSW:
         column: str,
         *,
         node_type: str | None = None,
+        text_ids: bool = False,
         progress: Callable[[int, int], None] | None = None,
         **parameters: Any,
     ) -> HNSW:
         """Index a float32 node column where it lies; `parameters` are the constructor's.
 
-        Results speak the store's user ids where they are integers, else node positions.
+        Results speak the store's user ids where they are integers or, with `text_ids`, text; else node positions.
         """
         index = cls(**parameters)
         vectors = store_column(store, column, node_type)
         check_finite("from_store", vectors, f"column {column!r}")
-        index._where = functools.partial(_condition, store, node_type)
-        index._insert(vectors, store_ids(store, node_type, len(vectors)), progress, borrowed=True)
+        ids = store_ids(store, node_type, len(vectors), text=text_ids)
+        index._where = NodeCondition(store, node_type, ids)
+        index._insert(vectors, ids, progress, borrowed=True)
         return index
 
     def __len__(self) -> int:
-        return len(self._rows) - self._rows.num_dead
+        return self._rows.num_live
 
     @property
     def dim(self) -> int | None:
@@ -144,8 +135,11 @@ class HNSW:
         return None if self._graph is None else int(self._graph.vectors.shape[1])
 
     @property
-    def ids(self) -> NDArray[np.int64]:
-        """User ids in row order, deleted rows included; the order of bitmap filters."""
+    def ids(self) -> NDArray[Any]:
+        """User ids in row order, deleted rows included; the order of bitmap filters.
+
+        New rows take the places of deleted ones where there are free ones, so the order can change with every `add`.
+        """
         return self._rows.values.copy()
 
     @property
@@ -168,8 +162,9 @@ class HNSW:
         ----------
         vectors : float32 (count, dim)
             Copied. Other real dtypes are converted.
-        ids : int64 (count,), optional
-            Distinct, and not in the index; by default they continue behind the largest.
+        ids : int64 or text (count,), optional
+            Distinct, and not in the index; by default they continue behind the largest integer so far. All ids of an
+            index are of one kind.
         progress : callable (done, total), optional
             Called after every batch of at most 512 rows.
 
@@ -177,73 +172,97 @@ class HNSW:
         ------
         IndexMismatch
             Vectors of another width than those before.
-        InvalidInput
-            NaN or infinite values, ids given twice or present. The index is unchanged.
+        InvalidInput, InvalidType
+            NaN or infinite values, ids given twice, present or of another kind. The index is unchanged.
 
         Notes
         -----
+        The rows take the places of deleted ones first. Once 5 % of the rows are deleted and still linked (1 % where
+        memory would have to grow), links are first led around them: O(links), and about 20 selections per deleted row.
+
         An interrupt (Ctrl-C, or an exception of `progress`) leaves a valid index of the rows linked so far.
         """
         self._check_parameters()
         rows = check_vectors("add", vectors, dim=self.dim)
         with self._lock.writing():
-            given = self._rows.for_new_rows(len(rows), ids)
-            self._insert(rows.copy() if self._graph is None else rows, given, progress)
+            self._insert(rows, self._rows.for_new_rows(len(rows), ids), progress)
         return self
 
     def upsert(self, vectors: ArrayLike, ids: ArrayLike, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
         """Add rows, replacing those whose ids the index holds; parameters and errors are those of `add`.
 
-        Searches meanwhile find the old row, then for a moment neither, then the new one.
+        Every search finds the old row or the new one. Interrupted, rows not linked yet keep their old vectors.
         """
         self._check_parameters()
         rows = check_vectors("upsert", vectors, dim=self.dim)
         with self._lock.writing():
-            new = RowIds().for_new_rows(len(rows), ids)
-            held = new[self._rows.positions(new) >= 0]
-            if len(held):
-                self.remove(held)
-            self._insert(rows.copy() if self._graph is None else rows, new, progress)
+            self._insert(rows, self._rows.for_new_rows(len(rows), ids, replacing=True), progress, replacing=True)
         return self
 
     def _insert(
         self,
         rows: NDArray[np.float32],
-        ids: NDArray[np.int64],
+        ids: NDArray[Any],
         progress: Callable[[int, int], None] | None,
         *,
         borrowed: bool = False,
+        replacing: bool = False,
     ) -> None:
-        from . import hnsw_build_cpu as kernels
-
         metric = self._check_parameters()
         if not len(rows):
             return
         graph = self._graph
+        if graph is not None and not len(self):  # nothing to keep
+            with self._lock.changing():
+                graph = self._graph = None
+                self._rows = RowIds()
         if graph is None:
+            rows = rows if borrowed else rows.copy()
             graph = HNSWGraph(metric, self.M, rows.shape[1])
             graph.borrowed = borrowed
             graph.lock = self._lock
-        start, total = graph.count, graph.count + len(rows)
-        if total > np.iinfo(np.int32).max:
-            raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
-        levels = np.empty(len(rows), np.int8)
-        kernels.draw_levels(self.seed, start, self.M, levels)
-        with self._lock.changing():
-            graph.reserve(rows, inverse_norms(rows, metric), levels)
-            if self.storage == "int8":
-                graph.codes = graph.codes or ScalarCodes(metric, rows.shape[1])
-                graph.codes.extend(graph.vectors, graph.scale, start, total)
-            self._graph = graph
+        ef = max(self.ef_construction, self.M)
+        places = places_for(graph, self._rows.dead, len(rows), ef, self.threads)
+        members = self._make_room(graph, places, rows, metric)
 
-        def published(done: int) -> None:
-            self._rows.append(ids[len(self._rows) - start : done - start])
+        def published(first: int, last: int) -> None:
+            self._rows.place(members[first:last], ids[first:last], replacing=replacing)
+            if self._where is not None and not borrowed:
+                self._where.in_order = False
 
         def committed(done: int) -> None:
             if progress is not None:
-                progress(done - start, total - start)
+                progress(done, len(rows))
 
-        graph.insert(total, max(self.ef_construction, self.M), self.threads, published, committed)
+        graph.insert(members, ef, self.threads, published, committed)
+
+    def _make_room(
+        self, graph: HNSWGraph, places: NDArray[np.int64], rows: NDArray[np.float32], metric: int
+    ) -> NDArray[np.int64]:
+        """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them."""
+        from . import hnsw_build_cpu as kernels
+
+        start, here = graph.count, len(places)
+        total = start + len(rows) - here
+        if total > np.iinfo(np.int32).max:
+            raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
+        levels = np.empty(total - start, np.int8)
+        kernels.draw_levels(self.seed, start, self.M, levels)
+        scale = inverse_norms(rows, metric)
+        behind = scale[here:] if metric == COSINE else scale
+        with self._lock.changing():
+            if here:
+                graph.refill(places, rows[:here], scale[:here])
+            if total > start:
+                graph.reserve(rows[here:], behind, levels)
+            if self.storage == "int8":
+                graph.codes = graph.codes or ScalarCodes(metric, rows.shape[1])
+                if here:
+                    graph.codes.replace(graph.vectors, graph.scale, places, start)
+                if total > start:
+                    graph.codes.extend(graph.vectors, graph.scale, start, total)
+            self._graph = graph
+        return np.concatenate([places, np.arange(start, total)])
 
     def search(
         self,
@@ -289,26 +308,8 @@ class HNSW:
         The search is repeated with k = 64, 128, ... until a query's farthest result lies beyond the radius; other
         parameters and errors are those of `search`.
         """
-        if not np.isfinite(radius):
-            raise InvalidInput(f"search_within: radius must be finite; got {radius}")
         with self._lock.reading():
-            rows, _ = check_queries(queries, 1, self.dim)
-            parts: list[tuple[Any, Any]] = [(np.empty(0, np.float32), np.empty(0, np.int64))] * len(rows)
-            open_ones, k = np.arange(len(rows)), 64
-            allowed = allowed_rows(filter, self._rows, len(rows), self._where)
-            while len(open_ones):
-                mask = allowed if allowed is None or len(allowed) == 1 else allowed[open_ones]
-                mask = None if mask is None else mask[0] if len(mask) == 1 else mask
-                beam = max(self.ef_search if ef_search is None else ef_search, k + k // 2)
-                result = self._search(rows[open_ones], k, beam, mask, threads)
-                inside = (result.distances <= radius).sum(axis=1)
-                for place, query in enumerate(open_ones):
-                    parts[query] = result.distances[place, : inside[place]], result.ids[place, : inside[place]]
-                open_ones, k = open_ones[inside == k], 2 * k
-        indptr = np.concatenate([[0], np.cumsum([len(ids) for _, ids in parts])]).astype(np.int64)
-        if not parts:
-            return RangeResult(indptr, np.empty(0, np.float32), np.empty(0, np.int64))
-        return RangeResult(indptr, np.concatenate([d for d, _ in parts]), np.concatenate([i for _, i in parts]))
+            return search_within(self, queries, radius, ef_search, filter, threads)
 
     def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int:
         """Set `ef_search` to the smallest tried beam (10 to 1,024) that reaches a recall, and return it.
@@ -356,7 +357,7 @@ class HNSW:
         allowed = allowed_rows(filter, self._rows, len(rows), self._where)
         graph = self._graph
         if graph is None or not len(rows):
-            return empty_result(len(rows), k)
+            return empty_result(len(rows), k, self._rows.values)
         threads = self.threads if threads is None else threads
         distances, found, counts = answer(
             graph, rows, query_scales(rows, metric), min(k, graph.count), ef, allowed, threads
@@ -372,58 +373,67 @@ class HNSW:
             return self._rows.remove(ids)
 
     def compact(self, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
-        """Build the graph anew without deleted rows. Interrupted, it leaves the index as it was."""
+        """Give back the memory of deleted rows, and the room kept for more rows; interrupted, the index is as it was.
+
+        Links are led around deleted rows and rows keep their order, so bitmap filters count the remaining ones. Takes
+        a small part of the time of a new build; old and new arrays are held until it is done. Where more than half of
+        the rows are deleted, the graph is built anew.
+        """
+        graph = self._graph
+        if graph is None or (not self._rows.num_dead and len(graph.vectors) == graph.count):
+            return self
         with self._lock.writing():
-            self._rebuild(progress)
+            live = np.flatnonzero(~self._rows.dead)
+            fresh = self._without_dead(graph, live, progress)
+            with self._lock.changing():
+                self._graph, self._rows = fresh, RowIds(self._rows.values[live])
+                if self._where is not None and len(live) < graph.count:
+                    self._where.in_order = False
         return self
 
-    def _rebuild(self, progress: Callable[[int, int], None] | None) -> None:
-        if self._rows.num_dead and self._graph is not None:
-            live = np.flatnonzero(~self._rows.dead)
+    def _without_dead(
+        self, graph: HNSWGraph, live: NDArray[np.int64], progress: Callable[[int, int], None] | None
+    ) -> HNSWGraph | None:
+        if not len(live):
+            return None
+        if 2 * len(live) < graph.count:
             fresh = HNSW(
                 self.metric, self.M, ef_construction=self.ef_construction, storage=self.storage, seed=self.seed,
                 threads=self.threads,
             )  # fmt: skip
-            fresh._insert(self._graph.vectors[live], self._rows.values[live], progress)
-            with self._lock.changing():
-                self._graph, self._rows = fresh._graph, fresh._rows
-                self.graph.lock, self._where = self._lock, None  # rows are no longer a store's nodes in order
+            fresh._insert(graph.vectors[live], live, progress, borrowed=True)
+            made = fresh.graph
+            made.lock, made.borrowed = self._lock, False
+            return made
+        return compacted(graph, self._rows.dead, max(self.ef_construction, self.M), self.threads, progress)
 
     def stats(self) -> HNSWStatistics:
         """Counts, degrees and bytes; O(links), since unreachable nodes are counted by a walk."""
-        graph = self._graph
-        if graph is None or not graph.count:
-            return HNSWStatistics(0, 0, 0.0, 0, (), 0.0, 0)
-        n = graph.count
-        arrays = (graph.vectors, graph.links, graph.counts, graph.clean, graph.upper, graph.upper_row, graph.levels)
-        sizes = tuple(int((graph.levels[:n] >= level).sum()) for level in range(graph.top + 1))
-        return HNSWStatistics(
-            live=len(self),
-            deleted=self._rows.num_dead,
-            dead_fraction=self._rows.num_dead / n,
-            unreachable=int(n - graph.reached()[0].sum()),
-            level_sizes=sizes,
-            mean_degree=float(graph.counts[:n].mean()),
-            nbytes=sum(a.nbytes for a in arrays) + (graph.codes.nbytes if graph.codes is not None else 0),
-        )
+        with self._lock.reading():
+            return statistics(self)
 
     def verify(self) -> HNSWStatistics:
         """Check every link and vector; `StoreCorrupt` says what is wrong. Returns the statistics."""
         from .persist import check_graph
 
-        if self._graph is not None:
-            try:
-                check_graph(self._graph)
-                check_finite("verify", self._graph.vectors[: self._graph.count])
-            except (IndexMismatch, InvalidInput) as error:
-                raise StoreCorrupt(str(error)) from error
-        return self.stats()
+        with self._lock.reading():
+            if self._graph is not None:
+                try:
+                    check_graph(self._graph)
+                    check_finite("verify", self._graph.vectors[: self._graph.count])
+                except (IndexMismatch, InvalidInput) as error:
+                    raise StoreCorrupt(str(error)) from error
+            return statistics(self)
 
     def save(self, path: str | Path) -> None:
-        """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken."""
+        """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken.
+
+        Searches go on meanwhile, changes wait. A failure or a crash leaves nothing at the path.
+        """
         from .persist import save_hnsw
 
-        save_hnsw(self, path)
+        with self._lock.writing():
+            save_hnsw(self, path)
 
     def save_into(self, store: GraphStore, name: str) -> None:
         """Put the links of an index made by `from_store` into that store, as edge types `{name}_link0`, ...
@@ -432,7 +442,8 @@ class HNSW:
         """
         from .persist import save_into
 
-        save_into(self, store, name)
+        with self._lock.writing():
+            save_into(self, store, name)
 
     @classmethod
     def attach(cls, store: GraphStore, name: str) -> HNSW:
@@ -462,30 +473,3 @@ class HNSW:
             f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, {len(self):,} vectors{dead}, "
             f"dim={self.dim}, {self._graph.top + 1} levels, {self.storage}, {size / 2**20:.1f} MiB)"
         )
-
-
-def _condition(store: GraphStore, node_type: str | None, sql: str) -> NDArray[np.bool_]:
-    return store.where(sql, node_type=node_type, as_bitmap=True)
-
-
-def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArray[np.float32]:
-    """A node column as a float32 matrix, not copied; `IndexMismatch` when it is something else."""
-    columns = store.nodes if node_type is None else store.nodes(node_type)
-    values = columns[column]
-    if values.dtype != np.float32 or values.ndim != 2 or not values.shape[1] or not values.flags.c_contiguous:
-        raise IndexMismatch(
-            f"column {column!r} is {values.dtype}{list(values.shape)}, but an index needs a float32 matrix; assign "
-            "np.ascontiguousarray(x, np.float32) as a new column"
-        )
-    return values
-
-
-def store_ids(store: GraphStore, node_type: str | None, count: int) -> NDArray[np.int64]:
-    """The user ids of a store's nodes where they are integers, else their positions."""
-    try:
-        ids = store.ids(node_type)
-    except NotFound as error:
-        raise IndexMismatch(str(error)) from error
-    if ids is None or ids.dtype != np.int64:
-        return np.arange(count, dtype=np.int64)
-    return ids

@@ -60,6 +60,7 @@ class ScalarCodes:
         self.step = 1.0
         self.codes: NDArray[np.uint8] = np.empty((0, _BLOCK), np.uint8)
         self.fitted_rows = 0
+        self._replaced = 0
 
     @property
     def terms(self) -> NDArray[np.int32]:
@@ -91,6 +92,35 @@ class ScalarCodes:
             self._fit(vectors[:last], scale)
             self._encode(vectors, scale, 0, last)
 
+    def replace(
+        self, vectors: NDArray[np.float32], scale: NDArray[np.float32], rows: NDArray[np.int64], count: int
+    ) -> None:
+        """Code some of the `count` rows in use again, whose vectors are other ones now.
+
+        All are coded anew where more than 1 % of the coordinates lie beyond the codes' range, once a quarter of the
+        rows was replaced since the codes were chosen.
+        """
+        self._replaced += len(rows)
+        part = ScalarCodes(self.metric, vectors.shape[1])
+        part.centre, part.basis, part.step = self.centre, self.basis, self.step
+        clipped = part._encode(vectors[rows], scale[rows] if self.metric == COSINE else scale, 0, len(rows))
+        if clipped > _MOST_CLIPPED and 4 * self._replaced >= count:
+            self._fit(vectors[:count], scale)
+            self._encode(vectors, scale, 0, count)
+            return
+        if not self.codes.flags.writeable:
+            kept, self.codes = self.codes, aligned_bytes(len(self.codes), self.row_bytes)
+            self.codes[:] = kept
+        self.codes[rows] = part.codes
+
+    def chosen(self, rows: NDArray[np.int64]) -> ScalarCodes:
+        """The codes of chosen rows, in memory of their own."""
+        part = ScalarCodes(self.metric, len(self.centre))
+        part.centre, part.basis, part.step, part.fitted_rows = self.centre, self.basis, self.step, self.fitted_rows
+        part.codes = aligned_bytes(len(rows), self.row_bytes)
+        np.take(self.codes, rows, axis=0, out=part.codes)
+        return part
+
     def _fit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
         """Choose centre, basis and step from up to 8,192 rows spread over `vectors`."""
         from . import hnsw_codes_cpu as kernels
@@ -111,7 +141,7 @@ class ScalarCodes:
         spread = float(np.sqrt((inside.astype(np.float64) ** 2).mean()))
         reach = min(float(np.abs(inside).max(initial=0)), _DEVIATIONS * spread)
         self.step = reach / 127 if reach > 0 else 1.0
-        self.fitted_rows = n
+        self.fitted_rows, self._replaced = n, 0
 
     def _encode(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], first: int, last: int) -> float:
         """Write the codes of rows first..last-1; the share of coordinates beyond the range of the codes."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..graphlib.jit import resolve_threads, threads_in_use
 from .hnsw_codes import ScalarCodes
+from .metrics import COSINE
 from .sharing import SharedLock
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ class HNSWGraph:
     count, entry, top : int
         Nodes in use, the node where searches start (-1: none) and its level.
     borrowed : bool
-        The vectors belong to a store: they are copied before anything is written behind the rows in use.
+        The vectors belong to a store: they are copied before anything is written to them or behind them.
+    free : int64 (any number,) or None
+        Deleted nodes that nothing links to, rising: places for new nodes. None until it is asked for.
     """
 
     def __init__(self, metric: int, M: int, dim: int) -> None:
@@ -81,6 +84,7 @@ class HNSWGraph:
         self.upper_clean: NDArray[np.int32] = np.empty(0, np.int32)
         self.unrepaired = 0
         self.borrowed = False
+        self.free: NDArray[np.int64] | None = None
         self.scratch = VisitScratch()
         self.codes: ScalarCodes | None = None
         self.lock = SharedLock()
@@ -96,7 +100,7 @@ class HNSWGraph:
             room = len(self.vectors) if total <= len(self.vectors) else max(total, n + n // 2)
             self.vectors = _grown(self.vectors, n, room)
             self.vectors[n:total] = vectors
-            if len(scale) == len(vectors) and self.metric == 2:
+            if self.metric == COSINE:
                 self.scale = _grown(self.scale, n, room)
                 self.scale[n:total] = scale
         room = len(self.vectors)
@@ -107,7 +111,7 @@ class HNSWGraph:
             _grown(self.counts, n, room),
             _grown(self.clean, n, room),
         )
-        used = self._upper_rows(n)
+        used = self.upper_rows(n)
         self.upper_row = _grown(self.upper_row, n, room)
         self.upper_row[n:total] = used + np.cumsum(levels, dtype=np.int64) - levels
         rows = used + int(levels.sum(dtype=np.int64))
@@ -116,7 +120,33 @@ class HNSWGraph:
         self.upper_count = _grown(self.upper_count, used, len(self.upper))
         self.upper_clean = _grown(self.upper_clean, used, len(self.upper))
 
-    def _upper_rows(self, n: int) -> int:
+    def refill(self, places: NDArray[np.int64], vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+        """Put vectors into free places, whose levels stay; `insert` links them."""
+        if self.borrowed or not self.vectors.flags.writeable:
+            self.vectors, self.borrowed = self.vectors.copy(), False
+        self.vectors[places] = vectors
+        if self.metric == COSINE:
+            if not self.scale.flags.writeable:
+                self.scale = self.scale.copy()
+            self.scale[places] = scale
+
+    def clear(self, nodes: NDArray[np.int64]) -> None:
+        """Take the links out of the rows of nodes, at every level."""
+        for level in range(int(self.levels[nodes].max(initial=0)) + 1):
+            rows = self.rows_of(nodes[self.levels[nodes] >= level], level)
+            table, counts, clean = self.level(level)
+            table[rows], counts[rows], clean[rows] = -1, 0, 0
+
+    def level(self, level: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """The table that holds the rows of a level, their counts and clean counts."""
+        return (self.links, self.counts, self.clean) if level == 0 else (self.upper, self.upper_count, self.upper_clean)
+
+    def rows_of(self, nodes: NDArray[np.int64], level: int) -> NDArray[np.int64]:
+        """The rows of nodes in the table of a level that they reach."""
+        return nodes if level == 0 else self.upper_row[nodes] + level - 1
+
+    def upper_rows(self, n: int) -> int:
+        """Rows of the upper levels that the first n nodes take."""
         return int(self.upper_row[n - 1] + self.levels[n - 1]) if n else 0
 
     def walked(self) -> tuple[NDArray[Any], NDArray[Any], int]:
@@ -127,15 +157,16 @@ class HNSWGraph:
 
     def insert(
         self,
-        total: int,
+        members: NDArray[np.int64],
         ef: int,
         threads: int | None,
-        published: Callable[[int], None],
+        published: Callable[[int, int], None],
         committed: Callable[[int], None],
     ) -> None:
-        """Link the reserved rows up to `total`, batch by batch.
+        """Link `members`, free places or reserved rows behind those in use, rising, batch by batch.
 
-        `published(count)` is called while searches wait, before they may find the batch; `committed(count)` after it.
+        `published(first, last)` is called for `members[first:last]` while searches wait, before they may find the
+        batch; `committed(last)` after it.
 
         The graph is valid between any two steps: a batch counts from the moment its forward links are complete, and
         a batch whose reverse links are missing is reached by the next repair. Searches run while a batch looks for its
@@ -143,61 +174,69 @@ class HNSWGraph:
         """
         from . import hnsw_build_cpu as kernels
 
-        with threads_in_use(threads) as workers:
-            while self.count < total:
-                first = self.count
-                last = min(total, first + max(1, min(first // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
-                busy = min(workers, last - first)
-                table = self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
-                rows, terms, width = self.walked()
-                kernels.find_links(
-                    self.metric, self.vectors, self.scale, rows, terms, width, self.levels,
-                    np.arange(first, last), *self._upper(), self.upper_clean, self.links, self.counts, self.clean,
-                    self.entry, self.top, ef, self.M, table[0][:busy], table[1],
-                )  # fmt: skip
-                self.scratch.give(table)
-                self.unrepaired += last - first
-                highest = first + int(np.argmax(self.levels[first:last]))
-                with self.lock.changing():
-                    self.count = last
-                    self._reverse(kernels, first, last, workers)
-                    if self.levels[highest] > self.top:
-                        self.entry, self.top = highest, int(self.levels[highest])
-                    published(last)
-                committed(last)
-        if self.unrepaired and (total < _ALWAYS_REPAIR_BELOW or self.unrepaired * 20 >= total):
+        free = np.empty(0, np.int64) if self.free is None else self.free
+        linked, done = self.count - len(free), 0
+        try:
+            with threads_in_use(threads) as workers:
+                while done < len(members):
+                    last = min(len(members), done + max(1, min((linked + done) // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
+                    batch = members[done:last]
+                    self._find_links(kernels, batch, ef, min(workers, len(batch)))
+                    self.unrepaired += len(batch)
+                    highest = int(batch[np.argmax(self.levels[batch])])
+                    with self.lock.changing():
+                        published(done, last)
+                        self.count = max(self.count, int(batch[-1]) + 1)
+                        if self.free is not None:
+                            self.free = free[last:]
+                        self._reverse(kernels, batch, workers)
+                        if self.levels[highest] > self.top:
+                            self.entry, self.top = highest, int(self.levels[highest])
+                    done = last
+                    committed(last)
+        finally:
+            left = members[done:]
+            self.clear(left[left < self.count])
+        if self.unrepaired and (self.count < _ALWAYS_REPAIR_BELOW or self.unrepaired * 20 >= self.count):
             with self.lock.changing():
                 self.repair(ef)
 
-    def _reverse(self, kernels: Any, first: int, last: int, workers: int) -> None:
-        members = np.arange(first, last)
-        shared = (self.metric, self.vectors, self.scale)
-        requests = _grouped(members, self.links[first:last, : self.M], self.counts[first:last])
-        if requests is not None:
-            starts, targets, sources = requests
-            kernels.add_reverse(
-                *shared, starts, targets, targets, sources, self.links, self.counts, self.clean, workers
-            )  # fmt: skip
-        for level in range(1, int(self.levels[first:last].max()) + 1):
-            chosen = members[self.levels[first:last] >= level]
-            rows = self.upper_row[chosen] + level - 1
-            requests = _grouped(chosen, self.upper[rows], self.upper_count[rows])
+    def _find_links(self, kernels: Any, members: NDArray[np.int64], ef: int, workers: int) -> None:
+        table = self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
+        rows, terms, width = self.walked()
+        kernels.find_links(
+            self.metric, self.vectors, self.scale, rows, terms, width, self.levels, members, *self._upper(),
+            self.upper_clean, self.links, self.counts, self.clean, self.entry, self.top, ef, self.M,
+            table[0][:workers], table[1],
+        )  # fmt: skip
+        self.scratch.give(table)
+
+    def _reverse(self, kernels: Any, members: NDArray[np.int64], workers: int) -> None:
+        for level in range(int(self.levels[members].max()) + 1):
+            chosen = members[self.levels[members] >= level]
+            rows = self.rows_of(chosen, level)
+            table, counts, clean = self.level(level)
+            links = table[rows, : self.M]
+            present = np.arange(links.shape[1]) < counts[rows][:, None]
+            requests = by_target(np.repeat(chosen, counts[rows]), links[present].astype(np.int64))
             if requests is not None:
                 starts, targets, sources = requests
                 kernels.add_reverse(
-                    *shared, starts, self.upper_row[targets] + level - 1, targets, sources,
-                    self.upper, self.upper_count, self.upper_clean, workers,
+                    self.metric, self.vectors, self.scale, starts, self.rows_of(targets, level), targets, sources,
+                    table, counts, clean, workers,
                 )  # fmt: skip
 
     def _upper(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         return self.upper_row, self.upper, self.upper_count
 
     def reached(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which nodes level 0 leads to from the entry, and the scratch queue that found them."""
+        """Which nodes level 0 leads to from the entry (free places count as reached), and the queue that found them."""
         from . import hnsw_build_cpu as kernels
 
         seen = np.zeros(self.count, bool)
         queue = np.empty(self.count, np.int64)
+        if self.free is not None:
+            seen[self.free] = True
         if self.entry >= 0:
             kernels.reach(self.links, self.counts, self.entry, seen, queue)
         return seen, queue
@@ -324,15 +363,12 @@ def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[
     return bigger
 
 
-def _grouped(
-    members: NDArray[np.int64], links: NDArray[np.int32], counts: NDArray[np.int32]
+def by_target(
+    sources: NDArray[np.int64], targets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
-    """Link requests (target <- member) grouped by target, members in order: group starts, targets and sources."""
-    present = np.arange(links.shape[1]) < counts[:, None]
-    targets = links[present].astype(np.int64)
+    """Link requests (target <- source) grouped by target, sources in order: group starts, targets and sources."""
     if not len(targets):
         return None
-    sources = np.repeat(members, counts)
     order = np.argsort(targets, kind="stable")
     targets, sources = targets[order], sources[order]
     starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))

@@ -12,6 +12,7 @@ from .exact import query_scales
 from .filters import allowed_rows
 from .hnsw_codes import widest_row
 from .hnsw_query import NAMES, make_plan
+from .ids import ids_of
 from .metrics import check_count, check_vectors
 from .result import SearchResult, recall
 from .scan import nearest_rows
@@ -130,4 +131,4 @@ def _exact(index: HNSW, queries: NDArray[np.float32], k: int, allowed: NDArray[n
         graph.metric, graph.vectors, graph.scale, queries, query_scales(queries, graph.metric), min(k, graph.count),
         allowed=allowed, num_rows=graph.count, threads=index.threads,
     )  # fmt: skip
-    return SearchResult(distances, np.where(found >= 0, index._rows.values[found], -1), counts)
+    return SearchResult(distances, ids_of(index._rows.values, found), counts)

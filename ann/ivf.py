@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class IVFFlat:
         return None if self._centroids is None else int(self._centroids.shape[1])
 
     @property
-    def ids(self) -> NDArray[np.int64]:
+    def ids(self) -> NDArray[Any]:
         """User ids in row order, deleted rows included; the order of bitmap filters."""
         return self._rows.values.copy()
 
@@ -123,7 +123,7 @@ class IVFFlat:
         return self
 
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> IVFFlat:
-        """Add rows, float32 (count, dim), with distinct int64 ids (by default continuing behind the largest)."""
+        """Add rows, float32 (count, dim), with distinct int64 or text ids (by default behind the largest integer)."""
         metric = self._check_parameters()
         rows = check_vectors("add", vectors, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids)
@@ -172,7 +172,7 @@ class IVFFlat:
         probes = min(self.nlist, check_count("nprobe", self.nprobe if nprobe is None else nprobe))
         allowed = allowed_rows(filter, self._rows, len(rows))
         if self._vectors is None or not len(rows):
-            return empty_result(len(rows), k)
+            return empty_result(len(rows), k, self._rows.values)
         threads = self.threads if threads is None else threads
         width = min(k, len(self._rows))
         distances = np.full((len(rows), width), np.inf, np.float32)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
-from .hnsw import store_column, store_ids
 from .ids import RowIds
 from .ivf import IVFFlat
 from .metrics import metric_code
 from .persist import _checked_fields, _dead, _new_store
+from .store_rows import store_column, store_ids
 
 if TYPE_CHECKING:
     from ..graphlib.store import GraphStore
@@ -52,7 +52,7 @@ def ivf_from_store(store: GraphStore) -> IVFFlat:
             raise IndexMismatch(f"column 'list' must be int64 in [0, {index.nlist})")
         index._centroids, index._coarse = centroids, fields["coarse"]
         index._place(vectors, lists, metric_code(index.metric))
-        index._rows = RowIds(store_ids(store, "node", len(vectors)), _dead(store))
+        index._rows = RowIds(store_ids(store, "node", len(vectors), text=True), _dead(store))
     except (IndexMismatch, InvalidInput, NotFound) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
     return index

@@ -146,7 +146,7 @@ class LSH:
         """
         bands, width = self.shape
         rows = self._signatures_of(source)
-        new = self._rows.for_new_rows(len(rows), ids)
+        new = self._rows.for_new_rows(len(rows), ids, text=False)
         before = len(self._rows)
         after = before + len(rows)
         if after > np.iinfo(np.int32).max:

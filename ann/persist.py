@@ -9,11 +9,12 @@ import numpy as np
 
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import Exact
-from .hnsw import DEFAULT_EF, HNSW, store_column, store_ids
+from .hnsw import DEFAULT_EF, HNSW
 from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
 from .ids import RowIds
 from .metrics import COSINE, inverse_norms, metric_code
+from .store_rows import NodeCondition, store_column, store_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +74,7 @@ def from_saved(store: GraphStore) -> Exact | HNSW | IVFFlat | LSH:
     try:
         vectors = store_column(store, "vector", _NODE)
         dead = _dead(store)
-        rows = RowIds(store_ids(store, _NODE, len(vectors)), dead)
+        rows = RowIds(store_ids(store, _NODE, len(vectors), text=True), dead)
         if kind == "hnsw":
             return _open_hnsw(store, given, vectors, rows, _NODE, "link", "level", "scale")
         fields = _checked_fields(given, _EXACT_FIELDS)
@@ -120,6 +121,8 @@ def save_into(index: HNSW, store: GraphStore, name: str) -> None:
     _write_links(index, graph, store, node_type, f"{name}_link", f"{name}_level", f"{name}_scale")
     _write_codes(graph, store, node_type, f"{name}_code", f"{name}_code_basis")
     fields = {**_fields(index, graph), "node_type": node_type, "column": column}
+    if index._rows.is_text:
+        fields["text_ids"] = True
     store.attributes["indexes"] = {**listed, name: fields}
 
 
@@ -133,12 +136,14 @@ def attach(store: GraphStore, name: str) -> HNSW:
         fields = _checked_fields(listed[name], {**_FIELDS, "node_type": str, "column": str})
         node_type = fields["node_type"]
         vectors = store_column(store, fields["column"], node_type)
-        rows = RowIds(store_ids(store, node_type, len(vectors)))
-        return _open_hnsw(
-            store, fields, vectors, rows, node_type, f"{name}_link", f"{name}_level", f"{name}_scale"
+        ids = store_ids(store, node_type, len(vectors), text=fields.get("text_ids") is True)
+        index = _open_hnsw(
+            store, fields, vectors, RowIds(ids), node_type, f"{name}_link", f"{name}_level", f"{name}_scale"
         )  # fmt: skip
+        index._where = NodeCondition(store, node_type, ids)
     except (InvalidInput, NotFound) as error:
         raise IndexMismatch(f"index {name!r} does not fit its store: {error}; build it again") from error
+    return index
 
 
 def check_graph(graph: HNSWGraph) -> None:
@@ -186,11 +191,9 @@ def _new_store(vectors: NDArray[np.float32], rows: RowIds) -> GraphStore:
     ids = rows.values.copy()
     if rows.num_dead:
         # The id of a deleted row may have been given again; stored ids are distinct, so deleted rows get unused ones.
-        dead = np.flatnonzero(rows.dead)
-        free = np.setdiff1d(np.arange(len(ids) + 1, dtype=np.int64), ids[~rows.dead])
-        ids[dead] = free[: len(dead)]
+        ids[rows.dead] = rows.unused(rows.num_dead)
         store.nodes["dead"] = rows.dead
-    if not np.array_equal(ids, np.arange(len(ids))):
+    if rows.is_text or not np.array_equal(ids, np.arange(len(ids))):
         store.set_ids(ids)
     return store
 

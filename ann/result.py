@@ -22,14 +22,14 @@ class SearchResult:
     ----------
     distances : float32 (num_queries, k)
         Squared for "l2", 1 - dot for "ip", 1 - cos for "cosine". Places without a result hold inf.
-    ids : int64 (num_queries, k)
-        User ids. Places without a result hold -1 (which may also be a user's id: `counts` tells them apart).
+    ids : int64 or text (num_queries, k)
+        User ids. Places without a result hold -1 or "" (which may also be a user's id: `counts` tells them apart).
     counts : int32 (num_queries,)
         How many places of each row are filled: fewer than k where fewer rows exist or pass the filter.
     """
 
     distances: NDArray[np.float32]
-    ids: NDArray[np.int64]
+    ids: NDArray[Any]
     counts: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -43,7 +43,9 @@ class SearchResult:
         short = int((self.counts < k).sum())
         note = f", {short:,} rows short of k" if short else ""
         size = self.distances.nbytes + self.ids.nbytes + self.counts.nbytes
-        return f"SearchResult({queries:,} queries, k={k}{note}; float32 distances, int64 ids, {size:,} bytes)"
+        return (
+            f"SearchResult({queries:,} queries, k={k}{note}; float32 distances, {_kind(self.ids)} ids, {size:,} bytes)"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,22 +56,26 @@ class RangeResult:
     ----------
     indptr : int64 (num_queries + 1,)
     distances : float32 (total,)
-    ids : int64 (total,)
+    ids : int64 or text (total,)
     """
 
     indptr: NDArray[np.int64]
     distances: NDArray[np.float32]
-    ids: NDArray[np.int64]
+    ids: NDArray[Any]
 
     def __len__(self) -> int:
         return int(self.indptr.shape[0]) - 1
 
-    def __getitem__(self, query: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def __getitem__(self, query: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
         part = slice(int(self.indptr[query]), int(self.indptr[query + 1]))
         return self.distances[part], self.ids[part]
 
     def __repr__(self) -> str:
-        return f"RangeResult({len(self):,} queries, {len(self.ids):,} rows; float32 distances, int64 ids)"
+        return f"RangeResult({len(self):,} queries, {len(self.ids):,} rows; float32 distances, {_kind(self.ids)} ids)"
+
+
+def _kind(ids: NDArray[Any]) -> str:
+    return "text" if ids.dtype.kind == "T" else str(ids.dtype)
 
 
 def recall(found: SearchResult, truth: SearchResult) -> float:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 
 class SharedLock:
     """Readers share it; a change waits for those inside and goes before those that come after it.
 
     `writing` is held by one thread through a whole call of `add` or `remove`; `changing`, inside it, only while arrays
-    that searches read are replaced or written. Neither may be taken while reading.
+    that searches read are replaced or written. Neither may be taken while reading. Ctrl-C waits until a change is
+    whole.
 
     Examples
     --------
@@ -49,13 +52,43 @@ class SharedLock:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        with self._state:
-            self._changes += 1
-            while self._readers:
-                self._state.wait()
-        try:
-            yield
-        finally:
+        with unbroken():
             with self._state:
-                self._changes -= 1
-                self._state.notify_all()
+                self._changes += 1
+                while self._readers:
+                    self._state.wait()
+            try:
+                yield
+            finally:
+                with self._state:
+                    self._changes -= 1
+                    self._state.notify_all()
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block; only the main thread is ever interrupted by it.
+
+    Examples
+    --------
+    >>> try:
+    ...     with unbroken():
+    ...         signal.raise_signal(signal.SIGINT)
+    ...         print("whole")
+    ... except KeyboardInterrupt:
+    ...     print("then interrupted")
+    whole
+    then interrupted
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(*held[0])

@@ -71,7 +71,7 @@ def write_faiss(
         if index._vectors is None:
             raise NotFitted("the index is empty; add vectors first")
         live = ~index._rows.dead
-        vectors, ids = index._vectors[live], index._rows.values[live]
+        vectors, ids = index._vectors[live], index._rows.integers("FAISS files")[live]
         if metric_code(index.metric) == COSINE:
             vectors = vectors * inverse_norms(vectors, COSINE)[:, None]
     else:

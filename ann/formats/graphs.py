@@ -128,7 +128,7 @@ def recoded(index: HNSW, storage: str) -> HNSW:
 def record_of(index: HNSW) -> GraphRecord:
     """The arrays of an index, ready for a writer; vectors are copied where "cosine" has to scale them."""
     graph, rows = index.graph, index._rows
-    n = graph.count
+    n, ids = graph.count, rows.integers("index files of other libraries")
     vectors = np.asarray(graph.vectors[:n], np.float32)
     if metric_code(index.metric) == COSINE:
         vectors = vectors * graph.scale[:n, None]
@@ -137,7 +137,7 @@ def record_of(index: HNSW) -> GraphRecord:
         nodes, places, table, counts = level_rows(graph, level)
         links.append(LevelLinks(nodes, table[places], counts.astype(np.int64)))
     return GraphRecord(
-        index.metric, index.M, index.ef_construction, 0, vectors, rows.values[:n], rows.dead[:n],
+        index.metric, index.M, index.ef_construction, 0, vectors, ids[:n], rows.dead[:n],
         graph.levels[:n], links, int(graph.entry), int(graph.top),
     )  # fmt: skip
 

@@ -217,7 +217,7 @@ def write_hnswlib_flat(index: Exact, path: str | Path, *, overwrite: bool = Fals
     if metric_code(index.metric) == COSINE:
         vectors = vectors * inverse_norms(vectors, COSINE)[:, None]
     rows = np.zeros(len(live), np.dtype([("vector", "<f4", (vectors.shape[1],)), ("label", "<i8")]))
-    rows["vector"], rows["label"] = vectors, index._rows.values[live]
+    rows["vector"], rows["label"] = vectors, index._rows.integers("hnswlib files")[live]
     with replacing(path, overwrite=overwrite) as stream:
         stream.write(struct.pack(_FLAT_HEADER, len(live), rows.itemsize, len(live)))
         write_items(stream, rows)

@@ -84,3 +84,32 @@ def build(vectors, levels, M, ef, metric="l2"):
         if level > top:
             entry, top = item, level
     return layers, entry, top
+
+
+def relinked(vectors, links, gone, owner, limit, metric="l2"):
+    """New links of `owner` without those to `gone` nodes, or None where it has none.
+
+    Neighbours of gone neighbours are candidates, and of those that are gone, theirs, until every gone neighbour was
+    looked into and `limit` candidates were found. Links to others stay; as many candidates as links are lost are taken,
+    nearest first, that no nearer link is strictly nearer to.
+    """
+    dead = [node for node in links[owner] if node in gone]
+    if not dead:
+        return None
+    stayed, candidates = [node for node in links[owner] if node not in gone], []
+    seen, must = {owner, *links[owner]}, len(dead)
+    for place, node in enumerate(dead):  # grows meanwhile
+        if place >= must and len(candidates) >= limit:
+            break
+        for other in links[node]:
+            if other not in seen:
+                seen.add(other)
+                (dead if other in gone else candidates).append(other)
+    nearer, taken = [], []
+    for reach, node in sorted((distance(metric, vectors[c], vectors[owner]), c) for c in stayed + candidates):
+        if node in candidates:
+            if len(taken) == must or any(distance(metric, vectors[node], vectors[o]) < reach for o in nearer):
+                continue
+            taken.append(node)
+        nearer.append(node)
+    return stayed + taken

@@ -1,0 +1,58 @@
+"""A store's nodes as the rows of an index: their vectors, their ids, and conditions on their columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import IndexMismatch, NotFound
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..graphlib.store import GraphStore
+    from .ids import RowIds
+
+
+class NodeCondition:
+    """Answers SQL conditions on the columns of a store with a bitmap over the rows of an index made from it.
+
+    A row stands for the node whose id it has, wherever it lies; rows with ids that the store has not never pass.
+    """
+
+    def __init__(self, store: GraphStore, node_type: str | None, ids: NDArray[Any]) -> None:
+        self._store, self._node_type, self._ids = store, node_type, ids
+        self.in_order = True  # row i is node i
+
+    def __call__(self, sql: str, rows: RowIds) -> NDArray[np.bool_]:
+        passing = self._store.where(sql, node_type=self._node_type, as_bitmap=True)
+        if self.in_order:
+            return passing
+        found = rows.positions(self._ids[passing])
+        bitmap = np.zeros(len(rows), bool)
+        bitmap[found[found >= 0]] = True
+        return bitmap
+
+
+def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArray[np.float32]:
+    """A node column as a float32 matrix, not copied; `IndexMismatch` when it is something else."""
+    columns = store.nodes if node_type is None else store.nodes(node_type)
+    values = columns[column]
+    if values.dtype != np.float32 or values.ndim != 2 or not values.shape[1] or not values.flags.c_contiguous:
+        raise IndexMismatch(
+            f"column {column!r} is {values.dtype}{list(values.shape)}, but an index needs a float32 matrix; assign "
+            "np.ascontiguousarray(x, np.float32) as a new column"
+        )
+    return values
+
+
+def store_ids(store: GraphStore, node_type: str | None, count: int, *, text: bool) -> NDArray[Any]:
+    """The user ids of a store's nodes, else their positions; also where they are text, unless `text`."""
+    try:
+        ids = store.ids(node_type)
+    except NotFound as error:
+        raise IndexMismatch(str(error)) from error
+    if ids is None or (ids.dtype != np.int64 and not text):
+        return np.arange(count, dtype=np.int64)
+    return ids

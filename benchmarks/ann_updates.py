@@ -1,0 +1,193 @@
+"""Deletes and re-adds: what 100,000 of them do to recall, speed and memory, side by side.
+
+    python benchmarks/ann_updates.py [--engines nearhop-float32 nearhop-int8 hnswlib usearch-f32] [--rounds 10]
+
+Real SIFT descriptors. Each of 10 rounds deletes 10,000 random rows out of 50,000 and adds 10,000 that are not in the
+index; recall@10 is counted against exact search of what is in the index, and set beside a fresh build of the same rows
+in the same order. Then a half of the rows is deleted and the index compacted (where there is such a call), again beside
+a fresh build. hnswlib runs with `mark_deleted` and `allow_replace_deleted`, usearch with `remove`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from typing import Any, Protocol
+
+import numpy as np
+from _measure import versions
+
+from ann import K, dataset
+from nearhop.ann import HNSW, Exact
+
+ROWS, CHANGED = 50_000, 10_000
+BEAMS = (20, 50, 100)
+
+
+class Engine(Protocol):
+    """An index that can be changed, with ids."""
+
+    def add(self, vectors: np.ndarray, ids: np.ndarray) -> None: ...
+    def remove(self, ids: np.ndarray) -> None: ...
+    def search(self, queries: np.ndarray, ef: int) -> np.ndarray: ...
+    def nbytes(self) -> int: ...
+
+
+class Nearhop:
+    def __init__(self, dim: int, threads: int, storage: str) -> None:
+        self.index = HNSW(storage=storage, threads=threads)
+
+    def add(self, vectors: np.ndarray, ids: np.ndarray) -> None:
+        self.index.add(vectors, ids)
+
+    def remove(self, ids: np.ndarray) -> None:
+        self.index.remove(ids)
+
+    def search(self, queries: np.ndarray, ef: int) -> np.ndarray:
+        return self.index.search(queries, K, ef_search=ef).ids
+
+    def nbytes(self) -> int:
+        return self.index.stats().nbytes
+
+    def compact(self) -> None:
+        self.index.compact()
+
+
+class Hnswlib:
+    def __init__(self, dim: int, threads: int, _: str) -> None:
+        import hnswlib
+
+        self.index, self.threads, self.full = hnswlib.Index("l2", dim), threads, False
+        self.index.init_index(ROWS, M=16, ef_construction=200, allow_replace_deleted=True)
+
+    def add(self, vectors: np.ndarray, ids: np.ndarray) -> None:
+        self.index.add_items(vectors, ids, num_threads=self.threads, replace_deleted=self.full)
+        self.full = True
+
+    def remove(self, ids: np.ndarray) -> None:
+        for label in ids.tolist():
+            self.index.mark_deleted(label)
+
+    def search(self, queries: np.ndarray, ef: int) -> np.ndarray:
+        self.index.set_ef(ef)
+        return self.index.knn_query(queries, K, num_threads=self.threads)[0].astype(np.int64)
+
+    def nbytes(self) -> int:
+        return int(self.index.index_file_size())
+
+
+class Usearch:
+    def __init__(self, dim: int, threads: int, _: str) -> None:
+        from usearch.index import Index
+
+        self.index: Any = Index(ndim=dim, metric="l2sq", dtype="f32", connectivity=16, expansion_add=200)
+        self.threads = threads
+
+    def add(self, vectors: np.ndarray, ids: np.ndarray) -> None:
+        self.index.add(ids, vectors, threads=self.threads)
+
+    def remove(self, ids: np.ndarray) -> None:
+        self.index.remove(ids.astype(np.uint64), threads=self.threads)
+
+    def search(self, queries: np.ndarray, ef: int) -> np.ndarray:
+        self.index.expansion_search = ef
+        return self.index.search(queries, K, threads=self.threads).keys.astype(np.int64)
+
+    def nbytes(self) -> int:
+        return int(self.index.memory_usage)
+
+
+ENGINES: dict[str, tuple[str, Any, str]] = {
+    "nearhop-float32": ("numba", Nearhop, "float32"),
+    "nearhop-int8": ("numba", Nearhop, "int8"),
+    "hnswlib": ("hnswlib", Hnswlib, ""),
+    "usearch-f32": ("usearch", Usearch, ""),
+}
+
+
+def recalls(engine: Engine, queries: np.ndarray, truth: np.ndarray) -> list[float]:
+    found = [engine.search(queries, ef) for ef in BEAMS]
+    return [float((f[:, :, None] == truth[:, None, :]).any(axis=1).mean()) for f in found]
+
+
+def shown(values: list[float]) -> str:
+    return " / ".join(f"{value:.4f}" for value in values)
+
+
+def clocked(run: Any, *arguments: Any) -> float:
+    start = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - start
+
+
+def one(name: str, points: np.ndarray, queries: np.ndarray, rounds: int, threads: int) -> None:
+    _, kind, storage = ENGINES[name]
+    rng = np.random.default_rng(1)
+
+    def fresh(inside: np.ndarray) -> tuple[Engine, float]:
+        made = kind(points.shape[1], threads, storage)
+        return made, clocked(made.add, points[inside], inside)
+
+    def truth_of(inside: np.ndarray) -> np.ndarray:
+        return Exact().add(points[inside], ids=inside).search(queries, K).ids
+
+    inside, outside = np.arange(ROWS), np.arange(ROWS, len(points))
+    engine, built = fresh(inside)
+    print(f"{name}: built in {built:.1f} s, {engine.nbytes() / 2**20:.1f} MiB, ", end="")
+    print(f"recall {shown(recalls(engine, queries, truth_of(inside)))}", flush=True)
+    removing = adding = 0.0
+    for _ in range(rounds):
+        gone = rng.choice(inside, CHANGED, replace=False)
+        new = rng.choice(outside, CHANGED, replace=False)
+        removing += clocked(engine.remove, gone)
+        adding += clocked(engine.add, points[new], new)
+        inside = np.concatenate([np.setdiff1d(inside, gone, assume_unique=True), new])
+        outside = np.concatenate([np.setdiff1d(outside, new, assume_unique=True), gone])
+    truth, again = truth_of(inside), fresh(inside)
+    print(
+        f"{name}: {rounds * CHANGED:,} deletes in {removing:.2f} s, as many adds in {adding:.1f} s, "
+        f"{engine.nbytes() / 2**20:.1f} MiB, recall {shown(recalls(engine, queries, truth))}; fresh build "
+        f"{again[1]:.1f} s, recall {shown(recalls(again[0], queries, truth))}",
+        flush=True,
+    )
+    gone = rng.choice(inside, ROWS // 2, replace=False)
+    left = np.setdiff1d(inside, gone, assume_unique=True)
+    engine.remove(gone)
+    truth, before = truth_of(left), engine.nbytes()
+    print(f"{name}: half deleted, {before / 2**20:.1f} MiB, recall {shown(recalls(engine, queries, truth))}", end="")
+    if isinstance(engine, Nearhop):
+        seconds, again = clocked(engine.compact), fresh(left)
+        print(
+            f"; compacted in {seconds:.2f} s, {engine.nbytes() / 2**20:.1f} MiB, recall "
+            f"{shown(recalls(engine, queries, truth))}; fresh build {again[1]:.1f} s, "
+            f"{again[0].nbytes() / 2**20:.1f} MiB, recall {shown(recalls(again[0], queries, truth))}",
+            end="",
+        )
+    print(flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--queries", type=int, default=1000)
+    options = parser.parse_args()
+    vectors, held, _ = dataset("sift", 0)
+    points, queries = np.concatenate([vectors, held[options.queries :]]), held[: options.queries]
+    print(versions("hnswlib", "usearch"))
+    print(f"sift: {ROWS:,} of {len(points):,} x {points.shape[1]}, {len(queries):,} queries; recall@10 at ef {BEAMS}")
+    for storage in ("float32", "int8"):  # machine code is compiled, or loaded, before the clock starts
+        warm = HNSW(storage=storage).add(points[:300])
+        warm.remove(np.arange(100))
+        warm.add(points[300:350]).compact().search(queries[:3], K)
+    for name in options.engines:
+        if importlib.util.find_spec(ENGINES[name][0]) is None:
+            print(f"{name}: not installed, left out")
+            continue
+        one(name, points, queries, options.rounds, options.threads)
+
+
+if __name__ == "__main__":
+    main()
