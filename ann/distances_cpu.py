@@ -117,6 +117,13 @@ def inverse_norm(row):
     return np.float32(1.0 / np.sqrt(total))
 
 
+@kernel
+def inverse_norms_of_few(rows, out):
+    """`inverse_norms` without threads, which cost more to wake than a few thousand rows."""
+    for i in range(rows.shape[0]):
+        out[i] = inverse_norm(rows[i])
+
+
 @parallel_kernel
 def inverse_norms(rows, out):
     for i in numba.prange(rows.shape[0]):
