@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graphlib.jit import kernel, prefetch
+from ..graphlib.jit import kernel
 from .distances_cpu import insert, unpack_distance, unpack_node
 from .hnsw_search_cpu import _PATIENCE, beam, descend, forget, rescore
-from .hnsw_space_cpu import key_of, prefetch_row
+from .hnsw_space_cpu import HEAD, key_of, prefetch_row
 
 _ONE = np.int64(1)
 _START = 32
-
-
-@kernel
-def _unseen(bits, node):
-    return bits[node >> 3] & np.uint8(1 << (node & 7)) == 0
-
-
-@kernel
-def _see(bits, node):
-    bits[node >> 3] |= np.uint8(1 << (node & 7))
 
 
 @kernel
@@ -33,40 +23,46 @@ def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, 
     width, room, back = links.shape[1], keys.shape[0], seen.shape[0]
     reached = size
     for j in range(size):
-        seen[j] = unpack_node(pool[j])
-        _see(bits, seen[j])
+        node = unpack_node(pool[j])
+        seen[j] = node
+        bits[node >> 3] |= np.uint8(1 << (node & 7))
     cursor = 0
     while cursor < size:
-        row = links[unpack_node(pool[cursor])]
+        at = unpack_node(pool[cursor])
         pool[cursor] |= _ONE
         fresh = reached
         for j in range(width):
-            if row[j] < 0:
+            node = links[at, j]
+            if node < 0 or node >= rows.shape[0]:
                 break
-            if passes[row[j]] and _unseen(bits, row[j]):
-                _see(bits, row[j])
-                seen[fresh] = row[j]
+            byte, bit = node >> 3, np.uint8(1 << (node & 7))
+            if not passes[node]:
+                prefetch_row(links, node, 0, HEAD)
+            elif bits[byte] & bit == 0:
+                bits[byte] |= bit
+                seen[fresh] = node
                 fresh += 1
-            elif not passes[row[j]]:
-                prefetch(links[row[j]], 0)
         for j in range(width):
-            if row[j] < 0 or fresh - reached >= room - width:
+            node = links[at, j]
+            if node < 0 or node >= rows.shape[0] or fresh - reached >= room - width:
                 break
-            if passes[row[j]] or not _unseen(bits, row[j]):
+            byte, bit = node >> 3, np.uint8(1 << (node & 7))
+            if passes[node] or bits[byte] & bit != 0:
                 continue
-            _see(bits, row[j])
+            bits[byte] |= bit
             back -= 1
-            seen[back] = row[j]
-            behind = links[row[j]]
+            seen[back] = node
             for i in range(width):
-                if behind[i] < 0:
+                behind = links[node, i]
+                if behind < 0 or behind >= rows.shape[0]:
                     break
-                if passes[behind[i]] and _unseen(bits, behind[i]):
-                    _see(bits, behind[i])
-                    seen[fresh] = behind[i]
+                byte, bit = behind >> 3, np.uint8(1 << (behind & 7))
+                if passes[behind] and bits[byte] & bit == 0:
+                    bits[byte] |= bit
+                    seen[fresh] = behind
                     fresh += 1
         for j in range(reached, fresh):
-            prefetch_row(rows, seen[j])
+            prefetch_row(rows, seen[j], 0, HEAD)
         for j in range(reached, fresh):
             keys[j - reached] = key_of(metric, rows, terms, query, factor, seen[j])
         for j in range(fresh - reached):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graphlib.jit import kernel, prefetch
+from ..graphlib.jit import kernel
 from .distances_cpu import distance, insert, pack, unpack_distance, unpack_node
-from .hnsw_space_cpu import key_of, prefetch_row
+from .hnsw_space_cpu import HEAD, key_of, prefetch_row
 
 _ONE = np.int64(1)
 _PATIENCE = 20
+_AHEAD = 2
+_FAR = 1 << 20
 
 
 @kernel
@@ -32,15 +34,17 @@ def descend(metric, rows, terms, query, factor, upper_row, upper, entry, top, le
         moved = True
         while moved:
             moved = False
-            links = upper[upper_row[unpack_node(best)] + at - 1]
-            for j in range(links.shape[0]):
-                if links[j] < 0:
-                    break
-                prefetch_row(rows, links[j])
-            for j in range(links.shape[0]):
-                if links[j] < 0:
-                    break
-                key = key_of(metric, rows, terms, query, factor, links[j])
+            row = upper_row[unpack_node(best)] + at - 1
+            if row >= upper.shape[0] or row < 0:
+                break
+            count = 0
+            while count < upper.shape[1] and 0 <= upper[row, count] < rows.shape[0]:
+                prefetch_row(rows, upper[row, count], 0, HEAD)
+                count += 1
+            for j in range(count):
+                if j + 1 < count:
+                    prefetch_row(rows, upper[row, j + 1], HEAD, _FAR)
+                key = key_of(metric, rows, terms, query, factor, upper[row, j])
                 if key < best:
                     best = key
                     moved = True
@@ -64,14 +68,17 @@ def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, p
     while cursor < size:
         fresh, taken, i = reached, 0, cursor
         while i < size and taken < together:
-            if pool[i] & _ONE == 0:
-                node = unpack_node(pool[i])
-                pool[i] |= _ONE
+            i += 1
+            if pool[i - 1] & _ONE == 0:
+                node = unpack_node(pool[i - 1])
+                pool[i - 1] |= _ONE
                 taken += 1
-                links = table[node if direct else row_of[node] + shift]
+                row = node if direct else row_of[node] + shift
+                if row < 0 or row >= table.shape[0]:
+                    continue
                 for j in range(width):
-                    neighbor = links[j]
-                    if neighbor < 0:
+                    neighbor = table[row, j]
+                    if neighbor < 0 or neighbor >= rows.shape[0]:
                         break
                     byte, bit = neighbor >> 3, np.uint8(1 << (neighbor & 7))
                     before = bits[byte]
@@ -79,10 +86,13 @@ def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, p
                     seen[fresh] = neighbor
                     fresh += (before & bit) == 0
                     bits[byte] = before | bit
-            i += 1
         for j in range(reached, fresh):
-            prefetch_row(rows, seen[j])
+            prefetch_row(rows, seen[j], 0, HEAD)
+        for j in range(reached, min(fresh, reached + _AHEAD)):
+            prefetch_row(rows, seen[j], HEAD, _FAR)
         for j in range(reached, fresh):
+            if j + _AHEAD < fresh:
+                prefetch_row(rows, seen[j + _AHEAD], HEAD, _FAR)
             keys[j - reached] = key_of(metric, rows, terms, query, factor, seen[j])
         cursor = min(i, size)
         for j in range(fresh - reached):
@@ -96,9 +106,8 @@ def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, p
         while i < size and taken < together:
             if pool[i] & _ONE == 0:
                 node = unpack_node(pool[i])
-                links = table[node if direct else row_of[node] + shift]
-                prefetch(links, 0)
-                prefetch(links, 16)
+                row = node if direct else row_of[node] + shift
+                prefetch_row(table, row, 0, _FAR)
                 taken += 1
                 if taken == 1:
                     cursor = i
@@ -119,11 +128,11 @@ def rescore(metric, vectors, scale, query, factor, pool, size, k, patience):
     """
     ahead = 4
     for j in range(min(ahead, size)):
-        prefetch_row(vectors, unpack_node(pool[j]))
+        prefetch_row(vectors, unpack_node(pool[j]), 0, HEAD)
     worse = 0
     for j in range(size):
         if j + ahead < size:
-            prefetch_row(vectors, unpack_node(pool[j + ahead]))
+            prefetch_row(vectors, unpack_node(pool[j + ahead]), 0, HEAD)
         node = unpack_node(pool[j])
         key = pack(distance(metric, vectors, scale, node, query, factor), node)
         # Nearly sorted already: insertion from the back.

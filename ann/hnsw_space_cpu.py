@@ -6,47 +6,70 @@ compiled, by the dtype of the rows: float32 vectors or uint8 codes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba.core import types
-from numba.extending import overload
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
 
-from ..graphlib.jit import kernel, prefetch
-from .distances_cpu import distance, pack
-from .int8_dot_cpu import dot_u8s8
+from ..graphlib.jit import kernel
+from .distances_cpu import emit_distance
+from .int8_dot_cpu import emit_dot
+from .row_sums_cpu import declared, integer, row_start
 
-
-@kernel
-def key_of_float(metric, rows, terms, query, factor, node):
-    return pack(distance(metric, rows, terms, node, query, factor), node)
-
-
-@kernel
-def key_of_codes(metric, rows, terms, query, factor, node):
-    """The rank of a code row: its own term, kept in its last four bytes, less twice the product with the query."""
-    rank = np.int64(terms[node, terms.shape[1] - 1]) - 2 * np.int64(dot_u8s8(rows, node, query))
-    return (rank << 32) | (np.int64(node) << 1)
+_LINE = 64
+HEAD = 4 * _LINE
 
 
-def key_of(metric, rows, terms, query, factor, node):
-    """(distance, node) packed: see `distances_cpu.pack`; for codes the distance is an integer rank."""
-    raise TypeError("only inside kernels")
+def _key_of(typingctx: Any, metric: Any, rows: Any, terms: Any, query: Any, factor: Any, node: Any) -> Any:
+    """(distance, node) packed: see `distances_cpu.pack`.
+
+    For codes and a signed query the distance is an integer rank: the row's own term, kept in its last four bytes, less
+    twice the product with the query.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        node = context.cast(builder, arguments[5], kinds[5], types.intp)
+        if kinds[3].dtype == types.int8:
+            product = emit_dot(context, builder, (kinds[1], kinds[3]), arguments[1], node, arguments[3])
+            start, length = row_start(context, builder, kinds[1], arguments[1], node)
+            place = builder.gep(start, [builder.sub(length, integer(4))])
+            term = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()), align=4)
+            term, product = (builder.sext(value, node.type) for value in (term, product))
+            near = builder.sub(term, builder.shl(product, integer(1)))
+        else:
+            order = (0, 1, 2, 5, 3, 4)
+            chosen = tuple(kinds[at] for at in order), tuple(arguments[at] for at in order)
+            bits = builder.bitcast(emit_distance(context, builder, *chosen), ir.IntType(32))
+            near = builder.sext(bits, node.type)
+            near = builder.xor(near, builder.and_(builder.ashr(near, integer(31)), integer(0x7FFFFFFF)))
+        return builder.or_(builder.shl(near, integer(32)), builder.shl(node, integer(1)))
+
+    return types.int64(metric, rows, terms, query, factor, node), generate
 
 
-@overload(key_of, inline="always")
-def _key_of(metric, rows, terms, query, factor, node):
-    form = key_of_float
-    if rows.dtype == types.uint8:
-        form = key_of_codes
-    return lambda metric, rows, terms, query, factor, node: form(metric, rows, terms, query, factor, node)
+def _prefetch_row(typingctx: Any, rows: Any, node: Any, first: Any, last: Any) -> Any:
+    """Ask for the cache lines of a row from byte `first` to byte `last`, or the row's end."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        node, first, last = (context.cast(builder, arguments[at], kinds[at], types.intp) for at in (1, 2, 3))
+        start, length = row_start(context, builder, kinds[0], arguments[0], node)
+        end = builder.select(builder.icmp_signed("<", last, length), last, length)
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        ask = declared(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, word, word, word])
+        with cgutils.for_range_slice(builder, first, end, integer(_LINE)) as (at, _):
+            builder.call(ask, [builder.gep(start, [at]), *(ir.Constant(word, value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(rows, node, first, last), generate
 
 
-@kernel
-def prefetch_row(rows, node):
-    """Ask for the first cache lines of a row; the processor's own prefetcher follows in longer ones."""
-    row = rows[node]
-    step = 64 // row.itemsize
-    for j in range(0, min(row.shape[0], 6 * step), step):
-        prefetch(row, j)
+# Called with (metric, rows, terms, query, factor, node) and (rows, node, first, last) inside kernels.
+key_of: Any = intrinsic(_key_of)
+prefetch_row: Any = intrinsic(_prefetch_row)
 
 
 def scratch_query(rows):

@@ -7,6 +7,7 @@ choice is made from the target that Numba compiles for, which its cache also key
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -14,12 +15,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .row_sums_cpu import features, outlined, row_start
+
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-
-
-def _features(context: Any) -> frozenset[str]:
-    _, _, features = context.codegen().magic_tuple()
-    return frozenset(name[1:] for name in features.split(",") if name.startswith("+"))
 
 
 def _vpdpbusd(builder: Any, bits: int, total: Any, codes: Any, query: Any) -> Any:
@@ -51,70 +49,73 @@ def _multiply_add(builder: Any, bits: int, total: Any, codes: Any, query: Any) -
     return builder.add(total, product)
 
 
+def emit_dot(context: Any, builder: Any, kinds: tuple[Any, Any], table: Any, row: Any, query: Any) -> Any:
+    """The code of `dot_u8s8` for arrays of these types and a 64-bit row number, inside another intrinsic."""
+    left, width = row_start(context, builder, kinds[0], table, row)
+    right = builder.bitcast(context.make_array(kinds[1])(context, builder, query).data, _I8.as_pointer())
+    able = features(context)
+    return outlined(builder, "nearhop_dot_u8s8", _I32, [left, right, width], functools.partial(_dot, able))
+
+
+def _dot(able: frozenset[str], builder: Any, left: Any, right: Any, width: Any) -> Any:
+    multiply, widest = _multiply_add, 256
+    if "avx512vnni" in able and "avx512vl" in able:
+        multiply, widest = _vpdpbusd, 512
+    elif "avxvnni" in able:
+        multiply = _vpdpbusd
+
+    def block(bits: int, start: Any, total: Any) -> None:
+        kind = ir.VectorType(_I8, bits // 8).as_pointer()
+        a = builder.load(builder.bitcast(builder.gep(left, [start]), kind), align=1)
+        b = builder.load(builder.bitcast(builder.gep(right, [start]), kind), align=1)
+        builder.store(multiply(builder, bits, builder.load(total), a, b), total)
+
+    def reduced(bits: int, total: Any) -> Any:
+        lanes = ir.VectorType(_I32, bits // 32)
+        name = f"llvm.vector.reduce.add.v{bits // 32}i32"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_I32, [lanes]), name)
+        return builder.call(function, [builder.load(total)])
+
+    def empty(bits: int) -> Any:
+        lanes = ir.VectorType(_I32, bits // 32)
+        slot = cgutils.alloca_once(builder, lanes)
+        builder.store(ir.Constant(lanes, [0] * (bits // 32)), slot)
+        return slot
+
+    narrow = empty(256)
+    if widest == 256:
+        with cgutils.for_range_slice(builder, ir.Constant(_I64, 0), width, ir.Constant(_I64, 32)) as (start, _):
+            block(256, start, narrow)
+        return reduced(256, narrow)
+    first, second = empty(512), empty(512)
+    pairs = builder.and_(width, ir.Constant(_I64, -128))
+    with cgutils.for_range_slice(builder, ir.Constant(_I64, 0), pairs, ir.Constant(_I64, 128)) as (start, _):
+        block(512, start, first)
+        block(512, builder.add(start, ir.Constant(_I64, 64)), second)
+    zero = ir.Constant(_I64, 0)
+    with builder.if_then(builder.icmp_unsigned("!=", builder.and_(width, ir.Constant(_I64, 64)), zero)):
+        block(512, pairs, first)
+    with builder.if_then(builder.icmp_unsigned("!=", builder.and_(width, ir.Constant(_I64, 32)), zero)):
+        block(256, builder.and_(width, ir.Constant(_I64, -64)), narrow)
+    lanes = ir.VectorType(_I32, 8)
+    both = builder.add(builder.load(first), builder.load(second))
+    undefined = ir.Constant(both.type, ir.Undefined)
+    parts = [
+        builder.shuffle_vector(both, undefined, ir.Constant(lanes, list(range(start, start + 8)))) for start in (0, 8)
+    ]
+    builder.store(builder.add(builder.load(narrow), builder.add(*parts)), narrow)
+    return reduced(256, narrow)
+
+
 def _dot_u8s8(typingctx: Any, codes: Any, row: Any, query: Any) -> Any:
     """Sum of codes[row, j] * query[j] as int32; uint8 (n, w) and int8 (w,), C order, w a multiple of 32."""
     if not (isinstance(codes, types.Array) and isinstance(query, types.Array) and isinstance(row, types.Integer)):
         return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        features = _features(context)
-        multiply, widest = _multiply_add, 256
-        if "avx512vnni" in features and "avx512vl" in features:
-            multiply, widest = _vpdpbusd, 512
-        elif "avxvnni" in features:
-            multiply = _vpdpbusd
         codes_type, row_type, query_type = signature.args
-        table = context.make_array(codes_type)(context, builder, arguments[0])
-        asked = context.make_array(query_type)(context, builder, arguments[2])
         offset = context.cast(builder, arguments[1], row_type, types.intp)
-        stride = builder.extract_value(table.strides, 0)
-        width = builder.extract_value(table.shape, 1)
-        pointer = _I8.as_pointer()
-        left = builder.gep(builder.bitcast(table.data, pointer), [builder.mul(offset, stride)])
-        right = builder.bitcast(asked.data, pointer)
-
-        def block(bits: int, start: Any, total: Any) -> None:
-            kind = ir.VectorType(_I8, bits // 8).as_pointer()
-            a = builder.load(builder.bitcast(builder.gep(left, [start]), kind), align=1)
-            b = builder.load(builder.bitcast(builder.gep(right, [start]), kind), align=1)
-            builder.store(multiply(builder, bits, builder.load(total), a, b), total)
-
-        def reduced(bits: int, total: Any) -> Any:
-            lanes = ir.VectorType(_I32, bits // 32)
-            name = f"llvm.vector.reduce.add.v{bits // 32}i32"
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_I32, [lanes]), name)
-            return builder.call(function, [builder.load(total)])
-
-        def empty(bits: int) -> Any:
-            lanes = ir.VectorType(_I32, bits // 32)
-            slot = cgutils.alloca_once(builder, lanes)
-            builder.store(ir.Constant(lanes, [0] * (bits // 32)), slot)
-            return slot
-
-        narrow = empty(256)
-        if widest == 256:
-            with cgutils.for_range_slice(builder, ir.Constant(_I64, 0), width, ir.Constant(_I64, 32)) as (start, _):
-                block(256, start, narrow)
-            return reduced(256, narrow)
-        first, second = empty(512), empty(512)
-        pairs = builder.and_(width, ir.Constant(_I64, -128))
-        with cgutils.for_range_slice(builder, ir.Constant(_I64, 0), pairs, ir.Constant(_I64, 128)) as (start, _):
-            block(512, start, first)
-            block(512, builder.add(start, ir.Constant(_I64, 64)), second)
-        zero = ir.Constant(_I64, 0)
-        with builder.if_then(builder.icmp_unsigned("!=", builder.and_(width, ir.Constant(_I64, 64)), zero)):
-            block(512, pairs, first)
-        with builder.if_then(builder.icmp_unsigned("!=", builder.and_(width, ir.Constant(_I64, 32)), zero)):
-            block(256, builder.and_(width, ir.Constant(_I64, -64)), narrow)
-        lanes = ir.VectorType(_I32, 8)
-        both = builder.add(builder.load(first), builder.load(second))
-        undefined = ir.Constant(both.type, ir.Undefined)
-        parts = [
-            builder.shuffle_vector(both, undefined, ir.Constant(lanes, list(range(start, start + 8))))
-            for start in (0, 8)
-        ]
-        builder.store(builder.add(builder.load(narrow), builder.add(*parts)), narrow)
-        return reduced(256, narrow)
+        return emit_dot(context, builder, (codes_type, query_type), arguments[0], offset, arguments[2])
 
     return types.int32(codes, row, query), generate
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 L2, IP, COSINE = 0, 1, 2
 NAMES = ("l2", "ip", "cosine")
+_FEW_VALUES = 1 << 18
 _NO_SCALE = np.ones(1, np.float32)
 
 
@@ -69,7 +70,8 @@ def inverse_norms(rows: NDArray[np.float32], metric: int) -> NDArray[np.float32]
     from . import distances_cpu as kernels
 
     scale = np.empty(rows.shape[0], np.float32)
-    kernels.inverse_norms(rows, scale)
+    few = rows.size < _FEW_VALUES
+    (kernels.inverse_norms_of_few if few else kernels.inverse_norms)(rows, scale)
     return scale
 
 

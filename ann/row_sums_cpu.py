@@ -1,0 +1,216 @@
+"""The sum over one row of a matrix and one query, written as vector instructions: the inner loop of every graph walk.
+
+Left to itself LLVM makes 256-bit code of such loops and reads the last elements one by one. Here four sums of the
+processor's full width run side by side, and the last vector overlaps the one before it, with what was counted already
+set to zero. The sum is one function per kernel, which is given addresses: an array given to a function would be
+reference-counted, two locked instructions that cost more than a short row's sum. The order of additions depends on the
+row's width and the processor alone.
+
+| dtype of a row | meaning | dtype of the query |
+|---|---|---|
+| float32 | as they are | float32 |
+| uint16 | the bits of float16 numbers | float32 |
+| uint8 | numbers plus 128 | float32 |
+| uint64 | bits, compared by counting those that differ | uint64 |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_F32 = ir.FloatType()
+_ELEMENTS = {types.float32: _F32, types.uint16: _I16, types.uint8: _I8, types.uint64: _I64}
+_SUMS = 4
+_SHORT = 4  # lanes, for rows shorter than a full vector
+_HALF_TO_FLOAT = 2.0**112
+_CODE_ZERO = 128
+
+Term = Callable[[Any, int, Any, Any], Any]
+
+
+def features(context: Any) -> frozenset[str]:
+    """What the processor that Numba compiles for can do; Numba's cache keys on it too."""
+    _, _, names = context.codegen().magic_tuple()
+    return frozenset(name[1:] for name in names.split(",") if name.startswith("+"))
+
+
+def integer(value: int) -> Any:
+    return ir.Constant(_I64, value)
+
+
+def declared(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """An LLVM intrinsic of that name and type."""
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
+
+
+def row_start(context: Any, builder: Any, kind: Any, table: Any, node: Any) -> tuple[Any, Any]:
+    """The address of the first byte of row `node`, a 64-bit integer, and the row's length in bytes."""
+    view = context.make_array(kind)(context, builder, table)
+    stride = builder.extract_value(view.strides, 0)
+    start = builder.gep(builder.bitcast(view.data, _I8.as_pointer()), [builder.mul(node, stride)])
+    return start, stride
+
+
+def row_sum(
+    context: Any, builder: Any, kinds: tuple[Any, Any], table: Any, node: Any, query: Any, squares: bool
+) -> Any:
+    """Float32: the sum of squared differences, or of products, of row `node` and the query; or of differing bits.
+
+    `kinds` are the array types of the table and the query, both in C order; the query's length counts.
+    """
+    rows_kind, query_kind = kinds
+    start, _ = row_start(context, builder, rows_kind, table, node)
+    element = _ELEMENTS[rows_kind.dtype]
+    view = context.make_array(query_kind)(context, builder, query)
+    able = features(context)
+
+    def body(inner: Any, row: Any, asked: Any, width: Any) -> Any:
+        if element == _I64:
+            return inner.uitofp(_bit_sum(inner, row, asked, width, able), _F32)
+        converts = bool(able & {"f16c", "avx512f", "neon", "fullfp16"})
+        term = _float_term(inner, element, row, asked, squares, converts)
+        return _sum(inner, width, 16 if "avx512f" in able else 8 if "avx" in able else _SHORT, _F32, term)
+
+    name = f"nearhop_row_sum_{rows_kind.dtype}_{'squares' if squares else 'products'}"
+    values = [builder.bitcast(start, element.as_pointer()), view.data, builder.extract_value(view.shape, 0)]
+    return outlined(builder, name, _F32, values, body)
+
+
+def outlined(builder: Any, name: str, result: Any, values: list[Any], body: Callable[..., Any]) -> Any:
+    """A call of one function per module with `values`; `body(builder, *arguments)` writes it the first time."""
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(result, [value.type for value in values]), name
+    )
+    if not function.blocks:
+        function.linkage = "internal"
+        inner = ir.IRBuilder(function.append_basic_block("entry"))
+        inner.ret(body(inner, *function.args))
+    return builder.call(function, values)
+
+
+def _float_term(builder: Any, element: Any, row: Any, asked: Any, squares: bool, converts: bool) -> Term:
+    def term(start: Any, lanes: int, total: Any, keep: Any) -> Any:
+        kind = ir.VectorType(_F32, lanes)
+        a = _loaded(builder, row, start, element, lanes)
+        b = _loaded(builder, asked, start, _F32, lanes)
+        if element == _I16:
+            a = _widened(builder, a, lanes, converts)
+        elif element == _I8:
+            words = builder.zext(a, ir.VectorType(_I32, lanes))
+            a = builder.sitofp(builder.sub(words, ir.Constant(words.type, [_CODE_ZERO] * lanes)), kind)
+        if squares:
+            a = b = builder.fsub(a, b)
+        if keep is not None:
+            a = builder.select(keep, a, ir.Constant(kind, [0.0] * lanes))
+            b = a if squares else b
+        fused = declared(builder, f"llvm.fmuladd.v{lanes}f32", kind, [kind, kind, kind])
+        return builder.call(fused, [a, b, total])
+
+    return term
+
+
+def _bit_sum(builder: Any, row: Any, asked: Any, width: Any, able: frozenset[str]) -> Any:
+    def term(start: Any, lanes: int, total: Any, keep: Any) -> Any:
+        kind = ir.VectorType(_I64, lanes)
+        differ = builder.xor(*(_loaded(builder, data, start, _I64, lanes) for data in (row, asked)))
+        if keep is not None:
+            differ = builder.select(keep, differ, ir.Constant(kind, [0] * lanes))
+        count = declared(builder, f"llvm.ctpop.v{lanes}i64", kind, [kind])
+        return builder.add(total, builder.call(count, [differ]))
+
+    return _sum(builder, width, 8 if "avx512vpopcntdq" in able else _SHORT, _I64, term)
+
+
+def _loaded(builder: Any, data: Any, start: Any, element: Any, lanes: int) -> Any:
+    kind = ir.VectorType(element, lanes).as_pointer()
+    align = 4 if element == _F32 else element.width // 8
+    return builder.load(builder.bitcast(builder.gep(data, [start]), kind), align=align)
+
+
+def _widened(builder: Any, bits: Any, lanes: int, converts: bool) -> Any:
+    """Halves as float32: by the processor's conversion, or by moving their bits, exact for subnormal halves too."""
+    wide = ir.VectorType(_F32, lanes)
+    if converts:
+        return builder.fpext(builder.bitcast(bits, ir.VectorType(ir.HalfType(), lanes)), wide)
+
+    def every(value: int) -> Any:
+        return ir.Constant(ir.VectorType(_I32, lanes), [value] * lanes)
+
+    words = builder.zext(bits, ir.VectorType(_I32, lanes))
+    magnitude = builder.bitcast(builder.shl(builder.and_(words, every(0x7FFF)), every(13)), wide)
+    scaled = builder.fmul(magnitude, ir.Constant(wide, [_HALF_TO_FLOAT] * lanes))
+    sign = builder.shl(builder.and_(words, every(0x8000)), every(16))
+    return builder.bitcast(builder.or_(builder.bitcast(scaled, sign.type), sign), wide)
+
+
+def _sum(builder: Any, width: Any, lanes: int, element: Any, term: Term) -> Any:
+    """The sum of `term` over `width` elements: full vectors, short ones for short rows, or one by one."""
+    out = cgutils.alloca_once(builder, element)
+    with builder.if_else(builder.icmp_signed(">=", width, integer(lanes)), likely=True) as (then, otherwise):
+        with then:
+            _wide_sum(builder, width, lanes, _SUMS, element, term, out)
+        with otherwise:
+            if lanes == _SHORT:
+                _single_sum(builder, width, element, term, out)
+            else:
+                with builder.if_else(builder.icmp_signed(">=", width, integer(_SHORT))) as (then, otherwise):
+                    with then:
+                        _wide_sum(builder, width, _SHORT, 1, element, term, out)
+                    with otherwise:
+                        _single_sum(builder, width, element, term, out)
+    return builder.load(out)
+
+
+def _wide_sum(builder: Any, width: Any, lanes: int, sums: int, element: Any, term: Term, out: Any) -> None:
+    """Store the sum over `width` >= `lanes` elements in `out`."""
+    kind = ir.VectorType(element, lanes)
+    slots = [cgutils.alloca_once(builder, kind) for _ in range(sums)]
+    for slot in slots:
+        builder.store(ir.Constant(kind, [0] * lanes), slot)
+    whole = builder.and_(width, integer(-lanes * sums))
+    with cgutils.for_range_slice(builder, integer(0), whole, integer(lanes * sums)) as (start, _):
+        for at, slot in enumerate(slots):
+            place = builder.add(start, integer(at * lanes))
+            builder.store(term(place, lanes, builder.load(slot), None), slot)
+    full = builder.and_(width, integer(-lanes))
+    with cgutils.for_range_slice(builder, whole, full, integer(lanes)) as (start, _):
+        builder.store(term(start, lanes, builder.load(slots[0]), None), slots[0])
+    rest = builder.sub(width, full)
+    with builder.if_then(builder.icmp_signed(">", rest, integer(0))):
+        lane = ir.VectorType(_I32, lanes)
+        undefined = ir.Constant(lane, ir.Undefined)
+        first = builder.trunc(builder.sub(integer(lanes), rest), _I32)
+        spread = builder.shuffle_vector(
+            builder.insert_element(undefined, first, ir.Constant(_I32, 0)), undefined, ir.Constant(lane, [0] * lanes)
+        )
+        keep = builder.icmp_signed(">=", ir.Constant(lane, list(range(lanes))), spread)
+        place = builder.sub(width, integer(lanes))
+        builder.store(term(place, lanes, builder.load(slots[-1]), keep), slots[-1])
+    totals = [builder.load(slot) for slot in slots]
+    while len(totals) > 1:
+        totals = [_added(builder, *totals[i : i + 2]) for i in range(0, len(totals), 2)]
+    if element == _F32:
+        add = declared(builder, f"llvm.vector.reduce.fadd.v{lanes}f32", _F32, [_F32, kind])
+        builder.store(builder.call(add, [ir.Constant(_F32, 0.0), totals[0]], fastmath=("reassoc", "nsz")), out)
+    else:
+        add = declared(builder, f"llvm.vector.reduce.add.v{lanes}i64", _I64, [kind])
+        builder.store(builder.call(add, totals), out)
+
+
+def _single_sum(builder: Any, width: Any, element: Any, term: Term, out: Any) -> None:
+    """Store the sum, taken element by element, in `out`."""
+    kind = ir.VectorType(element, 1)
+    builder.store(ir.Constant(element, 0), out)
+    with cgutils.for_range_slice(builder, integer(0), width, integer(1)) as (start, _):
+        one = builder.extract_element(term(start, 1, ir.Constant(kind, [0]), None), ir.Constant(_I32, 0))
+        builder.store(_added(builder, builder.load(out), one), out)
+
+
+def _added(builder: Any, a: Any, b: Any) -> Any:
+    kind = a.type.element if isinstance(a.type, ir.VectorType) else a.type
+    return builder.fadd(a, b) if kind == _F32 else builder.add(a, b)
