@@ -11,6 +11,7 @@ from ..graphlib.errors import InvalidInput
 from .ahead import in_order
 from .arguments import check_fanouts, check_seed_time, node_positions
 from .batch import Batch, Relation
+from .hops import Hops, UniformHops
 from .picks import Draw, RowPicker, Temporal
 from .scratch import ResultMemory, Scratch, ScratchPool
 from .subgraph import SampledSubgraph
@@ -108,6 +109,8 @@ class NeighborSampler:
         self.threads = threads
         picker = RowPicker(store, edge_type, self.draw)
         self._rows = picker.rows
+        uniform = method == "uniform" and not weighted and not self.disjoint
+        self._hops = UniformHops(self._rows, self.fanouts, replace) if uniform else None
         if self._rows.num_rows != self._rows.num_cols:
             raise InvalidInput(f"edges {edge_type!r} join two node types; use a TypedNeighborSampler")
         self._relations = (Relation(edge_type, "node", "node", picker, self.fanouts, 0),)
@@ -123,27 +126,41 @@ class NeighborSampler:
         nodes = node_positions("seeds", seeds, self._rows.num_rows)
         times = self._check_times(seed_time, nodes.shape[0])
         scratch = self._scratch.take()
-        size = {"node": self._rows.num_rows}
-        batch = Batch(self._relations, size, scratch, self.disjoint, (self.seed, epoch))
-        seed_index = batch.enter_seeds({"node": nodes}, None if times is None else {"node": times})["node"]
-        batch.run(len(self.fanouts))
-        found, tree = batch.results_of_nodes(self._results)
-        ends = self._induced(found["node"], scratch) if self.induced else batch.results_of_edges(self._results)[0]
-        batch.forget()
+        if self._hops is None:
+            found = self._one_by_one(nodes, times, scratch, epoch)
+        else:
+            found = self._hops.sample(nodes, scratch, self.seed, epoch)
+        near, far, edges, edge_counts = found.near, found.far, found.edges, found.edge_counts
+        if self.induced:
+            near, far, edges = self._induced(found.nodes, scratch)
+            edge_counts = (near.shape[0],)
+        scratch["node"].forget(found.nodes.shape[0])
         self._scratch.give(scratch)  # not after an error: its marks may be half-way
-        near, far, edges = ends
         row, col = (far, near) if self.direction == "in" else (near, far)
         return SampledSubgraph(
-            nodes=found["node"],
+            nodes=found.nodes,
             row=row,
             col=col,
             edge_ids=edges,
-            num_sampled_nodes=tuple(batch.node_counts["node"]),
-            num_sampled_edges=(near.shape[0],) if self.induced else tuple(batch.found[0].per_hop),
-            seed_index=seed_index,
+            num_sampled_nodes=found.node_counts,
+            num_sampled_edges=edge_counts,
+            seed_index=found.seed_index,
             seed_time=times,
-            tree=tree.get("node"),
+            tree=found.tree,
         )
+
+    def _one_by_one(
+        self, seeds: NDArray[np.int64], times: NDArray[Any] | None, scratch: dict[str, Scratch], epoch: int
+    ) -> Hops:
+        """The hops as kernels of their own, for the draws that `UniformHops` does not know."""
+        size = {"node": self._rows.num_rows}
+        batch = Batch(self._relations, size, scratch, self.disjoint, (self.seed, epoch))
+        seed_index = batch.enter_seeds({"node": seeds}, None if times is None else {"node": times})["node"]
+        batch.run(len(self.fanouts))
+        found, tree = batch.results_of_nodes(self._results)
+        ((near, far, edges),) = batch.results_of_edges(self._results)
+        counts = tuple(batch.node_counts["node"]), tuple(batch.found[0].per_hop)
+        return Hops(found["node"], near, far, edges, *counts, seed_index, tree.get("node"))
 
     def _induced(self, nodes: NDArray[Any], scratch: dict[str, Scratch]) -> tuple[NDArray[Any], ...]:
         """Near ends, far ends and ids of all edges between `nodes`, which are marked in `scratch`."""

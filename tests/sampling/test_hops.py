@@ -1,0 +1,71 @@
+"""All hops in one call give what the hops one by one give, however much memory earlier batches left."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nearhop import GraphStore
+from nearhop.sampling import NeighborSampler
+
+FIELDS = ("nodes", "row", "col", "edge_ids", "seed_index")
+BATCHES = ([], [7], [7, 7, 0], range(0, 900, 3), [899], range(500), [3, 1], [], range(100))
+
+
+def uneven_store():
+    """900 nodes; a few hubs, many nodes without edges."""
+    rng = np.random.default_rng(5)
+    ends = (rng.random((2, 9000)) ** 3 * 900).astype(np.int64)
+    return GraphStore.from_edges(*ends, num_nodes=900, directed=True)
+
+
+def assert_same(got, expected):
+    for field in FIELDS:
+        np.testing.assert_array_equal(getattr(got, field), getattr(expected, field), err_msg=field)
+        assert getattr(got, field).dtype == getattr(expected, field).dtype
+    assert got.num_sampled_nodes == expected.num_sampled_nodes
+    assert got.num_sampled_edges == expected.num_sampled_edges
+
+
+@pytest.mark.parametrize("fanouts", [[15, 10, 5], [-1, 3], [2, -1], [0, 4], [], [40]], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"replace": True}, {"direction": "out"}, {"induced": True}], ids=lambda o: "".join(o) or "plain"
+)
+def test_one_call_equals_hops_one_by_one(fanouts, options):
+    store = uneven_store()
+    together, apart = (NeighborSampler(store, fanouts, seed=4, **options) for _ in range(2))
+    apart._hops = None
+    for epoch in range(2):
+        for seeds in BATCHES:
+            given = np.array(seeds, np.int64)
+            assert_same(together.sample(given, epoch=epoch), apart.sample(given, epoch=epoch))
+
+
+def test_results_that_are_held_keep_their_values_while_memory_grows():
+    sampler = NeighborSampler(uneven_store(), [15, 10, 5], seed=4)
+    fresh = NeighborSampler(uneven_store(), [15, 10, 5], seed=4)
+    held = [sampler.sample(np.arange(size)) for size in (2, 3, 40, 60, 500, 3, 63)]
+    for sample in held:
+        assert_same(sample, fresh.sample(np.arange(sample.seed_index.shape[0])))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_batches_do_not_depend_on_threads(threads):
+    sampler = NeighborSampler(uneven_store(), [10, 10], seed=4, threads=threads)
+    batches = np.random.default_rng(0).integers(0, 900, (24, 50))
+    for seeds, sample in zip(batches, sampler.sample_batches(batches, epoch=3), strict=True):
+        assert_same(sample, NeighborSampler(uneven_store(), [10, 10], seed=4).sample(seeds, epoch=3))
+
+
+def test_one_large_batch_does_not_burden_later_ones_for_ever():
+    """A hub's neighbourhood is large; what is set aside for batches of one seed shrinks again."""
+    star = GraphStore.from_edges(np.arange(1, 40_001), np.zeros(40_000, np.int64), directed=True)
+    sampler = NeighborSampler(star, [-1])
+    assert sampler.sample([0]).num_edges == 40_000
+    sizes = []
+    for _ in range(80):
+        sample = sampler.sample([5])
+        sizes.append(sample.row.base.nbytes)
+    assert sample.num_edges == 0
+    assert sizes[0] > 320_000
+    assert sizes[-1] < 100_000
