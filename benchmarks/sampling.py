@@ -1,4 +1,4 @@
-"""Neighbour samples and random walks, against DGL, PyG (pyg-lib, torch-sparse, torch-cluster), ensmallen and PecanPy.
+"""Neighbour samples, loaders and walks, against DGL, PyG (pyg-lib, torch-sparse, torch-cluster), ensmallen and PecanPy.
 
 python benchmarks/sampling.py [--short] [--nodes 1000000 --edges 20000000] [--threads 1 2]
 
@@ -6,6 +6,10 @@ Peers that cannot be imported are left out by name. They may live in a folder of
 one filled with `pip install --no-deps --target FOLDER dgl==1.1.3 packaging psutil tqdm requests ensmallen`. ensmallen
 takes its number of threads from RAYON_NUM_THREADS and is compared where that is the number measured. PecanPy needs
 NumPy < 2, so `--pecanpy PYTHON` names the Python of an environment that has it.
+
+"neighbours" times samples alone, "loaders" what a training loop iterates over, without features: nearhop's threads,
+PyG's and DGL's worker processes (none for one thread). PyG's NeighborLoader cannot sample by itself; it is timed over
+pyg-lib or torch-sparse where they are installed, and over nearhop's sampler.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from _measure import interleave, versions
 
 from nearhop import GraphStore, datasets
 from nearhop.sampling import NeighborSampler, random_walks
+from nearhop.sampling.loaders import NodeLoader
 
 BATCH = 1024
 LENGTH = 40
@@ -53,19 +58,28 @@ def samplers(store, fanouts, batches, threads, edges) -> dict[str, Callable[[], 
         edges["nearhop"] = sum(b.num_edges for b in ours.sample_batches(batches))
 
     found: dict[str, Callable[[], object]] = {"nearhop": nearhop}
-    add_dgl(found, rows, fanouts, batches, threads, edges)
+    add_dgl(found, store, fanouts, batches, threads, edges)
     add_pyg(found, rows, fanouts, batches, threads, edges)
     return found
 
 
-def add_dgl(found, rows, fanouts, batches, threads, edges) -> None:
+def dgl_graph(store):
+    """The store's in-edges, sampled from where they lie."""
+    import dgl
+    import torch
+
+    rows = store.csc()
+    parts = (rows.indptr, rows.indices.astype(np.int64), rows.edge_ids.astype(np.int64))
+    return dgl.graph(("csc", tuple(map(torch.from_numpy, parts))), num_nodes=rows.num_rows).formats("csc")
+
+
+def add_dgl(found, store, fanouts, batches, threads, edges) -> None:
     try:
         import dgl
         import torch
 
         torch.set_num_threads(threads)
-        parts = (rows.indptr, rows.indices.astype(np.int64), rows.edge_ids.astype(np.int64))
-        graph = dgl.graph(("csc", tuple(map(torch.from_numpy, parts))), num_nodes=rows.num_rows).formats("csc")
+        graph = dgl_graph(store)
         # DGL's fanouts start at the layer farthest from the seeds
         sampler = dgl.dataloading.NeighborSampler(list(fanouts)[::-1])
         seeds = [torch.from_numpy(batch) for batch in batches]
@@ -105,6 +119,64 @@ def add_pyg(found, rows, fanouts, batches, threads, edges) -> None:
             edges[name] = total
 
         found[name] = run
+
+
+def loaders(store, fanouts, seeds, threads, edges) -> dict[str, Callable[[], object]]:
+    """Callables that iterate over one epoch of `seeds` in batches, and note how many edges they found."""
+    workers = threads if threads > 1 else 0
+    ours = NodeLoader(store, fanouts, nodes=seeds, tables={}, batch_size=BATCH, workers=threads, seed=1)
+
+    def nearhop() -> None:
+        edges["nearhop NodeLoader"] = sum(batch.e_id.numel() for batch in ours)
+
+    found: dict[str, Callable[[], object]] = {"nearhop NodeLoader": nearhop}
+    add_pyg_loaders(found, store, fanouts, seeds, workers, edges)
+    try:
+        import dgl
+        import torch
+
+        sampler = dgl.dataloading.NeighborSampler(list(fanouts)[::-1])
+        graph = dgl_graph(store)
+        theirs = dgl.dataloading.DataLoader(
+            graph, torch.from_numpy(seeds), sampler, batch_size=BATCH, num_workers=workers
+        )
+
+        def with_dgl() -> None:
+            torch.set_num_threads(1)
+            edges["DGL DataLoader"] = sum(sum(b.num_edges() for b in blocks) for _, _, blocks in theirs)
+
+        found["DGL DataLoader"] = with_dgl
+    except (ImportError, OSError) as error:
+        left_out("DGL", error)
+    return found
+
+
+def add_pyg_loaders(found, store, fanouts, seeds, workers, edges) -> None:
+    try:
+        import torch
+        from torch_geometric import typing as has
+        from torch_geometric.data import Data
+        from torch_geometric.loader import NeighborLoader
+
+        from nearhop.sampling.pyg import Sampler
+    except (ImportError, OSError) as error:
+        return left_out("PyG", error)
+    pairs = store.edge_list()
+    ends = torch.from_numpy(np.stack([pairs.src, pairs.dst]).astype(np.int64))
+    data = Data(edge_index=ends, num_nodes=store.num_nodes)
+    options = {"input_nodes": torch.from_numpy(seeds), "batch_size": BATCH, "num_workers": workers}
+    backends = {"nearhop": Sampler(store, fanouts, seed=1)}
+    if has.WITH_PYG_LIB or has.WITH_TORCH_SPARSE:
+        backends["pyg-lib" if has.WITH_PYG_LIB else "torch-sparse"] = None
+    for name, sampler in backends.items():
+        loader = NeighborLoader(data, list(fanouts), neighbor_sampler=sampler, **options)
+
+        def run(name=f"PyG NeighborLoader over {name}", loader=loader) -> None:
+            torch.set_num_threads(1)
+            edges[name] = sum(batch.e_id.numel() for batch in loader)
+
+        found[f"PyG NeighborLoader over {name}"] = run
+    return None
 
 
 def walkers(store, starts, p, q, threads) -> dict[str, Callable[[], object]]:
@@ -236,15 +308,25 @@ print(time.perf_counter() - start)
 def compare_samplers(name, store, options) -> None:
     rng = np.random.default_rng(2)
     batches = list(rng.integers(0, store.num_nodes, (options.batches, BATCH)))
+    compare_edges(name, samplers, store, batches, options)
+
+
+def compare_loaders(name, store, options) -> None:
+    count = min(options.batches * BATCH, store.num_nodes)
+    seeds = np.random.default_rng(4).permutation(store.num_nodes)[:count]
+    compare_edges(f"{name}, loaders", loaders, store, seeds, options)
+
+
+def compare_edges(name, contenders, store, seeds, options) -> None:
     for fanouts in ([15, 10], [15, 10, 5]):
         for threads in options.threads:
             edges: dict[str, int] = {}
-            timings = interleave(samplers(store, fanouts, batches, threads, edges), repeats=options.repeats)
+            timings = interleave(contenders(store, fanouts, seeds, threads, edges), repeats=options.repeats)
             print(f"\n{name}, fanouts {fanouts}, batches of {BATCH}, {threads} thread(s)\n")
             print("| contender | M edges/s | median s | min..max | edges |\n|---|---|---|---|---|")
             for t in timings:
                 rate = edges[t.name] / t.median / 1e6
-                print(f"| {t.name} | {rate:.1f} | {t.median:.3g} | {t.spread} | {edges[t.name]:,} |")
+                print(f"| {t.name} | {rate:.1f} | {t.median:.3g} | {t.spread} | {edges[t.name]:,} |", flush=True)
 
 
 def compare_walkers(name, store, options) -> None:
@@ -270,11 +352,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=1_000_000)
     parser.add_argument("--edges", type=int, default=20_000_000)
-    parser.add_argument("--batches", type=int, default=40)
+    parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--walks", type=int, default=100_000)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", choices=["neighbours", "walks"])
+    parser.add_argument("--only", choices=["neighbours", "loaders", "walks"])
     parser.add_argument("--graphs", nargs="+", default=["power law", "ego-Twitter", "BlogCatalog"])
     parser.add_argument("--pecanpy", help="a Python that has PecanPy")
     parser.add_argument("--short", action="store_true", help="a tenth of the graph, few repeats: under a minute")
@@ -296,9 +378,11 @@ def main() -> None:
             except Exception as error:
                 left_out(title, error)
     for title, store in graphs.items():
-        if title != "BlogCatalog" and options.only != "walks":
+        if title != "BlogCatalog" and options.only in (None, "neighbours"):
             compare_samplers(title, store, options)
-        if title != "ego-Twitter" and options.only != "neighbours":
+        if title != "BlogCatalog" and options.only in (None, "loaders"):
+            compare_loaders(title, store, options)
+        if title != "ego-Twitter" and options.only in (None, "walks"):
             compare_walkers(title, store, options)
 
 
