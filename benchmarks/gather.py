@@ -45,7 +45,6 @@ def contenders(rows, index, threads):
         print("torch is not installed and is left out")
     found["nearhop, new"] = lambda: gather(rows, index, threads=threads)
     found["nearhop, into"] = lambda: gather(rows, index, out=into, threads=threads)
-    found["nearhop, sort=True"] = lambda: gather(rows, index, sort=True, threads=threads)
     return found
 
 

@@ -318,7 +318,8 @@ def compare_loaders(name, store, options) -> None:
 
 
 def compare_edges(name, contenders, store, seeds, options) -> None:
-    for fanouts in ([15, 10], [15, 10, 5]):
+    for hops in options.hops:
+        fanouts = [15, 10, 5][:hops]
         for threads in options.threads:
             edges: dict[str, int] = {}
             timings = interleave(contenders(store, fanouts, seeds, threads, edges), repeats=options.repeats)
@@ -354,6 +355,7 @@ def main() -> None:
     parser.add_argument("--edges", type=int, default=20_000_000)
     parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--walks", type=int, default=100_000)
+    parser.add_argument("--hops", type=int, nargs="+", default=[2, 3], help="fanouts 15, 10, 5")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", choices=["neighbours", "loaders", "walks"])

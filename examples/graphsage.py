@@ -6,8 +6,9 @@ arXiv:1811.05868). Two SAGE layers with mean aggregation, 64 hidden units; the e
 one tested.
 
 Links: 85 % of the edges train, 5 % validate and 10 % test, drawn anew for every seed, against as many pairs that are
-no edges. A pair's score is the product of its ends' outputs; edges of a batch are taken out of its messages. Graphs
-without features get FastRP embeddings of their training edges. Beside it: common neighbours and Adamic-Adar.
+no edges, of which one end is an edge's and the other uniform. A pair's score is the product of its ends' outputs; edges of a batch are taken out of its messages. Graphs
+without features get FastRP embeddings of their training edges and the logarithm of the degree, which a mean over
+neighbours cannot see. Beside it: common neighbours and Adamic-Adar.
 
     python examples/graphsage.py                     # Cora and Coauthor Physics, five seeds
     python examples/graphsage.py --task links        # GitHub developers and ego-Twitter
@@ -157,7 +158,8 @@ class Links:
         ends = np.stack([edges.src, edges.dst])[:, edges.src != edges.dst].astype(np.int64)
         ends = ends[:, np.random.default_rng(seed).permutation(ends.shape[1])]
         first, last = (int(share * ends.shape[1]) for share in (0.85, 0.9))
-        wrong = np.stack(NegativeSampler(store, seed=seed).sample_pairs(ends.shape[1] - first))
+        kept = ends[0, first:]  # a wrong pair keeps one end of a right one, as in training
+        wrong = np.stack([kept, NegativeSampler(store, seed=seed).sample(kept)[:, 0]])
         self.validation = ends[:, first:last], wrong[:, : last - first]
         self.test = ends[:, last:], wrong[:, last - first :]
         self.store = GraphStore.from_edges(*ends[:, :first], num_nodes=store.num_nodes)
@@ -213,8 +215,9 @@ class Links:
 
 
 def _embedding(store, seed):
-    """FastRP, every column with mean 0 and deviation 1."""
-    columns = FastRP(dim=128, seed=seed).fit_transform(store)
+    """FastRP and log(1 + degree), every column with mean 0 and deviation 1."""
+    degree = np.log1p(store.csr().degrees()).astype(np.float32)
+    columns = np.column_stack([FastRP(dim=127, seed=seed).fit_transform(store), degree])
     return (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-6)
 
 

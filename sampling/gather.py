@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _LINE = 64
-_WIDE = 256  # from this many bytes a row is worth the bookkeeping of writing past the cache
+_WIDE = 384  # bytes of a row that is not of whole lines, from which what is done for whole lines pays
+_LONG = 1024  # bytes of a row whose later lines the processor fetches by itself
 _PAST_CACHE = 4 << 20  # results larger than this would not stay in the cache anyway
 _PART = 2 << 20  # a thread is started for at least this many bytes
 _NO_PLACES = np.empty(0, np.int64)
@@ -56,7 +56,8 @@ def gather(
     Raises
     ------
     InvalidInput
-        An id outside the table (the message has its position and value), a wrong `out`, rows that are not contiguous.
+        An id outside the table (the message has its position and value; rows of `out` may have been written), a wrong
+        `out`, rows that are not contiguous.
     InvalidType
         A table of objects, or ids that are not integers.
 
@@ -75,27 +76,44 @@ def gather(
     from . import gather_cpu
 
     rows = check_rows("table", table)
-    picks = check_index("index", index, rows.shape[0])
+    picks = _as_index("index", index)
     shape = (picks.shape[0], *rows.shape[1:])
     width = int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize
     out = _empty(shape, rows.dtype, width) if out is None else _check_out(out, shape, rows.dtype)
+    if sort or width == 0:
+        _check_inside("index", picks, rows.shape[0], index)
     if picks.shape[0] == 0 or width == 0:
         return out
-    places = _NO_PLACES
+    ahead, lines, past_cache = _plan(width, out)
+    target = (out.ctypes.data, width, ahead, lines)
+    parts = min(resolve_threads(threads), -(-out.nbytes // _PART))
     if sort:
         places = np.argsort(picks, kind="stable")
-        picks = picks[places]
-    lines = out.ctypes.data % _LINE == 0 and width % _LINE == 0
-    past_cache = lines and width >= _WIDE and out.nbytes > _PAST_CACHE
-    run = gather_cpu.copy_lines if past_cache else gather_cpu.copy_rows
-    fixed = (rows.ctypes.data, rows.strides[0], picks, places)
-    plan = (out.ctypes.data, width, 16 if width <= _LINE or past_cache else 8, min(4, -(-width // _LINE)))
-    _in_parts(
-        lambda first, last: run(*fixed, first, last, *plan),
-        picks.shape[0],
-        min(resolve_threads(threads), -(-out.nbytes // _PART)),
-    )
+        fixed = (rows.ctypes.data, rows.strides[0], picks[places], places)
+        _in_parts(lambda *part: gather_cpu.copy_rows_to_places(*fixed, *part, *target), picks.shape[0], parts)
+        return out
+    run = gather_cpu.copy_rows_past_cache if past_cache else gather_cpu.copy_rows
+    source = (rows.ctypes.data, rows.strides[0], rows.shape[0], picks)
+    stopped = _in_parts(lambda *part: run(*source, *part, *target), picks.shape[0], parts)
+    if max(stopped) >= 0:
+        _check_inside("index", picks, rows.shape[0], index)
     return out
+
+
+def _plan(width: int, out: NDArray[Any]) -> tuple[int, int, bool]:
+    """How many rows ahead and how many of their lines to ask for, and whether to write past the cache.
+
+    What was fastest on a table of 4 GiB, see docs/benchmarks.md. A row within a line is cheap enough for the processor
+    to run ahead by itself, and of a long row it fetches by itself what follows the first lines. Rows that begin inside
+    a line of the result are worth writing past the cache only where most of their lines are whole.
+    """
+    aligned = out.ctypes.data % _LINE == 0 and width % _LINE == 0
+    past_cache = out.nbytes > _PAST_CACHE and (aligned or width >= _WIDE)
+    if width <= _LINE or not (aligned or width >= _WIDE):
+        return 0, 0, past_cache
+    if width > _LONG:
+        return 8, 4, past_cache
+    return 64, -(-width // _LINE) + (width % _LINE != 0), past_cache
 
 
 def check_rows(name: str, table: Any) -> NDArray[Any]:
@@ -113,8 +131,13 @@ def check_rows(name: str, table: Any) -> NDArray[Any]:
 
 def check_index(name: str, index: ArrayLike, count: int) -> NDArray[Any]:
     """`index` as a contiguous int32 or int64 array of row numbers in [0, count)."""
-    from . import gather_cpu
+    picks = _as_index(name, index)
+    _check_inside(name, picks, count, index)
+    return picks
 
+
+def _as_index(name: str, index: ArrayLike) -> NDArray[Any]:
+    """`index` as a contiguous int32 or int64 array, whatever its values."""
     given: NDArray[Any] = np.asarray(index)
     if given.size == 0:
         given = given.astype(np.int64)
@@ -125,10 +148,15 @@ def check_index(name: str, index: ArrayLike, count: int) -> NDArray[Any]:
     picks = np.require(given, given.dtype if given.dtype == np.int32 else np.int64, ("C", "A"))
     if not picks.flags.writeable:  # one compiled kernel serves both
         picks = picks.copy()
+    return picks
+
+
+def _check_inside(name: str, picks: NDArray[Any], count: int, given: ArrayLike) -> None:
+    from . import gather_cpu
+
     where = int(gather_cpu.first_outside(picks, count))
     if where >= 0:
-        raise InvalidInput(f"{name}[{where}] is {given[where]}, but the table has rows 0..{count - 1}")
-    return picks
+        raise InvalidInput(f"{name}[{where}] is {np.asarray(given)[where]}, but the table has rows 0..{count - 1}")
 
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -148,16 +176,22 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], width: int) -> NDArray[
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _in_parts(run: Callable[[int, int], Any], count: int, threads: int) -> None:
+def _in_parts(run: Callable[[int, int], Any], count: int, threads: int) -> list[Any]:
     """`run(first, last)` over equal parts of range(count), one thread each; the kernels release the GIL.
 
     Threads of the call's own, and not those of a parallel kernel, so that calls may run side by side on any of Numba's
     threading layers.
     """
     bounds = [count * part // threads for part in range(threads + 1)]
-    workers = [threading.Thread(target=run, args=part) for part in itertools.pairwise(bounds[1:])]
+    results: list[Any] = [None] * threads
+
+    def work(part: int) -> None:
+        results[part] = run(bounds[part], bounds[part + 1])
+
+    workers = [threading.Thread(target=work, args=(part,)) for part in range(1, threads)]
     for worker in workers:
         worker.start()
-    run(bounds[0], bounds[1])
+    work(0)
     for worker in workers:
         worker.join()
+    return results

@@ -26,7 +26,7 @@ def _pointer(context: Any, builder: Any, value: Any, value_type: Any) -> Any:
 
 
 def _fetch(typingctx: Any, address: Any) -> Any:
-    """Ask for the cache line at `address` before it is needed; a hint, never a fault."""
+    """Ask for the cache line at `address`, for all caches but the first; a hint, never a fault."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         i32 = ir.IntType(32)
@@ -34,7 +34,7 @@ def _fetch(typingctx: Any, address: Any) -> Any:
             builder.module, ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), i32, i32, i32]), "llvm.prefetch.p0"
         )
         pointer = _pointer(context, builder, arguments[0], signature.args[0])
-        builder.call(function, [pointer, ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)])
+        builder.call(function, [pointer, ir.Constant(i32, 0), ir.Constant(i32, 2), ir.Constant(i32, 1)])
         return context.get_dummy_value()
 
     return types.void(address), generate
@@ -100,51 +100,89 @@ def first_outside(index, count):
 
 
 @kernel(inline="always")
-def _rows(table, stride, index, place, first, last, out, width, ahead, lines):
-    scattered = place.shape[0] > 0
-    for i in range(first, last):
-        if i + ahead < last:
-            source = table + np.int64(index[i + ahead]) * stride
+def _copy_past_cache(to, source, width):
+    """Whole lines of the target past the cache, what is before and after them through it."""
+    before = -to & (LINE - 1)
+    if before >= width:
+        copy(to, source, width)
+        return
+    if before > 0:
+        copy(to, source, before)
+    offset = before
+    while offset + LINE <= width:
+        copy_line_past_cache(to + offset, source + offset)
+        offset += LINE
+    if offset < width:
+        copy(to + offset, source + offset, width - offset)
+
+
+@kernel(inline="always")
+def _lines_past_cache(to, source, width):
+    for offset in range(0, width, LINE):
+        copy_line_past_cache(to + offset, source + offset)
+
+
+@kernel(inline="always")
+def _rows(move, table, stride, count, index, first, last, out, width, ahead, lines):
+    """Rows by `move(to, source, width)`. Positions are unsigned, which spares a check for negative ones.
+
+    A short loop matters: the processor runs ahead over as many rows as fit its window, and that is all there is to
+    hide the way to memory where nothing is asked for beforehand.
+    """
+    for i in range(np.uint64(first), np.uint64(last)):
+        row = np.uint64(index[i])
+        if row >= np.uint64(count):
+            return np.int64(i)
+        if lines > 0 and i + np.uint64(ahead) < np.uint64(last):
+            later = table + np.int64(index[i + np.uint64(ahead)]) * stride
             for line in range(lines):
-                fetch(source + line * LINE)
-        to = place[i] if scattered else i
-        copy(out + to * width, table + np.int64(index[i]) * stride, width)
+                fetch(later + line * LINE)
+        move(out + np.int64(i) * width, table + np.int64(row) * stride, width)
+    return np.int64(-1)
 
 
 @kernel
-def copy_rows(table, stride, index, place, first, last, out, width, ahead, lines):
-    """Row `index[i]` of `table` to row `place[i]` of `out` (row i where `place` is empty), for i in [first, last).
+def copy_rows(table, stride, count, index, first, last, out, width, ahead, lines):
+    """Row `index[i]` of `table` to row i of `out`, for i in [first, last).
 
     `table` and `out` are addresses; `stride` and `width` are bytes. Row i + `ahead` is asked for, its first `lines`
-    cache lines, before row i is copied. The usual narrow widths get loops of their own, compiled to plain moves.
+    cache lines, before row i is copied. Returns the first position of an id outside [0, count), where it stops, or -1.
+    The usual narrow widths get loops of their own, compiled to plain moves.
     """
     if width == 4:
-        _rows(table, stride, index, place, first, last, out, 4, ahead, lines)
-    elif width == 8:
-        _rows(table, stride, index, place, first, last, out, 8, ahead, lines)
-    elif width == 16:
-        _rows(table, stride, index, place, first, last, out, 16, ahead, lines)
-    elif width == 32:
-        _rows(table, stride, index, place, first, last, out, 32, ahead, lines)
-    elif width == 64:
-        _rows(table, stride, index, place, first, last, out, 64, ahead, lines)
-    elif width == 128:
-        _rows(table, stride, index, place, first, last, out, 128, ahead, lines)
-    else:
-        _rows(table, stride, index, place, first, last, out, width, ahead, lines)
+        return _rows(copy, table, stride, count, index, first, last, out, 4, 0, 0)
+    if width == 8:
+        return _rows(copy, table, stride, count, index, first, last, out, 8, 0, 0)
+    if width == 16:
+        return _rows(copy, table, stride, count, index, first, last, out, 16, 0, 0)
+    if width == 32:
+        return _rows(copy, table, stride, count, index, first, last, out, 32, 0, 0)
+    if width == 64:
+        return _rows(copy, table, stride, count, index, first, last, out, 64, 0, 0)
+    if lines == 0:
+        return _rows(copy, table, stride, count, index, first, last, out, width, 0, 0)
+    return _rows(copy, table, stride, count, index, first, last, out, width, ahead, lines)
 
 
 @kernel
-def copy_lines(table, stride, index, place, first, last, out, width, ahead, lines):
-    """As `copy_rows` for rows of whole lines and an aligned `out` too large for the cache, which is passed by."""
-    scattered = place.shape[0] > 0
+def copy_rows_past_cache(table, stride, count, index, first, last, out, width, ahead, lines):
+    """As `copy_rows`, for rows of a line or more and an `out` too large for the cache, which is passed by."""
+    if width == LINE and out % LINE == 0:
+        bad = _rows(_lines_past_cache, table, stride, count, index, first, last, out, LINE, 0, 0)
+    elif width % LINE == 0 and out % LINE == 0:
+        bad = _rows(_lines_past_cache, table, stride, count, index, first, last, out, width, ahead, lines)
+    else:
+        bad = _rows(_copy_past_cache, table, stride, count, index, first, last, out, width, ahead, lines)
+    settle()
+    return bad
+
+
+@kernel
+def copy_rows_to_places(table, stride, index, place, first, last, out, width, ahead, lines):
+    """As `copy_rows`, for ids in the table, with row `index[i]` written to row `place[i]` of `out`."""
     for i in range(first, last):
         if i + ahead < last:
-            source = table + np.int64(index[i + ahead]) * stride
+            later = table + np.int64(index[i + ahead]) * stride
             for line in range(lines):
-                fetch(source + line * LINE)
-        to = out + (place[i] if scattered else i) * width
-        source = table + np.int64(index[i]) * stride
-        for offset in range(0, width, LINE):
-            copy_line_past_cache(to + offset, source + offset)
-    settle()
+                fetch(later + line * LINE)
+        copy(out + np.int64(place[i]) * width, table + np.int64(index[i]) * stride, width)

@@ -38,7 +38,7 @@ def test_every_kind_of_dtype(dtype):
     np.testing.assert_array_equal(got, table[index])
 
 
-@pytest.mark.parametrize("width", [64, 65, 192])
+@pytest.mark.parametrize("width", [16, 32, 64, 65, 100, 192, 300])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("sort", [False, True])
 def test_results_larger_than_the_cache(width, threads, sort):
@@ -82,6 +82,24 @@ def test_an_id_outside_is_named_with_its_position(bad):
         gather(np.ones((10, 3)), index)
 
 
+@pytest.mark.parametrize("width", [16, 64, 128, 100])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_id_outside_is_found_by_every_kernel(width, dtype, threads):
+    """In results of either kind, by the thread that has it; the message names the first of two."""
+    table = random_table(1000, width, np.uint8)
+    index = np.random.default_rng(1).integers(0, 1000, 6 * 2**20 // width).astype(dtype)
+    index[[-5, -3]] = -1, 1000
+    bad = len(index) - 5
+    with pytest.raises(InvalidInput, match=rf"index\[{bad}\] is -1, but the table has rows 0..999"):
+        gather(table, index, threads=threads)
+    with pytest.raises(InvalidInput, match=rf"index\[{bad}\] is -1"):
+        gather(table, index, sort=True, threads=threads)
+    index[7] = 1000
+    with pytest.raises(InvalidInput, match=r"index\[7\] is 1000"):
+        gather(table, index, threads=threads)
+
+
 def test_a_large_unsigned_id_is_shown_as_given():
     with pytest.raises(InvalidInput, match=rf"index\[0\] is {2**64 - 1}"):
         gather(np.ones((10, 3)), np.array([2**64 - 1], np.uint64))
@@ -108,14 +126,18 @@ def test_wrong_arguments():
 
 
 def test_out_is_written_and_returned_even_when_unaligned():
-    table = random_table(100, 64, np.float32)
-    index = np.random.default_rng(3).integers(0, 100, 2**15)
-    memory = np.empty(index.shape[0] * 256 + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    for shift in (0, 4):
-        out = memory[start + shift :][: index.shape[0] * 256].view(np.float32).reshape(-1, 64)
-        assert gather(table, index, out=out) is out
-        np.testing.assert_array_equal(out, table[index])
+    for width in (16, 64, 100, 129):
+        table = random_table(100, width, np.float32)
+        index = np.random.default_rng(3).integers(0, 100, 2**15)
+        size = index.shape[0] * 4 * width
+        memory = np.full(size + 128, 7, np.uint8)
+        start = -memory.ctypes.data % 64
+        for shift in (0, 4, 60):
+            out = memory[start + shift :][:size].view(np.float32).reshape(-1, width)
+            assert gather(table, index, out=out) is out
+            np.testing.assert_array_equal(out, table[index])
+        assert (memory[:start] == 7).all()
+        assert (memory[start + 60 + size :] == 7).all()
 
 
 def test_results_that_are_held_are_never_overwritten():
