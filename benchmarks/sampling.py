@@ -165,7 +165,7 @@ def add_pyg_loaders(found, store, fanouts, seeds, workers, edges) -> None:
     ends = torch.from_numpy(np.stack([pairs.src, pairs.dst]).astype(np.int64))
     data = Data(edge_index=ends, num_nodes=store.num_nodes)
     options = {"input_nodes": torch.from_numpy(seeds), "batch_size": BATCH, "num_workers": workers}
-    backends = {"nearhop": Sampler(store, fanouts, seed=1)}
+    backends: dict[str, Sampler | None] = {"nearhop": Sampler(store, fanouts, seed=1)}
     if has.WITH_PYG_LIB or has.WITH_TORCH_SPARSE:
         backends["pyg-lib" if has.WITH_PYG_LIB else "torch-sparse"] = None
     for name, sampler in backends.items():

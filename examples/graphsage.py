@@ -6,9 +6,9 @@ arXiv:1811.05868). Two SAGE layers with mean aggregation, 64 hidden units; the e
 one tested.
 
 Links: 85 % of the edges train, 5 % validate and 10 % test, drawn anew for every seed, against as many pairs that are
-no edges, of which one end is an edge's and the other uniform. A pair's score is the product of its ends' outputs; edges of a batch are taken out of its messages. Graphs
-without features get FastRP embeddings of their training edges and the logarithm of the degree, which a mean over
-neighbours cannot see. Beside it: common neighbours and Adamic-Adar.
+no edges, of which one end is an edge's and the other uniform. A pair's score is the product of its ends' outputs; edges
+of a batch are taken out of its messages. Graphs without features get FastRP embeddings of their training edges and the
+logarithm of the degree, which a mean over neighbours cannot see. Beside it: common neighbours and Adamic-Adar.
 
     python examples/graphsage.py                     # Cora and Coauthor Physics, five seeds
     python examples/graphsage.py --task links        # GitHub developers and ego-Twitter
@@ -43,11 +43,11 @@ from nearhop.sampling.unified_tensor import UnifiedTensor
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["github", "ego-twitter"]},
-    "epochs": {"nodes": 40, "links": 10},
+    "epochs": {"nodes": 40, "links": 20},
     "batch_size": {"nodes": 64, "links": 4096},
     "dropout": {"nodes": 0.5, "links": 0.0},
     "weight_decay": {"nodes": 5e-4, "links": 0.0},
-    "evaluate": {"nodes": 5, "links": 2},
+    "evaluate": {"nodes": 5, "links": 4},
 }
 RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -129,9 +129,6 @@ class Nodes:
             part=(RANK, WORLD),
         )
 
-    def edges(self, batch):
-        return batch.edge_index
-
     def size(self, batch):
         return batch.batch_size
 
@@ -157,18 +154,19 @@ class Links:
         edges = store.edge_list()
         ends = np.stack([edges.src, edges.dst])[:, edges.src != edges.dst].astype(np.int64)
         ends = ends[:, np.random.default_rng(seed).permutation(ends.shape[1])]
-        first, last = (int(share * ends.shape[1]) for share in (0.85, 0.9))
+        seen, first, last = (int(share * ends.shape[1]) for share in (0.6, 0.85, 0.9))
         kept = ends[0, first:]  # a wrong pair keeps one end of a right one, as in training
         wrong = np.stack([kept, NegativeSampler(store, seed=seed).sample(kept)[:, 0]])
         self.validation = ends[:, first:last], wrong[:, : last - first]
         self.test = ends[:, last:], wrong[:, last - first :]
         self.store = GraphStore.from_edges(*ends[:, :first], num_nodes=store.num_nodes)
-        x = store.nodes["x"] if "x" in store.nodes else _embedding(self.store, seed)
-        self.x = UnifiedTensor(x, placement=given.placement, device=given.device, threads=1)
+        graph = GraphStore.from_edges(*ends[:, :seen], num_nodes=store.num_nodes)
+        self.x, x = (self._features(store, training, seed) for training in (self.store, graph))
         self.loader = LinkLoader(
             self.store,
-            NeighborSampler(self.store, given.fanouts, disjoint=given.disjoint, seed=seed),
-            tables={"x": self.x},
+            NeighborSampler(graph, given.fanouts, disjoint=given.disjoint, seed=seed),
+            edges=np.arange(seen, first),
+            tables={"x": x},
             batch_size=given.batch_size,
             shuffle=True,
             seed=seed,
@@ -176,14 +174,9 @@ class Links:
         )
         self.heuristics = self._heuristics()
 
-    def edges(self, batch):
-        """Messages, without those along the batch's edges or, where ends have trees of their own, their own edge."""
-        if not self.given.disjoint:
-            return batch.edge_index[:, ~torch.isin(batch.e_id, batch.input_id)]
-        negatives = batch.edge_label.shape[0] // batch.input_id.shape[0] - 1
-        own = torch.cat([batch.input_id, batch.input_id.repeat_interleave(negatives)])
-        pair = batch.batch[batch.edge_index[1]] % own.shape[0]
-        return batch.edge_index[:, batch.e_id != own[pair]]
+    def _features(self, store, training, seed):
+        x = store.nodes["x"] if "x" in store.nodes else _embedding(training, seed)
+        return UnifiedTensor(x, placement=self.given.placement, device=self.given.device, threads=1)
 
     def size(self, batch):
         return batch.edge_label.shape[0]
@@ -256,7 +249,7 @@ def train(store, seed, given):
         for batch in task.loader:
             everyone = summed(task.size(batch))
             optimizer.zero_grad()
-            loss = task.loss(shared(batch.x, task.edges(batch)), batch) / everyone
+            loss = task.loss(shared(batch.x, batch.edge_index), batch) / everyone
             (loss * WORLD).backward()  # gradients are averaged over the processes
             optimizer.step()
             total += summed(loss.item())
@@ -272,14 +265,14 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one small dataset, one seed, at most ten epochs")
     parser.add_argument("--datasets", nargs="+")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, help="40 for nodes, 10 for links")
+    parser.add_argument("--epochs", type=int, help="40 for nodes, 20 for links")
     parser.add_argument("--batch-size", type=int, help="nodes or links per process and step: 64, 4096")
     parser.add_argument("--inference-batch", type=int, default=1024)
     parser.add_argument("--fanouts", type=int, nargs=2, default=[15, 10])
     parser.add_argument("--disjoint", action="store_true", help="a tree per seed")
     parser.add_argument("--dropout", type=float, help="0.5 for nodes, 0 for links")
     parser.add_argument("--weight-decay", type=float, help="5e-4 for nodes, 0 for links")
-    parser.add_argument("--evaluate", type=int, help="every so many epochs: 5, 2; 0 for never")
+    parser.add_argument("--evaluate", type=int, help="every so many epochs: 5, 4; 0 for never")
     parser.add_argument("--placement", default="auto", help="of the features; see nearhop.sampling.unified_tensor")
     parser.add_argument("--device", help="where batches go; the GPU if the placement uses one")
     parser.add_argument(

@@ -12,6 +12,7 @@ from .ahead import in_order
 from .arguments import check_fanouts, check_seed_time, node_positions
 from .batch import Batch, Relation
 from .hops import Hops, UniformHops
+from .induced import induced_edges
 from .picks import Draw, RowPicker, Temporal
 from .scratch import ResultMemory, Scratch, ScratchPool
 from .subgraph import SampledSubgraph
@@ -132,7 +133,7 @@ class NeighborSampler:
             found = self._hops.sample(nodes, scratch, self.seed, epoch)
         near, far, edges, edge_counts = found.near, found.far, found.edges, found.edge_counts
         if self.induced:
-            near, far, edges = self._induced(found.nodes, scratch)
+            near, far, edges = induced_edges(self._rows, found.nodes, scratch["node"], scratch[""], self._results)
             edge_counts = (near.shape[0],)
         scratch["node"].forget(found.nodes.shape[0])
         self._scratch.give(scratch)  # not after an error: its marks may be half-way
@@ -161,23 +162,6 @@ class NeighborSampler:
         ((near, far, edges),) = batch.results_of_edges(self._results)
         counts = tuple(batch.node_counts["node"]), tuple(batch.found[0].per_hop)
         return Hops(found["node"], near, far, edges, *counts, seed_index, tree.get("node"))
-
-    def _induced(self, nodes: NDArray[Any], scratch: dict[str, Scratch]) -> tuple[NDArray[Any], ...]:
-        """Near ends, far ends and ids of all edges between `nodes`, which are marked in `scratch`."""
-        from . import neighbor_cpu
-
-        rows, marks = self._rows, scratch["node"]
-        none = np.empty(0, np.int64)
-        total = neighbor_cpu.induced_edges(
-            rows.indptr, rows.indices, nodes, marks.mark, marks.base, True, none, none, none
-        )
-        near, far, edges = self._results.arrays((total, np.int64), (total, np.int64), (total, rows.edge_ids.dtype))
-        positions = scratch[""].array("positions", total)
-        neighbor_cpu.induced_edges(
-            rows.indptr, rows.indices, nodes, marks.mark, marks.base, False, positions, far, near
-        )
-        neighbor_cpu.gather(rows.edge_ids, positions, edges)
-        return near, far, edges
 
     def sample_batches(self, batches: Iterable[ArrayLike], epoch: int = 0) -> Iterator[SampledSubgraph]:
         """Sample many batches on `threads` threads, yielding in order and working a few batches ahead."""

@@ -12,6 +12,7 @@ from ..graphlib.errors import InvalidInput, NotFound
 from .ahead import in_order
 from .arguments import check_fanouts, check_seed_time, node_positions
 from .batch import Batch, Relation
+from .induced import induced_edges
 from .picks import Draw, RowPicker, Temporal
 from .scratch import ResultMemory, Scratch, ScratchPool
 
@@ -38,6 +39,7 @@ class TypedSubgraph:
     num_sampled_nodes : dict of node type to tuple of int
         New nodes per hop, the seeds first.
     num_sampled_edges : dict of edge type to tuple of int
+        Edges per hop, or all in one number where they are induced.
     seed_index : dict of node type to int64 (num_seeds,)
         Local number of every seed as given.
     seed_time : dict of node type to array (num_seeds,), or None
@@ -82,6 +84,9 @@ class TypedNeighborSampler:
         mapping leaves out are not followed; its lists must be equally long (write 0 to skip a hop).
     replace, direction, method, weighted, temporal, disjoint, seed, threads
         As in `NeighborSampler`, for every edge type that is followed.
+    induced : bool, default False
+        Return every edge between the sampled nodes, of the types that `fanouts` names, instead of the edges that were
+        followed. A type whose fanouts are all 0 is not followed and yet returned.
 
     Notes
     -----
@@ -93,7 +98,8 @@ class TypedNeighborSampler:
     NotFound
         A fanout for an edge type that the store does not have.
     InvalidInput
-        Fanouts that are not integers >= -1 or of unequal lengths; weights or times that are missing or cannot be used.
+        Fanouts that are not integers >= -1 or of unequal lengths; weights or times that are missing or cannot be used;
+        options that exclude each other.
 
     Examples
     --------
@@ -119,13 +125,17 @@ class TypedNeighborSampler:
         weighted: bool = False,
         temporal: Temporal | None = None,
         disjoint: bool = False,
+        induced: bool = False,
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
+        if induced and (disjoint or temporal is not None):
+            raise InvalidInput("induced=True returns edges between all sampled nodes, so trees cannot be disjoint")
         self.fanouts = _fanouts_by_type(store, fanouts)
         self.num_hops = max((len(f) for f in self.fanouts.values()), default=0)
         self.draw = Draw(replace, direction, method, weighted, temporal)
         self.disjoint = disjoint or temporal is not None
+        self.induced = induced
         self.seed = seed
         self.threads = threads
         relations = []
@@ -156,7 +166,15 @@ class TypedNeighborSampler:
         seed_index = batch.enter_seeds(nodes, times)
         batch.run(self.num_hops)
         found, trees = batch.results_of_nodes(self._results)
-        ends = batch.results_of_edges(self._results)
+        if self.induced:
+            ends = [
+                induced_edges(r.picker.rows, found[r.near], scratch[r.far], scratch[""], self._results)
+                for r in self._relations
+            ]
+            edge_counts = [(e[0].shape[0],) for e in ends]
+        else:
+            ends = batch.results_of_edges(self._results)
+            edge_counts = [tuple(f.per_hop) for f in batch.found]
         batch.forget()
         self._scratch.give(scratch)  # not after an error: its marks may be half-way
         near = {r.edge_type: e[0] for r, e in zip(self._relations, ends, strict=True)}
@@ -168,9 +186,7 @@ class TypedNeighborSampler:
             col=col,
             edge_ids={r.edge_type: e[2] for r, e in zip(self._relations, ends, strict=True)},
             num_sampled_nodes={name: tuple(counts) for name, counts in batch.node_counts.items()},
-            num_sampled_edges={
-                r.edge_type: tuple(f.per_hop) for r, f in zip(self._relations, batch.found, strict=True)
-            },
+            num_sampled_edges={r.edge_type: c for r, c in zip(self._relations, edge_counts, strict=True)},
             seed_index=seed_index,
             seed_time=times,
             tree=trees if self.disjoint else None,

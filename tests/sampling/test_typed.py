@@ -164,3 +164,42 @@ def test_bad_input_is_named():
     with pytest.raises(InvalidInput, match="join two node types"):
         NeighborSampler(store, [2], edge_type=BUYS)
     assert sampler.sample({}).num_nodes == 0
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+@pytest.mark.parametrize("options", [{}, {"weighted": True}, {"method": "labor"}], ids=str)
+def test_induced_edges_are_all_between_the_nodes(direction, options):
+    store = shop()
+    fanouts = {BUYS: [3, 2], MADE: [0, 0], KNOWS: [2, 2]}
+    sampler = TypedNeighborSampler(store, fanouts, induced=True, direction=direction, seed=1, **options)
+    followed = TypedNeighborSampler(store, fanouts, direction=direction, seed=1, **options)
+    seeds = {"user": [3, 3, 9], "item": [4, 0], "brand": [1, 2, 4]}
+    for epoch in range(3):
+        batch, apart = sampler.sample(seeds, epoch=epoch), followed.sample(seeds, epoch=epoch)
+        for name, nodes in apart.nodes.items():  # only the edges differ
+            np.testing.assert_array_equal(batch.nodes[name], nodes)
+            np.testing.assert_array_equal(batch.seed_index[name], apart.seed_index[name])
+        for edge_type in (BUYS, MADE, KNOWS):
+            source, _, target = edge_type
+            listed = store.edge_list(edge_type)
+            arcs = list(zip(listed.src.tolist(), listed.dst.tolist(), range(len(listed)), strict=True))
+            if edge_type == KNOWS:  # undirected edges lead both ways, loops once
+                arcs += [(dst, src, edge) for src, dst, edge in arcs if src != dst]
+            left, right = set(batch.nodes[source].tolist()), set(batch.nodes[target].tolist())
+            expected = {arc for arc in arcs if arc[0] in left and arc[1] in right}
+            assert edges_of(batch, edge_type) == expected
+            assert batch.row[edge_type].shape[0] == len(expected) == sum(batch.num_sampled_edges[edge_type])
+            assert edges_of(apart, edge_type) <= expected
+        assert sum(apart.num_sampled_edges[MADE]) == 0 < batch.num_sampled_edges[MADE][0]
+
+
+def test_induced_edges_of_one_type_are_those_of_the_untyped_sampler():
+    rng = np.random.default_rng(2)
+    store = GraphStore.from_edges(rng.integers(0, 50, 400), rng.integers(0, 50, 400), num_nodes=50, directed=True)
+    (node,), (edge,) = store.node_types, store.edge_types
+    plain = NeighborSampler(store, [4, 2], induced=True, seed=5).sample([3, 8])
+    typed = TypedNeighborSampler(store, [4, 2], induced=True, seed=5).sample({node: [3, 8]})
+    assert set(plain.edge_ids.tolist()) == set(typed.edge_ids[edge].tolist()) != set()
+    for induced in ({"disjoint": True}, {"temporal": Temporal()}):
+        with pytest.raises(InvalidInput, match="trees cannot be disjoint"):
+            TypedNeighborSampler(store, [2], induced=True, **induced)
