@@ -166,6 +166,7 @@ class TypedNeighborSampler:
         seed_index = batch.enter_seeds(nodes, times)
         batch.run(self.num_hops)
         found, trees = batch.results_of_nodes(self._results)
+        edge_counts: list[tuple[int, ...]]
         if self.induced:
             ends = [
                 induced_edges(r.picker.rows, found[r.near], scratch[r.far], scratch[""], self._results)

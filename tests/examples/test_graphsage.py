@@ -43,7 +43,7 @@ def test_short_form_for_links():
     assert row["dataset"] == "usair"
     assert row["losses"][-1] < 0.8 * row["losses"][0]
     assert row["test_auc"] > 80
-    assert 90 < row["common_neighbours_auc"] < row["adamic_adar_auc"]
+    assert 85 < row["common_neighbours_auc"] < row["adamic_adar_auc"]
 
 
 @needs("torch_geometric")
