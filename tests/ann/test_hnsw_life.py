@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import nearhop
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann import hnsw_life as life
+from nearhop.ann.sharing import SharedLock
 from nearhop.tests.reference import hnsw as reference
 from nearhop.tests.support import data_file
 
@@ -340,12 +343,27 @@ def test_a_failure_while_a_batch_is_published_leaves_its_places_empty(monkeypatc
 
 def test_default_ids_never_name_a_row_that_was():
     index = made(rows_of(100))
-    index.remove([99])
-    index.upsert(rows_of(1, seed=2), [5])
     index.add(rows_of(60, seed=3), ids=np.arange(200, 260))
     index.remove(np.arange(200, 260))
+    index.add(rows_of(60, seed=5), ids=np.arange(100, 160))  # in their places
+    assert index.ids.max() < 259
     index.add(rows_of(2, seed=4))
     assert sorted(index.ids[~index._rows.dead].tolist())[-2:] == [260, 261]
+
+
+def test_ctrl_c_waits_until_a_change_is_whole():
+    lock, done = SharedLock(), []
+
+    def change():
+        with lock.writing(), lock.changing():
+            signal.raise_signal(signal.SIGINT)
+            done.append("changed")
+
+    with pytest.raises(KeyboardInterrupt):
+        change()
+    with lock.reading():
+        done.append("read")
+    assert done == ["changed", "read"]
 
 
 @pytest.mark.parametrize("storage", STORAGES)
