@@ -10,7 +10,16 @@ from .hnsw_search_cpu import _PATIENCE, beam, descend, forget, rescore
 from .hnsw_space_cpu import HEAD, key_of, prefetch_row
 
 _ONE = np.int64(1)
-_START = 32
+_START = 10
+
+
+@kernel
+def _offer(pool, size, ef, key):
+    """Insert a key that may be in the pool already; the new size."""
+    for o in range(size):
+        if pool[o] == key:
+            return size
+    return min(size + 1, ef) if insert(pool, size, ef, key) >= 0 else size
 
 
 @kernel
@@ -88,8 +97,8 @@ def search_passing(
 ):  # fmt: skip
     """Answer the queries `chosen[first:last]` over the rows that `allowed` passes: one row for all or one per query.
 
-    The walk starts from passing rows among the nearest of a narrow unfiltered beam, and from `seeds` (-1 padded), rows
-    spread over those that pass.
+    The walk starts from passing rows among the nearest of a narrow unfiltered beam and their neighbours, and from
+    `seeds` (-1 padded), rows spread over those that pass.
     """
     no_rows = np.empty(0, row_of.dtype)
     pool, near = np.empty(ef + 1, np.int64), np.empty(_START, np.int64)
@@ -102,18 +111,21 @@ def search_passing(
         met = beam(metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, near, _START, keys, 1)
         size = 0
         for j in range(met):
-            if passes[unpack_node(near[j])] and insert(pool, size, ef, near[j]) >= 0:
-                size = min(size + 1, ef)
+            node = unpack_node(near[j])
+            if passes[node]:
+                size = _offer(pool, size, ef, near[j])
+                continue
+            for place in range(links.shape[1]):
+                other = links[node, place]
+                if other < 0:
+                    break
+                if passes[other]:
+                    size = _offer(pool, size, ef, key_of(metric, rows, terms, query, factor, other))
         for j in range(seeds.shape[1]):
             node = seeds[mask, j]
             if node < 0:
                 break
-            key = key_of(metric, rows, terms, query, factor, node)
-            present = False
-            for o in range(size):
-                present |= pool[o] == key
-            if not present and insert(pool, size, ef, key) >= 0:
-                size = min(size + 1, ef)
+            size = _offer(pool, size, ef, key_of(metric, rows, terms, query, factor, node))
         size = passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys)
         if rows.itemsize < 4:
             size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef // 3))

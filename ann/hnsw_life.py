@@ -48,11 +48,10 @@ def places_for(
     """Up to `wanted` free places, rising; links are led around tombstones first where that is due."""
     free = free_places(graph, dead)
     tombstones = int(np.count_nonzero(dead)) - len(free)
-    if wanted > len(free) and tombstones:
-        grows = graph.count + wanted - len(free) > len(graph.vectors)
-        if tombstones * (_RELINK_BEFORE_GROWTH_AT if grows else _RELINK_AT) >= graph.count:
-            relink(graph, dead, ef, threads)
-            free = free_places(graph, dead)
+    grows = graph.count + wanted - len(free) > len(graph.vectors)
+    if tombstones and tombstones * (_RELINK_BEFORE_GROWTH_AT if grows else _RELINK_AT) >= graph.count:
+        relink(graph, dead, ef, threads)
+        free = free_places(graph, dead)
     return free[:wanted]
 
 

@@ -11,7 +11,7 @@ from ..graphlib.errors import InvalidInput, NotFitted
 from .exact import query_scales
 from .filters import allowed_rows
 from .hnsw_codes import widest_row
-from .hnsw_query import NAMES, make_plan
+from .hnsw_query import NAMES, make_plan, row_bytes
 from .ids import ids_of
 from .metrics import check_count, check_vectors
 from .result import SearchResult, recall
@@ -114,7 +114,7 @@ def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given:
     graph = index.graph
     allowed = allowed_rows(given, index._rows, 1, index._where)
     ef = max(check_count("k", k), index.ef_search if ef_search is None else check_count("ef_search", ef_search))
-    plan = make_plan(ef, index.M, allowed, 1, graph.count)
+    plan = make_plan(ef, index.M, allowed, 1, graph.count, k, row_bytes(graph))
     result = index.search(row, k, ef_search=ef_search, filter=given)
     truth = _exact(index, row, k, allowed)
     method = NAMES[int(plan.method[0])]

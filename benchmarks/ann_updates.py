@@ -4,8 +4,9 @@
 
 Real SIFT descriptors. Each of 10 rounds deletes 10,000 random rows out of 50,000 and adds 10,000 that are not in the
 index; recall@10 is counted against exact search of what is in the index, and set beside a fresh build of the same rows
-in the same order. Then a half of the rows is deleted and the index compacted (where there is such a call), again beside
-a fresh build. hnswlib runs with `mark_deleted` and `allow_replace_deleted`, usearch with `remove`.
+in the same order. Then a tenth of the rows is deleted, and later a half of the others, and the index compacted (where
+there is such a call), again beside a fresh build. hnswlib runs with `mark_deleted` and `allow_replace_deleted`, usearch
+with `remove`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ann import K, dataset
 from nearhop.ann import HNSW, Exact
 
 ROWS, CHANGED = 50_000, 10_000
+DELETED = (0.1, 0.5)
 BEAMS = (20, 50, 100)
 
 
@@ -151,20 +153,22 @@ def one(name: str, points: np.ndarray, queries: np.ndarray, rounds: int, threads
         f"{again[1]:.1f} s, recall {shown(recalls(again[0], queries, truth))}",
         flush=True,
     )
-    gone = rng.choice(inside, ROWS // 2, replace=False)
-    left = np.setdiff1d(inside, gone, assume_unique=True)
-    engine.remove(gone)
-    truth, before = truth_of(left), engine.nbytes()
-    print(f"{name}: half deleted, {before / 2**20:.1f} MiB, recall {shown(recalls(engine, queries, truth))}", end="")
-    if isinstance(engine, Nearhop):
-        seconds, again = clocked(engine.compact), fresh(left)
-        print(
-            f"; compacted in {seconds:.2f} s, {engine.nbytes() / 2**20:.1f} MiB, recall "
-            f"{shown(recalls(engine, queries, truth))}; fresh build {again[1]:.1f} s, "
-            f"{again[0].nbytes() / 2**20:.1f} MiB, recall {shown(recalls(again[0], queries, truth))}",
-            end="",
-        )
-    print(flush=True)
+    for share in DELETED:
+        gone = rng.choice(inside, int(len(inside) * share), replace=False)
+        inside = np.setdiff1d(inside, gone, assume_unique=True)
+        engine.remove(gone)
+        truth, before = truth_of(inside), engine.nbytes()
+        print(f"{name}: {share:.0%} deleted, {before / 2**20:.1f} MiB, ", end="")
+        print(f"recall {shown(recalls(engine, queries, truth))}", end="")
+        if isinstance(engine, Nearhop):
+            seconds, again = clocked(engine.compact), fresh(inside)
+            print(
+                f"; compacted in {seconds:.2f} s, {engine.nbytes() / 2**20:.1f} MiB, recall "
+                f"{shown(recalls(engine, queries, truth))}; fresh build {again[1]:.2f} s, "
+                f"{again[0].nbytes() / 2**20:.1f} MiB, recall {shown(recalls(again[0], queries, truth))}",
+                end="",
+            )
+        print(flush=True)
 
 
 def main() -> None:

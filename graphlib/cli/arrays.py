@@ -153,7 +153,8 @@ def _arrow_ready(values: NDArray[Any]) -> Any:
 
 
 def write_arrays(target: str, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write several arrays as one .npz, or the first as .npy."""
+    """Write several arrays as one .npz, or the first as .npy; text in NumPy's fixed width."""
+    arrays = {name: np.array(a.tolist(), np.str_) if a.dtype.kind == "T" else a for name, a in arrays.items()}
     if target.endswith(".npz"):
         _replace(target, lambda part: _savez(part, arrays))
     else:

@@ -61,12 +61,17 @@ def test_recall_under_filters_that_follow_the_vectors(sift):
 
 
 def test_all_three_methods_are_planned():
-    masks = np.zeros((4, 100_000), bool)
-    for row, passing in enumerate((50, 10_000, 50_000, 100_000)):
+    masks = np.zeros((4, 200_000), bool)
+    for row, passing in enumerate((50, 20_000, 100_000, 200_000)):
         masks[row, :passing] = True
-    plan = make_plan(64, 16, masks, 4, 100_000)
+    plan = make_plan(64, 16, masks, 4, 200_000)
     assert [NAMES[m] for m in plan.method] == ["scan", "step over", "walk", "walk"]
     assert plan.beam[2:].tolist() == [128, 64]
+    # few rows are met by a beam of the width of k: it has some to spare
+    assert make_plan(10, 16, masks[2:], 2, 200_000, 10).beam.tolist() == [29, 10]
+    # scans of wide rows beside walks over narrow codes are put off
+    assert NAMES[make_plan(40, 16, masks[1:2], 1, 200_000, 10, (128, 16_384)).method[0]] == "step over"
+    assert NAMES[make_plan(160, 16, masks[1:2], 1, 200_000, 10, (512, 128)).method[0]] == "scan"
 
 
 def test_mnist_digits_as_filters():

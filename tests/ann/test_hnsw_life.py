@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import nearhop
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann import hnsw_life as life
+from nearhop.ann.sharing import SharedLock
 from nearhop.tests.reference import hnsw as reference
 from nearhop.tests.support import data_file
 
@@ -287,14 +290,80 @@ def test_an_index_emptied_by_remove_starts_anew():
     assert len(index.add(rows[:7])) == 7
 
 
+@pytest.mark.parametrize("way", ["in place", "compacted"])
+def test_what_deletes_cut_off_is_reached_again(way, monkeypatch):
+    rows = rows_of(2000)
+    index = HNSW(M=2, ef_construction=10).add(rows)
+    index.remove(np.flatnonzero(np.random.default_rng(0).random(2000) < 0.9))
+    graph, dead = index.graph, index._rows.dead
+    if way == "in place":
+        life.relink(graph, dead, 10, 2)
+        assert index.stats().unreachable == 0
+    else:
+        small = life.compacted(graph, dead, 10, 2, None)
+        assert small.reached()[0].all()
+        monkeypatch.setattr(type(graph), "repair", lambda *_: 0)
+        assert not life.compacted(graph, dead, 10, 2, None).reached()[0].all()  # so there was something to do
+
+
+def test_a_row_without_links_that_others_link_to_is_not_free():
+    index = made(rows_of(300))
+    index.remove([7, 8])
+    graph = index.graph
+    for row in (7, 8):
+        graph.links[row], graph.counts[row] = -1, 0
+    graph.links[:300][graph.links[:300] == 8] = 9
+    graph.upper[graph.upper == 8] = -1
+    graph.free = None  # as after opening a file
+    assert life.free_places(graph, index._rows.dead).tolist() == [8]
+
+
+def test_a_failure_while_a_batch_is_published_leaves_its_places_empty(monkeypatch):
+    rows = rows_of(2600)
+    index = made(rows[:2000])
+    index.remove(np.arange(500))
+    place, calls = index._rows.place, []
+
+    def failing(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise MemoryError
+        place(*arguments, **options)
+
+    monkeypatch.setattr(index._rows, "place", failing)
+    with pytest.raises(MemoryError):
+        index.add(rows[2000:], ids=np.arange(2000, 2600))
+    graph = index.graph
+    assert len(graph.free) == index.verify().deleted > 400
+    assert (graph.counts[graph.free] == 0).all()
+    monkeypatch.undo()
+    index.add(rows[2000 + len(index) - 1500 :], ids=np.arange(500 + len(index), 2600))
+    assert (index.verify().live, index.verify().deleted, index.stats().unreachable) == (2100, 0, 0)
+
+
 def test_default_ids_never_name_a_row_that_was():
     index = made(rows_of(100))
-    index.remove([99])
-    index.upsert(rows_of(1, seed=2), [5])
     index.add(rows_of(60, seed=3), ids=np.arange(200, 260))
     index.remove(np.arange(200, 260))
+    index.add(rows_of(60, seed=5), ids=np.arange(100, 160))  # in their places
+    assert index.ids.max() < 259
     index.add(rows_of(2, seed=4))
     assert sorted(index.ids[~index._rows.dead].tolist())[-2:] == [260, 261]
+
+
+def test_ctrl_c_waits_until_a_change_is_whole():
+    lock, done = SharedLock(), []
+
+    def change():
+        with lock.writing(), lock.changing():
+            signal.raise_signal(signal.SIGINT)
+            done.append("changed")
+
+    with pytest.raises(KeyboardInterrupt):
+        change()
+    with lock.reading():
+        done.append("read")
+    assert done == ["changed", "read"]
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -346,7 +415,10 @@ def test_recall_after_updates_is_a_fresh_builds_on_descriptors():
     fresh = HNSW(M=12, ef_construction=80).add(live_rows(index)[1])
     for ef in (15, 40):
         assert recall_of(index, queries, ef) >= recall_of(fresh, queries, ef) - 0.005
-    index.remove(rng.choice(live_rows(index)[0], count // 3, replace=False))
-    fresh = HNSW(M=12, ef_construction=80).add(live_rows(index.compact())[1])
-    for ef in (15, 40):
-        assert recall_of(index, queries, ef) >= recall_of(fresh, queries, ef) - 0.005
+    for end in (lambda: index.add(rows[:1], ids=[9 * count]), index.compact):
+        index.remove(rng.choice(live_rows(index)[0], count // 3, replace=False))
+        end()
+        assert not targets(index) & set(np.flatnonzero(index._rows.dead).tolist()) - {index.graph.entry}
+        fresh = HNSW(M=12, ef_construction=80).add(live_rows(index)[1])
+        for ef in (15, 40):
+            assert recall_of(index, queries, ef) >= recall_of(fresh, queries, ef) - 0.005

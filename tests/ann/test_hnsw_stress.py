@@ -65,8 +65,8 @@ class Owner:
         if not len(some):
             return
         new = np.zeros(len(some), np.int64) if kind == "remove" else self.version[some] + 1
-        self.epoch[some] += 1
         before, self.state[some] = self.state[some].copy(), CHANGING
+        self.epoch[some] += 1  # after the state, as it is read before it
         if kind == "remove":
             assert self.index.remove(some) == len(some)
             self.state[some] = ABSENT
@@ -104,7 +104,7 @@ class Owner:
 
 def search(index, owners, rng):
     """One search whose every result must have been there at some time while it ran."""
-    state, epoch, version = (sum(getattr(o, name) for o in owners) for name in ("state", "epoch", "version"))
+    epoch, state, version = (sum(getattr(o, name) for o in owners) for name in ("epoch", "state", "version"))
     stable = np.flatnonzero(state == PRESENT)
     queries = rng.normal(size=(8, DIM)).astype(np.float32)
     found = index.search(queries, 5, ef_search=30)

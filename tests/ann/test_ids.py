@@ -49,6 +49,15 @@ def test_look_ups_follow_a_model_through_random_changes(text, monkeypatch):
         assert rows.num_dead == rows.dead.sum()
 
 
+def test_arrays_that_were_given_are_never_written_to():
+    values, dead = np.arange(5), np.array([True, False, False, False, False])
+    for change in (lambda rows: rows.place(np.array([0]), np.array([9])), lambda rows: rows.remove([3])):
+        rows = RowIds(values, dead)
+        change(rows)
+        assert rows.num_live == (5 if 9 in rows.values else 3)
+        assert (values.tolist(), dead.tolist()) == ([0, 1, 2, 3, 4], [True, False, False, False, False])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_text_ids_in_every_call(kind, tmp_path):
     index = KINDS[kind]().add(ROWS, ids=NAMES)

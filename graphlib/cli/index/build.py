@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from ..output import Json, emit, progress_bar
+from ..output import Json, emit, note, progress_bar
 from . import options
 
 
@@ -75,6 +76,11 @@ def build(
             store.commit(f"index {name} over {column}")
         else:
             given = read_source(source, column, ids)
+            if given.ids is not None and given.ids.dtype.kind == "T" and written != "nearhop":
+                if ids is not None:
+                    raise InvalidInput(f"{written} files hold integer ids, and those of {ids} are text")
+                note(f"{written} files hold integer ids: this index answers with positions in place of text ids")
+                given = replace(given, ids=None)
             index = made(kind, hnsw, nlist=nlist)
             add_rows(index, given.vectors, given.ids, progress)
             save_index(index, out, written, storage=storage, attributes=given.attributes)

@@ -53,7 +53,7 @@ def add(
 
 def remove(
     index: Path = options.Index,
-    ids: list[int] = typer.Argument(None, help="Ids to delete."),
+    ids: list[str] = typer.Argument(None, help="Ids to delete."),
     ids_file: str | None = typer.Option(None, "--ids", help="A .npy file of ids to delete."),
     compact: bool = typer.Option(False, "--compact", help="Give the memory back: build anew without deleted rows."),
     metric: str | None = options.Metric,
@@ -71,17 +71,28 @@ def remove(
     from .files import carried
 
     start = time.perf_counter()
-    chosen = np.asarray(ids or [], np.int64)
-    if ids_file is not None:
-        chosen = np.concatenate([chosen, np.asarray(read_vectors(ids_file)).ravel()])
-    if not len(chosen) and not compact:
+    listed = [] if ids_file is None else np.asarray(read_vectors(ids_file)).ravel().tolist()
+    if not ids and not listed and not compact:
         raise InvalidInput("name the ids to delete, as arguments or as a .npy file with --ids")
     opened = _changeable(index, metric)
+    chosen = np.asarray(_as_the_index(opened.index, ids or []) + listed)
     removed = opened.index.remove(chosen) if len(chosen) else 0
     if compact or type(opened.index).__name__ == "Faiss":
         opened.index.compact()
-    attributes = carried(opened, opened.index, np.empty(0, np.int64), opened.attributes())
+    attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
     _finish(opened, out, attributes, start, {"removed": removed}, as_json)
+
+
+def _as_the_index(index: Any, ids: list[str]) -> list[Any]:
+    """Ids from the command line, which are text there, as an index has them."""
+    from ...errors import InvalidInput
+
+    if index.ids.dtype.kind == "T":
+        return list(ids)
+    try:
+        return [int(i) for i in ids]
+    except ValueError as error:
+        raise InvalidInput(f"the ids of this index are integers: {error}") from error
 
 
 def _changeable(path: Path, metric: str | None) -> Any:

@@ -137,9 +137,7 @@ def save_index(
         _save_store(index, path, attributes or {}, replace=replace)
 
 
-def carried(
-    before: Opened, index: Any, new_ids: NDArray[np.int64], new: dict[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
+def carried(before: Opened, index: Any, new_ids: NDArray[Any], new: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The attributes of an index after rows were added or dropped: every row keeps its own, found by its id."""
     old = before.attributes()
     missing = set(old) - set(new)
@@ -151,16 +149,20 @@ def carried(
         return {}
     old_ids = before.store.ids("node") if before.store is not None else None
     count = len(next(iter(old.values())))
-    known = np.concatenate([np.arange(count) if old_ids is None else old_ids, new_ids])
-    order = np.argsort(known, kind="stable")
-    # the last of equal ids is the newest row
-    at = order[np.searchsorted(known[order], index.ids, side="right") - 1]
+    known = [*(range(count) if old_ids is None else old_ids.tolist()), *new_ids.tolist()]
+    at = places(known, index.ids)
     return {
         name: np.concatenate([values, new[name]])[at] if len(new_ids) else values[at] for name, values in old.items()
     }
 
 
-def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def places(known: list[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
+    """Where ids stand among the known ones: the last place of each, which is the newest row; 0 for others."""
+    place_of = dict(zip(known, range(len(known)), strict=True))
+    return np.array([place_of.get(i, 0) for i in ids.ravel().tolist()], np.int64).reshape(ids.shape)
+
+
+def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """The rows that are not deleted, and their ids; "cosine" rows as the index keeps them."""
     from ....ann.faiss_bridge import Faiss
 

@@ -96,13 +96,12 @@ def _attributes(opened: Opened, show: str | None, found: Any) -> dict[str, Any]:
     import numpy as np
 
     from ...errors import InvalidInput
+    from .files import places
 
     if show is None:
         return {}
     if opened.store is None:
         raise InvalidInput(f"--show needs attributes, and a {opened.form} file has none")
-    ids = opened.index.ids
-    order = np.argsort(ids, kind="stable")
-    at = order[np.minimum(np.searchsorted(ids[order], found, side="right") - 1, len(ids) - 1)]
+    at = places(opened.index.ids.tolist(), found)
     columns = opened.store.nodes if opened.inside else opened.store.nodes("node")
     return {name: np.asarray(columns[name])[at] for name in show.split(",")}

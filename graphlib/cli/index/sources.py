@@ -12,7 +12,6 @@ from ...errors import InvalidType, NotFound
 from ...store import open as open_store
 from ...vector_files import HDF5, hdf5_attributes
 from ..arrays import is_vectors, read_parquet, read_vectors
-from ..output import note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,15 +21,17 @@ _ANGULAR = {"angular": "cosine", "euclidean": "l2"}
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Vectors float32 (n, dim), ids int64 (n,) or None, and attributes by name, one value per vector."""
+    """Vectors float32 (n, dim), ids int64 or text (n,) or None, and attributes by name, one value per vector."""
 
     vectors: NDArray[np.float32]
-    ids: NDArray[np.int64] | None = None
+    ids: NDArray[Any] | None = None
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def read_source(source: str, column: str | None, ids: str | None) -> Source:
     """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes."""
+    from ....ann.ids import as_ids
+
     path = Path(source)
     attributes: dict[str, NDArray[Any]] = {}
     if path.suffix == ".parquet" and path.is_file():
@@ -48,12 +49,14 @@ def read_source(source: str, column: str | None, ids: str | None) -> Source:
     elif ids is not None:
         raise NotFound(f"--ids {ids}: not a .npy file, nor a column of {source} beside its vectors")
     elif path.is_dir():
-        chosen = _store_ids(path)
-    if chosen is not None and (chosen.dtype.kind not in "iu" or chosen.shape != (len(rows),)):
-        raise InvalidType(
-            f"ids must be {len(rows)} integers, one per vector; got {chosen.dtype} of shape {chosen.shape}"
-        )
-    return Source(rows, None if chosen is None else chosen.astype(np.int64), attributes)
+        chosen = open_store(path).ids()
+    if chosen is not None:
+        if chosen.shape != (len(rows),):
+            raise InvalidType(
+                f"ids must be {len(rows)} integers or texts, one per vector; got {chosen.dtype} of shape {chosen.shape}"
+            )
+        chosen = as_ids("--ids", chosen)
+    return Source(rows, chosen, attributes)
 
 
 def read_queries(source: str, column: str | None, limit: int | None = None) -> NDArray[np.float32]:
@@ -87,15 +90,3 @@ def _table(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDA
         return read_vectors(source), {}
     rest = [field.name for field in table.schema if field.name != name and not is_vectors(field.type)]
     return read_vectors(source, name), {other: table[other].to_numpy() for other in rest}
-
-
-def _store_ids(path: Path) -> NDArray[Any] | None:
-    """The integer user ids of a store, where it has them."""
-    ids = open_store(path).ids()
-    if ids is not None and ids.dtype.kind != "i":
-        note(
-            "the user ids are text, so this index answers with node positions; one made without --out stays in the "
-            "store and answers with user ids"
-        )
-        return None
-    return ids

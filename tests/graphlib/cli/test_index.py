@@ -376,3 +376,34 @@ def test_least_effort_finds_the_smallest_and_gives_up_at_the_most(monkeypatch):
     found = curves.least_effort(None, None, 10, None, 0.9, threads=1, most=2000)
     assert found[-1].effort in range(135, 141)
     assert curves.least_effort(None, None, 10, None, 0.9, threads=1, most=50)[-1].effort == 50
+
+
+def test_text_ids_from_a_file_to_a_result(told, run, here):
+    names = [f"item {i}" for i in range(600)]
+    np.save("names.npy", np.array(names))
+    told("index", "build", "v.npy", "--out", "named.nh", "--ids", "names.npy", "-M", 6)
+    assert told("index", "search", "named.nh", "v.npy", "-k", 1)["ids"] == [[name] for name in names]
+    assert told("index", "remove", "named.nh", "item 3", "item 5")["removed"] == 2
+    np.save("more.npy", np.load("v.npy")[[3, 5]])
+    np.save("again.npy", np.array(["item 3", "new"]))
+    assert told("index", "add", "named.nh", "more.npy", "--ids", "again.npy")["added"] == 2
+    told("index", "search", "named.nh", "more.npy", "-k", 1, "--out", "found.npy")
+    assert np.load("found.npy").tolist() == [["item 3"], ["new"]]
+    for words, said in [
+        (("build", "v.npy", "--out", "n.bin", "--ids", "names.npy"), "hnswlib files hold integer ids"),
+        (("remove", "own.nh", "item 3"), "ids of this index are integers"),
+    ]:
+        code, _, error = run("index", *words)
+        assert code != 0
+        assert said in error
+
+
+def test_the_text_ids_of_a_store_go_where_they_can(told, here):
+    store = nearhop.GraphStore.from_edges(np.arange(599), np.arange(1, 600))
+    store.nodes["x"] = np.load("v.npy")
+    store.set_ids([f"node {i}" for i in range(600)])
+    store.save("s.nh")
+    told("index", "build", "s.nh", "--column", "x", "--out", "own2.nh", "-M", 6)
+    told("index", "build", "s.nh", "--column", "x", "--out", "theirs2.bin", "-M", 6)
+    assert told("index", "search", "own2.nh", "v.npy", "-k", 1)["ids"][7] == ["node 7"]
+    assert told("index", "search", "theirs2.bin", "v.npy", "-k", 1, "--metric", "l2")["ids"][7] == [7]
