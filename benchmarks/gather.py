@@ -12,6 +12,8 @@ of as many bytes from pinned memory to it.
 from __future__ import annotations
 
 import argparse
+import functools
+from typing import Any
 
 import numpy as np
 from _measure import interleave, table, versions
@@ -87,7 +89,7 @@ def gpu_contenders(pinned, rows, index, max_threads):
 
         return timed
 
-    found = {
+    found: dict[str, Any] = {
         "copy from pinned memory": lambda: torch.from_numpy(rows[:count]).to("cuda", non_blocking=True),
         "torch.index_select, processor, then copy": lambda: torch.from_numpy(rows).index_select(0, ids.cpu()).cuda(),
         "nearhop on the processor, then copy": lambda: torch.from_numpy(gather(rows, index)).cuda(),
@@ -95,7 +97,7 @@ def gpu_contenders(pinned, rows, index, max_threads):
         "nearhop, kernel": lambda: gather_rows(over_bus, ids),
     }
     for most in max_threads:
-        found[f"nearhop, kernel, {most:,} threads"] = lambda most=most: gather_rows(over_bus, ids, max_threads=most)
+        found[f"nearhop, kernel, {most:,} threads"] = functools.partial(gather_rows, over_bus, ids, max_threads=most)
     return {name: synchronised(run) for name, run in found.items()}, held
 
 

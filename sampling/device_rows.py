@@ -64,7 +64,12 @@ class DeviceRows:
         if self._bytes >= _SORT_FROM_BYTES and ids.shape[0] >= _SORT_FROM_PICKS:
             ids, order = torch.sort(ids)
         arrays = (self._table, ids, self._words(out), notes)
-        options = {"order": order, "hot": self._hot, "slots": self._slots, "max_threads": self._max_threads}
+        options: dict[str, Any] = {
+            "order": order,
+            "hot": self._hot,
+            "slots": self._slots,
+            "max_threads": self._max_threads,
+        }
         if device.type != "cuda":
             gather_cuda.launch(*arrays, **options)
         else:

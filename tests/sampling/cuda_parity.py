@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -182,7 +183,7 @@ def check_unified_tensor():
     """Rows of every width and word, hot and cold, sorted on the way or not; ids outside are found by the kernel."""
     rng = np.random.default_rng(5)
     hot = rng.permutation(60)
-    shapes = [
+    shapes: list[tuple[tuple[int, ...], Any]] = [
         ((1,), np.float32),
         ((3,), np.uint8),
         ((5,), np.int16),
@@ -191,7 +192,7 @@ def check_unified_tensor():
         ((), "?"),
     ]
     for shape, dtype in shapes:
-        table = rng.integers(0, 2 if dtype == "?" else 100, (60, *shape)).astype(dtype)
+        table = rng.integers(0, 2 if dtype == "?" else 100, (60, *shape)).astype(np.dtype(dtype))
         row_bytes = table.nbytes // 60
         index = rng.integers(0, 60, 25)
         for sort_from in (1, 1000):
