@@ -12,6 +12,8 @@ of as many bytes from pinned memory to it.
 from __future__ import annotations
 
 import argparse
+import functools
+from typing import Any
 
 import numpy as np
 from _measure import interleave, table, versions
@@ -68,7 +70,7 @@ def measure_cpu(flat, widths, orders, picked, thread_counts, repeats):
                 print(table(timings, baseline=baseline, work=picked / 1e9, unit="GB/s"), "\n", flush=True)
 
 
-def gpu_contenders(pinned, rows, index):
+def gpu_contenders(pinned, rows, index, max_threads):
     """The GPU's ways to the same rows: a plain copy, gathers over the bus, and the processor's gather with a copy."""
     import torch
 
@@ -87,30 +89,31 @@ def gpu_contenders(pinned, rows, index):
 
         return timed
 
-    found = {
+    found: dict[str, Any] = {
         "copy from pinned memory": lambda: torch.from_numpy(rows[:count]).to("cuda", non_blocking=True),
         "torch.index_select, processor, then copy": lambda: torch.from_numpy(rows).index_select(0, ids.cpu()).cuda(),
         "nearhop on the processor, then copy": lambda: torch.from_numpy(gather(rows, index)).cuda(),
         "nearhop, UnifiedTensor": lambda: pinned[ids],
         "nearhop, kernel": lambda: gather_rows(over_bus, ids),
-        "nearhop, kernel, 10,240 threads": lambda: gather_rows(over_bus, ids, max_threads=10_240),
     }
+    for most in max_threads:
+        found[f"nearhop, kernel, {most:,} threads"] = functools.partial(gather_rows, over_bus, ids, max_threads=most)
     return {name: synchronised(run) for name, run in found.items()}, held
 
 
-def measure_gpu(flat, widths, picked, repeats):
+def measure_gpu(flat, widths, orders, picked, max_threads, repeats):
     """Tables for a GPU; the ids are on it already, as a sampler there would leave them."""
     from nearhop.sampling.unified_tensor import UnifiedTensor
 
     rng = np.random.default_rng(0)
     for width in widths:
         rows = flat[: flat.size // (width // 4) * (width // 4)].reshape(-1, width // 4)
-        for order in ("random", "sorted"):
+        for order in orders:
             index = rng.integers(0, rows.shape[0], picked // width)
             if order == "sorted":
                 index.sort()
             with UnifiedTensor(rows, placement="pinned") as pinned:
-                found, held = gpu_contenders(pinned, rows, index)
+                found, held = gpu_contenders(pinned, rows, index, max_threads)
                 print(f"### {width} B rows, {order} ids, table of {rows.nbytes / 2**30:.3g} GiB, GPU\n")
                 timings = interleave(found, repeats=repeats)
                 print(
@@ -127,6 +130,7 @@ def main() -> None:
     parser.add_argument("--orders", nargs="+", default=["random", "sorted", "dense"], help="of the ids")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--gpu", action="store_true", help="a GPU gathers, from pinned memory")
+    parser.add_argument("--max-threads", type=int, nargs="+", default=[10_240], help="of a GPU's gather")
     given = parser.parse_args()
     size = int((given.gib or (1 if given.short else 4)) * 2**30)
     widths = given.widths or ([64, 512, 4096] if given.short else [64, 128, 256, 400, 512, 1024, 2048, 4096])
@@ -136,7 +140,8 @@ def main() -> None:
     rng = np.random.default_rng(0)
     flat = rng.integers(0, 1 << 20, size // 4, dtype=np.int32).view(np.float32)
     if given.gpu:
-        measure_gpu(flat, widths, picked, 3 if given.short else 5)
+        orders = [order for order in given.orders if order != "dense"]
+        measure_gpu(flat, widths, orders, picked, given.max_threads, 3 if given.short else 5)
     else:
         measure_cpu(flat, widths, given.orders, picked, given.threads, 3 if given.short else 5)
 

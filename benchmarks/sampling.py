@@ -9,7 +9,8 @@ NumPy < 2, so `--pecanpy PYTHON` names the Python of an environment that has it.
 
 "neighbours" times samples alone, "loaders" what a training loop iterates over, without features: nearhop's threads,
 PyG's and DGL's worker processes (none for one thread). PyG's NeighborLoader cannot sample by itself; it is timed over
-pyg-lib or torch-sparse where they are installed, and over nearhop's sampler.
+pyg-lib or torch-sparse where they are installed, and over nearhop's sampler. "gpu" times the GPU's sampler, with the
+graph in its memory and in pinned host memory; it must be asked for.
 """
 
 from __future__ import annotations
@@ -179,6 +180,28 @@ def add_pyg_loaders(found, store, fanouts, seeds, workers, edges) -> None:
     return None
 
 
+def gpu_samplers(store, fanouts, batches, edges) -> tuple[dict[str, Callable[[], object]], Callable[[], None]]:
+    """The GPU's sampler with the graph in its own memory and in pinned host memory, and how to release that."""
+    from numba import cuda
+
+    from nearhop.sampling.neighbor_cuda import CudaSampler
+    from nearhop.sampling.pinned_adjacency import PinnedAdjacency
+
+    rows = store.csc()
+    pinned = PinnedAdjacency(rows)
+    places = {"graph on the GPU": None, "graph in pinned memory": pinned.arrays}
+    found: dict[str, Callable[[], object]] = {}
+    for name, arrays in places.items():
+        sampler = CudaSampler(rows, fanouts, seed=1, arrays=arrays)
+
+        def run(name=name, sampler=sampler) -> None:
+            edges[name] = sum(sampler.sample(batch).row.shape[0] for batch in batches)
+            cuda.synchronize()
+
+        found[name] = run
+    return found, pinned.close
+
+
 def walkers(store, starts, p, q, threads) -> dict[str, Callable[[], object]]:
     """Callables that walk `LENGTH` steps from every start."""
     options = {"length": LENGTH, "p": p, "q": q, "threads": threads}
@@ -323,11 +346,24 @@ def compare_edges(name, contenders, store, seeds, options) -> None:
         for threads in options.threads:
             edges: dict[str, int] = {}
             timings = interleave(contenders(store, fanouts, seeds, threads, edges), repeats=options.repeats)
-            print(f"\n{name}, fanouts {fanouts}, batches of {BATCH}, {threads} thread(s)\n")
-            print("| contender | M edges/s | median s | min..max | edges |\n|---|---|---|---|---|")
-            for t in timings:
-                rate = edges[t.name] / t.median / 1e6
-                print(f"| {t.name} | {rate:.1f} | {t.median:.3g} | {t.spread} | {edges[t.name]:,} |", flush=True)
+            print_edges(f"{name}, fanouts {fanouts}, {threads} thread(s)", timings, edges)
+
+
+def compare_on_gpu(name, store, options) -> None:
+    batches = list(np.random.default_rng(2).integers(0, store.num_nodes, (options.batches, BATCH)))
+    for hops in options.hops:
+        edges: dict[str, int] = {}
+        found, close = gpu_samplers(store, [15, 10, 5][:hops], batches, edges)
+        print_edges(f"{name}, {hops} hops, GPU", interleave(found, repeats=options.repeats), edges)
+        close()
+
+
+def print_edges(title, timings, edges) -> None:
+    print(f"\n{title}, batches of {BATCH}\n")
+    print("| contender | M edges/s | median s | min..max | edges |\n|---|---|---|---|---|")
+    for t in timings:
+        rate = edges[t.name] / t.median / 1e6
+        print(f"| {t.name} | {rate:.1f} | {t.median:.3g} | {t.spread} | {edges[t.name]:,} |", flush=True)
 
 
 def compare_walkers(name, store, options) -> None:
@@ -358,7 +394,7 @@ def main() -> None:
     parser.add_argument("--hops", type=int, nargs="+", default=[2, 3], help="fanouts 15, 10, 5")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", choices=["neighbours", "loaders", "walks"])
+    parser.add_argument("--only", choices=["neighbours", "loaders", "walks", "gpu"])
     parser.add_argument("--graphs", nargs="+", default=["power law", "ego-Twitter", "BlogCatalog"])
     parser.add_argument("--pecanpy", help="a Python that has PecanPy")
     parser.add_argument("--short", action="store_true", help="a tenth of the graph, few repeats: under a minute")
@@ -384,6 +420,8 @@ def main() -> None:
             compare_samplers(title, store, options)
         if title != "BlogCatalog" and options.only in (None, "loaders"):
             compare_loaders(title, store, options)
+        if title != "BlogCatalog" and options.only == "gpu":
+            compare_on_gpu(title, store, options)
         if title != "ego-Twitter" and options.only in (None, "walks"):
             compare_walkers(title, store, options)
 

@@ -258,7 +258,8 @@ class CudaSampler:
         Which of the two `rows` are.
     seed : int >= 0, default 0
     arrays : (indptr, indices, edge_ids), optional
-        The arrays of `rows` where the GPU can reach them, such as pinned host memory; by default they are copied to it.
+        The arrays of `rows` where the GPU can reach them, such as those of a `PinnedAdjacency`; by default they are
+        copied to it.
 
     Notes
     -----

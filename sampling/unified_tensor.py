@@ -14,6 +14,8 @@ import numpy as np
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.extras import require
 from . import placement as places
+from .arguments import check_count
+from .device_rows import DeviceRows
 from .gather import check_index, check_rows, gather
 from .prefetch import ForkedProcess
 from .registration import Registration, RegistrationRefused, as_cuda, register
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _PIECE = 64 << 20
-_SORT_FROM_BYTES = 1 << 30
-_SORT_FROM_PICKS = 100_000
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,8 @@ class UnifiedTensor:
     placement : {"auto", "host", "mmap", "pinned", "cuda", "split"}, default "auto"
         - "host": in memory (a file map is read into it); rows are gathered by the processor.
         - "mmap": a map of a file, gathered by the processor; only the pages touched are read.
-        - "pinned": host memory that is registered in place, so that the GPU reads the rows it wants over the bus.
+        - "pinned": host memory that is registered in place, so that the GPU reads the rows it wants over the bus, by a
+          kernel on a stream of its own.
         - "cuda": copied to the GPU.
         - "split": the rows of highest `hot` on the GPU, the others pinned, or on the host where pinning is refused.
         - "auto": "cuda" if it fits, else "split" with `hot`, else "pinned" and, if refused, "host" or "mmap". Without a
@@ -89,6 +90,8 @@ class UnifiedTensor:
         GPU memory that the table may take; half of what is free by default.
     threads : int, optional
         For gathering on the processor; all cores by default.
+    max_threads : int, default 2**15
+        Threads of the GPU that one read of pinned rows may take; the fewer, the more is left to training beside it.
 
     Raises
     ------
@@ -99,8 +102,8 @@ class UnifiedTensor:
 
     Notes
     -----
-    `t[index]` is a new tensor. On a GPU ids are checked before they are used, which waits for the device. A forked
-    child can use "host" and "mmap" tables; the others must be made anew there.
+    `t[index]` is a new tensor. On a GPU ids are checked where they are used, and finding out waits for the read. A
+    forked child can use "host" and "mmap" tables; the others must be made anew there.
 
     References
     ----------
@@ -125,11 +128,13 @@ class UnifiedTensor:
         hot: ArrayLike | None = None,
         gpu_bytes: int | None = None,
         threads: int | None = None,
+        max_threads: int = 1 << 15,
     ) -> None:
         self._torch = torch = require("torch", "UnifiedTensor")
         table, self.dtype = _as_rows(torch, array)
         if gpu_bytes is not None and (isinstance(gpu_bytes, bool) or not isinstance(gpu_bytes, int) or gpu_bytes < 0):
             raise InvalidInput(f"gpu_bytes must be an integer >= 0; got {gpu_bytes!r}")
+        self._max_threads = check_count("max_threads", max_threads, 1)
         cuda = torch.cuda if torch.cuda.is_available() else None
         chosen = places.choose(placement, table, cuda=cuda, gpu_bytes=gpu_bytes, ranked=hot is not None)
         if chosen.name == "host" and places.is_mapped(table):
@@ -137,7 +142,7 @@ class UnifiedTensor:
         self._threads = threads
         self._host: NDArray[Any] | None = table
         self._pinned: Registration | None = None
-        self._over_bus: Any = None  # CUDA tensor over the pinned memory
+        self._over_bus: DeviceRows | None = None  # over the pinned memory and, of a split table, the hot rows
         self._on_gpu: Any = None  # the whole table, or the hot rows
         self._slots: Any = None  # row -> place among the hot rows, or -1
         self._process = os.getpid()
@@ -187,7 +192,8 @@ class UnifiedTensor:
             return places.Placement("host", "an empty or non-contiguous table cannot be pinned")
         try:
             self._pinned = register(table)
-            self._over_bus = as_cuda(table, self.device).view(self.dtype)
+            over_bus = as_cuda(table, self.device).view(self.dtype)
+            self._over_bus = DeviceRows(over_bus, self._on_gpu, self._slots, max_threads=self._max_threads)
         except RegistrationRefused as error:
             self._clear_error()
             if wanted == "pinned":
@@ -265,34 +271,28 @@ class UnifiedTensor:
         else:
             host_ids = index.numpy() if isinstance(index, torch.Tensor) else index
             ids = torch.from_numpy(check_index("index", host_ids, len(self))).to(self.device)
-        if self._slots is None:
-            return (self._on_gpu.index_select(0, ids) if self._on_gpu is not None else self._read_over_bus(ids)), 0
+        if self._slots is None and self._over_bus is None:
+            return self._on_gpu.index_select(0, ids), 0
+        out = torch.empty((ids.shape[0], *self.shape[1:]), dtype=self.dtype, device=self.device)
+        if self._over_bus is not None:
+            return out, self._over_bus.read(ids, out)
         slots = self._slots.index_select(0, ids)
         found = slots >= 0
         at = torch.nonzero(found).reshape(-1)
         away = torch.nonzero(~found).reshape(-1)
-        out = torch.empty((ids.shape[0], *self.shape[1:]), dtype=self.dtype, device=self.device)
         out.index_copy_(0, at, self._on_gpu.index_select(0, slots.index_select(0, at)))
-        cold = ids.index_select(0, away)
-        rest = self._from_host(cold) if self._over_bus is None else self._read_over_bus(cold)
-        out.index_copy_(0, away, rest)
+        out.index_copy_(0, away, self._from_host(ids.index_select(0, away)))
         return out, int(at.shape[0])
 
-    def _read_over_bus(self, ids: Any) -> Any:
-        """Rows of pinned memory; many of a large table in ascending order, to spare address translation."""
-        if self.nbytes < _SORT_FROM_BYTES or ids.shape[0] < _SORT_FROM_PICKS:
-            return self._over_bus.index_select(0, ids)
-        ascending, order = self._torch.sort(ids)
-        rows = self._over_bus.index_select(0, ascending)
-        return self._torch.empty_like(rows).index_copy_(0, order, rows)
-
     def _check_on_device(self, index: Any) -> Any:
-        """Ids outside the table would end the CUDA context, so they are looked for first."""
+        """Ids outside the table would end the CUDA context: they are looked for first, or by the kernel that reads."""
         torch = self._torch
         if index.dtype not in (torch.int32, torch.int64):
             raise InvalidType(f"index must hold int32 or int64 row numbers; got {index.dtype}")
         if index.ndim != 1:
             raise InvalidInput(f"index must have one dimension; got shape {tuple(index.shape)}")
+        if self._over_bus is not None:
+            return index.to(self.device)
         outside = (index < 0) | (index >= len(self))
         if bool(outside.any()):
             where = int(outside.to(torch.uint8).argmax())

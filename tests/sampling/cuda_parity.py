@@ -9,18 +9,31 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
+import torch
 from numba import config, cuda
 
 from nearhop import GraphStore
 from nearhop.graphlib import random_cpu, random_cuda
 from nearhop.graphlib.errors import InvalidInput
-from nearhop.sampling import NCache, NeighborSampler, neighbor_cpu, neighbor_cuda, random_walks, walks_cuda
+from nearhop.sampling import (
+    NCache,
+    NeighborSampler,
+    device_rows,
+    neighbor_cpu,
+    neighbor_cuda,
+    random_walks,
+    walks_cuda,
+)
+from nearhop.sampling.device_rows import DeviceRows
 from nearhop.sampling.gather_cuda import gather_rows
 from nearhop.sampling.ncache import COLUMNS
 from nearhop.sampling.ncache_cuda import CudaNCache
 from nearhop.sampling.neighbor_cuda import CudaSampler, to_host
+from nearhop.sampling.pinned_adjacency import PinnedAdjacency
+from nearhop.sampling.unified_tensor import UnifiedTensor
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 FIELDS = ("nodes", "row", "col", "edge_ids", "seed_index")
@@ -83,6 +96,14 @@ def check_samples():
                 raise AssertionError(f"{got.num_sampled_nodes} != {expected.num_sampled_nodes}")
             if got.num_sampled_edges != expected.num_sampled_edges:
                 raise AssertionError(f"{got.num_sampled_edges} != {expected.num_sampled_edges}")
+        rows = store.csc()  # read where it lies: host memory that is pinned, or that the simulator reads as it is
+        host = (rows.indptr, rows.indices, rows.edge_ids)
+        pinned = None if SIMULATED else PinnedAdjacency(rows)
+        reader = CudaSampler(rows, fanouts, replace=replace, seed=3, arrays=host if pinned is None else pinned.arrays)
+        expected = NeighborSampler(store, fanouts, replace=replace, seed=3).sample(seeds)
+        np.testing.assert_array_equal(to_host(reader.sample(seeds)).edge_ids, expected.edge_ids)
+        if pinned is not None:
+            pinned.close()
     if long_rows == 0:
         raise AssertionError("no row is longer than a warp's picks, so this checks less than it says")
 
@@ -145,6 +166,61 @@ def check_gather():
                 raise AssertionError(f"id {bad} was not noticed")
 
 
+def unified_tensors(table, hot, hot_bytes):
+    """A pinned and a split table; in the simulator the processor's memory stands for both pinned memory and a GPU's."""
+    split = {"hot": hot, "gpu_bytes": hot_bytes}
+    if not SIMULATED:
+        return [UnifiedTensor(table, placement="pinned"), UnifiedTensor(table, placement="split", **split)]
+    made = [UnifiedTensor(table, placement="host"), UnifiedTensor(table, placement="split", device="cpu", **split)]
+    cold = table.copy()
+    cold[hot >= 40] = 0  # what is hot must not be read from here
+    for t, rows in zip(made, (table, cold), strict=True):
+        t._over_bus = DeviceRows(torch.from_numpy(rows).view(t.dtype), t._on_gpu, t._slots, max_threads=64)
+    return made
+
+
+def check_unified_tensor():
+    """Rows of every width and word, hot and cold, sorted on the way or not; ids outside are found by the kernel."""
+    rng = np.random.default_rng(5)
+    hot = rng.permutation(60)
+    shapes: list[tuple[tuple[int, ...], Any]] = [
+        ((1,), np.float32),
+        ((3,), np.uint8),
+        ((5,), np.int16),
+        ((2, 9), np.float32),
+        ((40,), np.float64),
+        ((), "?"),
+    ]
+    for shape, dtype in shapes:
+        table = rng.integers(0, 2 if dtype == "?" else 100, (60, *shape)).astype(np.dtype(dtype))
+        row_bytes = table.nbytes // 60
+        index = rng.integers(0, 60, 25)
+        for sort_from in (1, 1000):
+            device_rows._SORT_FROM_BYTES, device_rows._SORT_FROM_PICKS = 1, sort_from
+            for t in unified_tensors(table, hot, 20 * row_bytes):
+                for given in (index, index.astype(np.int32), torch.from_numpy(index).to(t.device)):
+                    got = t[given]
+                    if got.device != t.device or got.dtype != t.dtype:
+                        raise AssertionError(f"{got.device} {got.dtype}")
+                    np.testing.assert_array_equal(got.cpu().numpy(), table[index])
+                expected = 3 * int((hot[index] >= 40).sum()) if t.placement == "split" else 0
+                if t.report().hot_rows != expected:
+                    raise AssertionError(f"{t.report().hot_rows} hot rows, not {expected}")
+                if len(t[[]]) != 0:
+                    raise AssertionError("no ids, no rows")
+                for bad in (-1, 60):
+                    wrong = torch.from_numpy(np.where(np.arange(25) < 17, index, bad)).to(t.device)
+                    out = torch.empty((25, *shape), dtype=t.dtype, device=t.device)
+                    try:
+                        t._over_bus.read(wrong, out)
+                    except InvalidInput as error:
+                        if f"index[17] is {bad}, but the table has rows 0..59" not in str(error):
+                            raise
+                    else:
+                        raise AssertionError(f"id {bad} was not noticed")
+                t.close()
+
+
 def check_ncache():
     """Crowded tables, repeated nodes and times, self-loops: keys, ids and times are the processor's, values nearly."""
     num_nodes, batch, rounds = (9, 12, 3) if SIMULATED else (3000, 4000, 4)
@@ -197,6 +273,7 @@ if __name__ == "__main__":
         check_draws_in_order,
         check_walks,
         check_gather,
+        check_unified_tensor,
         check_ncache,
     ):
         check()

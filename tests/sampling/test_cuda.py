@@ -14,6 +14,7 @@ CHECKS = [
     "check_draws_in_order",
     "check_walks",
     "check_gather",
+    "check_unified_tensor",
     "check_ncache",
 ]
 

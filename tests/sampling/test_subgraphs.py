@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from nearhop import GraphStore
 from nearhop.graphlib.errors import InvalidInput, InvalidType
@@ -131,6 +132,35 @@ def test_shadow_blocks_are_induced_and_apart(options, directed):
         alone = sampler.sample(seeds[tree : tree + 1], 2)  # what a seed gets does not depend on the others
         assert alone.nodes.tolist() == batch.nodes[mine].tolist()
     assert sampler.sample([]).num_nodes == 0
+
+
+def test_shadow_draws_are_uniform_and_independent_of_the_tree():
+    """Two roots with the same twelve neighbours: each is in each root's subgraph with the same probability."""
+    leaves = np.arange(2, 14)
+    store = GraphStore.from_edges(np.tile(leaves, 2), np.repeat([0, 1], 12), directed=True)
+    sampler = ShadowSampler(store, fanouts=[4], seed=3)
+    counts, both = np.zeros((2, 12)), 0
+    for epoch in range(1500):
+        batch = sampler.sample([0, 1], epoch=epoch)
+        drawn = [batch.nodes[batch.tree == tree][1:] - 2 for tree in (0, 1)]
+        for root in (0, 1):
+            assert len(set(drawn[root])) == 4
+            counts[root, drawn[root]] += 1
+        both += len(set(drawn[0]) & set(drawn[1]))
+    assert chisquare(counts[0]).pvalue > 1e-4
+    assert chisquare(counts[1]).pvalue > 1e-4
+    assert both / 1500 == pytest.approx(4 * 4 / 12, abs=0.12)  # more than four standard errors
+
+
+def test_cluster_batches_put_all_pairs_together_equally_often():
+    store = GraphStore.from_edges(np.arange(5), np.arange(1, 6))
+    counts: dict[tuple[int, ...], int] = {}
+    for epoch in range(900):
+        for batch in cluster_batches(store, np.arange(6), per_batch=2, seed=1, epoch=epoch):
+            pair = tuple(sorted(batch.nodes.tolist()))
+            counts[pair] = counts.get(pair, 0) + 1
+    assert len(counts) == 15
+    assert chisquare(list(counts.values())).pvalue > 1e-4
 
 
 def test_cluster_batches_cover_every_node_once():

@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from nearhop import GraphStore  # noqa: E402
 from nearhop import open as open_store  # noqa: E402
 from nearhop.graphlib.errors import InvalidInput, InvalidType  # noqa: E402
-from nearhop.sampling import registration, unified_tensor  # noqa: E402
+from nearhop.sampling import pinned_adjacency, registration  # noqa: E402
+from nearhop.sampling.pinned_adjacency import PinnedAdjacency  # noqa: E402
 from nearhop.sampling.placement import choose, hottest, is_mapped  # noqa: E402
 from nearhop.sampling.unified_tensor import UnifiedTensor  # noqa: E402
 from nearhop.tests.support import needs_gpu  # noqa: E402
@@ -125,6 +126,8 @@ def test_wrong_arguments():
         UnifiedTensor(TABLE, placement="mmap")
     with pytest.raises(InvalidInput, match="needs hot="):
         UnifiedTensor(TABLE, placement="split")
+    with pytest.raises(InvalidInput, match="max_threads must be an integer >= 1; got 0"):
+        UnifiedTensor(TABLE, placement="host", max_threads=0)
     with pytest.raises(InvalidInput, match="gpu_bytes must be"):
         UnifiedTensor(TABLE, placement="host", gpu_bytes=-1)
     with pytest.raises(InvalidType, match="torch has no tensors of dtype <U2"):
@@ -147,17 +150,6 @@ def test_a_split_table_finds_hot_and_cold_rows():
             t[[-1]]
     with pytest.raises(InvalidInput, match="closed"):
         t[[0]]
-
-
-@pytest.mark.parametrize("many", [1, 501])
-def test_large_reads_over_the_bus_are_sorted_and_put_back(monkeypatch, many):
-    """With the processor's memory in the place of pinned memory; only the two names are different on a GPU."""
-    monkeypatch.setattr(unified_tensor, "_SORT_FROM_BYTES", 1)
-    monkeypatch.setattr(unified_tensor, "_SORT_FROM_PICKS", many)
-    t = UnifiedTensor(TABLE, placement="split", hot=np.arange(100), gpu_bytes=480, device="cpu")
-    t._over_bus = torch.from_numpy(TABLE)
-    index = np.random.default_rng(1).integers(0, 100, 500)
-    assert torch.equal(t[index], torch.from_numpy(TABLE[index]))
 
 
 def test_hottest_rows():
@@ -223,6 +215,24 @@ def test_a_refused_registration_leaves_nothing_behind(monkeypatch):
         registration.register(np.empty(0), runtime=runtime)
 
 
+def test_an_adjacency_is_pinned_in_place_and_released(monkeypatch):
+    monkeypatch.setattr(pinned_adjacency, "as_cuda", lambda array, device: torch.from_numpy(array))
+    rows = GraphStore.from_edges(np.arange(99), np.arange(1, 100)).csc()
+    runtime = BookKeeper()
+    with PinnedAdjacency(rows, device="cpu", runtime=runtime) as pinned:
+        held = (rows.indptr, rows.indices, rows.edge_ids)
+        assert [a.data_ptr() for a in pinned.arrays] == [a.ctypes.data for a in held]
+        assert pinned.nbytes == sum(runtime.ranges.values()) == sum(a.nbytes for a in held)
+    assert runtime.ranges == {}
+    empty = GraphStore.from_edges([], [], num_nodes=3).csc()
+    with PinnedAdjacency(empty, device="cpu", runtime=runtime) as pinned:
+        assert [len(a) for a in pinned.arrays] == [4, 0, 0]
+    refused = BookKeeper(refuse_at=1)
+    with pytest.raises(registration.RegistrationRefused, match="out of memory"):
+        PinnedAdjacency(rows, device="cpu", runtime=refused)
+    assert refused.ranges == {}
+
+
 def test_a_failing_release_is_logged(caplog):
     runtime = BookKeeper()
     held = registration.register(TABLE, runtime=runtime)
@@ -262,6 +272,7 @@ def test_every_placement_on_a_gpu(placement):
             got = t[given]
             assert got.is_cuda
             assert torch.equal(got.cpu(), torch.from_numpy(TABLE[index]))
-        with pytest.raises(InvalidInput, match=r"index\[1\] is 100"):
-            t[torch.tensor([0, 100]).cuda()]
+        for _ in range(2):  # the context survives the first
+            with pytest.raises(InvalidInput, match=r"index\[1\] is 100"):
+                t[torch.tensor([0, 100]).cuda()]
     assert registration.registered_bytes() == 0
