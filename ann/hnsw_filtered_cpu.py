@@ -115,7 +115,7 @@ def search_passing(
             if not present and insert(pool, size, ef, key) >= 0:
                 size = min(size + 1, ef)
         size = passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys)
-        if rows.itemsize < 4:
+        if asked.itemsize == 1:
             size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef // 3))
         count = min(size, k)
         for j in range(count):
