@@ -69,7 +69,7 @@ class Exact:
 
         `ids` are distinct int64 or text, by default continuing behind the largest integer.
         """
-        metric = metric_code(self.metric)
+        metric = metric_code(self.metric, bits=True)
         rows = check_rows("add", vectors, metric, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids)
         self._dim = rows.shape[1]
@@ -89,7 +89,7 @@ class Exact:
         if self._rows.num_dead and self._vectors is not None:
             live = ~self._rows.dead
             self._vectors = self._vectors[live]
-            self._scale = inverse_norms(self._vectors, metric_code(self.metric))
+            self._scale = inverse_norms(self._vectors, metric_code(self.metric, bits=True))
             self._rows = RowIds(self._rows.values[live])
         return self
 
@@ -114,7 +114,7 @@ class Exact:
         InvalidInput
             NaN or infinite values, k < 1.
         """
-        metric = metric_code(self.metric)
+        metric = metric_code(self.metric, bits=True)
         rows, k = check_queries(queries, k, self.dim, metric)
         allowed = allowed_rows(filter, self._rows, len(rows))
         if self._vectors is None or not len(rows):

@@ -107,6 +107,7 @@ class HNSW:
         self.ef_search = ef_search
         self._where: NodeCondition | None = None
         self._graph: HNSWGraph | None = None
+        self._form: FloatRows | None = None  # of the first rows, where they were coded before
         self._rows = RowIds()
         self._lock = SharedLock()
 
@@ -228,7 +229,7 @@ class HNSW:
                 graph = self._graph = None
                 self._rows = RowIds()
         if graph is None:
-            form = form_of(self.storage, metric, rows.shape[1])
+            form = self._form or form_of(self.storage, metric, rows.shape[1])
             plain = type(form) is FloatRows
             rows = rows.copy() if plain and not borrowed else rows
             graph = HNSWGraph(form.metric, self.M, rows.shape[1])
@@ -415,6 +416,7 @@ class HNSW:
                 self.metric, self.M, ef_construction=self.ef_construction, storage=self.storage, seed=self.seed,
                 threads=self.threads,
             )  # fmt: skip
+            fresh._form = graph.form
             fresh._insert(graph.form.given(graph.vectors[live]), live, progress, borrowed=True)
             made = fresh.graph
             made.lock, made.borrowed = self._lock, False
@@ -471,7 +473,7 @@ class HNSW:
         return attach(store, name)
 
     def _check_parameters(self) -> int:
-        metric = metric_code(self.metric)
+        metric = metric_code(self.metric, bits=True)
         check_count("M", self.M, low=2, high=1024)
         check_count("ef_construction", self.ef_construction)
         check_count("ef_search", self.ef_search)

@@ -101,7 +101,10 @@ def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -
         picked = live[np.unique(np.linspace(0, len(live) - 1, min(len(live), _SAMPLE)).astype(np.int64))]
         rows, depth = graph.form.given(graph.vectors[picked]), k + 1  # each finds itself
     else:
-        rows, depth = check_rows("tune", queries, metric_code(index.metric), dim=index.dim, what="queries"), k
+        rows, depth = (
+            check_rows("tune", queries, metric_code(index.metric, bits=True), dim=index.dim, what="queries"),
+            k,
+        )
     truth = _exact(index, rows, depth, None)
     for beam in _BEAMS:
         if beam >= depth and recall(index.search(rows, depth, ef_search=beam), truth) >= target_recall:
@@ -111,7 +114,7 @@ def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -
 
 def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given: Any) -> Explanation:
     """See `HNSW.explain`."""
-    metric = metric_code(index.metric)
+    metric = metric_code(index.metric, bits=True)
     row = check_rows("explain", np.atleast_2d(np.asarray(query)), metric, dim=index.dim, what="query")
     if len(row) != 1:
         raise InvalidInput(f"explain: give one query of shape ({index.dim},); got {len(row)}")
@@ -131,7 +134,7 @@ def _exact(index: HNSW, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_
     graph = index.graph
     if allowed is None and index._rows.num_dead:
         allowed = ~index._rows.dead[None, :]
-    asked, factors = graph.form.ask(queries, query_scales(queries, metric_code(index.metric)))
+    asked, factors = graph.form.ask(queries, query_scales(queries, metric_code(index.metric, bits=True)))
     distances, found, counts = nearest_rows(
         graph.metric, graph.vectors, graph.scale, asked, factors, min(k, graph.count),
         allowed=allowed, num_rows=graph.count, threads=index.threads,

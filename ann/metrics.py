@@ -18,14 +18,15 @@ _WORD = 8
 _NO_SCALE = np.ones(1, np.float32)
 
 
-def metric_code(metric: str) -> int:
-    """The kernels' number of "l2" (squared), "ip" (1 - dot), "cosine" (1 - cos) or "hamming" (bits that differ).
+def metric_code(metric: str, *, bits: bool = False) -> int:
+    """The kernels' number of "l2" (squared), "ip" (1 - dot), "cosine" (1 - cos); with `bits`, also of "hamming".
 
     >>> metric_code("cosine")
     2
     """
-    if not isinstance(metric, str) or metric not in NAMES:
-        raise InvalidInput(f"metric must be one of {', '.join(map(repr, NAMES))}; got {metric!r}")
+    names = NAMES if bits else NAMES[:HAMMING]
+    if not isinstance(metric, str) or metric not in names:
+        raise InvalidInput(f"metric must be one of {', '.join(map(repr, names))}; got {metric!r}")
     return NAMES.index(metric)
 
 

@@ -18,7 +18,7 @@ from .hnsw import DEFAULT_EF, HNSW
 from .hnsw_check import MOST_LEVELS, check_graph, level_rows
 from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
-from .hnsw_rows import BitRows, CodeRows, HalfRows, form_of
+from .hnsw_rows import BitRows, CodeRows, FloatRows, HalfRows, form_of
 from .ids import RowIds
 from .metrics import COSINE, inverse_norms, metric_code
 from .store_rows import NodeCondition, store_column, store_ids
@@ -135,8 +135,8 @@ def hnsw_store(index: HNSW, *, edges: bool = False) -> GraphStore:
     n, used = graph.count, graph.upper_rows(graph.count)
     store = _new_store(stored_rows(graph), index._rows)
     columns = store.nodes(_NODE)
-    columns["level"], columns["upper_row"] = graph.levels[:n], graph.upper_row[:n]
-    columns["links"], columns["count"] = graph.links[:n], graph.counts[:n]
+    columns["level"], columns["hnsw_upper_row"] = graph.levels[:n], graph.upper_row[:n]
+    columns["hnsw_links"], columns["hnsw_counts"] = graph.links[:n], graph.counts[:n]
     if graph.metric == COSINE:
         columns["scale"] = graph.scale[:n]
     if used:
@@ -165,6 +165,10 @@ def stored_rows(graph: HNSWGraph) -> NDArray[Any]:
 def save_into(index: HNSW, store: GraphStore, name: str) -> None:
     """Put an index's links beside the column it was made from."""
     graph = index.graph
+    if type(graph.form) is not FloatRows:
+        raise InvalidInput(
+            f"save_into: {index.storage!r} rows are no column of the store; use save(path), or 'float32'"
+        )
     node_type, column = _home(store, graph)
     if index._rows.num_dead:
         raise InvalidInput("save_into: the index has deleted rows but the column still has them; compact() and save()")
@@ -281,9 +285,9 @@ def _open_in_place(store: GraphStore, given: dict[str, Any]) -> HNSW:
         _read_coder(store, given, graph.codes, columns["code"], "code_basis")
         graph.codes.codes = _laid_out("code", columns["code"], np.uint8, (n, graph.codes.row_bytes))
     graph.levels = _laid_out("level", columns["level"], np.int8, (n,))
-    graph.upper_row = _laid_out("upper_row", columns["upper_row"], np.int64, (n,))
-    graph.links = _laid_out("links", columns["links"], np.int32, (n, 2 * M))
-    graph.counts = _laid_out("count", columns["count"], np.int32, (n,))
+    graph.upper_row = _laid_out("hnsw_upper_row", columns["hnsw_upper_row"], np.int64, (n,))
+    graph.links = _laid_out("hnsw_links", columns["hnsw_links"], np.int32, (n, 2 * M))
+    graph.counts = _laid_out("hnsw_counts", columns["hnsw_counts"], np.int32, (n,))
     graph.clean = np.zeros(n, np.int32)
     if _UPPER in store.node_types:
         upper = store.nodes(_UPPER)

@@ -115,7 +115,7 @@ def recoded(index: HNSW, storage: str) -> HNSW:
         HNSW(index.metric, storage=storage)._check_parameters()
         graph = index._graph
         if graph is not None:
-            n, metric = graph.count, metric_code(index.metric)
+            n, metric = graph.count, metric_code(index.metric, bits=True)
             form = form_of(storage, metric, graph.form.dim)
             vectors, scale = form.keep(graph.form.given(graph.vectors[:n]))
             codes = ScalarCodes(metric, form.dim) if storage == "int8" else None
@@ -131,7 +131,7 @@ def record_of(index: HNSW) -> GraphRecord:
     """The arrays of an index, ready for a writer; vectors are copied where "cosine" has to scale them."""
     graph, rows = index.graph, index._rows
     n, ids = graph.count, rows.integers("index files of other libraries")
-    if metric_code(index.metric) == HAMMING:
+    if metric_code(index.metric, bits=True) == HAMMING:
         raise InvalidInput(
             "indexes of bits (metric 'hamming') have no place in hnswlib and FAISS files; use save(path)"
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("nearhop", "hnswlib", "faiss")
 _SUFFIXES = {".bin": "hnswlib", ".hnswlib": "hnswlib", ".faiss": "faiss", ".index": "faiss"}
-_OWN_COLUMNS = {"vector", "level", "scale", "dead", "list", "code"}
+_OWN_COLUMNS = {"vector", "level", "scale", "dead", "list", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row"}
 
 
 @dataclass(frozen=True, eq=False)

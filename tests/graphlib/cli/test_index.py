@@ -376,3 +376,25 @@ def test_least_effort_finds_the_smallest_and_gives_up_at_the_most(monkeypatch):
     found = curves.least_effort(None, None, 10, None, 0.9, threads=1, most=2000)
     assert found[-1].effort in range(135, 141)
     assert curves.least_effort(None, None, 10, None, 0.9, threads=1, most=50)[-1].effort == 50
+
+
+@pytest.mark.parametrize("storage", ["float16", "int8-only"])
+def test_storages_that_keep_rounded_vectors(here, told, storage):
+    told("index", "build", "v.npy", "--out", "s.nh", "--storage", storage)
+    assert told("index", "info", "s.nh")["storage"] == storage
+    assert told("index", "verify", "s.nh")["unreachable"] == 0
+    assert told("index", "tune", "s.nh", "v.npy", "--recall", "0.9")["reached"]
+    told("index", "convert", "s.nh", "s.bin")
+    told("index", "convert", "s.bin", "t.nh", "--metric", "l2", "--storage", storage)
+    assert told("index", "info", "t.nh")["storage"] == storage
+
+
+def test_an_index_of_packed_bits(here, run, told):
+    rows = np.random.default_rng(0).integers(0, 256, (300, 8), dtype=np.uint8)
+    np.save("bits.npy", rows)
+    told("index", "build", "bits.npy", "--out", "bits.nh", "--metric", "hamming")
+    assert told("index", "search", "bits.nh", "bits.npy", "-k", "1")["ids"] == [[row] for row in range(300)]
+    assert told("index", "info", "bits.nh")["metric"] == "hamming"
+    code, _, err = run("index", "convert", "bits.nh", "bits.bin")
+    assert code != 0
+    assert "no place in hnswlib and FAISS files" in err
