@@ -9,7 +9,7 @@ import numpy as np
 
 from .filters import allowed_rows
 from .ids import RowIds, ids_of
-from .metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code
+from .metrics import COSINE, HAMMING, L2, as_words, check_count, check_rows, inverse_norms, metric_code
 from .result import SearchResult
 from .scan import nearest_rows
 
@@ -22,8 +22,9 @@ class Exact:
 
     Parameters
     ----------
-    metric : {"l2", "ip", "cosine"}, default "l2"
-        Distances are squared for "l2", 1 - dot for "ip" and 1 - cos for "cosine" (1 for a zero vector).
+    metric : {"l2", "ip", "cosine", "hamming"}, default "l2"
+        Distances are squared for "l2", 1 - dot for "ip", 1 - cos for "cosine" (1 for a zero vector), and for "hamming"
+        the number of bits that differ between rows of packed bits (uint8, see `numpy.packbits`).
     threads : int, optional
         All cores by default; results do not depend on it.
 
@@ -45,7 +46,8 @@ class Exact:
     def __init__(self, metric: str = "l2", *, threads: int | None = None) -> None:
         self.metric = metric
         self.threads = threads
-        self._vectors: NDArray[np.float32] | None = None
+        self._vectors: NDArray[Any] | None = None  # for "hamming", 64-bit words
+        self._dim: int | None = None
         self._scale: NDArray[np.float32] = np.ones(1, np.float32)
         self._rows = RowIds()
 
@@ -54,8 +56,8 @@ class Exact:
 
     @property
     def dim(self) -> int | None:
-        """Width of the vectors, or None before the first `add`."""
-        return None if self._vectors is None else int(self._vectors.shape[1])
+        """Width of the vectors (for "hamming" their bytes), or None before the first `add`."""
+        return self._dim
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -63,10 +65,15 @@ class Exact:
         return self._rows.values.copy()
 
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> Exact:
-        """Add rows, float32 (count, dim), with distinct int64 or text ids (by default behind the largest integer)."""
-        metric = metric_code(self.metric)
-        rows = check_vectors("add", vectors, dim=self.dim)
+        """Add rows, float32 (count, dim), or uint8 for "hamming".
+
+        `ids` are distinct int64 or text, by default continuing behind the largest integer.
+        """
+        metric = metric_code(self.metric, bits=True)
+        rows = check_rows("add", vectors, metric, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids)
+        self._dim = rows.shape[1]
+        rows = as_words(rows) if metric == HAMMING else rows
         joined = rows.copy() if self._vectors is None else np.concatenate([self._vectors, rows])
         self._scale = inverse_norms(joined, metric)
         self._vectors = joined
@@ -82,7 +89,7 @@ class Exact:
         if self._rows.num_dead and self._vectors is not None:
             live = ~self._rows.dead
             self._vectors = self._vectors[live]
-            self._scale = inverse_norms(self._vectors, metric_code(self.metric))
+            self._scale = inverse_norms(self._vectors, metric_code(self.metric, bits=True))
             self._rows = RowIds(self._rows.values[live])
         return self
 
@@ -107,11 +114,12 @@ class Exact:
         InvalidInput
             NaN or infinite values, k < 1.
         """
-        metric = metric_code(self.metric)
-        rows, k = check_queries(queries, k, self.dim)
+        metric = metric_code(self.metric, bits=True)
+        rows, k = check_queries(queries, k, self.dim, metric)
         allowed = allowed_rows(filter, self._rows, len(rows))
         if self._vectors is None or not len(rows):
             return empty_result(len(rows), k, self._rows.values)
+        rows = as_words(rows) if metric == HAMMING else rows
         width = min(k, len(self._rows))
         if not width:
             return empty_result(len(rows), k, self._rows.values)
@@ -136,23 +144,26 @@ class Exact:
         save_exact(self, path)
 
     def __repr__(self) -> str:
-        size = 0 if self._vectors is None else self._vectors.nbytes
+        size, kind = (
+            0 if self._vectors is None else self._vectors.nbytes,
+            "bits" if self.metric == "hamming" else "float32",
+        )
         dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
-        return f"Exact({self.metric!r}, {len(self):,} vectors{dead}, dim={self.dim}, float32, {size:,} bytes)"
+        return f"Exact({self.metric!r}, {len(self):,} vectors{dead}, dim={self.dim}, {kind}, {size:,} bytes)"
 
 
-def check_queries(queries: ArrayLike, k: Any, dim: int | None) -> tuple[NDArray[np.float32], int]:
+def check_queries(queries: ArrayLike, k: Any, dim: int | None, metric: int = L2) -> tuple[NDArray[Any], int]:
     """Queries as a checked matrix (one query may be given flat) and k as an int."""
     k = check_count("k", k)
     given: NDArray[Any] = np.asarray(queries)
     if given.ndim == 1 and given.size:
         given = given[None, :]
     elif given.ndim == 1:
-        given = np.empty((0, dim or 1), np.float32)
-    return check_vectors("search", given, dim=dim, what="queries"), k
+        given = np.empty((0, dim or 1), np.uint8 if metric == HAMMING else np.float32)
+    return check_rows("search", given, metric, dim=dim, what="queries"), k
 
 
-def query_scales(queries: NDArray[np.float32], metric: int) -> NDArray[np.float32]:
+def query_scales(queries: NDArray[Any], metric: int) -> NDArray[np.float32]:
     """One factor per query: 1 / |query| for cosine, else 1."""
     return inverse_norms(queries, metric) if metric == COSINE else np.ones(len(queries), np.float32)
 

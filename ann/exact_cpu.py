@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from ..graphlib.jit import kernel, parallel_kernel
-from .distances_cpu import _REDUCTION, COSINE, L2, insert, pack, unpack_distance, unpack_node
+from .distances_cpu import _REDUCTION, COSINE, L2, distance, insert, pack, unpack_distance, unpack_node
 
 _ONE = np.float32(1)
 _EMPTY = np.int64(0x7FFFFFFFFFFFFFFF)
@@ -103,6 +103,22 @@ def scan(metric, vectors, scale, rows, queries, query_scale, k, labels, parts, p
             metric, vectors, scale, rows, first, last, queries, query_scale, begin, end, k, labels,
             pools[part, begin:end], sizes[part, begin:end],
         )  # fmt: skip
+
+
+@parallel_kernel
+def scan_each(metric, vectors, scale, rows, queries, query_scale, k, labels, parts, pools, sizes):
+    """`scan` for rows of any form (see `row_sums_cpu`), one query and one row at a time."""
+    num_queries = queries.shape[0]
+    for task in numba.prange(num_queries * parts):
+        part, q = task % parts, task // parts
+        query, factor, pool = queries[q], query_scale[q], pools[part, q]
+        size = 0
+        for r in range(rows.shape[0] * part // parts, rows.shape[0] * (part + 1) // parts):
+            node = rows[r]
+            key = pack(distance(metric, vectors, scale, node, query, factor), labels[node])
+            if insert(pool, size, k, key) >= 0 and size < k:
+                size += 1
+        sizes[part, q] = size
 
 
 @parallel_kernel

@@ -16,10 +16,11 @@ from .hnsw_graph import HNSWGraph
 from .hnsw_life import compacted, places_for
 from .hnsw_query import answer
 from .hnsw_range import search_within
+from .hnsw_rows import STORAGES, FloatRows, form_of
 from .hnsw_statistics import HNSWStatistics, statistics
 from .hnsw_tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
 from .ids import RowIds
-from .metrics import COSINE, check_count, check_finite, check_vectors, inverse_norms, metric_code
+from .metrics import COSINE, HAMMING, L2, check_count, check_finite, check_rows, metric_code
 from .result import RangeResult, SearchResult
 from .sharing import SharedLock
 from .store_rows import NodeCondition, store_column, store_ids
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from ..graphlib.store import GraphStore
 
 DEFAULT_EF = 64
-_STORAGES = ("float32", "int8")
 
 
 class HNSW:
@@ -38,17 +38,19 @@ class HNSW:
 
     Parameters
     ----------
-    metric : {"l2", "ip", "cosine"}, default "l2"
+    metric : {"l2", "ip", "cosine", "hamming"}, default "l2"
         Distances are squared for "l2", 1 - dot for "ip" and 1 - cos for "cosine". With "ip", vectors of very different
-        norms cost recall: the graph's pruning rule assumes a metric.
+        norms cost recall: the graph's pruning rule assumes a metric. For "hamming" rows are packed bits, uint8
+        (see `numpy.packbits`), and the distance is the number of bits that differ.
     M : int in [2, 1024], default 16
         Links a new node makes per level; a node keeps at most M, and 2M at level 0.
     ef_construction : int >= 1, default 200
         Beam width while building (efC); raised to M.
-    storage : {"float32", "int8"}, default "float32"
-        What walks compare. "int8" keeps 8-bit codes of the vectors' principal directions beside them (see
-        `hnsw_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes, and float32 distances order and
-        decide what is returned.
+    storage : {"float32", "float16", "int8", "int8-only"}, default "float32"
+        How vectors are kept and what walks compare. "int8" keeps float32 vectors and beside them 8-bit codes of their
+        principal directions (see `hnsw_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes, and
+        float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
+        coordinate alone; distances are then those of the rounded vectors (see Notes).
     seed : int, default 0
         Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
     threads : int, optional
@@ -60,6 +62,11 @@ class HNSW:
     -----
     Build O(n log n * ef_construction * M) distances, search O(ef_search * M * log n). Memory per row: 4 * dim bytes,
     and about 8 * M + 30 of links. Vectors are copied by `add`, not by `from_store`.
+
+    Coordinates are rounded by at most 2^-11 of their size with "float16", by half a step with "int8-only". A step is a
+    254th of the range that all but one in ten thousand centred coordinates keep to, and 1 where all numbers are whole
+    and within 256 values, which are then kept exactly. A coordinate beyond the range becomes its end. The rounded
+    vector lies within e = step / 2 * sqrt(dim) of the given one, so a distance (not squared) is off by at most e.
 
     Differences from the paper: rows are inserted in batches of up to 2 % of the graph whose members search the graph
     as it was before the batch, and one another. At most a quarter of a node's links lead to copies of its vector. Nodes
@@ -100,6 +107,7 @@ class HNSW:
         self.ef_search = ef_search
         self._where: NodeCondition | None = None
         self._graph: HNSWGraph | None = None
+        self._form: FloatRows | None = None  # of the first rows, where they were coded before
         self._rows = RowIds()
         self._lock = SharedLock()
 
@@ -132,7 +140,7 @@ class HNSW:
     @property
     def dim(self) -> int | None:
         """Width of the vectors, or None before the first `add`."""
-        return None if self._graph is None else int(self._graph.vectors.shape[1])
+        return None if self._graph is None else self._graph.form.dim
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -144,9 +152,13 @@ class HNSW:
 
     @property
     def graph(self) -> HNSWGraph:
-        """The arrays of the graph, shared: treat them as read-only. `NotFitted` before the first `add`."""
+        """The arrays of the graph, shared: treat them as read-only. `NotFitted` before the first `add`.
+
+        Of an index that `load` opened in place, every link is checked the first time.
+        """
         if self._graph is None or not self._graph.count:
             raise NotFitted("the index is empty; add vectors first")
+        self._graph.check()
         return self._graph
 
     def add(
@@ -182,8 +194,8 @@ class HNSW:
 
         An interrupt (Ctrl-C, or an exception of `progress`) leaves a valid index of the rows linked so far.
         """
-        self._check_parameters()
-        rows = check_vectors("add", vectors, dim=self.dim)
+        metric = self._check_parameters()
+        rows = check_rows("add", vectors, metric, dim=self.dim)
         with self._lock.writing():
             self._insert(rows, self._rows.for_new_rows(len(rows), ids), progress)
         return self
@@ -193,15 +205,15 @@ class HNSW:
 
         Every search finds the old row or the new one. Interrupted, rows not linked yet keep their old vectors.
         """
-        self._check_parameters()
-        rows = check_vectors("upsert", vectors, dim=self.dim)
+        metric = self._check_parameters()
+        rows = check_rows("upsert", vectors, metric, dim=self.dim)
         with self._lock.writing():
             self._insert(rows, self._rows.for_new_rows(len(rows), ids, replacing=True), progress, replacing=True)
         return self
 
     def _insert(
         self,
-        rows: NDArray[np.float32],
+        rows: NDArray[Any],
         ids: NDArray[Any],
         progress: Callable[[int, int], None] | None,
         *,
@@ -217,13 +229,16 @@ class HNSW:
                 graph = self._graph = None
                 self._rows = RowIds()
         if graph is None:
-            rows = rows if borrowed else rows.copy()
-            graph = HNSWGraph(metric, self.M, rows.shape[1])
-            graph.borrowed = borrowed
+            form = self._form or form_of(self.storage, metric, rows.shape[1])
+            plain = type(form) is FloatRows
+            rows = rows.copy() if plain and not borrowed else rows
+            graph = HNSWGraph(form.metric, self.M, rows.shape[1])
+            graph.form, graph.borrowed = form, borrowed and plain
             graph.lock = self._lock
         ef = max(self.ef_construction, self.M)
+        graph.check()
         places = places_for(graph, self._rows.dead, len(rows), ef, self.threads)
-        members = self._make_room(graph, places, rows, metric)
+        members = self._make_room(graph, places, rows)
 
         def published(first: int, last: int) -> None:
             self._rows.place(members[first:last], ids[first:last], replacing=replacing)
@@ -236,27 +251,26 @@ class HNSW:
 
         graph.insert(members, ef, self.threads, published, committed)
 
-    def _make_room(
-        self, graph: HNSWGraph, places: NDArray[np.int64], rows: NDArray[np.float32], metric: int
-    ) -> NDArray[np.int64]:
+    def _make_room(self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any]) -> NDArray[np.int64]:
         """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them."""
         from . import hnsw_build_cpu as kernels
 
         start, here = graph.count, len(places)
-        total = start + len(rows) - here
+        total = start + len(given) - here
         if total > np.iinfo(np.int32).max:
             raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
         levels = np.empty(total - start, np.int8)
         kernels.draw_levels(self.seed, start, self.M, levels)
-        scale = inverse_norms(rows, metric)
-        behind = scale[here:] if metric == COSINE else scale
         with self._lock.changing():
+            graph.adapt(given)
+            rows, scale = graph.form.keep(given)
+            behind = scale[here:] if graph.metric == COSINE else scale
             if here:
                 graph.refill(places, rows[:here], scale[:here])
             if total > start:
                 graph.reserve(rows[here:], behind, levels)
             if self.storage == "int8":
-                graph.codes = graph.codes or ScalarCodes(metric, rows.shape[1])
+                graph.codes = graph.codes or ScalarCodes(graph.metric, rows.shape[1])
                 if here:
                     graph.codes.replace(graph.vectors, graph.scale, places, start)
                 if total > start:
@@ -352,7 +366,7 @@ class HNSW:
         self, queries: ArrayLike, k: int, ef_search: int | None, filter: Any, threads: int | None
     ) -> SearchResult:
         metric = self._check_parameters()
-        rows, k = check_queries(queries, k, self.dim)
+        rows, k = check_queries(queries, k, self.dim, metric)
         ef = max(k, self.ef_search if ef_search is None else check_count("ef_search", ef_search))
         allowed = allowed_rows(filter, self._rows, len(rows), self._where)
         graph = self._graph
@@ -383,6 +397,7 @@ class HNSW:
         if graph is None or (not self._rows.num_dead and len(graph.vectors) == graph.count):
             return self
         with self._lock.writing():
+            graph.check()
             live = np.flatnonzero(~self._rows.dead)
             fresh = self._without_dead(graph, live, progress)
             with self._lock.changing():
@@ -401,7 +416,8 @@ class HNSW:
                 self.metric, self.M, ef_construction=self.ef_construction, storage=self.storage, seed=self.seed,
                 threads=self.threads,
             )  # fmt: skip
-            fresh._insert(graph.vectors[live], live, progress, borrowed=True)
+            fresh._form = graph.form
+            fresh._insert(graph.form.given(graph.vectors[live]), live, progress, borrowed=True)
             made = fresh.graph
             made.lock, made.borrowed = self._lock, False
             return made
@@ -410,30 +426,34 @@ class HNSW:
     def stats(self) -> HNSWStatistics:
         """Counts, degrees and bytes; O(links), since unreachable nodes are counted by a walk."""
         with self._lock.reading():
+            if self._graph is not None:
+                self._graph.check()
             return statistics(self)
 
     def verify(self) -> HNSWStatistics:
         """Check every link and vector; `StoreCorrupt` says what is wrong. Returns the statistics."""
-        from .persist import check_graph
+        from .hnsw_check import check_graph
 
         with self._lock.reading():
             if self._graph is not None:
                 try:
                     check_graph(self._graph)
-                    check_finite("verify", self._graph.vectors[: self._graph.count])
+                    self._graph.unchecked = False
+                    check_finite("verify", self._graph.form.given(self._graph.vectors[: self._graph.count]))
                 except (IndexMismatch, InvalidInput) as error:
                     raise StoreCorrupt(str(error)) from error
             return statistics(self)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, edges: bool = False) -> None:
         """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken.
 
+        With `edges`, the links of level l are also written as edge type ("node", "link<l>", "node"), for samplers.
         Searches go on meanwhile, changes wait. A failure or a crash leaves nothing at the path.
         """
         from .persist import save_hnsw
 
         with self._lock.writing():
-            save_hnsw(self, path)
+            save_hnsw(self, path, edges=edges)
 
     def save_into(self, store: GraphStore, name: str) -> None:
         """Put the links of an index made by `from_store` into that store, as edge types `{name}_link0`, ...
@@ -453,14 +473,17 @@ class HNSW:
         return attach(store, name)
 
     def _check_parameters(self) -> int:
-        metric = metric_code(self.metric)
+        metric = metric_code(self.metric, bits=True)
         check_count("M", self.M, low=2, high=1024)
         check_count("ef_construction", self.ef_construction)
         check_count("ef_search", self.ef_search)
         check_count("seed", self.seed, low=0, high=2**63 - 1)
-        if self.storage not in _STORAGES:
-            raise InvalidInput(f"storage must be one of {', '.join(map(repr, _STORAGES))}; got {self.storage!r}")
-        if self._graph is not None and (self._graph.metric, self._graph.M) != (metric, self.M):
+        if self.storage not in STORAGES:
+            raise InvalidInput(f"storage must be one of {', '.join(map(repr, STORAGES))}; got {self.storage!r}")
+        if metric == HAMMING and self.storage != "float32":
+            raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={self.storage!r}")
+        kernel_metric = L2 if metric == COSINE and self.storage == "int8-only" else metric
+        if self._graph is not None and (self._graph.metric, self._graph.M) != (kernel_metric, self.M):
             raise IndexMismatch("metric and M cannot change once the index holds rows; make a new index")
         return metric
 

@@ -15,7 +15,7 @@ from ..graphlib.jit import kernel, parallel_kernel
 from ..graphlib.random_cpu import stream, uniform
 from .distances_cpu import distance, insert, pack, scale_of, unpack_distance, unpack_node
 from .hnsw_search_cpu import beam, descend, rescore
-from .hnsw_space_cpu import as_query, scratch_query
+from .hnsw_space_cpu import as_query, as_row, scratch_query, scratch_row
 
 _LEVELS_STREAM = 0x4C
 _TOP = 30
@@ -38,13 +38,15 @@ def select(metric, vectors, scale, owner, pool, size, M, out):
     """
     kept = 0
     copies = max(1, M // 4)
-    same = distance(metric, vectors, scale, owner, vectors[owner], scale_of(metric, scale, owner))
+    room = scratch_row(vectors)
+    own = as_row(vectors, owner, room)
+    same = distance(metric, vectors, scale, owner, own, scale_of(metric, scale, owner))
     for i in range(size):
         if kept == M:
             break
         node = unpack_node(pool[i])
         reach = unpack_distance(pool[i])
-        vector, factor = vectors[node], scale_of(metric, scale, node)
+        vector, factor = as_row(vectors, node, room), scale_of(metric, scale, node)
         good = True
         for j in range(kept):
             if distance(metric, vectors, scale, out[j], vector, factor) < reach:
@@ -75,10 +77,10 @@ def find_links(
     for worker in numba.prange(workers):
         keys = np.empty(max(links.shape[1], upper.shape[1]), np.int64)
         pool = np.empty(ef, np.int64)
-        asked = scratch_query(rows)
+        asked, room = scratch_query(rows), scratch_row(vectors)
         for i in range(worker, members.shape[0], workers):
             q = members[i]
-            query, factor, level = vectors[q], scale_of(metric, scale, q), levels[q]
+            query, factor, level = as_row(vectors, q, room), scale_of(metric, scale, q), levels[q]
             ask = as_query(rows, q, width, asked, vectors)
             best = np.int64(0)
             if entry >= 0:
@@ -98,7 +100,7 @@ def find_links(
                             ef, keys, 1,
                         )  # fmt: skip
                     best = pool[0]
-                    if rows.itemsize < 4:
+                    if rows.itemsize == 1:
                         rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
                 for j in range(i):
                     other = members[j]
@@ -120,7 +122,8 @@ def find_links(
 @kernel
 def _shrink(metric, vectors, scale, owner, row, count, clean, sources, cap):
     """Select `cap` links out of `row[:count]` and `sources`; pairs known to be clean are not compared again."""
-    vector, factor = vectors[owner], scale_of(metric, scale, owner)
+    own, other = scratch_row(vectors), scratch_row(vectors)
+    vector, factor = as_row(vectors, owner, own), scale_of(metric, scale, owner)
     total = count + sources.shape[0]
     keys = np.empty(total, np.int64)
     for j in range(total):
@@ -138,7 +141,7 @@ def _shrink(metric, vectors, scale, owner, row, count, clean, sources, cap):
         node = unpack_node(keys[i])
         reach = unpack_distance(keys[i])
         is_dirty = keys[i] & 1 == 1
-        candidate, its_factor = vectors[node], scale_of(metric, scale, node)
+        candidate, its_factor = as_row(vectors, node, other), scale_of(metric, scale, node)
         good = True
         for j in range(kept):
             if (is_dirty or dirty[j]) and distance(
@@ -207,16 +210,16 @@ def repair(
     keys = np.empty(links.shape[1], np.int64)
     pool = np.empty(ef, np.int64)
     no_rows = np.empty(0, row_of.dtype)
-    asked = scratch_query(rows)
+    asked, room = scratch_query(rows), scratch_row(vectors)
     cap, made = links.shape[1], 0
     for node in nodes:
         if reached[node]:
             continue
-        query, factor = vectors[node], scale_of(metric, scale, node)
+        query, factor = as_row(vectors, node, room), scale_of(metric, scale, node)
         ask = as_query(rows, node, width, asked, vectors)
         pool[0] = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, 0)
         size = beam(metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1)
-        if rows.itemsize < 4:
+        if rows.itemsize == 1:
             rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
         host = np.int64(-1)
         limit = np.float32(0)

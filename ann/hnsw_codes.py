@@ -20,6 +20,9 @@ _WIDTHS = (28, 60, 124, 188, 252)
 _KEPT_VARIANCE = 0.93
 _DEVIATIONS = 5.0
 _MOST_CLIPPED = 0.01
+_MOST_ROTATED = 256
+_WORTH_ROTATING = 0.8
+_BEYOND_REACH = 1e-4
 
 
 class ScalarCodes:
@@ -49,12 +52,12 @@ class ScalarCodes:
     ranks, lengths outside the projection are added, a random rotation, the width is chosen.
     """
 
-    def __init__(self, metric: int, dim: int) -> None:
+    def __init__(self, metric: int, dim: int, *, alone: bool = False) -> None:
         if dim > MOST_DIM:
             raise InvalidInput(
-                f"storage='int8' holds vectors of at most {MOST_DIM:,} dimensions; got {dim:,}; use 'float32'"
+                f"8-bit storages hold vectors of at most {MOST_DIM:,} dimensions; got {dim:,}; use 'float32'"
             )
-        self.metric = metric
+        self.metric, self.alone = metric, alone
         self.centre: NDArray[np.float32] = np.zeros(dim, np.float32)
         self.basis: NDArray[np.float32] = np.empty((0, dim), np.float32)
         self.step = 1.0
@@ -101,8 +104,7 @@ class ScalarCodes:
         rows was replaced since the codes were chosen.
         """
         self._replaced += len(rows)
-        part = ScalarCodes(self.metric, vectors.shape[1])
-        part.centre, part.basis, part.step = self.centre, self.basis, self.step
+        part = self._like()
         clipped = part._encode(vectors[rows], scale[rows] if self.metric == COSINE else scale, 0, len(rows))
         if clipped > _MOST_CLIPPED and 4 * self._replaced >= count:
             self._fit(vectors[:count], scale)
@@ -115,8 +117,7 @@ class ScalarCodes:
 
     def chosen(self, rows: NDArray[np.int64]) -> ScalarCodes:
         """The codes of chosen rows, in memory of their own."""
-        part = ScalarCodes(self.metric, len(self.centre))
-        part.centre, part.basis, part.step, part.fitted_rows = self.centre, self.basis, self.step, self.fitted_rows
+        part = self._like()
         part.codes = aligned_bytes(len(rows), self.row_bytes)
         np.take(self.codes, rows, axis=0, out=part.codes)
         return part
@@ -130,6 +131,10 @@ class ScalarCodes:
         sample = vectors[picked]
         if self.metric == COSINE:
             sample = sample * scale[picked, None]
+        if self.alone:
+            self._fit_all(sample)
+            self.fitted_rows, self._replaced = n, 0
+            return
         if self.metric != IP:
             self.centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
             sample = sample - self.centre
@@ -142,6 +147,83 @@ class ScalarCodes:
         reach = min(float(np.abs(inside).max(initial=0)), _DEVIATIONS * spread)
         self.step = reach / 127 if reach > 0 else 1.0
         self.fitted_rows, self._replaced = n, 0
+
+    def _fit_all(self, sample: NDArray[np.float32]) -> None:
+        """One code per coordinate: whole numbers within 256 values are kept exactly, others are centred.
+
+        Up to 256 dimensions, the coordinates are rotated at random where that makes the step smaller.
+        """
+        from . import hnsw_codes_cpu as kernels
+
+        dim = sample.shape[1]
+        self.centre, self.basis = np.zeros(dim, np.float32), np.empty((0, dim), np.float32)
+        low, high = float(sample.min(initial=0)), float(sample.max(initial=0))
+        centred = self.metric != IP
+        if high - low <= 255 and (centred or (low >= -128 and high <= 127)) and not (sample % 1).any():
+            self.centre[:] = 0 if low >= -128 and high <= 127 else low + 128
+            self.step = 1.0
+            return
+        if centred:
+            self.centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+            sample = sample - self.centre
+        reach = _reach(sample)
+        if 2 < dim <= _MOST_ROTATED:
+            rotation, turned = _random_rows(dim, dim, seed=1), np.empty_like(sample)
+            kernels.row_products(sample, rotation, turned)
+            if _reach(turned) < _WORTH_ROTATING * reach:
+                self.basis, reach = rotation, _reach(turned)
+        self.step = reach / 127 if reach > 0 else 1.0
+
+    def coded(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Codes of rows, chosen from them the first time; what lies beyond the codes' range becomes its ends."""
+        if not self.fitted_rows:
+            self._fit(rows, scale)
+        part = self._like()
+        part._encode(rows, scale, 0, len(rows))
+        part.codes[:, self.width : -_TERM] = 128  # a coordinate of 0
+        return part.codes
+
+    def is_outgrown(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> bool:
+        """Whether more than 1 % of the coordinates of rows lie beyond the codes' range."""
+        return self._like()._encode(rows, scale, 0, len(rows)) > _MOST_CLIPPED
+
+    def decoded(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The vectors that codes of all coordinates stand for."""
+        from . import hnsw_codes_cpu as kernels
+
+        values = (codes[:, : self.width].astype(np.float32) - 128) * np.float32(self.step)
+        if len(self.basis):
+            turned = np.empty_like(values)
+            kernels.row_products(values, np.ascontiguousarray(self.basis.T), turned)
+            values = turned
+        values += self.centre
+        return values
+
+    def projected(self, queries: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Queries in the coordinates of the codes, in steps except for inner products, with zeros behind."""
+        from . import hnsw_codes_cpu as kernels
+
+        out = np.zeros((len(queries), self.row_bytes - _TERM), np.float32)
+        step = np.float32(1 if self.metric == IP else self.step)
+        kernels.project_queries(queries, factors, self.centre, self.basis, step, self.width, out)
+        return out
+
+    def rounded(self, projected: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Signed codes of projected queries."""
+        from . import hnsw_codes_cpu as kernels
+
+        out = np.empty((len(projected), self.row_bytes), np.int8)
+        nothing = np.zeros(projected.shape[1], np.float32)
+        step = np.float32(0 if self.metric == IP else 1)
+        kernels.encode_queries(
+            projected, np.ones(1, np.float32), nothing, nothing[None, :][:0], step, 0, len(projected), out
+        )
+        return out
+
+    def _like(self) -> ScalarCodes:
+        part = ScalarCodes(self.metric, len(self.centre), alone=self.alone)
+        part.centre, part.basis, part.step, part.fitted_rows = self.centre, self.basis, self.step, self.fitted_rows
+        return part
 
     def _encode(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], first: int, last: int) -> float:
         """Write the codes of rows first..last-1; the share of coordinates beyond the range of the codes."""
@@ -181,6 +263,13 @@ def aligned_bytes(rows: int, width: int) -> NDArray[np.uint8]:
     raw = np.empty(rows * width + _LINE, np.uint8)
     start = -raw.ctypes.data % _LINE
     return raw[start : start + rows * width].reshape(rows, width)
+
+
+def _reach(sample: NDArray[np.float32]) -> float:
+    """The size that all but one in ten thousand of the numbers stay below."""
+    sizes = np.abs(sample).ravel()
+    rank = max(0, int(len(sizes) * (1 - _BEYOND_REACH)) - 1)
+    return float(np.partition(sizes, rank)[rank]) if len(sizes) > 10_000 else float(sizes.max(initial=0))
 
 
 def _basis(sample: NDArray[np.float32]) -> NDArray[np.float32]:

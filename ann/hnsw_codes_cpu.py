@@ -99,6 +99,18 @@ def encode_rows(vectors, factors, centre, basis, step, centred_terms, first, las
 
 
 @kernel
+def project_queries(queries, factors, centre, basis, step, width, out):
+    """Write basis (factor * query - centre) / step into the first `width` columns."""
+    centred = np.empty(queries.shape[1], np.float32)
+    inverse = np.float32(1) / step
+    for q in range(queries.shape[0]):
+        factor = factors[q] if factors.shape[0] > 1 else factors[0]
+        _project(queries[q], factor, centre, basis, centred, out[q, :width])
+        for j in range(width):
+            out[q, j] *= inverse
+
+
+@kernel
 def encode_queries(queries, factors, centre, basis, step, first, last, out):
     """Signed codes of queries first..last-1; `step` 0 gives each query a step of its own (inner products)."""
     width = basis.shape[0] if basis.shape[0] > 0 else queries.shape[1]

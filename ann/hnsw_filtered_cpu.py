@@ -127,7 +127,7 @@ def search_passing(
                 break
             size = _offer(pool, size, ef, key_of(metric, rows, terms, query, factor, node))
         size = passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys)
-        if rows.itemsize < 4:
+        if asked.itemsize == 1:
             size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef // 3))
         count = min(size, k)
         for j in range(count):

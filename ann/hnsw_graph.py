@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.errors import IndexMismatch, StoreCorrupt
 from ..graphlib.jit import resolve_threads, threads_in_use
-from .hnsw_codes import ScalarCodes
+from .hnsw_codes import ScalarCodes, aligned_bytes
+from .hnsw_rows import CodeRows, FloatRows
 from .metrics import COSINE
 from .sharing import SharedLock
 
@@ -55,7 +57,9 @@ class HNSWGraph:
 
     Attributes
     ----------
-    vectors : float32 (capacity, dim); scale : float32 (capacity,) of 1 / |vector|, or (1,) where the metric needs none
+    vectors : float32 (capacity, dim), or rows of another form
+    form : how rows are kept (see `hnsw_rows`)
+    scale : float32 (capacity,) of 1 / |vector|, or (1,) where the metric needs none
     levels : int8 (capacity,)
     links : int32 (capacity, 2M), counts : int32 (capacity,)
         Level 0. `clean` (capacity,) counts the leading links that pass the selection rule among one another.
@@ -65,6 +69,8 @@ class HNSWGraph:
         Nodes in use, the node where searches start (-1: none) and its level.
     borrowed : bool
         The vectors belong to a store: they are copied before anything is written to them or behind them.
+    unchecked : bool
+        The arrays lie in a file, and nobody has looked at them yet. Searches stay within bounds whatever they hold.
     free : int64 (any number,) or None
         Deleted nodes that nothing links to, rising: places for new nodes. None until it is asked for.
     """
@@ -72,7 +78,7 @@ class HNSWGraph:
     def __init__(self, metric: int, M: int, dim: int) -> None:
         self.metric, self.M = metric, M
         self.count, self.entry, self.top = 0, -1, -1
-        self.vectors: NDArray[np.float32] = np.empty((0, dim), np.float32)
+        self.vectors: NDArray[Any] = np.empty((0, dim), np.float32)
         self.scale: NDArray[np.float32] = np.ones(1, np.float32)
         self.levels: NDArray[np.int8] = np.empty(0, np.int8)
         self.links: NDArray[np.int32] = np.empty((0, 2 * M), np.int32)
@@ -85,11 +91,13 @@ class HNSWGraph:
         self.unrepaired = 0
         self.borrowed = False
         self.free: NDArray[np.int64] | None = None
+        self.unchecked = False
         self.scratch = VisitScratch()
         self.codes: ScalarCodes | None = None
+        self.form = FloatRows(metric, dim)
         self.lock = SharedLock()
 
-    def reserve(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], levels: NDArray[np.int8]) -> None:
+    def reserve(self, vectors: NDArray[Any], scale: NDArray[np.float32], levels: NDArray[np.int8]) -> None:
         """Make room for rows behind the present ones and put their vectors and levels there; `count` stays."""
         n, total = self.count, self.count + len(vectors)
         if n == 0:
@@ -120,7 +128,27 @@ class HNSWGraph:
         self.upper_count = _grown(self.upper_count, used, len(self.upper))
         self.upper_clean = _grown(self.upper_clean, used, len(self.upper))
 
-    def refill(self, places: NDArray[np.int64], vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+    def truncate(self) -> None:
+        """Give up the room behind the rows in use."""
+        n, used = self.count, self.upper_rows(self.count)
+        self.vectors, self.levels, self.upper_row = self.vectors[:n], self.levels[:n], self.upper_row[:n]
+        self.links, self.counts, self.clean = self.links[:n], self.counts[:n], self.clean[:n]
+        self.upper, self.upper_count = self.upper[:used], self.upper_count[:used]
+        self.upper_clean = self.upper_clean[:used]
+        if self.metric == COSINE:
+            self.scale = self.scale[:n]
+
+    def adapt(self, given: NDArray[Any]) -> None:
+        """Make the form of the rows fit rows about to be kept: 8-bit codes may have to cover a wider range."""
+        if not self.count or not isinstance(self.form, CodeRows):
+            return
+        again = self.form.widened(self.vectors[: self.count], given)
+        if again is not None:
+            room = aligned_bytes(len(self.vectors), again.shape[1])
+            room[: self.count] = again
+            self.vectors, self.scale = room, self.form.scale
+
+    def refill(self, places: NDArray[np.int64], vectors: NDArray[Any], scale: NDArray[np.float32]) -> None:
         """Put vectors into free places, whose levels stay; `insert` links them."""
         if self.borrowed or not self.vectors.flags.writeable:
             self.vectors, self.borrowed = self.vectors.copy(), False
@@ -153,6 +181,8 @@ class HNSWGraph:
         """What walks compare: rows, their terms, and the coordinates of a code row (0: rows are vectors)."""
         if self.codes is not None:
             return self.codes.codes, self.codes.terms, self.codes.width
+        if self.vectors.dtype == np.uint8:
+            return self.vectors, self.vectors.view(np.int32), self.vectors.shape[1] - 4
         return self.vectors, self.scale, 0
 
     def insert(
@@ -261,7 +291,7 @@ class HNSWGraph:
 
     def search(
         self,
-        queries: NDArray[np.float32],
+        queries: NDArray[Any],
         query_scale: NDArray[np.float32],
         k: int,
         ef: NDArray[np.int64],
@@ -281,8 +311,8 @@ class HNSWGraph:
 
         def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
             kernels.search(
-                *self._space(queries, query_scale, asked), mask, ef, k, 1 if self.codes is None else _TOGETHER, first,
-                last, *scratch, distances, found, filled,
+                *self._space(queries, query_scale, asked), mask, ef, k, _TOGETHER if asked.dtype == np.int8 else 1,
+                first, last, *scratch, distances, found, filled,
             )  # fmt: skip
 
         self._in_parts(part, queries, query_scale, num_queries, threads)
@@ -290,7 +320,7 @@ class HNSWGraph:
 
     def search_passing(
         self,
-        queries: NDArray[np.float32],
+        queries: NDArray[Any],
         query_scale: NDArray[np.float32],
         k: int,
         ef: int,
@@ -310,25 +340,34 @@ class HNSWGraph:
 
         self._in_parts(part, queries, query_scale, len(chosen), threads)
 
-    def _space(
-        self, queries: NDArray[np.float32], query_scale: NDArray[np.float32], asked: NDArray[Any]
-    ) -> tuple[Any, ...]:
+    def _space(self, queries: NDArray[Any], query_scale: NDArray[np.float32], asked: NDArray[Any]) -> tuple[Any, ...]:
         rows, terms, _ = self.walked()
         return (
             self.metric, self.vectors, self.scale, queries, query_scale, rows, terms, asked, self.upper_row, self.upper,
             self.links, self.entry, self.top,
         )  # fmt: skip
 
+    def check(self) -> None:
+        """Check every link of a graph that was opened in place, once, before anything but a search reads it."""
+        if self.unchecked:
+            from .hnsw_check import check_graph
+
+            try:
+                check_graph(self)
+            except IndexMismatch as error:
+                raise StoreCorrupt(f"the index is damaged: {error}") from error
+            self.unchecked = False
+
     def _in_parts(
         self,
         part: Callable[[int, int, int, _Scratch, NDArray[Any]], None],
-        queries: NDArray[np.float32],
+        queries: NDArray[Any],
         query_scale: NDArray[np.float32],
         count: int,
         threads: int | None,
     ) -> None:
         """Call `part(worker, first, last, scratch, asked)` for slices of `count` queries, on threads."""
-        asked: NDArray[Any] = queries
+        asked = self.form.walk(queries)
         if self.codes is not None:
             asked = np.empty((len(queries), self.codes.codes.shape[1]), np.int8)
             self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)

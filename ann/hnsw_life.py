@@ -103,7 +103,7 @@ def compacted(
     small.count, small.top = len(live), top
     highest = live[graph.levels[live] == top]
     small.entry = int(new_of[graph.entry if graph.levels[graph.entry] == top and not dead[graph.entry] else highest[0]])
-    small.lock, small.codes = graph.lock, graph.codes
+    small.lock, small.codes, small.form = graph.lock, graph.codes, graph.form
     if graph.codes is not None:
         small.codes = graph.codes.chosen(live)
     with threads_in_use(threads) as workers:

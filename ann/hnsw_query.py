@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def row_bytes(graph: HNSWGraph) -> tuple[int, int]:
 
 def answer(
     graph: HNSWGraph,
-    queries: NDArray[np.float32],
+    queries: NDArray[Any],
     factors: NDArray[np.float32],
     k: int,
     ef: int,
@@ -83,6 +83,7 @@ def answer(
     A walk that met too few passing rows is done again stepping over the others, and in the end replaced by a scan.
     """
     n = graph.count
+    queries, factors = graph.form.ask(queries, factors)
     plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph))
     beams = np.where(plan.method == WALK, plan.beam, 0)
     distances, found, counts = graph.search(queries, factors, k, beams, allowed, threads)

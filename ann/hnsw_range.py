@@ -9,6 +9,7 @@ import numpy as np
 from ..graphlib.errors import InvalidInput
 from .exact import check_queries
 from .filters import allowed_rows
+from .metrics import metric_code
 from .result import RangeResult
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def search_within(
     """See `HNSW.search_within`; called while the index is read."""
     if not np.isfinite(radius):
         raise InvalidInput(f"search_within: radius must be finite; got {radius}")
-    rows, _ = check_queries(queries, 1, index.dim)
+    rows, _ = check_queries(queries, 1, index.dim, metric_code(index.metric, bits=True))
     ids = index._rows.values[:0]
     parts: list[tuple[Any, Any]] = [(np.empty(0, np.float32), ids)] * len(rows)
     open_ones, k = np.arange(len(rows)), _FIRST

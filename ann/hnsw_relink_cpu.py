@@ -12,6 +12,7 @@ import numpy as np
 from ..graphlib.jit import parallel_kernel
 from .distances_cpu import distance, pack, scale_of, unpack_distance, unpack_node
 from .hnsw_search_cpu import forget
+from .hnsw_space_cpu import as_row, scratch_row
 
 _NEW = np.int64(1)
 
@@ -34,6 +35,7 @@ def relink(
     for worker in numba.prange(workers):
         marks, list_of = bits[worker], seen[worker]
         chosen = np.empty(cap, np.int32)
+        own, other = scratch_row(vectors), scratch_row(vectors)
         keys = np.empty(limit + cap * (cap + 2), np.int64)
         for i in range(worker, owners.shape[0], workers):
             owner = owners[i]
@@ -49,7 +51,7 @@ def relink(
             reached, back = 1, list_of.shape[0]
             list_of[0] = owner
             marks[owner >> 3] |= np.uint8(1 << (owner & 7))
-            vector, factor = vectors[owner], scale_of(metric, scale, owner)
+            vector, factor = as_row(vectors, owner, own), scale_of(metric, scale, owner)
             kept, sound = 0, 0
             for j in range(count):
                 node = row[j]
@@ -93,9 +95,10 @@ def relink(
                     if total == count:
                         continue
                     reach, its_factor = unpack_distance(keys[j]), scale_of(metric, scale, node)
+                    candidate = as_row(vectors, node, other)
                     good = True
                     for o in range(near):
-                        if distance(metric, vectors, scale, chosen[o], vectors[node], its_factor) < reach:
+                        if distance(metric, vectors, scale, chosen[o], candidate, its_factor) < reach:
                             good = False
                             break
                     if not good:

@@ -179,7 +179,7 @@ def search(
                     pool[kept] = pool[j]
                     kept += 1
             size = kept
-        if rows.itemsize < 4:
+        if asked.itemsize == 1:
             size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef[q] // 3))
         count = min(size, k)
         for j in range(count):

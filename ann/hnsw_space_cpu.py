@@ -19,6 +19,9 @@ from .int8_dot_cpu import emit_dot
 from .row_sums_cpu import declared, integer, row_start
 
 _LINE = 64
+_MAGNITUDE, _SIGN = np.uint32(0x7FFF), np.uint32(0x8000)
+_SHIFT, _SIGN_SHIFT = np.uint32(13), np.uint32(16)
+_HALF_TO_FLOAT = np.float32(2.0**112)
 HEAD = 4 * _LINE
 
 
@@ -79,8 +82,9 @@ def scratch_query(rows):
 
 @overload(scratch_query)
 def _scratch_query(rows):
-    kind = np.int8 if rows.dtype == types.uint8 else np.float32
-    return lambda rows: np.empty(rows.shape[1], kind)
+    if rows.dtype == types.uint8:
+        return lambda rows: np.empty(rows.shape[1], np.int8)
+    return lambda rows: scratch_row(rows)
 
 
 def as_query(rows, node, width, room, vectors):
@@ -97,7 +101,52 @@ def _as_query(rows, node, width, room, vectors):
             return room
 
         return from_code
-    return lambda rows, node, width, room, vectors: vectors[node]
+    return lambda rows, node, width, room, vectors: as_row(vectors, node, room)
+
+
+def scratch_row(vectors):
+    """Room for one row that `as_row` has to write out."""
+    raise TypeError("only inside kernels")
+
+
+@overload(scratch_row)
+def _scratch_row(vectors):
+    if vectors.dtype == types.uint16:
+        return lambda vectors: np.empty(vectors.shape[1], np.float32)
+    if vectors.dtype == types.uint8:
+        return lambda vectors: np.empty(vectors.shape[1] - 4, np.float32)
+    return lambda vectors: np.empty(0, np.float32)
+
+
+def as_row(vectors, node, room):
+    """A kept row as the query of a distance: itself, or float32 in `room`."""
+    raise TypeError("only inside kernels")
+
+
+@overload(as_row)
+def _as_row(vectors, node, room):
+    if vectors.dtype == types.uint16:
+
+        def from_half(vectors, node, room):
+            for j in range(room.shape[0]):
+                bits = np.uint32(vectors[node, j])
+                magnitude = np.uint32((bits & _MAGNITUDE) << _SHIFT)
+                scaled = np.float32(np.float32(np.uint32(magnitude).view(np.float32)) * _HALF_TO_FLOAT)
+                sign = np.uint32((bits & _SIGN) << _SIGN_SHIFT)
+                joined = np.uint32(np.float32(scaled).view(np.uint32) | sign)
+                room[j] = np.uint32(joined).view(np.float32)
+            return room
+
+        return from_half
+    if vectors.dtype == types.uint8:
+
+        def from_code(vectors, node, room):
+            for j in range(room.shape[0]):
+                room[j] = np.float32(np.int32(vectors[node, j]) - np.int32(128))
+            return room
+
+        return from_code
+    return lambda vectors, node, room: vectors[node]
 
 
 @kernel

@@ -54,5 +54,7 @@ def statistics(index: HNSW) -> HNSWStatistics:
         unreachable=int(n - graph.reached()[0].sum()),
         level_sizes=tuple(int((graph.levels[:n] >= level).sum()) for level in range(graph.top + 1)),
         mean_degree=float(graph.counts[:n].sum() / max(1, n - free)),
-        nbytes=sum(a.nbytes for a in arrays) + (graph.codes.nbytes if graph.codes is not None else 0),
+        nbytes=sum(a.nbytes for a in arrays)
+        + (graph.codes.nbytes if graph.codes is not None else 0)
+        + graph.form.nbytes,
     )

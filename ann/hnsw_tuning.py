@@ -13,7 +13,7 @@ from .filters import allowed_rows
 from .hnsw_codes import widest_row
 from .hnsw_query import NAMES, make_plan, row_bytes
 from .ids import ids_of
-from .metrics import check_count, check_vectors
+from .metrics import check_count, check_rows, metric_code
 from .result import SearchResult, recall
 from .scan import nearest_rows
 
@@ -80,9 +80,12 @@ def estimate_memory(index: HNSW, num_rows: int, dim: int) -> MemoryEstimate:
     n, dim = check_count("num_rows", num_rows, low=0), check_count("dim", dim)
     # 2M + 3 words of level 0, 11 bytes of level and upper row; a node reaches 1 / (M - 1) upper levels on average.
     links = n * (4 * (2 * index.M + 2) + 9) + int(n / (index.M - 1) * 4 * (index.M + 2))
-    scale = 4 * n if index.metric == "cosine" else 0
     codes = n * widest_row(dim) if index.storage == "int8" else 0
-    return MemoryEstimate(4 * n * dim + scale, links, codes)
+    if index.metric == "hamming":
+        return MemoryEstimate(n * -(-dim // 8) * 8, links, codes)
+    row = {"float16": 2 * dim, "int8-only": widest_row(dim)}.get(index.storage, 4 * dim)
+    scale = 4 if index.metric == "cosine" and index.storage != "int8-only" else 0
+    return MemoryEstimate(n * (row + scale), links, codes)
 
 
 def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -> int:
@@ -96,9 +99,12 @@ def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -
     if queries is None:
         live = np.flatnonzero(~index._rows.dead)
         picked = live[np.unique(np.linspace(0, len(live) - 1, min(len(live), _SAMPLE)).astype(np.int64))]
-        rows, depth = graph.vectors[picked], k + 1  # each finds itself
+        rows, depth = graph.form.given(graph.vectors[picked]), k + 1  # each finds itself
     else:
-        rows, depth = check_vectors("tune", queries, dim=index.dim, what="queries"), k
+        rows, depth = (
+            check_rows("tune", queries, metric_code(index.metric, bits=True), dim=index.dim, what="queries"),
+            k,
+        )
     truth = _exact(index, rows, depth, None)
     for beam in _BEAMS:
         if beam >= depth and recall(index.search(rows, depth, ef_search=beam), truth) >= target_recall:
@@ -108,7 +114,8 @@ def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -
 
 def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given: Any) -> Explanation:
     """See `HNSW.explain`."""
-    row = check_vectors("explain", np.atleast_2d(np.asarray(query)), dim=index.dim, what="query")
+    metric = metric_code(index.metric, bits=True)
+    row = check_rows("explain", np.atleast_2d(np.asarray(query)), metric, dim=index.dim, what="query")
     if len(row) != 1:
         raise InvalidInput(f"explain: give one query of shape ({index.dim},); got {len(row)}")
     graph = index.graph
@@ -123,12 +130,13 @@ def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given:
     return Explanation(method, beam, int(plan.passing[0]), graph.count, result, missed, recall(result, truth))
 
 
-def _exact(index: HNSW, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None) -> SearchResult:
+def _exact(index: HNSW, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None) -> SearchResult:
     graph = index.graph
     if allowed is None and index._rows.num_dead:
         allowed = ~index._rows.dead[None, :]
+    asked, factors = graph.form.ask(queries, query_scales(queries, metric_code(index.metric, bits=True)))
     distances, found, counts = nearest_rows(
-        graph.metric, graph.vectors, graph.scale, queries, query_scales(queries, graph.metric), min(k, graph.count),
+        graph.metric, graph.vectors, graph.scale, asked, factors, min(k, graph.count),
         allowed=allowed, num_rows=graph.count, threads=index.threads,
     )  # fmt: skip
     return SearchResult(distances, ids_of(index._rows.values, found), counts)

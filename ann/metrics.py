@@ -11,20 +11,22 @@ from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-L2, IP, COSINE = 0, 1, 2
-NAMES = ("l2", "ip", "cosine")
+L2, IP, COSINE, HAMMING = 0, 1, 2, 3
+NAMES = ("l2", "ip", "cosine", "hamming")
 _FEW_VALUES = 1 << 18
+_WORD = 8
 _NO_SCALE = np.ones(1, np.float32)
 
 
-def metric_code(metric: str) -> int:
-    """The kernels' number of a metric: "l2" (squared), "ip" (1 - dot) or "cosine" (1 - cos).
+def metric_code(metric: str, *, bits: bool = False) -> int:
+    """The kernels' number of "l2" (squared), "ip" (1 - dot), "cosine" (1 - cos); with `bits`, also of "hamming".
 
     >>> metric_code("cosine")
     2
     """
-    if not isinstance(metric, str) or metric not in NAMES:
-        raise InvalidInput(f"metric must be one of {', '.join(map(repr, NAMES))}; got {metric!r}")
+    names = NAMES if bits else NAMES[:HAMMING]
+    if not isinstance(metric, str) or metric not in names:
+        raise InvalidInput(f"metric must be one of {', '.join(map(repr, names))}; got {metric!r}")
     return NAMES.index(metric)
 
 
@@ -50,6 +52,25 @@ def check_vectors(where: str, given: ArrayLike, *, dim: int | None, what: str = 
     return rows
 
 
+def check_rows(where: str, given: ArrayLike, metric: int, *, dim: int | None, what: str = "vectors") -> NDArray[Any]:
+    """Rows as an index of that metric takes them: float32, or for "hamming" bits packed in bytes."""
+    if metric != HAMMING:
+        return check_vectors(where, given, dim=dim, what=what)
+    array: NDArray[Any] = np.asarray(given)
+    if array.dtype != np.uint8 or array.ndim != 2:
+        raise InvalidType(
+            f"{where}: metric 'hamming' takes {what} of packed bits, uint8 (rows, bytes): see numpy.packbits; "
+            f"got {array.dtype} {array.shape}"
+        )
+    if dim is not None and array.shape[1] != dim:
+        raise IndexMismatch(
+            f"{where}: {what} have {array.shape[1]} bytes a row but the index has {dim}; was it built on other vectors?"
+        )
+    if array.shape[1] == 0:
+        raise InvalidInput(f"{where}: {what} must have at least one column; got shape {array.shape}")
+    return np.ascontiguousarray(array)
+
+
 def check_finite(where: str, rows: NDArray[np.float32], what: str = "vectors") -> None:
     """Refuse NaN and inf, naming the first row; reads in blocks, so that no large temporary is made."""
     step = max(1, (1 << 20) // max(1, rows.shape[1]))
@@ -63,7 +84,14 @@ def check_finite(where: str, rows: NDArray[np.float32], what: str = "vectors") -
             )
 
 
-def inverse_norms(rows: NDArray[np.float32], metric: int) -> NDArray[np.float32]:
+def as_words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Rows of bytes as rows of 64-bit words, with zero bits behind; copied."""
+    words = np.zeros((len(rows), -(-rows.shape[1] // _WORD)), np.uint64)
+    words.view(np.uint8)[:, : rows.shape[1]] = rows
+    return words
+
+
+def inverse_norms(rows: NDArray[Any], metric: int) -> NDArray[np.float32]:
     """1 / |row| for cosine (0 for a zero row, whose cosine distance is then 1 to everything); a dummy otherwise."""
     if metric != COSINE:
         return _NO_SCALE

@@ -1,4 +1,9 @@
-"""Indexes as stores: vectors are a node column, the links of each level an edge type, parameters an attribute."""
+"""Indexes as stores: rows, levels and links are columns, parameters an attribute.
+
+An index saved by itself keeps its links as fixed-width node columns, which are used where they lie: opening one reads
+the parameters and looks at shapes, whatever its size. Beside a column of another store, and in indexes saved before
+layout 2, the links of each level are an edge type, which is read and checked.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,10 @@ import numpy as np
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import Exact
 from .hnsw import DEFAULT_EF, HNSW
+from .hnsw_check import MOST_LEVELS, check_graph, level_rows
 from .hnsw_codes import ScalarCodes
 from .hnsw_graph import HNSWGraph
+from .hnsw_rows import BitRows, CodeRows, FloatRows, HalfRows, form_of
 from .ids import RowIds
 from .metrics import COSINE, inverse_norms, metric_code
 from .store_rows import NodeCondition, store_column, store_ids
@@ -24,13 +31,19 @@ if TYPE_CHECKING:
     from .lsh import LSH
 
 _NODE = "node"
-_MOST_LEVELS = 31
+_UPPER = "upper"
+_LAYOUT = 2
 _EXACT_FIELDS = {"kind": str, "metric": str, "dim": int}
 _FIELDS = {**_EXACT_FIELDS, "M": int, "ef_construction": int, "storage": str, "seed": int, "entry": int, "top": int}
 
 
 def load(path: str | Path) -> Exact | HNSW | IVFFlat | LSH:
-    """Open an index that `save` wrote. Vectors stay memory-mapped; links are read (about 8 * M bytes per row).
+    """Open an index that `save` wrote.
+
+    Rows and links stay where they are, memory-mapped; changes go to copies of the pages they touch, never to the file.
+    Opening checks the
+    parameters and the shapes. Searches stay within bounds whatever a damaged file holds; `verify()`, and the first use
+    of the graph for anything else, check every link. `HNSW` written before version 0.2 is read as a whole.
 
     Raises
     ------
@@ -72,6 +85,10 @@ def from_saved(store: GraphStore) -> Exact | HNSW | IVFFlat | LSH:
     if kind not in ("hnsw", "exact"):
         raise IndexMismatch(f"{where}: index kind {kind!r} is not known; known: 'exact', 'hnsw', 'ivf', 'lsh'")
     try:
+        if kind == "hnsw" and given.get("layout") is not None:
+            return _open_in_place(store, given)
+        if kind == "exact" and given.get("metric") == "hamming":
+            return _open_bits(store, given)
         vectors = store_column(store, "vector", _NODE)
         dead = _dead(store)
         rows = RowIds(store_ids(store, _NODE, len(vectors), text=True), dead)
@@ -81,9 +98,19 @@ def from_saved(store: GraphStore) -> Exact | HNSW | IVFFlat | LSH:
         exact = Exact(fields["metric"])
         metric = metric_code(exact.metric)
         _check_dim(fields, vectors)
+        exact._dim = vectors.shape[1]
         exact._vectors, exact._scale, exact._rows = vectors, inverse_norms(vectors, metric), rows
     except (IndexMismatch, InvalidInput, NotFound) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
+    return exact
+
+
+def _open_bits(store: GraphStore, given: dict[str, Any]) -> Exact:
+    fields = _checked_fields(given, _EXACT_FIELDS)
+    exact, rows = Exact("hamming"), store.nodes(_NODE)["vector"]
+    words = _laid_out("vector", rows, np.uint8, (len(rows), -(-fields["dim"] // 8) * 8))
+    exact._vectors, exact._dim = words.view(np.uint64), fields["dim"]
+    exact._rows = RowIds(store_ids(store, _NODE, len(rows), text=True), _dead(store))
     return exact
 
 
@@ -91,35 +118,69 @@ def save_exact(index: Exact, path: str | Path) -> None:
     """Write an exact index as a new store."""
     if index._vectors is None:
         raise NotFitted("save: the index is empty; add vectors first")
-    store = _new_store(index._vectors, index._rows)
-    store.attributes["index"] = {"kind": "exact", "metric": index.metric, "dim": int(index._vectors.shape[1])}
+    bits = index._vectors.dtype == np.uint64
+    store = _new_store(index._vectors.view(np.uint8) if bits else index._vectors, index._rows)
+    store.attributes["index"] = {"kind": "exact", "metric": index.metric, "dim": index.dim}
     store.save(path)
 
 
-def save_hnsw(index: HNSW, path: str | Path) -> None:
+def save_hnsw(index: HNSW, path: str | Path, *, edges: bool = False) -> None:
     """Write an HNSW index as a new store."""
-    hnsw_store(index).save(path)
+    hnsw_store(index, edges=edges).save(path)
 
 
-def hnsw_store(index: HNSW) -> GraphStore:
-    """The index as a store in memory that shares its vectors."""
+def hnsw_store(index: HNSW, *, edges: bool = False) -> GraphStore:
+    """The index as a store in memory that shares its arrays; `edges` adds the links as edge types."""
     graph = index.graph
-    store = _new_store(graph.vectors[: graph.count], index._rows)
-    _write_links(index, graph, store, _NODE, "link", "level", "scale")
-    _write_codes(graph, store, _NODE, "code", "code_basis")
-    store.attributes["index"] = _fields(index, graph)
+    n, used = graph.count, graph.upper_rows(graph.count)
+    store = _new_store(stored_rows(graph), index._rows)
+    columns = store.nodes(_NODE)
+    columns["level"], columns["hnsw_upper_row"] = graph.levels[:n], graph.upper_row[:n]
+    columns["hnsw_links"], columns["hnsw_counts"] = graph.links[:n], graph.counts[:n]
+    if graph.metric == COSINE:
+        columns["scale"] = graph.scale[:n]
+    if used:
+        store.add_node_type(_UPPER, used)
+        upper = store.nodes(_UPPER)
+        upper["links"], upper["count"] = graph.upper[:used], graph.upper_count[:used]
+    if edges:
+        _write_edges(graph, store, _NODE, "link")
+    coder = graph.form.coder if isinstance(graph.form, CodeRows) else graph.codes
+    if graph.codes is not None:
+        columns["code"] = graph.codes.codes[:n]
+    if coder is not None:
+        _write_basis(coder, store, "code_basis")
+    store.attributes["index"] = {**_fields(index, graph), "layout": _LAYOUT}
     return store
+
+
+def stored_rows(graph: HNSWGraph) -> NDArray[Any]:
+    """The rows in use as a column: float32, float16, or bytes."""
+    rows = graph.vectors[: graph.count]
+    if rows.dtype == np.uint16:
+        return rows.view(np.float16)
+    return rows.view(np.uint8) if rows.dtype == np.uint64 else rows
 
 
 def save_into(index: HNSW, store: GraphStore, name: str) -> None:
     """Put an index's links beside the column it was made from."""
     graph = index.graph
+    if type(graph.form) is not FloatRows:
+        raise InvalidInput(
+            f"save_into: {index.storage!r} rows are no column of the store; use save(path), or 'float32'"
+        )
     node_type, column = _home(store, graph)
     if index._rows.num_dead:
         raise InvalidInput("save_into: the index has deleted rows but the column still has them; compact() and save()")
     listed = store.attributes.get("indexes", {})
-    _write_links(index, graph, store, node_type, f"{name}_link", f"{name}_level", f"{name}_scale")
-    _write_codes(graph, store, node_type, f"{name}_code", f"{name}_code_basis")
+    columns = store.nodes(node_type)
+    columns[f"{name}_level"] = graph.levels[: graph.count].copy()
+    if graph.metric == COSINE:
+        columns[f"{name}_scale"] = graph.scale[: graph.count]
+    _write_edges(graph, store, node_type, f"{name}_link")
+    if graph.codes is not None:
+        columns[f"{name}_code"] = graph.codes.codes[: graph.count]
+        _write_basis(graph.codes, store, f"{name}_code_basis")
     fields = {**_fields(index, graph), "node_type": node_type, "column": column}
     if index._rows.is_text:
         fields["text_ids"] = True
@@ -146,43 +207,7 @@ def attach(store: GraphStore, name: str) -> HNSW:
     return index
 
 
-def check_graph(graph: HNSWGraph) -> None:
-    """Every bound a search relies on; `IndexMismatch` names the first that does not hold."""
-    n = graph.count
-    if not 0 <= graph.entry < n or not 0 <= graph.top < _MOST_LEVELS or graph.levels[graph.entry] != graph.top:
-        raise IndexMismatch(f"entry {graph.entry} at level {graph.top} is not a node of that level")
-    levels = graph.levels[:n]
-    if levels.min() < 0 or levels.max() > graph.top:
-        raise IndexMismatch(f"levels must be in [0, {graph.top}]; found {levels.min()}..{levels.max()}")
-    for level in range(graph.top + 1):
-        nodes, rows, table, counts = level_rows(graph, level)
-        if counts.min() < 0 or counts.max() > table.shape[1]:
-            raise IndexMismatch(f"level {level}: a node has {counts.max()} links, at most {table.shape[1]} are allowed")
-        present = np.arange(table.shape[1]) < counts[:, None]
-        if (table[rows][~present] >= 0).any():
-            raise IndexMismatch(f"level {level}: a row holds links behind its count; rows must be padded with -1")
-        sources, targets = np.repeat(nodes, counts), table[rows][present]
-        if targets.size and (targets.min() < 0 or targets.max() >= n):
-            raise IndexMismatch(f"level {level}: links lead to {targets.min()}..{targets.max()}, nodes are 0..{n - 1}")
-        if (levels[targets] < level).any():
-            raise IndexMismatch(f"level {level}: a link leads to a node that does not reach this level")
-        if (sources == targets).any():
-            raise IndexMismatch(f"level {level}: node {sources[sources == targets][0]} is linked to itself")
-        pairs = np.sort(sources.astype(np.int64) * n + targets)
-        if (pairs[1:] == pairs[:-1]).any():
-            raise IndexMismatch(f"level {level}: a link is there twice")
-
-
-def level_rows(graph: HNSWGraph, level: int) -> tuple[Any, Any, Any, Any]:
-    """The nodes that reach a level, their rows in its table, the table and their counts."""
-    nodes = np.flatnonzero(graph.levels[: graph.count] >= level)
-    if level == 0:
-        return nodes, nodes, graph.links, graph.counts[nodes]
-    rows = graph.upper_row[nodes] + level - 1
-    return nodes, rows, graph.upper, graph.upper_count[rows]
-
-
-def _new_store(vectors: NDArray[np.float32], rows: RowIds) -> GraphStore:
+def _new_store(vectors: NDArray[Any], rows: RowIds) -> GraphStore:
     from ..graphlib.store import GraphStore
 
     store = GraphStore()
@@ -198,13 +223,7 @@ def _new_store(vectors: NDArray[np.float32], rows: RowIds) -> GraphStore:
     return store
 
 
-def _write_links(
-    index: HNSW, graph: HNSWGraph, store: GraphStore, node_type: str, link: str, level_name: str, scale_name: str
-) -> None:
-    columns = store.nodes(node_type)
-    columns[level_name] = graph.levels[: graph.count].copy()
-    if graph.metric == COSINE:
-        columns[scale_name] = graph.scale[: graph.count]
+def _write_edges(graph: HNSWGraph, store: GraphStore, node_type: str, link: str) -> None:
     for level in range(graph.top + 1):
         nodes, rows, table, counts = level_rows(graph, level)
         present = np.arange(table.shape[1]) < counts[:, None]
@@ -216,28 +235,89 @@ def _write_links(
         )
 
 
-def _write_codes(graph: HNSWGraph, store: GraphStore, node_type: str, name: str, basis_type: str) -> None:
-    """Codes as a node column; the centre and the basis as the rows of a node type of their own."""
-    if graph.codes is None:
-        return
-    store.nodes(node_type)[name] = graph.codes.codes[: graph.count]
+def _write_basis(coder: ScalarCodes, store: GraphStore, basis_type: str) -> None:
+    """The centre and the basis of codes, as the rows of a node type of their own."""
     if basis_type not in store.node_types:
-        store.add_node_type(basis_type, 1 + len(graph.codes.basis))
-    store.nodes(basis_type)["row"] = np.concatenate([graph.codes.centre[None, :], graph.codes.basis])
+        store.add_node_type(basis_type, 1 + len(coder.basis))
+    store.nodes(basis_type)["row"] = np.concatenate([coder.centre[None, :], coder.basis])
 
 
-def _read_codes(store: GraphStore, given: dict[str, Any], graph: HNSWGraph, codes: Any, basis_type: str) -> None:
+def _read_coder(store: GraphStore, given: dict[str, Any], coder: ScalarCodes, codes: Any, basis_type: str) -> None:
+    """Fill a coder from the store, and see whether codes have its width."""
     fields = _checked_fields(given, {"code_step": float, "code_rows": int})
-    kept = ScalarCodes(graph.metric, graph.vectors.shape[1])
-    rows = store.nodes(basis_type)["row"]
-    if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != graph.vectors.shape[1] or not len(rows):
+    rows, dim = store.nodes(basis_type)["row"], len(coder.centre)
+    if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dim or not 1 <= len(rows) <= 1 + dim:
         raise IndexMismatch(f"the basis of the codes is {rows.dtype} {rows.shape}, not (1 + width, dim) float32")
-    kept.centre, kept.basis = np.array(rows[0]), np.array(rows[1:])
-    kept.step, kept.fitted_rows = fields["code_step"], fields["code_rows"]
-    if codes.dtype != np.uint8 or codes.shape != (graph.count, kept.row_bytes) or not kept.step > 0:
-        raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 {(graph.count, kept.row_bytes)}")
-    kept.codes = codes
-    graph.codes = kept
+    coder.centre, coder.basis = np.array(rows[0]), np.array(rows[1:])
+    coder.step, coder.fitted_rows = fields["code_step"], fields["code_rows"]
+    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != coder.row_bytes or not coder.step > 0:
+        raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 (rows, {coder.row_bytes})")
+
+
+def _open_in_place(store: GraphStore, given: dict[str, Any]) -> HNSW:
+    """An index of layout 2 over the store's own arrays; only parameters, dtypes and shapes are looked at."""
+    fields = _checked_fields(given, {**_FIELDS, "layout": int})
+    if fields["layout"] != _LAYOUT:
+        raise IndexMismatch(f"layout {fields['layout']} is not known (1 and 2 are); update nearhop to open the index")
+    index = _new_index(fields)
+    metric, dim, M = index._check_parameters(), fields["dim"], fields["M"]
+    if dim < 1:
+        raise IndexMismatch(f"dim must be positive; got {dim}")
+    columns, top, entry = store.nodes(_NODE), fields["top"], fields["entry"]
+    form = form_of(index.storage, metric, dim)
+    graph = HNSWGraph(form.metric, M, dim)
+    rows = columns["vector"]
+    n = len(rows)
+    graph.form, graph.count, graph.entry, graph.top = form, n, entry, top
+    if isinstance(form, CodeRows):
+        _read_coder(store, given, form.coder, rows, "code_basis")
+        graph.vectors, graph.scale = _laid_out("vector", rows, np.uint8, (n, form.coder.row_bytes)), form.scale
+    elif isinstance(form, BitRows):
+        graph.vectors = _laid_out("vector", rows, np.uint8, (n, -(-dim // 8) * 8)).view(np.uint64)
+    elif isinstance(form, HalfRows):
+        graph.vectors = _laid_out("vector", rows, np.float16, (n, dim)).view(np.uint16)
+    else:
+        graph.vectors = _laid_out("vector", rows, np.float32, (n, dim))
+    if graph.metric == COSINE:
+        graph.scale = _laid_out("scale", columns["scale"], np.float32, (n,))
+    if index.storage == "int8":
+        graph.codes = ScalarCodes(metric, dim)
+        _read_coder(store, given, graph.codes, columns["code"], "code_basis")
+        graph.codes.codes = _laid_out("code", columns["code"], np.uint8, (n, graph.codes.row_bytes))
+    graph.levels = _laid_out("level", columns["level"], np.int8, (n,))
+    graph.upper_row = _laid_out("hnsw_upper_row", columns["hnsw_upper_row"], np.int64, (n,))
+    graph.links = _laid_out("hnsw_links", columns["hnsw_links"], np.int32, (n, 2 * M))
+    graph.counts = _laid_out("hnsw_counts", columns["hnsw_counts"], np.int32, (n,))
+    graph.clean = np.zeros(n, np.int32)
+    if _UPPER in store.node_types:
+        upper = store.nodes(_UPPER)
+        used = len(upper["links"])
+        graph.upper = _laid_out("upper links", upper["links"], np.int32, (used, M))
+        graph.upper_count = _laid_out("upper count", upper["count"], np.int32, (used,))
+        graph.upper_clean = np.zeros(used, np.int32)
+    if not 0 <= entry < n or not 0 <= top < MOST_LEVELS or graph.levels[entry] != top:
+        raise IndexMismatch(f"entry {entry} at level {top} is not one of {n} nodes of that level, below {MOST_LEVELS}")
+    graph.borrowed = graph.unchecked = True
+    ids = store_ids(store, _NODE, n, text=True)
+    dead = _dead(store)
+    if len(ids) != n or (dead is not None and len(dead) != n):
+        raise IndexMismatch(f"there are {n} rows but {len(ids)} ids")
+    index._graph, index._rows = graph, RowIds(ids, dead)
+    return index
+
+
+def _laid_out(name: str, array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A column as kernels take it; `IndexMismatch` where it is another."""
+    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous or not array.flags.aligned:
+        raise IndexMismatch(f"column {name!r} must be {np.dtype(dtype)} {shape}; got {array.dtype} {array.shape}")
+    return np.asarray(array)
+
+
+def _new_index(fields: dict[str, Any]) -> HNSW:
+    return HNSW(
+        fields["metric"], fields["M"], ef_construction=fields["ef_construction"], storage=fields["storage"],
+        seed=fields["seed"], ef_search=fields.get("ef_search", DEFAULT_EF),
+    )  # fmt: skip
 
 
 def _open_hnsw(
@@ -251,19 +331,18 @@ def _open_hnsw(
     scale_name: str,
 ) -> HNSW:
     fields = _checked_fields(given, _FIELDS)
-    index = HNSW(
-        fields["metric"], fields["M"], ef_construction=fields["ef_construction"], storage=fields["storage"],
-        seed=fields["seed"], ef_search=fields.get("ef_search", DEFAULT_EF),
-    )  # fmt: skip
+    index = _new_index(fields)
     metric = index._check_parameters()
+    if index.storage not in ("float32", "int8") or index.metric == "hamming":
+        raise IndexMismatch(f"layout 1 holds storage 'float32' and 'int8'; got {index.storage!r}")
     _check_dim(fields, vectors)
     columns = store.nodes(node_type)
     levels = columns[level_name]
     if levels.dtype != np.int8 or levels.ndim != 1:
         raise IndexMismatch(f"column {level_name!r} must be int8 of one dimension; got {levels.dtype} {levels.shape}")
     top = fields["top"]
-    if not 0 <= top < _MOST_LEVELS or levels.size == 0 or levels.min() < 0 or levels.max() != top:
-        raise IndexMismatch(f"levels must be in [0, {top}] and reach {top}, below {_MOST_LEVELS}")
+    if not 0 <= top < MOST_LEVELS or levels.size == 0 or levels.min() < 0 or levels.max() != top:
+        raise IndexMismatch(f"levels must be in [0, {top}] and reach {top}, below {MOST_LEVELS}")
     scale = np.ones(1, np.float32)
     if metric == COSINE:
         scale = columns[scale_name]
@@ -289,7 +368,10 @@ def _open_hnsw(
         (graph.counts if level == 0 else graph.upper_count)[places] = kept
     if index.storage == "int8":
         prefix = link.removesuffix("link")
-        _read_codes(store, given, graph, columns[f"{prefix}code"], f"{prefix}code_basis")
+        graph.codes = ScalarCodes(metric, vectors.shape[1])
+        codes = columns[f"{prefix}code"]
+        _read_coder(store, given, graph.codes, codes, f"{prefix}code_basis")
+        graph.codes.codes = _laid_out("code", codes, np.uint8, (graph.count, graph.codes.row_bytes))
     check_graph(graph)
     index._graph, index._rows = graph, rows
     return index
@@ -306,11 +388,11 @@ def _checked_fields(given: Any, wanted: dict[str, type]) -> dict[str, Any]:
 
 
 def _fields(index: HNSW, graph: HNSWGraph) -> dict[str, Any]:
-    codes = graph.codes
+    codes = graph.form.coder if isinstance(graph.form, CodeRows) else graph.codes
     coded = {} if codes is None else {"code_step": codes.step, "code_rows": codes.fitted_rows}
     return {
         **coded,
-        "kind": "hnsw", "metric": index.metric, "dim": int(graph.vectors.shape[1]), "M": index.M,
+        "kind": "hnsw", "metric": index.metric, "dim": graph.form.dim, "M": index.M,
         "ef_construction": index.ef_construction, "storage": index.storage, "seed": index.seed,
         "entry": int(graph.entry), "top": int(graph.top), "ef_search": index.ef_search,
     }  # fmt: skip
@@ -342,4 +424,4 @@ def _home(store: GraphStore, graph: HNSWGraph) -> tuple[str, str]:
     raise IndexMismatch("save_into: the index was not made by from_store on a column of this store; use save(path)")
 
 
-__all__ = ["attach", "check_graph", "from_saved", "hnsw_store", "load", "save_exact", "save_hnsw", "save_into"]
+__all__ = ["attach", "from_saved", "hnsw_store", "load", "save_exact", "save_hnsw", "save_into"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,9 @@ _POOL_ENTRIES = 1 << 24
 
 def nearest_rows(
     metric: int,
-    vectors: NDArray[np.float32],
+    vectors: NDArray[Any],
     scale: NDArray[np.float32],
-    queries: NDArray[np.float32],
+    queries: NDArray[Any],
     query_scale: NDArray[np.float32],
     k: int,
     *,
@@ -31,7 +31,8 @@ def nearest_rows(
     """Distances, row labels (-1 past the end) and counts of the k nearest allowed rows among `vectors[:num_rows]`.
 
     `allowed` is None or a table (1, num_rows) or (num_queries, num_rows). `labels`, a permutation of the rows, decides
-    ties; row numbers do by default. O(num_queries * allowed rows * dim).
+    ties; row numbers do by default. Rows and queries are float32, or of another form of `row_sums_cpu`.
+    O(num_queries * allowed rows * dim).
     """
     from . import exact_cpu as kernels
 
@@ -52,7 +53,8 @@ def nearest_rows(
             parts = max(1, min(4 * count * 64 // (size + 63), len(rows) // max(_ROWS_PER_PART, 4 * k)))
             pools = np.empty((parts, size, k), np.int64)
             sizes = np.zeros((parts, size), np.int64)
-            kernels.scan(
+            scan = kernels.scan if vectors.dtype == np.float32 else kernels.scan_each
+            scan(
                 metric, vectors, scale, rows, queries[part], query_scale[part], k, ranks, parts, pools, sizes
             )  # fmt: skip
             kernels.merge(pools, sizes, k, distances[part], found[part], counts[part])

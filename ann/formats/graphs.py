@@ -13,11 +13,12 @@ import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from ..hnsw import HNSW
+from ..hnsw_check import level_rows
 from ..hnsw_codes import ScalarCodes
 from ..hnsw_graph import HNSWGraph
+from ..hnsw_rows import form_of
 from ..ids import RowIds
-from ..metrics import COSINE, check_finite, inverse_norms, metric_code
-from ..persist import level_rows
+from ..metrics import COSINE, HAMMING, check_finite, inverse_norms, metric_code
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,17 +112,18 @@ def index_of(record: GraphRecord, where: str) -> HNSW:
 def recoded(index: HNSW, storage: str) -> HNSW:
     """The index itself, with its vectors kept in another storage of `HNSW`; links stay as they are."""
     if storage != index.storage:
-        before, index.storage = index.storage, storage
-        try:
-            metric, graph = index._check_parameters(), index._graph
-            if graph is not None:
-                codes = ScalarCodes(metric, graph.vectors.shape[1]) if storage == "int8" else None
-                if codes is not None:
-                    codes.extend(graph.vectors, graph.scale, 0, graph.count)
-                graph.codes = codes
-        except BaseException:
-            index.storage = before
-            raise
+        HNSW(index.metric, storage=storage)._check_parameters()
+        graph = index._graph
+        if graph is not None:
+            n, metric = graph.count, metric_code(index.metric, bits=True)
+            form = form_of(storage, metric, graph.form.dim)
+            vectors, scale = form.keep(graph.form.given(graph.vectors[:n]))
+            codes = ScalarCodes(metric, form.dim) if storage == "int8" else None
+            if codes is not None:
+                codes.extend(vectors, scale, 0, n)
+            graph.truncate()
+            graph.vectors, graph.scale, graph.codes, graph.form, graph.metric = vectors, scale, codes, form, form.metric
+        index.storage = storage
     return index
 
 
@@ -129,8 +131,12 @@ def record_of(index: HNSW) -> GraphRecord:
     """The arrays of an index, ready for a writer; vectors are copied where "cosine" has to scale them."""
     graph, rows = index.graph, index._rows
     n, ids = graph.count, rows.integers("index files of other libraries")
-    vectors = np.asarray(graph.vectors[:n], np.float32)
-    if metric_code(index.metric) == COSINE:
+    if metric_code(index.metric, bits=True) == HAMMING:
+        raise InvalidInput(
+            "indexes of bits (metric 'hamming') have no place in hnswlib and FAISS files; use save(path)"
+        )
+    vectors = graph.form.given(graph.vectors[:n])
+    if graph.metric == COSINE:
         vectors = vectors * graph.scale[:n, None]
     links = []
     for level in range(graph.top + 1):

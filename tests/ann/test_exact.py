@@ -128,7 +128,7 @@ def test_refused_input_names_what_was_given():
     with pytest.raises(InvalidInput, match="k must be an integer >= 1; got 0"):
         index.search(queries, 0)
     with pytest.raises(InvalidInput, match="metric must be one of"):
-        Exact("hamming").add(vectors)
+        Exact("jaccard").add(vectors)
     with pytest.raises(IndexMismatch, match="filter has shape"):
         index.search(queries, 1, filter=np.ones(299, bool))
     with pytest.raises(InvalidType, match="boolean bitmap"):

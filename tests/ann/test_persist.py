@@ -41,7 +41,7 @@ def test_save_and_load_change_nothing(metric, tmp_path):
 
 def test_links_are_edges_that_samplers_read(tmp_path):
     index = HNSW(M=6).add(vectors_of())
-    index.save(tmp_path / "a.nh")
+    index.save(tmp_path / "a.nh", edges=True)
     store = nearhop.open(tmp_path / "a.nh")
     rows = store.csr(("node", "link0", "node"))
     assert rows.num_rows == 1500
@@ -161,10 +161,125 @@ def damaged():
     }  # fmt: skip
 
 
+def of_layout_1(index):
+    """The index as versions before layout 2 saved it: links as edge types alone."""
+    store = hnsw_store(index, edges=True)
+    del store.attributes["index"]["layout"]
+    for name in ("hnsw_links", "hnsw_counts", "hnsw_upper_row"):
+        del store.nodes("node")[name]
+    return store
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_indexes_of_layout_1_are_read(storage):
+    index = HNSW("cosine", M=8, storage=storage).add(vectors_of(400))
+    read = from_saved(of_layout_1(index))
+    assert same(read.search(vectors_of(20, seed=1), 5), index.search(vectors_of(20, seed=1), 5))
+    assert read.verify().unreachable == 0
+
+
 @pytest.mark.parametrize("name", list(damaged()))
-def test_damaged_indexes_are_refused(name):
-    store = hnsw_store(HNSW("cosine", M=8).add(vectors_of(400)))
+def test_damaged_indexes_of_layout_1_are_refused(name):
+    store = of_layout_1(HNSW("cosine", M=8).add(vectors_of(400)))
     assert len(from_saved(store)) == 400
     damaged()[name](store)
     with pytest.raises((StoreCorrupt, IndexMismatch)):
         from_saved(store)
+
+
+def column(name, change, kind="node"):
+    return lambda s: s.nodes(kind).__setitem__(name, change(s.nodes(kind)[name].copy()))
+
+
+def put(place, value):
+    def change(array):
+        array[place] = value
+        return array
+
+    return change
+
+
+REFUSED = {
+    **{name: damaged()[name] for name in (
+        "entry far out", "entry negative", "entry of a lower level", "top too high", "top huge", "metric unknown",
+        "M a text", "M tiny", "dim", "seed missing", "levels of another type", "vectors float64", "vectors flat",
+        "vectors missing", "dead of another type",
+    )},
+    "links of another width": column("hnsw_links", lambda a: a[:, :15].copy()),
+    "links of another type": column("hnsw_links", lambda a: a.astype(np.int64)),
+    "links missing": lambda s: s.nodes("node").__delitem__("hnsw_links"),
+    "upper rows missing": lambda s: s.nodes("node").__delitem__("hnsw_upper_row"),
+    "counts of two columns": column("hnsw_counts", lambda a: np.stack([a, a], axis=1)),
+    "layout unknown": lambda s: s.attributes["index"].__setitem__("layout", 3),
+}  # fmt: skip
+HELD_BACK = {
+    "links beyond the nodes": column("hnsw_links", put((slice(None), 0), 400)),
+    "links far out": column("hnsw_links", put((3, 2), 2**31 - 1)),
+    "links of negative numbers": column("hnsw_links", put((slice(None), 1), -7)),
+    "self-loops": column("hnsw_links", put((0, 0), 0)),
+    "links twice": column("hnsw_links", put((5, slice(0, 2)), 9)),
+    "counts too large": column("hnsw_counts", put(7, 10_000)),
+    "counts negative": column("hnsw_counts", put(7, -1)),
+    "upper rows far out": column("hnsw_upper_row", put(slice(None), 2**60)),
+    "upper rows negative": column("hnsw_upper_row", put(slice(None), -(2**60))),
+    "upper links far out": column("links", put(slice(None), 10**9), "upper"),
+    "upper counts too large": column("count", put(0, 9), "upper"),
+    "levels negative": column("level", put(3, -1)),
+    "levels too high": column("level", put(3, 30)),
+    "scale not finite": column("scale", put(3, np.nan)),
+    "vectors not finite": column("vector", put((3, 3), np.inf)),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_indexes_whose_arrays_do_not_fit_are_refused(name):
+    store = hnsw_store(HNSW("cosine", M=8).add(vectors_of(400)))
+    assert len(from_saved(store)) == 400
+    REFUSED[name](store)
+    with pytest.raises((StoreCorrupt, IndexMismatch)):
+        from_saved(store)
+
+
+@pytest.mark.parametrize("name", list(HELD_BACK))
+def test_damaged_links_are_searched_within_bounds_and_refused_by_all_else(name):
+    store = hnsw_store(HNSW("cosine", M=8).add(vectors_of(400)))
+    HELD_BACK[name](store)
+    index, few = from_saved(store), np.arange(400) % 7 == 0
+    assert isinstance(index, HNSW)
+    for filter in (None, few):
+        found = index.search(vectors_of(30, seed=1), 10, ef_search=50, filter=filter)
+        assert found.ids.max() < 400
+    with pytest.raises(StoreCorrupt):
+        index.verify()
+    if name != "vectors not finite":
+        for change in (lambda: index.add(vectors_of(3)), index.stats, lambda: index.graph):
+            with pytest.raises(StoreCorrupt, match="damaged"):
+                change()
+
+
+def test_searches_of_random_damage_stay_within_bounds():
+    index = HNSW("l2", M=4).add(vectors_of(300))
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        store = hnsw_store(index)
+        for kind, name in (("node", "hnsw_links"), ("node", "hnsw_upper_row"), ("upper", "links"), ("node", "level")):
+            array = store.nodes(kind)[name].copy()
+            raw = array.view(np.uint8).reshape(-1)
+            places = rng.integers(0, raw.size, max(1, raw.size // int(rng.choice([3, 30, 300]))))
+            raw[places] = rng.integers(0, 256, len(places))
+            store.nodes(kind)[name] = array
+        store.nodes("node")["level"][index.graph.entry] = index.graph.top
+        found = from_saved(store).search(vectors_of(10, seed=1), 5, filter=rng.random(300) < rng.choice([0.1, 1]))
+        assert found.ids.max() < 300
+
+
+def test_an_opened_index_is_changed_without_its_file(tmp_path):
+    index = HNSW(M=8).add(vectors_of())
+    index.save(tmp_path / "a.nh")
+    opened = ann.load(tmp_path / "a.nh")
+    opened.remove(np.arange(200))
+    opened.add(vectors_of(300, seed=4))
+    opened.compact().verify()
+    again = ann.load(tmp_path / "a.nh")
+    assert nearhop.open(tmp_path / "a.nh").verify().files > 5
+    assert same(again.search(vectors_of(20, seed=1), 5), index.search(vectors_of(20, seed=1), 5))

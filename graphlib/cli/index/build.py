@@ -27,12 +27,15 @@ def build(
     ids: str | None = options.Ids,
     name: str = options.Name,
     kind: str = typer.Option("hnsw", help="hnsw, exact, ivf, or a FAISS factory string as faiss:IVF256,PQ16."),
-    metric: str | None = typer.Option(None, help="l2 (default), ip or cosine; an HDF5 file may name its own."),
+    metric: str | None = typer.Option(
+        None, help="l2 (default), ip, cosine, or hamming for packed bits (uint8); an HDF5 file may name its own."
+    ),
     m: int = typer.Option(16, "--m", "-M", help="Links per node (HNSW's M)."),
     ef_construction: int = typer.Option(200, help="Beam width while building."),
     nlist: int = typer.Option(256, help="Lists of an inverted file."),
     storage: str = typer.Option(
-        "float32", help="How vectors are kept: HNSW's own storages; in FAISS files float32, fp16, sq8 or sq4."
+        "float32",
+        help="How HNSW keeps vectors: float32, float16, int8, int8-only; in FAISS files float32, fp16, sq8, sq4.",
     ),
     seed: int = typer.Option(0),
     threads: int | None = options.Threads,

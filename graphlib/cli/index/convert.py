@@ -26,7 +26,7 @@ def convert(
     ),
     kind: str | None = typer.Option(None, help="exact: the vectors alone. By default the same kind, with its links."),
     storage: str | None = typer.Option(
-        None, help="How vectors are kept: HNSW's own storages; in FAISS files float32, fp16, sq8 or sq4."
+        None, help="How HNSW keeps vectors: float32, float16, int8, int8-only; in FAISS files float32, fp16, sq8, sq4."
     ),
     metric: str | None = options.Metric,
     name: str = options.Name,

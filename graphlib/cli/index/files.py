@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("nearhop", "hnswlib", "faiss")
 _SUFFIXES = {".bin": "hnswlib", ".hnswlib": "hnswlib", ".faiss": "faiss", ".index": "faiss"}
-_OWN_COLUMNS = {"vector", "level", "scale", "dead", "list", "code"}
+_OWN_COLUMNS = {"vector", "level", "scale", "dead", "list", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +169,13 @@ def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[Any]]:
     live = ~index._rows.dead
     if isinstance(index, Faiss):
         return index.vectors(), index.ids[live]
-    vectors = index.graph.vectors[: len(live)] if hasattr(index, "graph") else index._vectors
-    if vectors is None:
+    if hasattr(index, "graph"):
+        graph = index.graph
+        kept = graph.vectors[: len(live)]
+        return graph.form.given(kept if live.all() else kept[live]), index.ids[live]
+    if index._vectors is None:
         raise InvalidInput("the index is empty")
-    kept = np.asarray(vectors if live.all() else vectors[live], np.float32)
-    return kept, index.ids[live]
+    return index._vectors if live.all() else index._vectors[live], index.ids[live]
 
 
 def knob_of(index: Any) -> str | None:

@@ -21,9 +21,9 @@ _ANGULAR = {"angular": "cosine", "euclidean": "l2"}
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Vectors float32 (n, dim), ids int64 or text (n,) or None, and attributes by name, one value per vector."""
+    """Vectors float32 or uint8 (n, dim), ids int64 or text (n,) or None, and attributes by name, a value per vector."""
 
-    vectors: NDArray[np.float32]
+    vectors: NDArray[Any]
     ids: NDArray[Any] | None = None
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ def read_source(source: str, column: str | None, ids: str | None) -> Source:
     return Source(rows, chosen, attributes)
 
 
-def read_queries(source: str, column: str | None, limit: int | None = None) -> NDArray[np.float32]:
+def read_queries(source: str, column: str | None, limit: int | None = None) -> NDArray[Any]:
     """Query vectors; of an HDF5 file the dataset "test". `limit` keeps that many, evenly spread."""
     rows = _matrix(read_vectors(source, column, dataset="test"), source)
     return rows if limit is None else rows[spread(len(rows), limit)]
@@ -77,10 +77,11 @@ def metric_of(source: str, given: str | None) -> str:
     return given or "l2"
 
 
-def _matrix(vectors: NDArray[Any], source: str) -> NDArray[np.float32]:
+def _matrix(vectors: NDArray[Any], source: str) -> NDArray[Any]:
     if vectors.dtype.kind not in "biuf":
         raise InvalidType(f"{source}: vectors are numbers; got dtype {vectors.dtype}")
-    return np.atleast_2d(np.asarray(vectors, np.float32))
+    kept = np.uint8 if vectors.dtype == np.uint8 else np.float32  # bytes may be packed bits; indexes convert others
+    return np.atleast_2d(np.asarray(vectors, kept))
 
 
 def _table(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:

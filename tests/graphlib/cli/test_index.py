@@ -407,3 +407,25 @@ def test_the_text_ids_of_a_store_go_where_they_can(told, here):
     told("index", "build", "s.nh", "--column", "x", "--out", "theirs2.bin", "-M", 6)
     assert told("index", "search", "own2.nh", "v.npy", "-k", 1)["ids"][7] == ["node 7"]
     assert told("index", "search", "theirs2.bin", "v.npy", "-k", 1, "--metric", "l2")["ids"][7] == [7]
+
+
+@pytest.mark.parametrize("storage", ["float16", "int8-only"])
+def test_storages_that_keep_rounded_vectors(here, told, storage):
+    told("index", "build", "v.npy", "--out", "s.nh", "--storage", storage)
+    assert told("index", "info", "s.nh")["storage"] == storage
+    assert told("index", "verify", "s.nh")["unreachable"] == 0
+    assert told("index", "tune", "s.nh", "v.npy", "--recall", "0.9")["reached"]
+    told("index", "convert", "s.nh", "s.bin")
+    told("index", "convert", "s.bin", "t.nh", "--metric", "l2", "--storage", storage)
+    assert told("index", "info", "t.nh")["storage"] == storage
+
+
+def test_an_index_of_packed_bits(here, run, told):
+    rows = np.random.default_rng(0).integers(0, 256, (300, 8), dtype=np.uint8)
+    np.save("bits.npy", rows)
+    told("index", "build", "bits.npy", "--out", "bits.nh", "--metric", "hamming")
+    assert told("index", "search", "bits.nh", "bits.npy", "-k", "1")["ids"] == [[row] for row in range(300)]
+    assert told("index", "info", "bits.nh")["metric"] == "hamming"
+    code, _, err = run("index", "convert", "bits.nh", "bits.bin")
+    assert code != 0
+    assert "no place in hnswlib and FAISS files" in err
