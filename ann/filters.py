@@ -31,7 +31,7 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
     where : callable, optional
         Answers an SQL condition with a bitmap in row order; without it conditions are refused.
     """
-    live = None if not rows.num_dead else ~rows.dead
+    live = None if not rows.num_dead else rows.live
     if given is None:
         return None if live is None else live[None, :]
     if isinstance(given, list) and rows.is_text and where is None and given and all(isinstance(g, str) for g in given):

@@ -61,6 +61,9 @@ def relink(graph: HNSWGraph, dead: NDArray[np.bool_], ef: int, threads: int | No
     The entry moves to a living node of its level. Where there is none it stays, as a tombstone. Interrupted, the graph
     is valid and the deleted nodes are still part of it.
     """
+    if graph.borrowed:  # the places will be written to; kernels for arrays that cannot be are not compiled for this
+        with graph.lock.changing():
+            graph.vectors, graph.borrowed = graph.vectors.copy(), False
     entry = _entry_beside(graph, dead)
     gone = dead.copy()
     gone[entry] = False

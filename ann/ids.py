@@ -29,6 +29,7 @@ class RowIds:
         self._borrowed = values is not None or dead is not None  # arrays of others are copied before they are written
         self._highest: int | None = None
         self.num_dead = int(self.dead.sum())
+        self._live: NDArray[np.bool_] | None = None
         # Look-ups: integers in one sorted table and a dictionary of what came since; text in a dictionary.
         self._ranked: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
         self._recent: dict[Any, int] | None = None
@@ -49,6 +50,13 @@ class RowIds:
     def dead(self) -> NDArray[np.bool_]:
         """Which rows are deleted."""
         return self._gone[: self._count]
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """Which rows are not deleted; kept until the next change."""
+        if self._live is None:
+            self._live = ~self.dead
+        return self._live
 
     @property
     def num_live(self) -> int:
@@ -109,6 +117,7 @@ class RowIds:
         self._ids[rows] = new
         self._gone[rows] = False
         self._gone[old] = True
+        self._live = None
         self._count, self.num_dead = total, self.num_dead - freed + len(old)
         if not self.is_text:
             self._highest = max(highest, int(new.max()))
@@ -146,7 +155,7 @@ class RowIds:
             raise NotFound(f"remove: id {_shown(given, rows < 0)} is not in the index (or was removed before)")
         if self._borrowed:
             self._own(len(self._ids))
-        self._gone[rows] = True
+        self._gone[rows], self._live = True, None
         self.num_dead += len(rows)
         return len(rows)
 

@@ -47,6 +47,7 @@ def test_look_ups_follow_a_model_through_random_changes(text, monkeypatch):
         assert found.tolist() == [held.get(i, -1) for i in range(200)]
         assert (rows.num_live, len(rows)) == (len(held), count)
         assert rows.num_dead == rows.dead.sum()
+        assert (rows.live == ~rows.dead).all()
 
 
 def test_arrays_that_were_given_are_never_written_to():
