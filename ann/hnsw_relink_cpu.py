@@ -47,26 +47,12 @@ def relink(
             if not touched:
                 out_counts[i] = -1
                 continue
-            # `seen` lists marked nodes: those that are gone, in the order they are looked into, from the back.
-            reached, back = 1, list_of.shape[0]
-            list_of[0] = owner
+            # `seen` lists marked nodes: from the back those looked into, the owner and then gone ones, in order.
+            reached, looked, back = 0, list_of.shape[0], list_of.shape[0] - 1
+            list_of[back] = owner
             marks[owner >> 3] |= np.uint8(1 << (owner & 7))
             vector, factor = as_row(vectors, owner, own), scale_of(metric, scale, owner)
-            kept, sound = 0, 0
-            for j in range(count):
-                node = row[j]
-                marks[node >> 3] |= np.uint8(1 << (node & 7))
-                if gone[node]:
-                    back -= 1
-                    list_of[back] = node
-                else:
-                    list_of[reached] = node
-                    reached += 1
-                    out[i, kept] = node
-                    keys[kept] = pack(distance(metric, vectors, scale, node, vector, factor), node)
-                    kept += 1
-                    sound += j < clean[place]
-            size, looked, must = kept, list_of.shape[0], back
+            kept, sound, size, must = 0, 0, 0, back
             while looked > back and (looked > must or size < kept + limit):
                 looked -= 1
                 dead = list_of[looked]
@@ -79,11 +65,18 @@ def relink(
                     if gone[node]:
                         back -= 1
                         list_of[back] = node
+                        continue
+                    list_of[reached] = node
+                    reached += 1
+                    keys[size] = pack(distance(metric, vectors, scale, node, vector, factor), node)
+                    if dead == owner:
+                        out[i, size] = node
+                        sound += j < clean[place]
                     else:
-                        list_of[reached] = node
-                        reached += 1
-                        keys[size] = pack(distance(metric, vectors, scale, node, vector, factor), node) | _NEW
-                        size += 1
+                        keys[size] |= _NEW
+                    size += 1
+                if dead == owner:
+                    kept, must = size, back
             forget(marks, list_of, reached)
             for j in range(back, list_of.shape[0]):
                 marks[list_of[j] >> 3] = 0
