@@ -219,7 +219,7 @@ class HNSWGraph:
                         self.count = max(self.count, int(batch[-1]) + 1)
                         if self.free is not None:
                             self.free = free[last:]
-                        self._reverse(kernels, batch, workers)
+                        self._reverse(batch, workers)
                         if self.levels[highest] > self.top:
                             self.entry, self.top = highest, int(self.levels[highest])
                     done = last
@@ -241,20 +241,32 @@ class HNSWGraph:
         )  # fmt: skip
         self.scratch.give(table)
 
-    def _reverse(self, kernels: Any, members: NDArray[np.int64], workers: int) -> None:
+    def _reverse(self, members: NDArray[np.int64], workers: int) -> None:
         for level in range(int(self.levels[members].max()) + 1):
             chosen = members[self.levels[members] >= level]
             rows = self.rows_of(chosen, level)
-            table, counts, clean = self.level(level)
+            table, counts, _ = self.level(level)
             links = table[rows, : self.M]
             present = np.arange(links.shape[1]) < counts[rows][:, None]
-            requests = by_target(np.repeat(chosen, counts[rows]), links[present].astype(np.int64))
-            if requests is not None:
-                starts, targets, sources = requests
-                kernels.add_reverse(
-                    self.metric, self.vectors, self.scale, starts, self.rows_of(targets, level), targets, sources,
-                    table, counts, clean, workers,
-                )  # fmt: skip
+            self.link_back(level, np.repeat(chosen, counts[rows]), links[present].astype(np.int64), workers)
+
+    def link_back(self, level: int, sources: NDArray[np.int64], targets: NDArray[np.int64], workers: int) -> None:
+        """Link every target to its source, which it is not linked to yet; full rows are pruned.
+
+        Grouped by target, sources in order: one thread writes a row, and the outcome does not depend on threads.
+        """
+        from . import hnsw_build_cpu as kernels
+
+        if not len(targets):
+            return
+        order = np.argsort(targets, kind="stable")
+        targets, sources = targets[order], sources[order]
+        starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
+        owners = targets[starts]
+        kernels.add_reverse(
+            self.metric, self.vectors, self.scale, np.append(starts, len(targets)), self.rows_of(owners, level), owners,
+            sources, *self.level(level), workers,
+        )  # fmt: skip
 
     def _upper(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         return self.upper_row, self.upper, self.upper_count
@@ -400,15 +412,3 @@ def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[
     bigger = np.full((room, *array.shape[1:]), fill, array.dtype)
     bigger[:used] = array[:used]
     return bigger
-
-
-def by_target(
-    sources: NDArray[np.int64], targets: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None:
-    """Link requests (target <- source) grouped by target, sources in order: group starts, targets and sources."""
-    if not len(targets):
-        return None
-    order = np.argsort(targets, kind="stable")
-    targets, sources = targets[order], sources[order]
-    starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
-    return np.append(starts, len(targets)), targets[starts], sources

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..graphlib.jit import threads_in_use
-from .hnsw_graph import HNSWGraph, by_target
+from .hnsw_graph import HNSWGraph
 from .metrics import COSINE
 
 if TYPE_CHECKING:
@@ -164,24 +164,16 @@ def _gained(
 
 def _lead_back(graph: HNSWGraph, level: int, pairs: list[_Pairs], workers: int) -> None:
     """Link the targets of new links to their sources, where they are not yet."""
-    from . import hnsw_build_cpu as kernels
-
     if not pairs:
         return
     sources, targets = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
-    table, held, clean = graph.level(level)
+    table = graph.level(level)[0]
     missing = np.empty(len(sources), bool)
     for start in range(0, len(sources), _ROWS_PER_PART):
         part = slice(start, start + _ROWS_PER_PART)
         rows = table[graph.rows_of(targets[part], level)]
         missing[part] = ~(rows == sources[part, None]).any(axis=1)
-    requests = by_target(sources[missing], targets[missing])
-    if requests is not None:
-        starts, targets, sources = requests
-        kernels.add_reverse(
-            graph.metric, graph.vectors, graph.scale, starts, graph.rows_of(targets, level), targets, sources,
-            table, held, clean, workers,
-        )  # fmt: skip
+    graph.link_back(level, sources[missing], targets[missing], workers)
 
 
 def _entry_beside(graph: HNSWGraph, dead: NDArray[np.bool_]) -> int:

@@ -183,6 +183,33 @@ def test_compact_gives_memory_back_and_keeps_recall(storage, share):
     assert index.verify().live == len(ids) + 10
 
 
+@pytest.mark.parametrize(("metric", "storage"), [("cosine", "float16"), ("l2", "int8-only"), ("hamming", "float32")])
+def test_rows_of_every_form_live_alike(metric, storage, tmp_path):
+    rows = rows_of(1500, dim=64)
+    rows = np.packbits(rows > 0, axis=1) if metric == "hamming" else rows
+    index = HNSW(metric, M=8, ef_construction=60, storage=storage).add(rows[:1000])
+    index.remove(np.arange(0, 600, 2))
+    index.add(rows[1000:1300], ids=np.arange(1000, 1300))
+    stats = index.verify()
+    assert (stats.live, stats.deleted, stats.unreachable, index.graph.count) == (1000, 0, 0, 1000)
+    index.remove(index.ids[:300])
+    small = index.compact().verify()
+    assert (small.live, small.deleted, small.unreachable) == (700, 0, 0)
+    assert small.nbytes < 0.75 * stats.nbytes
+    index.remove(index.ids[:100])
+    index.save(tmp_path / "a.nh")
+    loaded = ann.load(tmp_path / "a.nh")
+    for one in (index, loaded):
+        one.add(rows[1300:1400], ids=np.arange(5000, 5100))
+        assert (one.verify().live, one.verify().deleted, one.graph.count) == (700, 0, 700)
+    assert loaded.search(rows[1400:], 5).ids.tolist() == index.search(rows[1400:], 5).ids.tolist()
+    ids = index.ids % 5000 + 1300 * (index.ids >= 5000)
+    truth = Exact(metric).add(rows[ids], ids=index.ids).search(rows[1400:], 10)
+    found = index.search(rows[1400:], 10, ef_search=60)
+    reach = truth.distances[:, -1:] * 1.05 + 0.02  # of rounded vectors
+    assert (found.distances <= reach).mean() > 0.98
+
+
 def test_compact_gives_back_spare_room_too():
     rows = rows_of(1100)
     index = made(rows[:1000]).add(rows[1000:])
