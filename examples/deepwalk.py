@@ -2,9 +2,9 @@
 
 BlogCatalog's published columns are the tables of the notebook in FastRP's repository (github.com/GTmac/FastRP): 80
 walks of 40 nodes from every node, window 10, 128 columns, five shuffles; DeepWalk with negative sampling, node2vec with
-p = q = 0.25. PPI and Wikipedia stand beside the leaderboard in CogDL's results.md (github.com/THUDM/CogDL, by ProNE's authors), which
-has 90 % labelled only. The classifier is one logistic regression per class with the number of labels of each test node
-known; columns are standardised and C is 0.01.
+p = q = 0.25. PPI and Wikipedia stand beside the leaderboard in CogDL's results.md (github.com/THUDM/CogDL, by ProNE's
+authors), which has 90 % labelled only. The classifier is one logistic regression per class with the number of labels of
+each test node known; columns are standardised and C is 0.01.
 
     python examples/deepwalk.py                       # DeepWalk on BlogCatalog, five seeds
     python examples/deepwalk.py --method node2vec
