@@ -195,8 +195,8 @@ class HNSW:
         An interrupt (Ctrl-C, or an exception of `progress`) leaves a valid index of the rows linked so far.
         """
         metric = self._check_parameters()
-        rows = check_rows("add", vectors, metric, dim=self.dim)
         with self._lock.writing():
+            rows = check_rows("add", vectors, metric, dim=self.dim)
             self._insert(rows, self._rows.for_new_rows(len(rows), ids), progress)
         return self
 
@@ -206,8 +206,8 @@ class HNSW:
         Every search finds the old row or the new one. Interrupted, rows not linked yet keep their old vectors.
         """
         metric = self._check_parameters()
-        rows = check_rows("upsert", vectors, metric, dim=self.dim)
         with self._lock.writing():
+            rows = check_rows("upsert", vectors, metric, dim=self.dim)
             self._insert(rows, self._rows.for_new_rows(len(rows), ids, replacing=True), progress, replacing=True)
         return self
 
@@ -227,7 +227,7 @@ class HNSW:
         if graph is not None and not len(self):  # nothing to keep
             with self._lock.changing():
                 graph = self._graph = None
-                self._rows = RowIds()
+                self._rows = self._rows.chosen(np.empty(0, np.int64))
         if graph is None:
             form = self._form or form_of(self.storage, metric, rows.shape[1])
             plain = type(form) is FloatRows
@@ -393,15 +393,15 @@ class HNSW:
         a small part of the time of a new build; old and new arrays are held until it is done. Where more than half of
         the rows are deleted, the graph is built anew.
         """
-        graph = self._graph
-        if graph is None or (not self._rows.num_dead and len(graph.vectors) == graph.count):
-            return self
         with self._lock.writing():
+            graph = self._graph
+            if graph is None or (not self._rows.num_dead and len(graph.vectors) == graph.count):
+                return self
             graph.check()
             live = np.flatnonzero(~self._rows.dead)
             fresh = self._without_dead(graph, live, progress)
             with self._lock.changing():
-                self._graph, self._rows = fresh, RowIds(self._rows.values[live])
+                self._graph, self._rows = fresh, self._rows.chosen(live)
                 if self._where is not None and len(live) < graph.count:
                     self._where.in_order = False
         return self

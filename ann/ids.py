@@ -123,6 +123,12 @@ class RowIds:
             self._highest = max(highest, int(new.max()))
         self._remember(rows, new)
 
+    def chosen(self, rows: NDArray[np.int64]) -> RowIds:
+        """The ids of some rows alone; default ids still continue behind the largest so far."""
+        part = RowIds(self.values[rows])
+        part._highest = self._largest()
+        return part
+
     def positions(self, ids: NDArray[Any]) -> NDArray[np.int64]:
         """Rows of ids, -1 where no live row has that id."""
         if not self._count or (ids.dtype.kind == "T") != self.is_text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -376,6 +377,29 @@ def test_default_ids_never_name_a_row_that_was():
     assert index.ids.max() < 259
     index.add(rows_of(2, seed=4))
     assert sorted(index.ids[~index._rows.dead].tolist())[-2:] == [260, 261]
+    index.remove([260, 261])
+    assert index.compact().add(rows_of(1, seed=6)).ids.max() == 262
+    index.remove(index.ids)
+    assert index.add(rows_of(1, seed=7)).ids.tolist() == [263]
+
+
+def test_two_compactions_at_once_are_one_after_the_other():
+    rows = rows_of(1000)
+    index = made(rows)
+    index.remove(np.arange(300))
+    ended = []
+    second = threading.Thread(target=lambda: ended.append(index.compact()))
+
+    def progress(done, total):
+        if not second.ident:
+            second.start()
+            second.join(0.05)  # it waits for this one
+
+    index.compact(progress=progress)
+    second.join()
+    assert ended == [index]
+    assert (index.verify().live, index.graph.count) == (700, 700)
+    assert (index.search(rows[300:], 1, ef_search=60).ids[:, 0] == np.arange(300, 1000)).mean() > 0.99
 
 
 def test_ctrl_c_waits_until_a_change_is_whole():
