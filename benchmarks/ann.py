@@ -267,6 +267,8 @@ def _unit(rows: np.ndarray, metric: str) -> np.ndarray:
 ENGINES: dict[str, tuple[str, Callable[..., tuple[Search, Any]]]] = {
     "nearhop-int8": ("numba", nearhop("int8")),
     "nearhop-float32": ("numba", nearhop("float32")),
+    "nearhop-float16": ("numba", nearhop("float16")),
+    "nearhop-int8-only": ("numba", nearhop("int8-only")),
     "hnswlib": ("hnswlib", hnswlib),
     "faiss-flat": ("faiss", faiss(False)),
     "faiss-sq8-refine": ("faiss", faiss(True)),
@@ -361,7 +363,12 @@ def main() -> None:
         f"local dimension {local_dimension(exact.distances):.1f}, {options.threads} thread(s)\n",
         flush=True,
     )
-    for storage in ("float32", "int8"):  # machine code is compiled, or loaded from the cache, before the clock starts
+    for storage in (
+        "float32",
+        "float16",
+        "int8",
+        "int8-only",
+    ):  # machine code is compiled, or loaded from the cache, before the clock starts
         HNSW(metric, storage=storage).add(np.repeat(vectors[:200], 2, axis=0)).search(queries[:3], K)
     engines: dict[str, Search] = {}
     kept = []
@@ -373,15 +380,20 @@ def main() -> None:
             continue
         kept_at = None if options.keep is None else options.keep / f"{options.dataset}-{len(vectors)}-{name}"
         read = " (read)" if kept_at is not None and kept_at.exists() else ""
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         try:
             engines[name], index = build(vectors, metric, options.build_threads, options.threads, kept_at)
         except Exception as error:
             print(f"{name}: left out, {type(error).__name__}: {error}")
             continue
-        built[name] = time.perf_counter() - start
+        built[name], busy = time.perf_counter() - start, time.process_time() - before
         kept.append(index)
-        print(f"{name}{read}: built in {built[name]:.1f} s on {options.build_threads} threads", flush=True)
+        told = "" if not isinstance(index, HNSW) else f", {index.stats().nbytes / len(vectors):.0f} bytes a vector"
+        print(
+            f"{name}{read}: built in {built[name]:.1f} s on {options.build_threads} threads, {busy:.1f} s of processor "
+            f"time{told}",
+            flush=True,
+        )
     if options.threads == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     clock = time.process_time if options.cpu_clock else time.perf_counter
