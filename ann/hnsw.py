@@ -326,7 +326,7 @@ class HNSW:
             return search_within(self, queries, radius, ef_search, filter, threads)
 
     def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int:
-        """Set `ef_search` to the smallest tried beam (10 to 1,024) that reaches a recall, and return it.
+        """Set `ef_search` to the smallest tried beam (k to 1,024) that reaches a recall, and return it.
 
         Parameters
         ----------

@@ -27,6 +27,7 @@ _SHARE_PER_BATCH = 50
 _ALWAYS_REPAIR_BELOW = 20_000
 
 
+_EVERYTHING = np.empty((0, 0), bool)
 _Scratch = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
 
 
@@ -314,12 +315,14 @@ class HNSWGraph:
         from . import hnsw_search_cpu as kernels
 
         num_queries = len(queries)
-        distances = np.full((num_queries, k), np.inf, np.float32)
-        found = np.full((num_queries, k), -1, np.int64)
+        distances, found = np.empty((num_queries, k), np.float32), np.empty((num_queries, k), np.int64)
         filled = np.zeros(num_queries, np.int32)
-        if num_queries == 0 or self.entry < 0 or not ef.any():
-            return distances, found, filled
-        mask = np.empty((0, 0), bool) if allowed is None else allowed
+        if self.entry < 0 or not ef.all():
+            distances.fill(np.inf)
+            found.fill(-1)
+            if self.entry < 0 or not ef.any():
+                return distances, found, filled
+        mask = _EVERYTHING if allowed is None else allowed
 
         def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
             kernels.search(

@@ -84,6 +84,10 @@ def answer(
     """
     n = graph.count
     queries, factors = graph.form.ask(queries, factors)
+    if allowed is None:  # the common case, and all that most calls need
+        distances, found, counts = graph.search(queries, factors, k, np.full(len(queries), min(ef, n)), None, threads)
+        if counts.min(initial=k) == min(k, n):
+            return distances, found, counts
     plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph))
     beams = np.where(plan.method == WALK, plan.beam, 0)
     distances, found, counts = graph.search(queries, factors, k, beams, allowed, threads)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput, NotFitted
+from .effort import least_effort
 from .exact import query_scales
 from .filters import allowed_rows
 from .hnsw_codes import widest_row
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .hnsw import HNSW
 
-_BEAMS = (10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024)
+_MOST_BEAM = 1024
 _SAMPLE = 200
 
 
@@ -106,10 +107,11 @@ def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -
             k,
         )
     truth = _exact(index, rows, depth, None)
-    for beam in _BEAMS:
-        if beam >= depth and recall(index.search(rows, depth, ef_search=beam), truth) >= target_recall:
-            return beam
-    return max(depth, _BEAMS[-1])
+
+    def reaches(beam: int) -> bool:
+        return recall(index.search(rows, depth, ef_search=beam), truth) >= target_recall
+
+    return least_effort(reaches, depth, max(depth, _MOST_BEAM))
 
 
 def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given: Any) -> Explanation:

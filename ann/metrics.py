@@ -73,6 +73,8 @@ def check_rows(where: str, given: ArrayLike, metric: int, *, dim: int | None, wh
 
 def check_finite(where: str, rows: NDArray[np.float32], what: str = "vectors") -> None:
     """Refuse NaN and inf, naming the first row; reads in blocks, so that no large temporary is made."""
+    if rows.size < _FEW_VALUES and np.isfinite(rows).all():
+        return
     step = max(1, (1 << 20) // max(1, rows.shape[1]))
     for start in range(0, rows.shape[0], step):
         bad = ~np.isfinite(rows[start : start + step])

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _ann_data import K, dataset
+from _ann_engines import ENGINES
 from _measure import versions
 
-from ann import ENGINES, K, dataset
 from nearhop.ann import Exact
 
 SHARES = (0.001, 0.01, 0.1, 0.5, 1.0)

@@ -17,9 +17,9 @@ import time
 from typing import Any, Protocol
 
 import numpy as np
+from _ann_data import K, dataset
 from _measure import versions
 
-from ann import K, dataset
 from nearhop.ann import HNSW, Exact
 
 ROWS, CHANGED = 50_000, 10_000

@@ -118,29 +118,18 @@ def least_effort(
 ) -> list[Score]:
     """The scores tried on the way to the smallest effort whose recall reaches `target`; that one is last.
 
-    Efforts are doubled until the target is reached, then the last interval is halved. Recall is taken to rise with
-    effort, as it does but for noise. When `most` does not reach the target the last score is that of `most`.
+    When `most` does not reach the target the last score is that of `most`. See `ann.effort.least_effort`.
     """
+    from ....ann.effort import least_effort as search_effort
+
     tried: list[Score] = []
 
     def reaches(effort: int) -> bool:
         tried.extend(sweep(index, queries, k, truth, [effort], threads=threads))
         return tried[-1].recall >= target
 
-    low, high = 0, k if knob_of(index) == "ef_search" else 1
-    high = min(high, most)
-    while not reaches(high):
-        if high >= most:
-            return tried
-        low, high = high, min(2 * high, most)
-    best = tried[-1]
-    while high - low > max(1, high // 32):
-        middle = (low + high) // 2
-        if reaches(middle):
-            high, best = middle, tried[-1]
-        else:
-            low = middle
-    return [score for score in tried if score is not best] + [best]
+    least = search_effort(reaches, k if knob_of(index) == "ef_search" else 1, most)
+    return sorted(tried, key=lambda score: score.effort == least)
 
 
 def curve_table(scores: list[Score], k: int, knob: str | None) -> str:

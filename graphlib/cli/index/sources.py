@@ -21,7 +21,7 @@ _ANGULAR = {"angular": "cosine", "euclidean": "l2"}
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Vectors float32 or uint8 (n, dim), ids int64 or text (n,) or None, and attributes by name, a value per vector."""
+    """Vectors float32 or uint8 (n, dim), ids int64 or text (n,) or None, and attributes by name, one per vector."""
 
     vectors: NDArray[Any]
     ids: NDArray[Any] | None = None

@@ -1,0 +1,223 @@
+"""Indexes of nearhop and of other libraries, each as a function that builds one and returns its search."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _ann_data import K
+
+from nearhop.ann import HNSW, load
+
+Search = Callable[[np.ndarray, int], Any]
+
+
+def nearhop(storage: str, M: int = 16) -> Callable[..., tuple[Search, Any]]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
+        if kept is not None and kept.exists():
+            index = load(kept)
+        else:
+            index = HNSW(metric, M, storage=storage, threads=threads).add(x)
+            if kept is not None:
+                index.save(kept)
+        return lambda q, ef: index.search(q, K, ef_search=ef, threads=search_threads).ids, index
+
+    return build
+
+
+def hnswlib(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
+    import hnswlib
+
+    index = hnswlib.Index(metric, x.shape[1])
+    if kept is not None and kept.exists():
+        index.load_index(str(kept))
+    else:
+        index.init_index(len(x), M=16, ef_construction=200)
+        index.add_items(x, num_threads=threads)
+        if kept is not None:
+            index.save_index(str(kept))
+
+    def search(q: np.ndarray, ef: int) -> Any:
+        index.set_ef(ef)
+        return index.knn_query(q, K, num_threads=search_threads)[0]
+
+    return search, index
+
+
+def faiss(quantised: bool) -> Callable[..., tuple[Search, Any]]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        unit = _unit(x, metric)
+        if kept is not None and kept.exists():
+            index: Any = faiss.read_index(str(kept))
+        else:
+            graph: Any = faiss.index_factory(x.shape[1], "HNSW16_SQ8" if quantised else "HNSW16")
+            graph.hnsw.efConstruction = 200
+            index = faiss.IndexRefineFlat(graph) if quantised else graph
+            index.train(unit)
+            index.add(unit)
+            if kept is not None:
+                faiss.write_index(index, str(kept))
+        graph = index
+        if quantised:
+            index.k_factor = 2
+            graph = faiss.downcast_index(index.base_index)
+        faiss.omp_set_num_threads(search_threads)
+
+        def search(q: np.ndarray, ef: int) -> Any:
+            graph.hnsw.efSearch = ef
+            return index.search(_unit(q, metric), K)[1]
+
+        return search, (index, graph)
+
+    return build
+
+
+def usearch(dtype: str) -> Callable[..., tuple[Search, Any]]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
+        from usearch.index import Index
+
+        index: Any = Index(
+            ndim=x.shape[1], metric="l2sq" if metric == "l2" else "cos", dtype=dtype, connectivity=16,
+            expansion_add=200,
+        )  # fmt: skip
+        index.add(np.arange(len(x)), x, threads=threads)
+
+        def search(q: np.ndarray, ef: int) -> Any:
+            index.expansion_search = ef
+            return index.search(q, K, threads=search_threads).keys.astype(np.int64)
+
+        return search, index
+
+    return build
+
+
+def voyager(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
+    import voyager
+
+    space = voyager.Space.Euclidean if metric == "l2" else voyager.Space.Cosine
+    index = voyager.Index(space, x.shape[1], M=16, ef_construction=200)
+    index.add_items(x, num_threads=threads)
+    return lambda q, ef: index.query(q, K, num_threads=search_threads, query_ef=ef)[0].astype(np.int64), index
+
+
+def pynndescent(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
+    from pynndescent import NNDescent
+
+    index = NNDescent(x, metric="euclidean" if metric == "l2" else "cosine", n_neighbors=30, n_jobs=threads)
+    index.prepare()
+    index.query(x[:10], K)
+    return lambda q, ef: index.query(q, K, epsilon=(ef - 10) / 300)[0], index
+
+
+def glass(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
+    import glass
+
+    name, unit = ("L2", x) if metric == "l2" else ("IP", _unit(x, metric))
+    glass.set_num_threads(threads)
+    graph = glass.Index("HNSW", name, "SQ8U" if metric == "l2" else "FP16", 32, 200).build(unit)
+    index = glass.Searcher(graph, unit, name, "SQ8U", "FP32")
+    glass.set_num_threads(search_threads)
+    index.optimize(search_threads)
+
+    def search(q: np.ndarray, ef: int) -> Any:
+        index.set_ef(ef)
+        found = index.batch_search(_unit(q, metric), K, search_threads)
+        return np.asarray(found[0] if isinstance(found, tuple) else found).reshape(len(q), K)
+
+    return search, (index, graph)
+
+
+def ngt(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None) -> tuple[Search, Any]:
+    import tempfile
+
+    import ngtpy
+
+    path = os.path.join(tempfile.mkdtemp(), "anng")
+    ngtpy.create(path, x.shape[1], distance_type="L2" if metric == "l2" else "Cosine", edge_size_for_creation=20)
+    index = ngtpy.Index(path)
+    index.batch_insert(x, num_threads=threads)
+    index.save()
+    return lambda q, ef: np.array(
+        [[n for n, _ in index.search(row, K, epsilon=(ef - 10) / 400)] for row in q], dtype=np.int64
+    ), index
+
+
+def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
+        import tempfile
+
+        import svs
+
+        folder, unit = tempfile.mkdtemp(), _unit(x, metric)
+        svs.write_vecs(unit, os.path.join(folder, "x.fvecs"))
+        svs.convert_vecs_to_svs(os.path.join(folder, "x.fvecs"), os.path.join(folder, "x.svs"), svs.DataType.float32)
+        data = svs.VectorDataLoader(os.path.join(folder, "x.svs"), svs.DataType.float32, dims=x.shape[1])
+        loader = svs.LVQLoader(data, primary=primary, residual=residual, padding=32)
+        parameters = svs.VamanaBuildParameters(
+            graph_max_degree=64, window_size=200, alpha=1.2 if metric == "l2" else 0.95
+        )
+        distance = svs.DistanceType.L2 if metric == "l2" else svs.DistanceType.MIP
+        if kept is not None and kept.exists():
+            parts = [str(kept / part) for part in ("config", "graph")]
+            index = svs.Vamana(*parts, loader, distance, num_threads=search_threads)
+        else:
+            index = svs.Vamana.build(parameters, loader, distance, num_threads=threads)
+            if kept is not None:
+                kept.mkdir(parents=True, exist_ok=True)
+                index.save(*(str(kept / part) for part in ("config", "graph", "data")))
+        index.num_threads = search_threads
+
+        def search(q: np.ndarray, ef: int) -> Any:
+            index.search_window_size = ef
+            return index.search(_unit(q, metric), K)[0].astype(np.int64)
+
+        return search, index
+
+    return build
+
+
+def _unit(rows: np.ndarray, metric: str) -> np.ndarray:
+    return rows if metric == "l2" else rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+ENGINES: dict[str, tuple[str, Callable[..., tuple[Search, Any]]]] = {
+    "nearhop-int8": ("numba", nearhop("int8")),
+    "nearhop-float32": ("numba", nearhop("float32")),
+    "nearhop-float16": ("numba", nearhop("float16")),
+    "nearhop-int8-only": ("numba", nearhop("int8-only")),
+    "hnswlib": ("hnswlib", hnswlib),
+    "faiss-flat": ("faiss", faiss(False)),
+    "faiss-sq8-refine": ("faiss", faiss(True)),
+    "usearch-f32": ("usearch", usearch("f32")),
+    "usearch-f16": ("usearch", usearch("f16")),
+    "usearch-bf16": ("usearch", usearch("bf16")),
+    "usearch-i8": ("usearch", usearch("i8")),
+    "voyager": ("voyager", voyager),
+    "pynndescent": ("pynndescent", pynndescent),
+    "glass-sq8": ("glass", glass),
+    "ngt": ("ngtpy", ngt),
+    "svs-lvq8": ("svs", svs(8, 0)),
+    "svs-lvq4x8": ("svs", svs(4, 8)),
+}
