@@ -370,7 +370,7 @@ class HNSW:
         ef = max(k, self.ef_search if ef_search is None else check_count("ef_search", ef_search))
         allowed = allowed_rows(filter, self._rows, len(rows), self._where)
         graph = self._graph
-        if graph is None or not len(rows):
+        if graph is None or not graph.count or not len(rows):  # an `add` may not have linked its first batch yet
             return empty_result(len(rows), k, self._rows.values)
         threads = self.threads if threads is None else threads
         distances, found, counts = answer(

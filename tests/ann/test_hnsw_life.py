@@ -12,6 +12,7 @@ import nearhop
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann import hnsw_life as life
+from nearhop.ann.hnsw_graph import HNSWGraph
 from nearhop.ann.sharing import SharedLock
 from nearhop.tests.reference import hnsw as reference
 from nearhop.tests.support import data_file
@@ -415,6 +416,20 @@ def test_ctrl_c_waits_until_a_change_is_whole():
     with lock.reading():
         done.append("read")
     assert done == ["changed", "read"]
+
+
+def test_searches_before_the_first_batch_find_nothing(monkeypatch):
+    rows, index = rows_of(20), HNSW()
+    with monkeypatch.context() as broken:
+        broken.setattr(HNSWGraph, "insert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            index.add(rows)
+    for where in (None, [3, 4], range(10)):
+        assert index.search(rows[:2], 3, filter=where).counts.tolist() == [0, 0]
+    assert len(index.search_within(rows[0], 1e9).ids) == 0
+    index.add(rows)
+    assert index.verify().live == 20
+    assert index.search(rows, 1).ids[:, 0].tolist() == list(range(20))
 
 
 @pytest.mark.parametrize("storage", STORAGES)
