@@ -5,8 +5,8 @@ and the rest test, drawn anew for every seed (Shchur et al., "Pitfalls of graph 
 arXiv:1811.05868). Two SAGE layers with mean aggregation, 64 hidden units; the epoch of best validation accuracy is the
 one tested.
 
-Links, drawn anew for every seed: 60 % of the edges are the graph that gives features and messages, 25 % are learned from,
-5 % validate and 10 % test, against as many pairs that are no edges, of which one end is an edge's and the other
+Links, drawn anew for every seed: 60 % of the edges are the graph that gives features and messages, 25 % are learned
+from, 5 % validate and 10 % test, against as many pairs that are no edges, of which one end is an edge's and the other
 uniform. A pair's score is the product of its ends' outputs. Graphs without features get FastRP embeddings of the graph
 and the logarithm of the degree, which a mean over neighbours cannot see. Beside it: common neighbours and Adamic-Adar.
 
