@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..graphlib.jit import kernel
-from .distances_cpu import insert, unpack_distance, unpack_node
-from .hnsw_search_cpu import _PATIENCE, beam, descend, forget, rescore
+from .distances_cpu import insert, unpack_node
+from .hnsw_search_cpu import _PATIENCE, beam, descend, forget, rescore, write_result
 from .hnsw_space_cpu import HEAD, key_of, prefetch_row
 
 _ONE = np.int64(1)
@@ -129,11 +129,4 @@ def search_passing(
         size = passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys)
         if asked.itemsize == 1:
             size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef // 3))
-        count = min(size, k)
-        for j in range(count):
-            distances[q, j] = unpack_distance(pool[j])
-            found[q, j] = unpack_node(pool[j])
-        filled[q] = count
-        for j in range(count, k):
-            distances[q, j] = np.float32(np.inf)
-            found[q, j] = -1
+        write_result(pool, size, q, k, distances, found, filled)

@@ -84,18 +84,19 @@ def answer(
     """
     n = graph.count
     queries, factors = graph.form.ask(queries, factors)
-    if allowed is None:  # the common case, and all that most calls need
-        distances, found, counts = graph.search(queries, factors, k, np.full(len(queries), min(ef, n)), None, threads)
-        if counts.min(initial=k) == min(k, n):
-            return distances, found, counts
-    plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph))
-    beams = np.where(plan.method == WALK, plan.beam, 0)
+    if allowed is None:
+        method, beams = np.full(len(queries), WALK, np.int8), np.full(len(queries), min(ef, n))
+        wanted: Any = min(k, n)
+    else:
+        plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph))
+        method, beams = plan.method, np.where(plan.method == WALK, plan.beam, 0)
+        wanted = np.minimum(k, plan.passing)
     distances, found, counts = graph.search(queries, factors, k, beams, allowed, threads)
-    method = plan.method.copy()
-    wanted = np.minimum(k, plan.passing)
+    if allowed is None and counts.min(initial=k) >= wanted:  # the common case
+        return distances, found, counts
     method[(method == WALK) & (counts < wanted)] = SCAN if allowed is None else STEP_OVER
     stepping = np.flatnonzero(method == STEP_OVER)
-    if len(stepping) and allowed is not None:
+    if allowed is not None and len(stepping):
         graph.search_passing(
             queries,
             factors,

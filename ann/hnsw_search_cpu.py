@@ -148,6 +148,19 @@ def rescore(metric, vectors, scale, query, factor, pool, size, k, patience):
 
 
 @kernel
+def write_result(pool, size, q, k, distances, found, filled):
+    """The nearest k of `pool[:size]` as the result of query q; places past its end hold inf and -1."""
+    count = min(size, k)
+    for j in range(count):
+        distances[q, j] = unpack_distance(pool[j])
+        found[q, j] = unpack_node(pool[j])
+    filled[q] = count
+    for j in range(count, k):
+        distances[q, j] = np.float32(np.inf)
+        found[q, j] = -1
+
+
+@kernel
 def search(
     metric, vectors, scale, queries, factors, rows, terms, asked, row_of, upper, links, entry, top,
     allowed, ef, k, together, first, last, bits, seen, distances, found, filled,
@@ -181,11 +194,4 @@ def search(
             size = kept
         if asked.itemsize == 1:
             size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef[q] // 3))
-        count = min(size, k)
-        for j in range(count):
-            distances[q, j] = unpack_distance(pool[j])
-            found[q, j] = unpack_node(pool[j])
-        filled[q] = count
-        for j in range(count, k):
-            distances[q, j] = np.float32(np.inf)
-            found[q, j] = -1
+        write_result(pool, size, q, k, distances, found, filled)
