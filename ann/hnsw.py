@@ -300,8 +300,10 @@ class HNSW:
             Which rows may be returned: a bitmap in row order, ids, a range of ids, an SQL condition (indexes made by
             `from_store`), or a list with one of these, or None, per query. Where a fifth of the rows or more pass, the
             beam widens; where fewer do, the walk steps over those that fail; where few do, they are scanned exactly.
+            With 8-bit codes, 16 or more queries that share a filter may be answered by a scan of the codes instead:
+            the max(ef_search, 2k) rows that codes rank first, ordered by their distances.
         threads : int, optional
-            Results do not depend on it, nor on how queries are split into calls.
+            Results do not depend on it, nor, but for that scan, on how queries are split into calls.
 
         Raises
         ------

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graphlib.jit import kernel
 from .distances_cpu import insert, unpack_node
-from .hnsw_search_cpu import _PATIENCE, beam, descend, forget, rescore, write_result
+from .hnsw_search_cpu import PATIENCE, beam, descend, forget, rescore, write_result
 from .hnsw_space_cpu import HEAD, key_of, prefetch_row
 
 _ONE = np.int64(1)
@@ -128,5 +128,5 @@ def search_passing(
             size = _offer(pool, size, ef, key_of(metric, rows, terms, query, factor, node))
         size = passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys)
         if asked.itemsize == 1:
-            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef // 3))
+            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(PATIENCE, k, ef // 3))
         write_result(pool, size, q, k, distances, found, filled)

@@ -186,6 +186,11 @@ class HNSWGraph:
             return self.vectors, self.vectors.view(np.int32), self.vectors.shape[1] - 4
         return self.vectors, self.scale, 0
 
+    @property
+    def is_coded(self) -> bool:
+        """Whether walks compare 8-bit codes."""
+        return self.walked()[0].dtype == np.uint8
+
     def insert(
         self,
         members: NDArray[np.int64],
@@ -355,6 +360,14 @@ class HNSWGraph:
 
         self._in_parts(part, queries, query_scale, len(chosen), threads)
 
+    def encoded(self, queries: NDArray[Any], query_scale: NDArray[np.float32], multiple: int = 1) -> NDArray[Any]:
+        """Queries as walks compare them with `walked` rows; of codes, with zeros up to a multiple of so many."""
+        if self.codes is None:
+            return _padded(self.form.walk(queries), multiple)
+        asked = np.zeros((-(-len(queries) // multiple) * multiple, self.codes.codes.shape[1]), np.int8)
+        self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
+        return asked
+
     def _space(self, queries: NDArray[Any], query_scale: NDArray[np.float32], asked: NDArray[Any]) -> tuple[Any, ...]:
         rows, terms, _ = self.walked()
         return (
@@ -382,10 +395,7 @@ class HNSWGraph:
         threads: int | None,
     ) -> None:
         """Call `part(worker, first, last, scratch, asked)` for slices of `count` queries, on threads."""
-        asked = self.form.walk(queries)
-        if self.codes is not None:
-            asked = np.empty((len(queries), self.codes.codes.shape[1]), np.int8)
-            self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
+        asked = self.encoded(queries, query_scale)
         workers = max(1, min(resolve_threads(threads), count))
         bits, seen = table = self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
         cuts = [count * worker // workers for worker in range(workers + 1)]
@@ -407,6 +417,11 @@ def _pool(process: int) -> ThreadPoolExecutor:
     A pool per process: a forked child has none of its parent's threads.
     """
     return ThreadPoolExecutor(resolve_threads(None), thread_name_prefix="nearhop-search")
+
+
+def _padded(rows: NDArray[Any], multiple: int) -> NDArray[Any]:
+    missing = -len(rows) % multiple
+    return rows if not missing else np.concatenate([rows, np.zeros((missing, rows.shape[1]), rows.dtype)])
 
 
 def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[Any]:

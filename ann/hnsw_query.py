@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .code_scan import LEAST_QUERIES, nanoseconds, nearest_codes
 from .scan import nearest_rows
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     from .hnsw_graph import HNSWGraph
 
-WALK, STEP_OVER, SCAN = 0, 1, 2
-NAMES = ("walk", "step over", "scan")
+WALK, STEP_OVER, SCAN, SCAN_CODES = 0, 1, 2, 3
+NAMES = ("walk", "step over", "scan", "scan of codes")
 _WALK_ABOVE = 0.2
 # Nanoseconds, and nanoseconds per byte of a row, of a row that is scanned, and of a beam's entry times M that is walked
 # from or stepped over from: fitted to 128 and 784 dimensions, float32 and codes.
@@ -40,11 +41,14 @@ def make_plan(
     n: int,
     k: int = 1,
     row_bytes: tuple[int, int] = (512, 512),
+    *,
+    coded: bool = False,
 ) -> Plan:
     """Scan where that costs no more than a walk; from a fifth of the rows passing on, a beam wide enough to meet `ef`
     passing rows, and k nearly always; in between, a walk that steps over rows that fail.
 
-    `row_bytes` are the widths of a row that walks compare and of one that scans do.
+    `row_bytes` are the widths of a row that walks compare and of one that scans do. `coded`: walks compare 8-bit codes,
+    which a batch of sixteen or more queries with the same filter scans where that is cheapest.
     """
     method = np.zeros(num_queries, np.int8)
     beam = np.full(num_queries, min(ef, n), np.int64)
@@ -58,9 +62,19 @@ def make_plan(
         method[~walk] = STEP_OVER
         beam[~walk] = min(n, 2 * ef)  # passing rows hold together less well than all rows
         costs = [fixed + per_byte * row_bytes[0] for fixed, per_byte in (_WALKED, _STEPPED)]
+        least = beam * M * np.where(walk, *costs)
         scan = passing * (_SCAN[0] + _SCAN[1] * row_bytes[1])
-        method[(scan <= beam * M * np.where(walk, *costs)) & (passing < n)] = SCAN
+        method[(scan <= least) & (passing < n)] = SCAN
+        if coded and len(allowed) == 1 and num_queries >= LEAST_QUERIES:
+            least = np.minimum(least, scan)
+            cost = nanoseconds(passing, np.full(num_queries, kept_of_codes(ef, k)), row_bytes[0], num_queries)
+            method[(cost < least) & (passing < n)] = SCAN_CODES
     return Plan(method, beam, passing)
+
+
+def kept_of_codes(ef: int, k: int) -> int:
+    """How many rows of lowest rank a scan of codes keeps for their distances to decide."""
+    return max(ef, 2 * k)
 
 
 def row_bytes(graph: HNSWGraph) -> tuple[int, int]:
@@ -88,9 +102,12 @@ def answer(
         method, beams = np.full(len(queries), WALK, np.int8), np.full(len(queries), min(ef, n))
         wanted: Any = min(k, n)
     else:
-        plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph))
+        plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph), coded=graph.is_coded)
         method, beams = plan.method, np.where(plan.method == WALK, plan.beam, 0)
         wanted = np.minimum(k, plan.passing)
+    if allowed is not None and method[:1] == SCAN_CODES:  # one filter, so one method for all
+        rows = np.flatnonzero(allowed[0])
+        return nearest_codes(graph, queries, factors, rows, k, min(len(rows), kept_of_codes(ef, k)), threads)
     distances, found, counts = graph.search(queries, factors, k, beams, allowed, threads)
     if allowed is None and counts.min(initial=k) >= wanted:  # the common case
         return distances, found, counts

@@ -14,7 +14,7 @@ from .distances_cpu import distance, insert, pack, unpack_distance, unpack_node
 from .hnsw_space_cpu import HEAD, key_of, prefetch_row
 
 _ONE = np.int64(1)
-_PATIENCE = 20
+PATIENCE = 20
 _AHEAD = 2
 _FAR = 1 << 20
 
@@ -193,5 +193,5 @@ def search(
                     kept += 1
             size = kept
         if asked.itemsize == 1:
-            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(_PATIENCE, k, ef[q] // 3))
+            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(PATIENCE, k, ef[q] // 3))
         write_result(pool, size, q, k, distances, found, filled)

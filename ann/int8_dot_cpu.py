@@ -30,23 +30,36 @@ def _vpdpbusd(builder: Any, bits: int, total: Any, codes: Any, query: Any) -> An
 
 
 def _multiply_add(builder: Any, bits: int, total: Any, codes: Any, query: Any) -> Any:
-    """The same sums from 16-bit products, in the form that LLVM turns into multiply-add of pairs."""
-    count = bits // 8
-    words, longs = ir.VectorType(ir.IntType(16), count), ir.VectorType(_I32, count)
-    left = builder.sext(builder.zext(codes, words), longs)  # a code fits in 15 bits, so the sign stays
-    product = builder.mul(left, builder.sext(builder.sext(query, words), longs))
+    """The same sums from 16-bit products of the even bytes and of the odd ones, so that nothing crosses a 32-bit lane.
+
+    LLVM turns either half into a multiply-add of pairs.
+    """
+    words, longs = ir.VectorType(ir.IntType(16), bits // 16), ir.VectorType(_I32, bits // 16)
+    codes, query = builder.bitcast(codes, words), builder.bitcast(query, words)
+    eight = ir.Constant(words, [8] * words.count)
+    even = builder.and_(codes, ir.Constant(words, [255] * words.count)), builder.ashr(builder.shl(query, eight), eight)
+    odd = builder.lshr(codes, eight), builder.ashr(query, eight)
     undefined = ir.Constant(longs, ir.Undefined)
-    for _ in range(2):
-        half = product.type.count // 2
-        undefined = ir.Constant(product.type, ir.Undefined)
-        even, odd = (
+    for left, right in (even, odd):
+        product = builder.mul(builder.sext(left, longs), builder.sext(right, longs))
+        pair = [
             builder.shuffle_vector(
-                product, undefined, ir.Constant(ir.VectorType(_I32, half), list(range(start, 2 * half, 2)))
+                product, undefined, ir.Constant(ir.VectorType(_I32, bits // 32), list(range(start, bits // 16, 2)))
             )
             for start in (0, 1)
-        )
-        product = builder.add(even, odd)
-    return builder.add(total, product)
+        ]
+        total = builder.add(total, builder.add(*pair))
+    return total
+
+
+def byte_product(able: frozenset[str]) -> tuple[Any, int]:
+    """What adds products of bytes to 32-bit lanes on such a processor, and the widest vector in bits it is good for.
+
+    It is called with (builder, bits, total, codes, query): lanes of four unsigned codes times four signed ones.
+    """
+    if "avx512vnni" in able and "avx512vl" in able:
+        return _vpdpbusd, 512
+    return (_vpdpbusd, 256) if "avxvnni" in able else (_multiply_add, 256)
 
 
 def emit_dot(context: Any, builder: Any, kinds: tuple[Any, Any], table: Any, row: Any, query: Any) -> Any:
@@ -58,11 +71,7 @@ def emit_dot(context: Any, builder: Any, kinds: tuple[Any, Any], table: Any, row
 
 
 def _dot(able: frozenset[str], builder: Any, left: Any, right: Any, width: Any) -> Any:
-    multiply, widest = _multiply_add, 256
-    if "avx512vnni" in able and "avx512vl" in able:
-        multiply, widest = _vpdpbusd, 512
-    elif "avxvnni" in able:
-        multiply = _vpdpbusd
+    multiply, widest = byte_product(able)
 
     def block(bits: int, start: Any, total: Any) -> None:
         kind = ir.VectorType(_I8, bits // 8).as_pointer()
