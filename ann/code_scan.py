@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.jit import threads_in_use
+from ..graphlib.jit import plain_view, threads_in_use
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ def nearest_codes(
     """
     from . import code_scan_cpu as kernels
 
-    words = graph.walked()[1]
+    words, vectors, scale = map(plain_view, (graph.walked()[1], graph.vectors, graph.scale))
     num_queries, step = len(queries), max(kernels.QUERIES, _POOL_ENTRIES // (3 * width + kernels.ROWS))
     distances, found = np.empty((num_queries, k), np.float32), np.empty((num_queries, k), np.int64)
     counts = np.empty(num_queries, np.int32)
@@ -61,7 +61,7 @@ def nearest_codes(
                 kernels.pack(words, chosen, packed)
                 kernels.scan(packed, chosen, asked, width, pools, sizes, most)
             kernels.finish(
-                graph.metric, graph.vectors, graph.scale, queries[part], factors[part], k, width, pools,
+                graph.metric, vectors, scale, queries[part], factors[part], k, width, pools,
                 sizes, distances[part], found[part], counts[part],
             )  # fmt: skip
     return distances, found, counts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.jit import plain_view
 from .filters import allowed_rows
 from .ids import RowIds, ids_of
 from .metrics import COSINE, HAMMING, L2, as_words, check_count, check_rows, inverse_norms, metric_code
@@ -160,7 +161,7 @@ def check_queries(queries: ArrayLike, k: Any, dim: int | None, metric: int = L2)
         given = given[None, :]
     elif given.ndim == 1:
         given = np.empty((0, dim or 1), np.uint8 if metric == HAMMING else np.float32)
-    return check_rows("search", given, metric, dim=dim, what="queries"), k
+    return plain_view(check_rows("search", given, metric, dim=dim, what="queries")), k
 
 
 def query_scales(queries: NDArray[Any], metric: int) -> NDArray[np.float32]:

@@ -12,15 +12,17 @@ from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorru
 from .exact import check_queries, empty_result, finish, query_scales
 from .filters import allowed_rows
 from .hnsw_codes import ScalarCodes
+from .hnsw_few import search_few
 from .hnsw_graph import HNSWGraph
 from .hnsw_life import compacted, places_for
+from .hnsw_parameters import check_parameters
 from .hnsw_query import answer
 from .hnsw_range import search_within
-from .hnsw_rows import STORAGES, FloatRows, form_of
+from .hnsw_rows import FloatRows, form_of
 from .hnsw_statistics import HNSWStatistics, statistics
 from .hnsw_tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
 from .ids import RowIds
-from .metrics import COSINE, HAMMING, L2, check_count, check_finite, check_rows, metric_code
+from .metrics import COSINE, check_count, check_finite, check_rows
 from .result import RangeResult, SearchResult
 from .sharing import SharedLock
 from .store_rows import NodeCondition, store_column, store_ids
@@ -110,6 +112,11 @@ class HNSW:
         self._form: FloatRows | None = None  # of the first rows, where they were coded before
         self._rows = RowIds()
         self._lock = SharedLock()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if not name.startswith("_"):
+            self._metric: int | None = None  # parameters are checked before they are next used
 
     @classmethod
     def from_store(
@@ -313,7 +320,8 @@ class HNSW:
             NaN or infinite values, k or ef_search < 1.
         """
         with self._lock.reading():
-            return self._search(queries, k, ef_search, filter, threads)
+            found = search_few(self, queries, k, ef_search, threads) if filter is None else None
+            return self._search(queries, k, ef_search, filter, threads) if found is None else found
 
     def search_within(
         self, queries: ArrayLike, radius: float, *, ef_search: int | None = None, filter: Any = None,
@@ -475,19 +483,9 @@ class HNSW:
         return attach(store, name)
 
     def _check_parameters(self) -> int:
-        metric = metric_code(self.metric, bits=True)
-        check_count("M", self.M, low=2, high=1024)
-        check_count("ef_construction", self.ef_construction)
-        check_count("ef_search", self.ef_search)
-        check_count("seed", self.seed, low=0, high=2**63 - 1)
-        if self.storage not in STORAGES:
-            raise InvalidInput(f"storage must be one of {', '.join(map(repr, STORAGES))}; got {self.storage!r}")
-        if metric == HAMMING and self.storage != "float32":
-            raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={self.storage!r}")
-        kernel_metric = L2 if metric == COSINE and self.storage == "int8-only" else metric
-        if self._graph is not None and (self._graph.metric, self._graph.M) != (kernel_metric, self.M):
-            raise IndexMismatch("metric and M cannot change once the index holds rows; make a new index")
-        return metric
+        if self._metric is None:
+            self._metric = check_parameters(self)
+        return self._metric
 
     def __repr__(self) -> str:
         if self._graph is None:

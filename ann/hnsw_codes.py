@@ -249,8 +249,12 @@ class ScalarCodes:
         """Write the signed codes of queries first..last-1."""
         from . import hnsw_codes_cpu as kernels
 
-        step = np.float32(0 if self.metric == IP else self.step)
-        kernels.encode_queries(queries, factors, self.centre, self.basis, step, first, last, out)
+        kernels.encode_queries(queries, factors, self.centre, self.basis, self.query_step, first, last, out)
+
+    @property
+    def query_step(self) -> np.float32:
+        """The step of queries; 0: each has its own."""
+        return np.float32(0 if self.metric == IP else self.step)
 
 
 def widest_row(dim: int) -> int:

@@ -92,7 +92,7 @@ def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, 
 
 @kernel
 def search_passing(
-    metric, vectors, scale, queries, factors, rows, terms, asked, row_of, upper, links, entry, top,
+    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, factors, asked,
     allowed, seeds, chosen, ef, k, first, last, bits, seen, distances, found, filled,
 ):  # fmt: skip
     """Answer the queries `chosen[first:last]` over the rows that `allowed` passes: one row for all or one per query.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import IndexMismatch, StoreCorrupt
-from ..graphlib.jit import resolve_threads, threads_in_use
+from ..graphlib.jit import plain_view, resolve_threads, threads_in_use
 from .hnsw_codes import ScalarCodes, aligned_bytes
 from .hnsw_rows import CodeRows, FloatRows
 from .metrics import COSINE
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_PER_BATCH = 512
-_TOGETHER = 2
 _SHARE_PER_BATCH = 50
 _ALWAYS_REPAIR_BELOW = 20_000
 
@@ -35,22 +34,21 @@ class VisitScratch:
     """Visit bits and lists per worker, kept between calls; calls that run at the same time get scratch of their own."""
 
     def __init__(self) -> None:
-        self._free: list[tuple[NDArray[np.uint8], NDArray[np.int32]]] = []
-        self._lock = threading.Lock()
+        self._free: collections.deque[_Scratch] = collections.deque(maxlen=4)
 
     def take(self, workers: int, nodes: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         """`bits` (workers, bytes), all clear, and `seen` (workers, nodes + width)."""
-        with self._lock:
-            kept = self._free.pop() if self._free else None
+        try:
+            kept = self._free.pop()
+        except IndexError:
+            kept = None
         if kept is not None and len(kept[0]) >= workers and kept[1].shape[1] >= nodes + width:
             return kept
         stride = (nodes // 8 // 64 + 2) * 64
         return np.zeros((workers, stride), np.uint8), np.empty((workers, nodes + width), np.int32)
 
     def give(self, table: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
-        with self._lock:
-            if len(self._free) < 4:
-                self._free.append(table)
+        self._free.append(table)
 
 
 class HNSWGraph:
@@ -189,7 +187,7 @@ class HNSWGraph:
     @property
     def is_coded(self) -> bool:
         """Whether walks compare 8-bit codes."""
-        return self.walked()[0].dtype == np.uint8
+        return self.codes is not None or self.vectors.dtype == np.uint8
 
     def insert(
         self,
@@ -238,7 +236,7 @@ class HNSWGraph:
                 self.repair(ef)
 
     def _find_links(self, kernels: Any, members: NDArray[np.int64], ef: int, workers: int) -> None:
-        table = self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
+        table = self.take_scratch(workers)
         rows, terms, width = self.walked()
         kernels.find_links(
             self.metric, self.vectors, self.scale, rows, terms, width, self.levels, members, *self._upper(),
@@ -296,7 +294,7 @@ class HNSWGraph:
         seen, queue = self.reached()
         made = 0
         if not seen.all():
-            table = self.scratch.take(1, len(self.vectors), 3 * self.links.shape[1])
+            table = self.take_scratch(1)
             rows, terms, width = self.walked()
             made = kernels.repair(
                 self.metric, self.vectors, self.scale, rows, terms, width, self.upper_row, self.upper,
@@ -327,12 +325,13 @@ class HNSWGraph:
             found.fill(-1)
             if self.entry < 0 or not ef.any():
                 return distances, found, filled
-        mask = _EVERYTHING if allowed is None else allowed
+        mask = _EVERYTHING if allowed is None else plain_view(allowed)
+        space = self.space()
 
         def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
             kernels.search(
-                *self._space(queries, query_scale, asked), mask, ef, k, _TOGETHER if asked.dtype == np.int8 else 1,
-                first, last, *scratch, distances, found, filled,
+                *space, queries, query_scale, asked, mask, ef, k, self.together, first, last, *scratch,
+                distances, found, filled,
             )  # fmt: skip
 
         self._in_parts(part, queries, query_scale, num_queries, threads)
@@ -353,9 +352,11 @@ class HNSWGraph:
         """Write distances, rows and counts of the chosen queries, walking over rows that pass (see the kernel)."""
         from . import hnsw_filtered_cpu as kernels
 
+        space, allowed = self.space(), plain_view(allowed)
+
         def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
             kernels.search_passing(
-                *self._space(queries, query_scale, asked), allowed, seeds, chosen, ef, k, first, last, *scratch, *out
+                *space, queries, query_scale, asked, allowed, seeds, chosen, ef, k, first, last, *scratch, *out
             )
 
         self._in_parts(part, queries, query_scale, len(chosen), threads)
@@ -368,12 +369,20 @@ class HNSWGraph:
         self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
         return asked
 
-    def _space(self, queries: NDArray[Any], query_scale: NDArray[np.float32], asked: NDArray[Any]) -> tuple[Any, ...]:
+    @property
+    def together(self) -> int:
+        """How many nodes of a beam are expanded at a time: two where their neighbours' rows take little to compare."""
+        return 2 if self.is_coded else 1
+
+    def space(self) -> tuple[Any, ...]:
+        """The graph as the first arguments of the search kernels."""
         rows, terms, _ = self.walked()
-        return (
-            self.metric, self.vectors, self.scale, queries, query_scale, rows, terms, asked, self.upper_row, self.upper,
-            self.links, self.entry, self.top,
-        )  # fmt: skip
+        arrays = self.vectors, self.scale, rows, terms, self.upper_row, self.upper, self.links
+        return self.metric, *map(plain_view, arrays), self.entry, self.top
+
+    def take_scratch(self, workers: int) -> _Scratch:
+        """Visit bits and lists per worker; `scratch.give` takes them back."""
+        return self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
 
     def check(self) -> None:
         """Check every link of a graph that was opened in place, once, before anything but a search reads it."""
@@ -397,7 +406,7 @@ class HNSWGraph:
         """Call `part(worker, first, last, scratch, asked)` for slices of `count` queries, on threads."""
         asked = self.encoded(queries, query_scale)
         workers = max(1, min(resolve_threads(threads), count))
-        bits, seen = table = self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
+        bits, seen = table = self.take_scratch(workers)
         cuts = [count * worker // workers for worker in range(workers + 1)]
 
         def run(worker: int) -> None:

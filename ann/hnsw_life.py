@@ -144,7 +144,7 @@ def _around(
         nodes = living[start : start + _ROWS_PER_PART]
         links = np.empty((len(nodes), table.shape[1]), np.int32)
         counts, sound = np.empty(len(nodes), np.int32), np.empty(len(nodes), np.int32)
-        scratch = graph.scratch.take(workers, len(graph.vectors), 3 * graph.links.shape[1])
+        scratch = graph.take_scratch(workers)
         kernels.relink(
             graph.metric, graph.vectors, graph.scale, nodes, row_of, level - 1, table, held, clean, gone, _CANDIDATES,
             scratch[0][:workers], scratch[1], links, counts, sound,

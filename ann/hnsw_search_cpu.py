@@ -162,7 +162,7 @@ def write_result(pool, size, q, k, distances, found, filled):
 
 @kernel
 def search(
-    metric, vectors, scale, queries, factors, rows, terms, asked, row_of, upper, links, entry, top,
+    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, factors, asked,
     allowed, ef, k, together, first, last, bits, seen, distances, found, filled,
 ):  # fmt: skip
     """Answer queries first..last-1: fill `distances`, `found` (-1 past the end) and `filled`.

@@ -15,6 +15,7 @@ from numba.extending import intrinsic, overload
 
 from ..graphlib.jit import kernel
 from .distances_cpu import emit_distance
+from .hnsw_codes_cpu import encode_queries
 from .int8_dot_cpu import emit_dot
 from .row_sums_cpu import declared, integer, row_start
 
@@ -102,6 +103,24 @@ def _as_query(rows, node, width, room, vectors):
 
         return from_code
     return lambda rows, node, width, room, vectors: as_row(vectors, node, room)
+
+
+def asked_of(rows, queries, factors, centre, basis, step):
+    """Queries as a walk over these rows compares them."""
+    raise TypeError("only inside kernels")
+
+
+@overload(asked_of)
+def _asked_of(rows, queries, factors, centre, basis, step):
+    if rows.dtype == types.uint8:
+
+        def encoded(rows, queries, factors, centre, basis, step):
+            out = np.empty((queries.shape[0], rows.shape[1]), np.int8)
+            encode_queries(queries, factors, centre, basis, step, 0, queries.shape[0], out)
+            return out
+
+        return encoded
+    return lambda rows, queries, factors, centre, basis, step: queries
 
 
 def scratch_row(vectors):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.jit import threads_in_use
+from ..graphlib.jit import plain_view, threads_in_use
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +36,7 @@ def nearest_rows(
     """
     from . import exact_cpu as kernels
 
+    vectors, scale = plain_view(vectors), plain_view(scale)
     num_queries = queries.shape[0]
     distances = np.empty((num_queries, k), np.float32)
     found = np.empty((num_queries, k), np.int64)

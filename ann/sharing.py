@@ -9,6 +9,27 @@ from collections.abc import Iterator
 from types import FrameType
 
 
+class _Reading:
+    """What `with lock.reading():` enters; a class, since entering a generator costs as much as a short search."""
+
+    def __init__(self, lock: SharedLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        lock = self._lock
+        with lock._mutex:
+            while lock._changes:
+                lock._state.wait()
+            lock._readers += 1
+
+    def __exit__(self, *details: object) -> None:
+        lock = self._lock
+        with lock._mutex:
+            lock._readers -= 1
+            if lock._changes and not lock._readers:
+                lock._state.notify_all()
+
+
 class SharedLock:
     """Readers share it; a change waits for those inside and goes before those that come after it.
 
@@ -26,24 +47,15 @@ class SharedLock:
     """
 
     def __init__(self) -> None:
-        self._state = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()
+        self._state = threading.Condition(self._mutex)
         self._writer = threading.RLock()
         self._readers = 0
         self._changes = 0
+        self._reading = _Reading(self)
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        with self._state:
-            while self._changes:
-                self._state.wait()
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._state:
-                self._readers -= 1
-                if not self._readers:
-                    self._state.notify_all()
+    def reading(self) -> _Reading:
+        return self._reading
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

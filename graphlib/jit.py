@@ -11,15 +11,19 @@ import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .errors import InvalidInput
 from .process import is_forked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
@@ -74,6 +78,23 @@ class _ParallelKernel:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._threaded, name)
+
+
+class _Memory:
+    """Memory of an array, under NumPy's array interface."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__, self.owner = interface, array
+
+
+def plain_view(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, or one of the same memory that is not marked read-only, for kernels that only read it.
+
+    A kernel is compiled anew for every kind of argument, and a read-only array is another kind.
+    """
+    return array if array.flags.writeable else np.asarray(_Memory(array))
 
 
 def resolve_threads(threads: int | None) -> int:

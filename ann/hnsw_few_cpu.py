@@ -1,0 +1,47 @@
+"""A search of a few queries from given vectors to user ids, in one kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..graphlib.jit import kernel
+from .distances_cpu import COSINE, inverse_norm
+from .hnsw_search_cpu import search
+from .hnsw_space_cpu import asked_of
+
+_SIZE, _INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
+
+
+@kernel
+def search_few(
+    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, centre, basis, step,
+    ids, ef, k, together, bits, seen, distances, found, filled,
+):  # fmt: skip
+    """Fill `distances`, `found` (as `ids`) and `filled`; False where a query is not finite or has fewer than k results.
+
+    Nothing of the result counts then: the caller has to refuse the query, or to look further.
+    """
+    largest = np.uint32(0)
+    as_bits = queries.view(np.uint32)
+    for q in range(queries.shape[0]):
+        for j in range(queries.shape[1]):
+            largest = max(largest, np.uint32(as_bits[q, j] & _SIZE))
+    if largest >= _INFINITE:
+        return False
+    count = queries.shape[0]
+    factors = np.ones(count, np.float32)
+    if metric == COSINE:
+        for q in range(count):
+            factors[q] = inverse_norm(queries[q])
+    asked = asked_of(rows, queries, factors, centre, basis, step)
+    everything, beams = np.empty((0, 0), np.bool_), np.full(count, ef)
+    search(
+        metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, factors, asked,
+        everything, beams, k, together, 0, count, bits[0], seen[0], distances, found, filled,
+    )  # fmt: skip
+    for q in range(count):
+        if filled[q] < k:
+            return False
+        for j in range(k):
+            found[q, j] = ids[found[q, j]]
+    return True
