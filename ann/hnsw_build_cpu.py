@@ -73,7 +73,7 @@ def find_links(
     the heuristic's rule among one another.
     """
     workers = bits.shape[0]
-    no_rows = np.empty(0, row_of.dtype)
+    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
     for worker in numba.prange(workers):
         keys = np.empty(max(links.shape[1], upper.shape[1]), np.int64)
         pool = np.empty(ef, np.int64)
@@ -92,12 +92,12 @@ def find_links(
                     if at == 0:
                         size = beam(
                             metric, rows, terms, ask, factor, no_rows, 0, links, bits[worker], seen[worker], pool, ef,
-                            keys, 1,
+                            keys, 1, everything, 0,
                         )  # fmt: skip
                     else:
                         size = beam(
                             metric, rows, terms, ask, factor, row_of, at - 1, upper, bits[worker], seen[worker], pool,
-                            ef, keys, 1,
+                            ef, keys, 1, everything, 0,
                         )  # fmt: skip
                     best = pool[0]
                     if rows.itemsize == 1:
@@ -209,7 +209,7 @@ def repair(
     """
     keys = np.empty(links.shape[1], np.int64)
     pool = np.empty(ef, np.int64)
-    no_rows = np.empty(0, row_of.dtype)
+    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
     asked, room = scratch_query(rows), scratch_row(vectors)
     cap, made = links.shape[1], 0
     for node in nodes:
@@ -218,7 +218,7 @@ def repair(
         query, factor = as_row(vectors, node, room), scale_of(metric, scale, node)
         ask = as_query(rows, node, width, asked, vectors)
         pool[0] = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, 0)
-        size = beam(metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1)
+        size = beam(metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1, everything, 0)
         if rows.itemsize == 1:
             rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
         host = np.int64(-1)

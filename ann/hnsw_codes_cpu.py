@@ -11,8 +11,10 @@ import numpy as np
 from ..graphlib.jit import kernel, parallel_kernel
 from .distances_cpu import dot
 from .exact_cpu import _dot_block
+from .row_sums_cpu import products
 
 _MOST_TERM = 1 << 29
+_ROWS = 4
 
 
 @parallel_kernel
@@ -54,17 +56,20 @@ def orthonormalise(rows):
 
 
 @kernel
-def _project(row, factor, centre, basis, centred, out):
-    """out = basis (factor * row - centre); returns the squared length of what the basis leaves out."""
+def _project(rows, first, count, factors, centre, basis, centred, out):
+    """out[i] = basis (factor * row - centre) for up to four rows from `first`; `centred` has four, or the one."""
+    for i in range(count):
+        factor = factors[first + i] if factors.shape[0] > 1 else factors[0]
+        for j in range(rows.shape[1]):
+            centred[i, j] = rows[first + i, j] * factor - centre[j]
     if basis.shape[0] == 0:
-        for j in range(row.shape[0]):
-            out[j] = row[j] * factor - centre[j]
-        return np.float32(0)
-    for j in range(row.shape[0]):
-        centred[j] = row[j] * factor - centre[j]
-    for i in range(basis.shape[0]):
-        out[i] = dot(basis[i], centred)
-    return max(np.float32(0), dot(centred, centred) - dot(out, out))
+        out[:count] = centred[:count]
+        return
+    four = np.empty(_ROWS, np.float32)
+    for b in range(basis.shape[0]):
+        products(basis, b, centred, count, four)
+        for i in range(count):
+            out[i, b] = four[i]
 
 
 @parallel_kernel
@@ -79,57 +84,64 @@ def encode_rows(vectors, factors, centre, basis, step, centred_terms, first, las
     place = terms.shape[1] - 1
     inverse = np.float32(1) / step
     for part in numba.prange(clipped.shape[0]):
-        centred = np.empty(vectors.shape[1], np.float32)
-        out = np.empty(width, np.float32)
-        for i in range(first + 64 * part, min(first + 64 * part + 64, last)):
-            factor = factors[i] if factors.shape[0] > 1 else factors[0]
-            rest = _project(vectors[i], factor, centre, basis, centred, out)
-            total = np.int64(0)
-            for j in range(width):
-                value = np.round(out[j] * inverse)
-                clipped[part] += (value < -128) | (value > 127)
-                code = np.int64(min(max(value, np.float32(-128)), np.float32(127)))
-                codes[i, j] = np.uint8(code + 128)
-                total += code * code
-            for j in range(width, codes.shape[1]):
-                codes[i, j] = 0
-            if centred_terms:
-                total += np.int64(min(rest * inverse * inverse, np.float32(_MOST_TERM)))
-            terms[i, place] = np.int32(total if centred_terms else 0)
+        centred = np.zeros((_ROWS, vectors.shape[1]), np.float32)
+        out = np.empty((_ROWS, width), np.float32)
+        end = min(first + 64 * part + 64, last)
+        for start in range(first + 64 * part, end, _ROWS):
+            count = min(_ROWS, end - start)
+            _project(vectors, start, count, factors, centre, basis, centred, out)
+            for at in range(count):
+                total = np.int64(0)
+                for j in range(width):
+                    value = np.round(out[at, j] * inverse)
+                    clipped[part] += (value < -128) | (value > 127)
+                    code = np.int64(min(max(value, np.float32(-128)), np.float32(127)))
+                    codes[start + at, j] = np.uint8(code + 128)
+                    total += code * code
+                for j in range(width, codes.shape[1]):
+                    codes[start + at, j] = 0
+                if centred_terms and basis.shape[0] > 0:
+                    rest = max(np.float32(0), dot(centred[at], centred[at]) - dot(out[at], out[at]))
+                    total += np.int64(min(rest * inverse * inverse, np.float32(_MOST_TERM)))
+                terms[start + at, place] = np.int32(total if centred_terms else 0)
 
 
 @kernel
 def project_queries(queries, factors, centre, basis, step, width, out):
     """Write basis (factor * query - centre) / step into the first `width` columns."""
-    centred = np.empty(queries.shape[1], np.float32)
+    centred = np.zeros((_ROWS, queries.shape[1]), np.float32)
+    values = np.empty((_ROWS, width), np.float32)
     inverse = np.float32(1) / step
-    for q in range(queries.shape[0]):
-        factor = factors[q] if factors.shape[0] > 1 else factors[0]
-        _project(queries[q], factor, centre, basis, centred, out[q, :width])
-        for j in range(width):
-            out[q, j] *= inverse
+    for start in range(0, queries.shape[0], _ROWS):
+        count = min(_ROWS, queries.shape[0] - start)
+        _project(queries, start, count, factors, centre, basis, centred, values)
+        for at in range(count):
+            for j in range(width):
+                out[start + at, j] = values[at, j] * inverse
 
 
 @kernel
 def encode_queries(queries, factors, centre, basis, step, first, last, out):
     """Signed codes of queries first..last-1; `step` 0 gives each query a step of its own (inner products)."""
     width = basis.shape[0] if basis.shape[0] > 0 else queries.shape[1]
-    centred = np.empty(queries.shape[1], np.float32)
-    values = np.empty(width, np.float32)
-    for q in range(first, last):
-        factor = factors[q] if factors.shape[0] > 1 else factors[0]
-        _project(queries[q], factor, centre, basis, centred, values)
-        inverse = np.float32(0)
-        if step > 0:
-            inverse = np.float32(1) / step
-        else:
-            largest = np.float32(0)
+    together = _ROWS if last - first > 1 else 1
+    centred = np.zeros((together, queries.shape[1]), np.float32)
+    values = np.empty((together, width), np.float32)
+    for start in range(first, last, _ROWS):
+        count = min(_ROWS, last - start)
+        _project(queries, start, count, factors, centre, basis, centred, values)
+        for at in range(count):
+            inverse = np.float32(0)
+            if step > 0:
+                inverse = np.float32(1) / step
+            else:
+                largest = np.float32(0)
+                for j in range(width):
+                    largest = max(largest, abs(values[at, j]))
+                if largest > 0:
+                    inverse = np.float32(127) / largest
             for j in range(width):
-                largest = max(largest, abs(values[j]))
-            if largest > 0:
-                inverse = np.float32(127) / largest
-        for j in range(width):
-            value = min(max(np.round(values[j] * inverse), np.float32(-128)), np.float32(127))
-            out[q, j] = np.int8(value)
-        for j in range(width, out.shape[1]):
-            out[q, j] = 0
+                value = min(max(np.round(values[at, j] * inverse), np.float32(-128)), np.float32(127))
+                out[start + at, j] = np.int8(value)
+            for j in range(width, out.shape[1]):
+                out[start + at, j] = 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.jit import plain_view, resolve_threads
-from .hnsw_rows import FloatRows, HalfRows
+from .metrics import COSINE, HAMMING
 from .result import SearchResult
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _NO_CENTRE, _NO_BASIS, _NO_STEP = np.empty(0, np.float32), np.empty((0, 0), np.f
 
 def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) -> SearchResult | None:
     """What `index.search` returns, or None where that has to look closer: at its arguments, or for further rows."""
-    index._check_parameters()
+    metric = index._check_parameters()
     graph, rows = index._graph, index._rows
     if graph is None or rows.num_dead or rows.is_text:
         return None
@@ -38,19 +38,19 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
         or not queries.flags.c_contiguous
         or k > graph.count
         or graph.entry < 0
-        or type(graph.form) not in (FloatRows, HalfRows)
+        or metric == HAMMING
     ):
         return None
     resolve_threads(threads)
-    shape, codes = (len(queries), k), graph.codes
+    shape, codes = (len(queries), k), graph.codes or graph.form.coder
     distances, found, filled = np.empty(shape, np.float32), np.empty(shape, np.int64), np.empty(shape[0], np.int32)
     scratch = graph.take_scratch(1)
     coding: tuple[Any, Any, Any] = (_NO_CENTRE, _NO_BASIS, _NO_STEP)
     if codes is not None:
         coding = plain_view(codes.centre), plain_view(codes.basis), codes.query_step
     done = _kernel()(
-        *graph.space(), plain_view(queries), *coding, plain_view(rows.values), min(max(k, ef), graph.count), k,
-        graph.together, *scratch, distances, found, filled,
+        *graph.space(), plain_view(queries), metric == COSINE, *coding, plain_view(rows.values),
+        min(max(k, ef), graph.count), k, graph.together, *scratch, distances, found, filled,
     )  # fmt: skip
     graph.scratch.give(scratch)
     return SearchResult(distances, found, filled) if done else None

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ..graphlib.jit import kernel
-from .distances_cpu import COSINE, inverse_norm
+from .distances_cpu import inverse_norm
 from .hnsw_search_cpu import search
-from .hnsw_space_cpu import asked_of
+from .hnsw_space_cpu import translated
 
 _SIZE, _INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 
 
 @kernel
 def search_few(
-    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, centre, basis, step,
+    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, by_angle, centre, basis, step,
     ids, ef, k, together, bits, seen, distances, found, filled,
 ):  # fmt: skip
     """Fill `distances`, `found` (as `ids`) and `filled`; False where a query is not finite or has fewer than k results.
@@ -30,14 +30,14 @@ def search_few(
         return False
     count = queries.shape[0]
     factors = np.ones(count, np.float32)
-    if metric == COSINE:
+    if by_angle:
         for q in range(count):
             factors[q] = inverse_norm(queries[q])
-    asked = asked_of(rows, queries, factors, centre, basis, step)
+    compared, asked = translated(vectors, rows, queries, factors, centre, basis, step)
     everything, beams = np.empty((0, 0), np.bool_), np.full(count, ef)
     search(
-        metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, factors, asked,
-        everything, beams, k, together, 0, count, bits[0], seen[0], distances, found, filled,
+        metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, compared, factors, asked,
+        everything, beams, 0, k, together, 0, count, bits[0], seen[0], distances, found, filled,
     )  # fmt: skip
     for q in range(count):
         if filled[q] < k:

@@ -108,7 +108,7 @@ def search_passing(
         mask = min(q, allowed.shape[0] - 1)
         passes, query, factor = allowed[mask], asked[q], factors[q]
         near[0] = descend(metric, rows, terms, query, factor, row_of, upper, entry, top, 0)
-        met = beam(metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, near, _START, keys, 1)
+        met = beam(metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, near, _START, keys, 1, passes, 0)
         size = 0
         for j in range(met):
             node = unpack_node(near[j])

@@ -311,10 +311,14 @@ class HNSWGraph:
         query_scale: NDArray[np.float32],
         k: int,
         ef: NDArray[np.int64],
+        wanted: int,
         allowed: NDArray[np.bool_] | None,
         threads: int | None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
-        """Distances, rows and counts; rows of the result whose `ef` is 0 are empty."""
+        """Distances, rows and counts; rows of the result whose `ef` is 0 are empty.
+
+        Under a filter a walk ends once `wanted` passing rows are nearer than every node not yet expanded.
+        """
         from . import hnsw_search_cpu as kernels
 
         num_queries = len(queries)
@@ -330,7 +334,7 @@ class HNSWGraph:
 
         def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
             kernels.search(
-                *space, queries, query_scale, asked, mask, ef, k, self.together, first, last, *scratch,
+                *space, queries, query_scale, asked, mask, ef, wanted, k, self.together, first, last, *scratch,
                 distances, found, filled,
             )  # fmt: skip
 
@@ -363,11 +367,16 @@ class HNSWGraph:
 
     def encoded(self, queries: NDArray[Any], query_scale: NDArray[np.float32], multiple: int = 1) -> NDArray[Any]:
         """Queries as walks compare them with `walked` rows; of codes, with zeros up to a multiple of so many."""
+        asked = self._room_for(queries)
+        if self.codes is not None:
+            self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
+        return _padded(asked, multiple)
+
+    def _room_for(self, queries: NDArray[Any]) -> NDArray[Any]:
+        """Room for the codes of queries; without codes, queries as walks compare them."""
         if self.codes is None:
-            return _padded(self.form.walk(queries), multiple)
-        asked = np.zeros((-(-len(queries) // multiple) * multiple, self.codes.codes.shape[1]), np.int8)
-        self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
-        return asked
+            return self.form.walk(queries)
+        return np.empty((len(queries), self.codes.codes.shape[1]), np.int8)
 
     @property
     def together(self) -> int:
@@ -404,13 +413,17 @@ class HNSWGraph:
         threads: int | None,
     ) -> None:
         """Call `part(worker, first, last, scratch, asked)` for slices of `count` queries, on threads."""
-        asked = self.encoded(queries, query_scale)
         workers = max(1, min(resolve_threads(threads), count))
         bits, seen = table = self.take_scratch(workers)
         cuts = [count * worker // workers for worker in range(workers + 1)]
+        whole = count == len(queries)
+        asked = self._room_for(queries) if whole else self.encoded(queries, query_scale)
 
         def run(worker: int) -> None:
-            part(worker, cuts[worker], cuts[worker + 1], (bits[worker], seen[worker]), asked)
+            first, last = cuts[worker], cuts[worker + 1]
+            if whole and self.codes is not None:
+                self.codes.encode_queries(queries, query_scale, first, last, asked)
+            part(worker, first, last, (bits[worker], seen[worker]), asked)
 
         if workers == 1:
             run(0)

@@ -44,8 +44,8 @@ def make_plan(
     *,
     coded: bool = False,
 ) -> Plan:
-    """Scan where that costs no more than a walk; from a fifth of the rows passing on, a beam wide enough to meet `ef`
-    passing rows, and k nearly always; in between, a walk that steps over rows that fail.
+    """Scan where that costs no more than a walk; from a fifth of the rows passing on, a walk until it has met `ef` of
+    them, for which its beam nearly always has room; in between, a walk that steps over rows that fail.
 
     `row_bytes` are the widths of a row that walks compare and of one that scans do. `coded`: walks compare 8-bit codes,
     which a batch of sixteen or more queries with the same filter scans where that is cheapest.
@@ -57,12 +57,14 @@ def make_plan(
         passing[:] = np.count_nonzero(allowed, axis=1)
         walk = passing >= _WALK_ABOVE * n
         share = np.maximum(passing[walk], 1) / n
-        met = np.maximum(ef, k + 2 * np.sqrt(k * (1 - share)))
-        beam[walk] = np.minimum(n, np.ceil(met / share).astype(np.int64))
+        wanted = max(ef, k)
+        beam[walk] = np.minimum(n, np.ceil((wanted + 2 * np.sqrt(wanted * (1 - share))) / share).astype(np.int64))
         method[~walk] = STEP_OVER
         beam[~walk] = min(n, 2 * ef)  # passing rows hold together less well than all rows
+        expanded = beam.astype(np.float64)
+        expanded[walk] = wanted / share
         costs = [fixed + per_byte * row_bytes[0] for fixed, per_byte in (_WALKED, _STEPPED)]
-        least = beam * M * np.where(walk, *costs)
+        least = expanded * M * np.where(walk, *costs)
         scan = passing * (_SCAN[0] + _SCAN[1] * row_bytes[1])
         method[(scan <= least) & (passing < n)] = SCAN
         if coded and len(allowed) == 1 and num_queries >= LEAST_QUERIES:
@@ -108,7 +110,7 @@ def answer(
     if allowed is not None and method[:1] == SCAN_CODES:  # one filter, so one method for all
         rows = np.flatnonzero(allowed[0])
         return nearest_codes(graph, queries, factors, rows, k, min(len(rows), kept_of_codes(ef, k)), threads)
-    distances, found, counts = graph.search(queries, factors, k, beams, allowed, threads)
+    distances, found, counts = graph.search(queries, factors, k, beams, max(ef, k), allowed, threads)
     if allowed is None and counts.min(initial=k) >= wanted:  # the common case
         return distances, found, counts
     method[(method == WALK) & (counts < wanted)] = SCAN if allowed is None else STEP_OVER

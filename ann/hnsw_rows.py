@@ -31,7 +31,11 @@ class FloatRows:
         Columns of what users give.
     metric : int
         The metric that kernels compute.
+    coder : ScalarCodes or None
+        What makes codes of rows, where nothing else is kept of them.
     """
+
+    coder: ScalarCodes | None = None
 
     def __init__(self, metric: int, dim: int) -> None:
         self.metric, self.dim = metric, dim
@@ -90,7 +94,7 @@ class CodeRows(FloatRows):
 
     def __init__(self, metric: int, dim: int) -> None:
         super().__init__(L2 if metric == COSINE else metric, dim)
-        self.coder = ScalarCodes(metric, dim, alone=True)
+        self.coder: ScalarCodes = ScalarCodes(metric, dim, alone=True)
 
     @property
     def nbytes(self) -> int:

@@ -52,8 +52,12 @@ def descend(metric, rows, terms, query, factor, upper_row, upper, entry, top, le
 
 
 @kernel
-def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, pool, ef, keys, together):
+def beam(
+    metric, rows, terms, query, factor, row_of, shift, table, bits, seen, pool, ef, keys, together, passes, wanted
+):
     """Best-first search of one level from the one key in `pool[0]`; returns the pool's size.
+
+    With `wanted` > 0 it ends once that many rows that `passes` holds true are nearer than every node not yet expanded.
 
     The links of a node are `table[row_of[node] + shift]`; level 0 passes an empty `row_of`, for which the row is the
     node. `bits` is clear on entry and on return; `seen` has room for every node and a row of links more, `keys` for a
@@ -62,6 +66,7 @@ def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, p
     direct = row_of.shape[0] == 0
     width = table.shape[1]
     size, cursor, reached = 1, 0, 1
+    met, counted = 0, 0  # passing rows among the first keys of the pool, all expanded
     start = unpack_node(pool[0])
     seen[0] = start
     bits[start >> 3] |= np.uint8(1 << (start & 7))
@@ -100,6 +105,10 @@ def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, p
             if at >= 0:
                 size = min(size + 1, ef)
                 cursor = min(cursor, at)
+                if at < counted:
+                    for moved in range(at + 1, min(counted + 1, size)):
+                        met -= passes[unpack_node(pool[moved])]
+                    counted = at
         reached = fresh
         taken = 0
         i = cursor
@@ -114,6 +123,12 @@ def beam(metric, rows, terms, query, factor, row_of, shift, table, bits, seen, p
             i += 1
         if taken == 0:
             break
+        if wanted > 0:
+            while counted < cursor:
+                met += passes[unpack_node(pool[counted])]
+                counted += 1
+            if met >= wanted:
+                break
     forget(bits, seen, reached)
     for j in range(size):
         pool[j] &= ~_ONE
@@ -163,16 +178,16 @@ def write_result(pool, size, q, k, distances, found, filled):
 @kernel
 def search(
     metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, factors, asked,
-    allowed, ef, k, together, first, last, bits, seen, distances, found, filled,
+    allowed, ef, wanted, k, together, first, last, bits, seen, distances, found, filled,
 ):  # fmt: skip
     """Answer queries first..last-1: fill `distances`, `found` (-1 past the end) and `filled`.
 
     `rows`, `terms` and `asked` (a row per query) are what the walk compares; where they are not the vectors themselves,
     the pool is rescored with float32 distances. `ef[q]` is the width of query q's beam (queries with ef 0 are left
     alone). `allowed` is a boolean table with zero rows (everything), one row, or a row per query; nodes that are not
-    allowed are walked through but not returned.
+    allowed are walked through but not returned, and a walk ends once `wanted` allowed ones are nearer than all others.
     """
-    no_rows = np.empty(0, row_of.dtype)
+    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
     widest = 1
     for q in range(first, last):
         widest = max(widest, ef[q])
@@ -183,12 +198,16 @@ def search(
             continue
         query, factor = asked[q], factors[q]
         pool[0] = descend(metric, rows, terms, query, factor, row_of, upper, entry, top, 0)
-        size = beam(metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, pool, ef[q], keys, together)
         mask = min(q, allowed.shape[0] - 1)
+        passes = allowed[mask] if mask >= 0 else everything
+        size = beam(
+            metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, pool, ef[q], keys, together, passes,
+            wanted if mask >= 0 else 0,
+        )  # fmt: skip
         if mask >= 0:
             kept = 0
             for j in range(size):
-                if allowed[mask, unpack_node(pool[j])]:
+                if passes[unpack_node(pool[j])]:
                     pool[kept] = pool[j]
                     kept += 1
             size = kept

@@ -15,11 +15,11 @@ from numba.extending import intrinsic, overload
 
 from ..graphlib.jit import kernel
 from .distances_cpu import emit_distance
-from .hnsw_codes_cpu import encode_queries
+from .hnsw_codes_cpu import encode_queries, project_queries
 from .int8_dot_cpu import emit_dot
 from .row_sums_cpu import declared, integer, row_start
 
-_LINE = 64
+_LINE, _TERM = 64, 4
 _MAGNITUDE, _SIGN = np.uint32(0x7FFF), np.uint32(0x8000)
 _SHIFT, _SIGN_SHIFT = np.uint32(13), np.uint32(16)
 _HALF_TO_FLOAT = np.float32(2.0**112)
@@ -105,22 +105,40 @@ def _as_query(rows, node, width, room, vectors):
     return lambda rows, node, width, room, vectors: as_row(vectors, node, room)
 
 
-def asked_of(rows, queries, factors, centre, basis, step):
-    """Queries as a walk over these rows compares them."""
+def translated(vectors, rows, queries, factors, centre, basis, step):
+    """Queries as distances of kept vectors take them, and as walks over these rows do; `factors` as both take them.
+
+    `centre`, `basis` and `step` are those of the codes (`ScalarCodes.query_step`), whatever they are where there are
+    none.
+    """
     raise TypeError("only inside kernels")
 
 
-@overload(asked_of)
-def _asked_of(rows, queries, factors, centre, basis, step):
+@overload(translated)
+def _translated(vectors, rows, queries, factors, centre, basis, step):
+    if vectors.dtype == types.uint8:
+
+        def from_codes(vectors, rows, queries, factors, centre, basis, step):
+            count, width = queries.shape[0], basis.shape[0] if basis.shape[0] > 0 else queries.shape[1]
+            by_length = step == 0
+            inside = np.zeros((count, vectors.shape[1] - _TERM), np.float32)
+            project_queries(queries, factors, centre, basis, np.float32(1) if by_length else step, width, inside)
+            factors[:] = 1
+            nothing, coarse = np.zeros(inside.shape[1], np.float32), np.empty((count, rows.shape[1]), np.int8)
+            one = np.float32(0) if by_length else np.float32(1)
+            encode_queries(inside, factors, nothing, np.empty((0, 0), np.float32), one, 0, count, coarse)
+            return inside, coarse
+
+        return from_codes
     if rows.dtype == types.uint8:
 
-        def encoded(rows, queries, factors, centre, basis, step):
-            out = np.empty((queries.shape[0], rows.shape[1]), np.int8)
-            encode_queries(queries, factors, centre, basis, step, 0, queries.shape[0], out)
-            return out
+        def beside_codes(vectors, rows, queries, factors, centre, basis, step):
+            coarse = np.empty((queries.shape[0], rows.shape[1]), np.int8)
+            encode_queries(queries, factors, centre, basis, step, 0, queries.shape[0], coarse)
+            return queries, coarse
 
-        return encoded
-    return lambda rows, queries, factors, centre, basis, step: queries
+        return beside_codes
+    return lambda vectors, rows, queries, factors, centre, basis, step: (queries, queries)
 
 
 def scratch_row(vectors):

@@ -16,11 +16,14 @@ row's width and the processor alone.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _F32 = ir.FloatType()
@@ -73,12 +76,49 @@ def row_sum(
         if element == _I64:
             return inner.uitofp(_bit_sum(inner, row, asked, width, able), _F32)
         converts = bool(able & {"f16c", "avx512f", "neon", "fullfp16"})
-        term = _float_term(inner, element, row, asked, squares, converts)
-        return _sum(inner, width, 16 if "avx512f" in able else 8 if "avx" in able else _SHORT, _F32, term)
+        return _sums(inner, width, _lanes(able), _F32, [_float_term(inner, element, row, asked, squares, converts)])[0]
 
     name = f"nearhop_row_sum_{rows_kind.dtype}_{'squares' if squares else 'products'}"
     values = [builder.bitcast(start, element.as_pointer()), view.data, builder.extract_value(view.shape, 0)]
     return outlined(builder, name, _F32, values, body)
+
+
+def _lanes(able: frozenset[str]) -> int:
+    return 16 if "avx512f" in able else 8 if "avx" in able else _SHORT
+
+
+def _products(typingctx: Any, table: Any, node: Any, queries: Any, count: Any, out: Any) -> Any:
+    """Write the inner products of `table[node]` with the first `count` of four rows to `out`, float32 (4,).
+
+    All arrays are float32 in C order; places behind the count are undefined. A product is the same for every count.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        node, count = (context.cast(builder, arguments[at], kinds[at], types.intp) for at in (1, 3))
+        start, _ = row_start(context, builder, kinds[0], arguments[0], node)
+        asked, written = (context.make_array(kinds[at])(context, builder, arguments[at]) for at in (2, 4))
+        width = builder.extract_value(asked.shape, 1)
+
+        def body(number: int, inner: Any, row: Any, asked: Any, out: Any, width: Any) -> Any:
+            queries = [inner.gep(asked, [inner.mul(width, integer(j))]) for j in range(number)]
+            terms = [_float_term(inner, _F32, row, query, False, True) for query in queries]
+            for j, value in enumerate(_sums(inner, width, _lanes(features(context)), _F32, terms)):
+                inner.store(value, inner.gep(out, [integer(j)]))
+            return integer(0)
+
+        values = [builder.bitcast(start, _F32.as_pointer()), asked.data, written.data, width]
+        with builder.if_else(builder.icmp_signed("==", count, integer(1))) as (one, more):
+            for branch, number in ((one, 1), (more, 4)):
+                with branch:
+                    outlined(builder, f"nearhop_products_{number}", _I64, values, functools.partial(body, number))
+        return context.get_dummy_value()
+
+    return types.void(table, node, queries, count, out), generate
+
+
+# Called with (table, node, queries, count, out) inside kernels: the typing context is Numba's own argument.
+products: Any = intrinsic(_products)
 
 
 def outlined(builder: Any, name: str, result: Any, values: list[Any], body: Callable[..., Any]) -> Any:
@@ -123,7 +163,7 @@ def _bit_sum(builder: Any, row: Any, asked: Any, width: Any, able: frozenset[str
         count = declared(builder, f"llvm.ctpop.v{lanes}i64", kind, [kind])
         return builder.add(total, builder.call(count, [differ]))
 
-    return _sum(builder, width, 8 if "avx512vpopcntdq" in able else _SHORT, _I64, term)
+    return _sums(builder, width, 8 if "avx512vpopcntdq" in able else _SHORT, _I64, [term])[0]
 
 
 def _loaded(builder: Any, data: Any, start: Any, element: Any, lanes: int) -> Any:
@@ -148,38 +188,42 @@ def _widened(builder: Any, bits: Any, lanes: int, converts: bool) -> Any:
     return builder.bitcast(builder.or_(builder.bitcast(scaled, sign.type), sign), wide)
 
 
-def _sum(builder: Any, width: Any, lanes: int, element: Any, term: Term) -> Any:
-    """The sum of `term` over `width` elements: full vectors, short ones for short rows, or one by one."""
-    out = cgutils.alloca_once(builder, element)
+def _sums(builder: Any, width: Any, lanes: int, element: Any, terms: list[Term]) -> list[Any]:
+    """The sum of each term over `width` elements: full vectors, short ones for short rows, or one by one."""
+    outs = [cgutils.alloca_once(builder, element) for _ in terms]
     with builder.if_else(builder.icmp_signed(">=", width, integer(lanes)), likely=True) as (then, otherwise):
         with then:
-            _wide_sum(builder, width, lanes, _SUMS, element, term, out)
+            _wide_sums(builder, width, lanes, _SUMS, element, terms, outs)
         with otherwise:
             if lanes == _SHORT:
-                _single_sum(builder, width, element, term, out)
+                _single_sums(builder, width, element, terms, outs)
             else:
                 with builder.if_else(builder.icmp_signed(">=", width, integer(_SHORT))) as (then, otherwise):
                     with then:
-                        _wide_sum(builder, width, _SHORT, 1, element, term, out)
+                        _wide_sums(builder, width, _SHORT, 1, element, terms, outs)
                     with otherwise:
-                        _single_sum(builder, width, element, term, out)
-    return builder.load(out)
+                        _single_sums(builder, width, element, terms, outs)
+    return [builder.load(out) for out in outs]
 
 
-def _wide_sum(builder: Any, width: Any, lanes: int, sums: int, element: Any, term: Term, out: Any) -> None:
-    """Store the sum over `width` >= `lanes` elements in `out`."""
+def _wide_sums(
+    builder: Any, width: Any, lanes: int, sums: int, element: Any, terms: list[Term], outs: list[Any]
+) -> None:
+    """Store the sums over `width` >= `lanes` elements in `outs`."""
     kind = ir.VectorType(element, lanes)
-    slots = [cgutils.alloca_once(builder, kind) for _ in range(sums)]
-    for slot in slots:
+    slots = [[cgutils.alloca_once(builder, kind) for _ in range(sums)] for _ in terms]
+    for slot in itertools.chain(*slots):
         builder.store(ir.Constant(kind, [0] * lanes), slot)
     whole = builder.and_(width, integer(-lanes * sums))
     with cgutils.for_range_slice(builder, integer(0), whole, integer(lanes * sums)) as (start, _):
-        for at, slot in enumerate(slots):
+        for at in range(sums):
             place = builder.add(start, integer(at * lanes))
-            builder.store(term(place, lanes, builder.load(slot), None), slot)
+            for term, own in zip(terms, slots, strict=True):
+                builder.store(term(place, lanes, builder.load(own[at]), None), own[at])
     full = builder.and_(width, integer(-lanes))
     with cgutils.for_range_slice(builder, whole, full, integer(lanes)) as (start, _):
-        builder.store(term(start, lanes, builder.load(slots[0]), None), slots[0])
+        for term, own in zip(terms, slots, strict=True):
+            builder.store(term(start, lanes, builder.load(own[0]), None), own[0])
     rest = builder.sub(width, full)
     with builder.if_then(builder.icmp_signed(">", rest, integer(0))):
         lane = ir.VectorType(_I32, lanes)
@@ -190,7 +234,14 @@ def _wide_sum(builder: Any, width: Any, lanes: int, sums: int, element: Any, ter
         )
         keep = builder.icmp_signed(">=", ir.Constant(lane, list(range(lanes))), spread)
         place = builder.sub(width, integer(lanes))
-        builder.store(term(place, lanes, builder.load(slots[-1]), keep), slots[-1])
+        for term, own in zip(terms, slots, strict=True):
+            builder.store(term(place, lanes, builder.load(own[-1]), keep), own[-1])
+    for own, out in zip(slots, outs, strict=True):
+        _store_total(builder, lanes, element, own, out)
+
+
+def _store_total(builder: Any, lanes: int, element: Any, slots: list[Any], out: Any) -> None:
+    kind = ir.VectorType(element, lanes)
     totals = [builder.load(slot) for slot in slots]
     while len(totals) > 1:
         totals = [_added(builder, *totals[i : i + 2]) for i in range(0, len(totals), 2)]
@@ -202,13 +253,15 @@ def _wide_sum(builder: Any, width: Any, lanes: int, sums: int, element: Any, ter
         builder.store(builder.call(add, totals), out)
 
 
-def _single_sum(builder: Any, width: Any, element: Any, term: Term, out: Any) -> None:
-    """Store the sum, taken element by element, in `out`."""
+def _single_sums(builder: Any, width: Any, element: Any, terms: list[Term], outs: list[Any]) -> None:
+    """Store the sums, taken element by element, in `outs`."""
     kind = ir.VectorType(element, 1)
-    builder.store(ir.Constant(element, 0), out)
+    for out in outs:
+        builder.store(ir.Constant(element, 0), out)
     with cgutils.for_range_slice(builder, integer(0), width, integer(1)) as (start, _):
-        one = builder.extract_element(term(start, 1, ir.Constant(kind, [0]), None), ir.Constant(_I32, 0))
-        builder.store(_added(builder, builder.load(out), one), out)
+        for term, out in zip(terms, outs, strict=True):
+            one = builder.extract_element(term(start, 1, ir.Constant(kind, [0]), None), ir.Constant(_I32, 0))
+            builder.store(_added(builder, builder.load(out), one), out)
 
 
 def _added(builder: Any, a: Any, b: Any) -> Any:

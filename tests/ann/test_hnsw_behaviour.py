@@ -69,7 +69,7 @@ def test_all_three_methods_are_planned():
         masks[row, :passing] = True
     plan = make_plan(64, 16, masks, 4, 200_000)
     assert [NAMES[m] for m in plan.method] == ["scan", "step over", "walk", "walk"]
-    assert plan.beam[2:].tolist() == [128, 64]
+    assert plan.beam[2:].tolist() == [151, 64]
     # few rows are met by a beam of the width of k: it has some to spare
     assert make_plan(10, 16, masks[2:], 2, 200_000, 10).beam.tolist() == [29, 10]
     # scans of wide rows beside walks over narrow codes are put off

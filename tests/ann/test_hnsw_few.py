@@ -33,7 +33,7 @@ def answers(monkeypatch):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only"])
 def test_a_query_alone_is_answered_as_in_a_batch(metric, storage, answers):
     rows, queries = rows_of(), rows_of(70, seed=1)
     ids = np.random.default_rng(0).permutation(9000)[:1500] - 4000
@@ -51,7 +51,7 @@ def test_a_query_alone_is_answered_as_in_a_batch(metric, storage, answers):
         assert getattr(threes, name).tobytes() == wanted[:3].tobytes()
 
 
-@pytest.mark.parametrize("storage", ["int8-only", "float32"])
+@pytest.mark.parametrize("storage", ["int8", "float32"])
 def test_what_the_short_way_does_not_know_is_answered_by_the_general_one(storage, answers):
     rows = rows_of(300)
     index = HNSW("l2", storage=storage).add(rows)
