@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PROCESSORS = {"this": "", "generic": "", "haswell": "+avx2"}  # and their features, as Numba takes them
 
 
 def data_folder() -> Path | None:
@@ -44,6 +45,18 @@ def _has_gpu() -> bool:
 def needs_gpu(function):
     """Mark a test `gpu` and skip it, by name, unless a CUDA device is present."""
     return pytest.mark.gpu(pytest.mark.skipif(not _has_gpu(), reason="needs a CUDA device")(function))
+
+
+def run_compiled_for(processor: str, program: str, folder: Path) -> list[str]:
+    """The words that a program prints whose kernels are compiled for one of `PROCESSORS`, in a process of its own."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+    if processor != "this":
+        environment |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": PROCESSORS[processor]}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    if "not supported" in done.stderr or "not a recognized" in done.stderr:
+        pytest.skip(f"this LLVM does not compile for {processor}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def run_parity(script: Path, checks: list[str], *, simulated: bool) -> None:

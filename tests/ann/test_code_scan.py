@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -13,6 +9,7 @@ from nearhop import ann
 from nearhop.ann import HNSW, Exact, code_scan
 from nearhop.ann import code_scan_cpu as kernels
 from nearhop.ann.hnsw_query import NAMES, make_plan
+from nearhop.tests.support import PROCESSORS, run_compiled_for
 
 METRICS = ("l2", "ip", "cosine")
 PROGRAM = """
@@ -67,20 +64,11 @@ def test_the_rows_of_lowest_rank_are_kept_and_the_lower_row_wins_a_tie(rows, kep
             assert scanned(rows, num_queries, width, kept, parts=7).tolist() == wanted.tolist()
 
 
-@pytest.mark.parametrize("processor", ["this", "generic", "haswell"])
+@pytest.mark.parametrize("processor", PROCESSORS)
 def test_scans_are_the_same_on_every_processor(processor, tmp_path):
-    program = tmp_path / "scan.py"
-    program.write_text(PROGRAM)
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    printed = run_compiled_for(processor, PROGRAM, tmp_path)
     if processor != "this":
-        wanted = {"generic": "", "haswell": "+avx2"}[processor]
-        environment |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": wanted}
-    done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True)
-    if "not supported" in done.stderr or "not a recognized" in done.stderr:
-        pytest.skip(f"this LLVM does not compile for {processor}")
-    assert done.returncode == 0, done.stderr
-    if processor != "this":
-        assert done.stdout.split() == ["False"]
+        assert printed == ["False"]
 
 
 def rows_of(count, seed, dim=40):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -14,7 +10,7 @@ from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw_codes import ScalarCodes
 from nearhop.ann.metrics import inverse_norms, metric_code
 from nearhop.graphlib.errors import InvalidInput
-from nearhop.tests.support import data_file
+from nearhop.tests.support import PROCESSORS, data_file, run_compiled_for
 
 METRICS = ("l2", "ip", "cosine")
 DOT_PROGRAM = """
@@ -39,6 +35,26 @@ for width in (32, 64, 96, 128, 160, 192, 256, 800):
 print(digest.hexdigest(), "vpdpbusd" in next(iter(all_rows.inspect_asm().values())))
 """
 
+PRODUCTS_PROGRAM = """
+import numpy as np
+from nearhop.ann.row_sums_cpu import products
+from nearhop.graphlib.jit import kernel
+
+@kernel
+def of_row(table, row, queries, count, out):
+    products(table, row, queries, count, out)
+
+rng = np.random.default_rng(0)
+for width in (1, 3, 4, 7, 16, 25, 64, 65, 100, 257):
+    table, queries = (rng.normal(size=(n, width)).astype(np.float32) for n in (3, 4))
+    four, one = np.empty(4, np.float32), np.empty(4, np.float32)
+    of_row(table, 2, queries, 4, four)
+    assert np.allclose(four, queries @ table[2], rtol=1e-4, atol=1e-5), width
+    for q in range(4):
+        of_row(table, 2, queries[q : q + 1], 1, one)
+        assert one[0].tobytes() == four[q].tobytes(), width
+"""
+
 
 def features(rows=4000, dim=48, inner=12, seed=0):
     """Rows on a smooth surface of few dimensions, like features of a network."""
@@ -48,20 +64,16 @@ def features(rows=4000, dim=48, inner=12, seed=0):
     return (np.tanh(inside @ first) @ second + 0.3).astype(np.float32)
 
 
-@pytest.mark.parametrize("processor", ["this", "generic", "haswell"])
+@pytest.mark.parametrize("processor", PROCESSORS)
 def test_inner_products_of_bytes_are_the_same_on_every_processor(processor, tmp_path):
-    program = tmp_path / "dot.py"
-    program.write_text(DOT_PROGRAM)
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    printed = run_compiled_for(processor, DOT_PROGRAM, tmp_path)
     if processor != "this":
-        wanted = {"generic": "", "haswell": "+avx2"}[processor]
-        environment |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": wanted}
-    done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True)
-    if "not supported" in done.stderr or "not a recognized" in done.stderr:
-        pytest.skip(f"this LLVM does not compile for {processor}")
-    assert done.returncode == 0, done.stderr
-    if processor != "this":
-        assert done.stdout.split()[1] == "False"
+        assert printed[1] == "False"
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_a_product_is_the_same_alone_and_among_four(processor, tmp_path):
+    run_compiled_for(processor, PRODUCTS_PROGRAM, tmp_path)
 
 
 @pytest.mark.parametrize("metric", METRICS)
