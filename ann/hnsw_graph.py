@@ -127,6 +127,14 @@ class HNSWGraph:
         self.upper_count = _grown(self.upper_count, used, len(self.upper))
         self.upper_clean = _grown(self.upper_clean, used, len(self.upper))
 
+    def read_into_memory(self) -> None:
+        """Copy what walks read out of the file where it is mapped."""
+        self.vectors, self.borrowed = _copied(self.vectors), False
+        for name in ("scale", "links", "upper", "upper_row"):
+            setattr(self, name, getattr(self, name).copy())
+        if self.codes is not None:
+            self.codes.codes = _copied(self.codes.codes)
+
     def truncate(self) -> None:
         """Give up the room behind the rows in use."""
         n, used = self.count, self.upper_rows(self.count)
@@ -444,6 +452,13 @@ def _pool(process: int) -> ThreadPoolExecutor:
 def _padded(rows: NDArray[Any], multiple: int) -> NDArray[Any]:
     missing = -len(rows) % multiple
     return rows if not missing else np.concatenate([rows, np.zeros((missing, rows.shape[1]), rows.dtype)])
+
+
+def _copied(rows: NDArray[Any]) -> NDArray[Any]:
+    """A copy whose first row starts on a cache line."""
+    room = aligned_bytes(len(rows), rows.shape[1] * rows.itemsize).view(rows.dtype)
+    room[:] = rows
+    return room
 
 
 def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[Any]:

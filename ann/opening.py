@@ -8,9 +8,17 @@ from typing import Any
 from ..graphlib.errors import IndexMismatch
 from . import persist
 from .formats.kinds import detect
+from .hnsw import HNSW
 
 
-def load(path: str | Path, *, dim: int | None = None, metric: str | None = None, storage: str | None = None) -> Any:
+def load(
+    path: str | Path,
+    *,
+    dim: int | None = None,
+    metric: str | None = None,
+    storage: str | None = None,
+    in_memory: bool = False,
+) -> Any:
     """Open an index: a nearhop store, an hnswlib file or a FAISS file, told apart by content.
 
     Parameters
@@ -22,12 +30,16 @@ def load(path: str | Path, *, dim: int | None = None, metric: str | None = None,
         Needed for hnswlib, whose files do not say; checked against the others.
     storage : str, optional
         As of `HNSW`, for a graph out of another library's file: the same links, walked on codes with "int8".
+    in_memory : bool, default False
+        Read the vectors, codes and links of a nearhop HNSW index into memory instead of mapping them. Opening then
+        takes time and memory as the index is large; walks over wide rows are up to a tenth faster, for memory comes
+        in larger pages than files do.
 
     Returns
     -------
     Exact, HNSW, IVFFlat or LSH
         A FAISS index of another class comes back as a `nearhop.ann.Faiss`, for which FAISS must be installed. Vectors
-        of a nearhop index stay memory-mapped; other files are read into memory.
+        of a nearhop index stay memory-mapped unless told otherwise; other files are read into memory.
 
     Raises
     ------
@@ -48,7 +60,10 @@ def load(path: str | Path, *, dim: int | None = None, metric: str | None = None,
     """
     kind = detect(path)
     if kind.name == "nearhop":
-        return _checked(persist.load(path), Path(path).name, dim, metric, storage)
+        index = _checked(persist.load(path), Path(path).name, dim, metric, storage)
+        if in_memory and isinstance(index, HNSW) and index._graph is not None:
+            index._graph.read_into_memory()
+        return index
     if kind.name == "faiss":
         from .formats.faiss_read import NotReadHere, read_faiss
 

@@ -20,7 +20,7 @@ def nearhop(storage: str, M: int = 16) -> Callable[..., tuple[Search, Any]]:
         x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
     ) -> tuple[Search, Any]:
         if kept is not None and kept.exists():
-            index = load(kept)
+            index = load(kept, in_memory=True)  # as other libraries do
         else:
             index = HNSW(metric, M, storage=storage, threads=threads).add(x)
             if kept is not None:

@@ -273,6 +273,27 @@ def test_searches_of_random_damage_stay_within_bounds():
         assert found.ids.max() < 300
 
 
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only"])
+def test_an_index_read_into_memory_needs_no_file(storage, tmp_path):
+    vectors, queries = vectors_of(), vectors_of(50, seed=1)
+    index = HNSW("cosine", M=8, storage=storage).add(vectors)
+    index.save(tmp_path / "a.nh")
+    mapped, read = ann.load(tmp_path / "a.nh"), ann.load(tmp_path / "a.nh", in_memory=True)
+    for name in ("vectors", "links", "upper", "upper_row"):
+        ours, theirs = (getattr(which._graph, name) for which in (read, mapped))
+        assert ours.base is None or not isinstance(ours.base, np.memmap)
+        assert ours.tobytes() == theirs.tobytes()
+    assert read._graph.vectors.ctypes.data % 64 == 0
+    assert same(read.search(queries, 10), index.search(queries, 10))
+    assert same(read.search(queries[0], 10), index.search(queries[0], 10))
+    more = vectors_of(300, seed=3)
+    assert same(read.add(more).search(queries, 10), index.add(more).search(queries, 10))
+    read.verify()
+    assert ann.load(tmp_path / "a.nh", in_memory=True).dim == 12
+    Exact().add(vectors).save(tmp_path / "e.nh")
+    assert len(ann.load(tmp_path / "e.nh", in_memory=True)) == 1500
+
+
 def test_an_opened_index_is_changed_without_its_file(tmp_path):
     index = HNSW(M=8).add(vectors_of())
     index.save(tmp_path / "a.nh")
