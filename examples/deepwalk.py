@@ -72,7 +72,7 @@ def main() -> None:
             x = model.fit_transform(store)
             seconds.append(time.perf_counter() - start)
             length = np.linalg.norm(x, axis=1, keepdims=True)
-            x = x / np.where(length > 0, length, 1)
+            x /= np.where(length > 0, length, 1)
             deviation = x.std(axis=0)
             x = (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
             result = evaluate(
