@@ -63,7 +63,7 @@ class UniformHops:
         seed_index = np.empty(seeds.shape[0], np.int64)
         hop = 0
         while True:
-            low, high, shares = (work.array(name, width + 1) for name in ("low", "high", "shares"))
+            low, high, shares = work.array("low", width), work.array("high", width), work.array("shares", width + 1)
             nodes = marks.array("nodes", room, keep=max(0, int(node_ends[hop])))
             memory = (low, high, shares, work.array("positions", picks), nodes, *ends, found, seed_index)
             hop = hops_cpu.sample_hops(*fixed, hop, marks.mark, marks.base, node_ends, edge_ends, *memory)

@@ -41,6 +41,23 @@ def test_one_call_equals_hops_one_by_one(fanouts, options):
             assert_same(together.sample(given, epoch=epoch), apart.sample(given, epoch=epoch))
 
 
+def test_a_hop_may_be_one_node_wider_than_any_before():
+    """Hub k has k in-neighbours with two of their own; `tall` has one, with so many that edges always find room."""
+    hubs = np.repeat(np.arange(60), np.arange(60))
+    rim = np.arange(60, 60 + hubs.shape[0])
+    far = np.arange(2 * rim.shape[0]) + rim[-1] + 1
+    tall = far[-1] + 1
+    sources = np.concatenate([rim, far, [tall + 1], far[:1000]])
+    targets = np.concatenate([hubs, np.repeat(rim, 2), [tall], np.full(1000, tall + 1)])
+    sampler = NeighborSampler(GraphStore.from_edges(sources, targets, directed=True), [-1, -1])
+    for hub in range(60):
+        assert sampler.sample([tall]).num_sampled_edges == (1, 1000)
+        sample = sampler.sample([hub])
+        assert sample.num_sampled_nodes == (1, hub, 2 * hub)
+        ends = np.concatenate([np.zeros(hub), np.repeat(np.arange(1, hub + 1), 2)])
+        np.testing.assert_array_equal(sample.col, ends)
+
+
 def test_results_that_are_held_keep_their_values_while_memory_grows():
     sampler = NeighborSampler(uneven_store(), [15, 10, 5], seed=4)
     fresh = NeighborSampler(uneven_store(), [15, 10, 5], seed=4)
