@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TYPED := build/typecheck/nearhop
 
-.PHONY: demo test test-slow lint format docs bench clean
+.PHONY: demo test test-slow test-bounds lint format docs bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nearhop demo --out nearhop-demo
@@ -16,6 +16,9 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
+
+test-bounds: $(VENV)/.dev
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/checked $(BIN)/pytest
 
 lint: $(VENV)/.dev $(TYPED)
 	$(BIN)/ruff format --check .

@@ -14,8 +14,8 @@ _SIZE, _INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 
 @kernel
 def search_few(
-    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, by_angle, centre, basis, step,
-    ids, ef, k, together, bits, seen, distances, found, filled,
+    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, by_angle, centre, basis, step, ids, together,
+    queries, ef, k, bits, seen, distances, found, filled,
 ):  # fmt: skip
     """Fill `distances`, `found` (as `ids`) and `filled`; False where a query is not finite or has fewer than k results.
 

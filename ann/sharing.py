@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 
 class _Reading:
@@ -17,17 +19,25 @@ class _Reading:
 
     def __enter__(self) -> None:
         lock = self._lock
-        with lock._mutex:
-            while lock._changes:
-                lock._state.wait()
-            lock._readers += 1
+        lock._inside.append(None)  # first: a change that begins from now on waits
+        if lock._changes:
+            self._let_change_pass()
 
     def __exit__(self, *details: object) -> None:
         lock = self._lock
-        with lock._mutex:
-            lock._readers -= 1
-            if lock._changes and not lock._readers:
+        lock._inside.pop()
+        if lock._changes:
+            with lock._state:
                 lock._state.notify_all()
+
+    def _let_change_pass(self) -> None:
+        lock = self._lock
+        with lock._state:
+            lock._inside.pop()
+            lock._state.notify_all()
+            while lock._changes:
+                lock._state.wait()
+            lock._inside.append(None)
 
 
 class SharedLock:
@@ -36,6 +46,11 @@ class SharedLock:
     `writing` is held by one thread through a whole call of `add` or `remove`; `changing`, inside it, only while arrays
     that searches read are replaced or written. Neither may be taken while reading. Ctrl-C waits until a change is
     whole.
+
+    Attributes
+    ----------
+    kept : Any
+        What readers have derived from the present state, for others to use; a change drops it.
 
     Examples
     --------
@@ -47,11 +62,11 @@ class SharedLock:
     """
 
     def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._state = threading.Condition(self._mutex)
+        self._state = threading.Condition(threading.Lock())
         self._writer = threading.RLock()
-        self._readers = 0
+        self._inside: collections.deque[None] = collections.deque()  # as many as read: its methods need no lock
         self._changes = 0
+        self.kept: Any = None
         self._reading = _Reading(self)
 
     def reading(self) -> _Reading:
@@ -67,8 +82,9 @@ class SharedLock:
         with unbroken():
             with self._state:
                 self._changes += 1
-                while self._readers:
+                while self._inside:
                     self._state.wait()
+            self.kept = None
             try:
                 yield
             finally:

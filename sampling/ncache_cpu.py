@@ -183,6 +183,7 @@ def write_events(
     """
     hops = starts.shape[0] - 1
     width = starts[hops]
+    first, second, third = starts[min(1, hops)], starts[min(2, hops)], starts[min(3, hops)]
     count = targets.shape[0]
     chunks = min(count, 64)
     for chunk in prange(chunks):
@@ -204,7 +205,7 @@ def write_events(
                         new_value, place[mine, 0],
                     )  # fmt: skip
                 if hops > 1:
-                    j = starts[1] + slot_of(other, starts[2] - starts[1], kind, parameter)
+                    j = first + slot_of(other, second - first, kind, parameter)
                     name = stream(seed, epoch, event_id[event], 2 + side)
                     if not written[j] and _accepted(keys[node, j], other, alpha, name, 0):
                         written[j] = True
@@ -216,14 +217,14 @@ def write_events(
                         )  # fmt: skip
                 if hops > 2:
                     name = stream(seed, epoch, event_id[event], 4 + side)
-                    for from_column in range(starts[2] - 1, starts[1] - 1, -1):
+                    for from_column in range(second - 1, first - 1, -1):
                         s = place[theirs, from_column]
                         if s < 0:
                             continue
                         far = read_key[s]
                         if far == node and not keep_self:
                             continue
-                        j = starts[2] + slot_of(far, starts[3] - starts[2], kind, parameter)
+                        j = second + slot_of(far, third - second, kind, parameter)
                         if not written[j] and _accepted(keys[node, j], far, alpha, name, from_column):
                             written[j] = True
                             _store(
