@@ -12,11 +12,13 @@ from .metrics import COSINE, HAMMING
 from .result import SearchResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .hnsw import HNSW
     from .hnsw_graph import HNSWGraph
 
 _MOST_ENTRIES = 512
-_FLOAT = np.dtype(np.float32)
+_FLOAT, _ID, _COUNT = np.dtype(np.float32), np.dtype(np.int64), np.dtype(np.int32)
 _NO_CENTRE, _NO_BASIS, _NO_STEP = np.empty(0, np.float32), np.empty((0, 0), np.float32), np.float32(0)
 
 
@@ -26,7 +28,7 @@ class _State(NamedTuple):
     graph: HNSWGraph | None  # None where there is nothing to walk, or more to heed than this module knows
     dim: int = 0
     rows: int = 0
-    arguments: tuple[Any, ...] = ()
+    kernel: Callable[..., bool] = bool
 
 
 def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) -> SearchResult | None:
@@ -35,22 +37,23 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
     state = index._lock.kept
     if state is None:
         state = index._lock.kept = _state_of(index, metric)
-    graph = state.graph
-    if graph is None:
-        return None
+    graph, dim, rows, kernel = state
     if ef is None:
         ef = index.ef_search
-    if type(queries) is not np.ndarray or type(k) is not int or type(ef) is not int or queries.dtype != _FLOAT:
+    if (
+        graph is None
+        or type(queries) is not np.ndarray
+        or queries.dtype != _FLOAT
+        or type(k) is not int
+        or type(ef) is not int
+        or not (0 < k <= rows and ef > 0)
+    ):
         return None
     if queries.ndim == 1:
         queries = queries[None]
-    beam = max(k, ef)
-    if (
-        queries.shape[1:] != (state.dim,)
-        or not 0 < len(queries) * beam <= _MOST_ENTRIES
-        or not 0 < k <= state.rows
-        or ef < 1
-    ):
+    beam = k if k > ef else ef
+    shape = len(queries), k
+    if queries.shape[1:] != (dim,) or not 0 < shape[0] * beam <= _MOST_ENTRIES:
         return None
     if not queries.flags.carray:
         if not queries.flags.c_contiguous:
@@ -58,16 +61,16 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
         queries = plain_view(queries)
     if threads is not None:
         resolve_threads(threads)
-    shape = len(queries), k
-    distances, found, filled = np.empty(shape, np.float32), np.empty(shape, np.int64), np.empty(shape[0], np.int32)
+    distances, found, filled = np.empty(shape, _FLOAT), np.empty(shape, _ID), np.empty(shape[0], _COUNT)
     scratch = graph.take_scratch(1)
-    beam = min(beam, state.rows)
-    done = _kernel()(*state.arguments, queries, beam, k, *scratch, distances, found, filled)
+    done = kernel(queries, beam if beam < rows else rows, k, *scratch, distances, found, filled)
     graph.scratch.give(scratch)
     return SearchResult(distances, found, filled) if done else None
 
 
 def _state_of(index: HNSW, metric: int) -> _State:
+    from .hnsw_few_cpu import search_few as kernel
+
     graph, rows = index._graph, index._rows
     if graph is None or graph.entry < 0 or rows.num_dead or rows.is_text or metric == HAMMING:
         return _State(None)
@@ -76,11 +79,4 @@ def _state_of(index: HNSW, metric: int) -> _State:
     if codes is not None:
         coding = plain_view(codes.centre), plain_view(codes.basis), codes.query_step
     fixed = *graph.space(), metric == COSINE, *coding, plain_view(rows.values), graph.together
-    return _State(graph, graph.form.dim, graph.count, fixed)
-
-
-@functools.cache
-def _kernel() -> Any:
-    from .hnsw_few_cpu import search_few
-
-    return search_few
+    return _State(graph, graph.form.dim, graph.count, functools.partial(kernel, *fixed))
