@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..graphlib.jit import plain_view, resolve_threads
+from .code_scan import LEAST_QUERIES
+from .hnsw_query import WALK, make_plan, row_bytes
 from .metrics import COSINE, HAMMING
 from .result import SearchResult
 
@@ -26,9 +29,12 @@ class _State(NamedTuple):
     """What searches of one state of an index have in common."""
 
     graph: HNSWGraph | None  # None where there is nothing to walk, or more to heed than this module knows
-    dim: int = 0
-    rows: int = 0
-    kernel: Callable[..., bool] = bool
+    free: deque[Any]  # scratch that no search uses just now
+    dim: int
+    live: int  # rows that are not deleted
+    most_queries: int
+    beams: dict[int, int]  # by ef; 0 where a walk is not what answers best
+    kernel: Callable[..., bool]
 
 
 def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) -> SearchResult | None:
@@ -37,7 +43,7 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
     state = index._lock.kept
     if state is None:
         state = index._lock.kept = _state_of(index, metric)
-    graph, dim, rows, kernel = state
+    graph, free, dim, live, most_queries, beams, kernel = state
     if ef is None:
         ef = index.ef_search
     if (
@@ -46,14 +52,19 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
         or queries.dtype != _FLOAT
         or type(k) is not int
         or type(ef) is not int
-        or not (0 < k <= rows and ef > 0)
+        or not (0 < k <= live and ef > 0)
     ):
         return None
     if queries.ndim == 1:
         queries = queries[None]
-    beam = k if k > ef else ef
+    ef = k if k > ef else ef
     shape = len(queries), k
-    if queries.shape[1:] != (dim,) or not 0 < shape[0] * beam <= _MOST_ENTRIES:
+    if queries.shape[1:] != (dim,) or not 0 < shape[0] <= most_queries or shape[0] * ef > _MOST_ENTRIES:
+        return None
+    beam = beams.get(ef)
+    if beam is None:
+        beam = beams[ef] = _beam(index, graph, ef)
+    if not beam:
         return None
     if not queries.flags.carray:
         if not queries.flags.c_contiguous:
@@ -62,9 +73,12 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
     if threads is not None:
         resolve_threads(threads)
     distances, found, filled = np.empty(shape, _FLOAT), np.empty(shape, _ID), np.empty(shape[0], _COUNT)
-    scratch = graph.take_scratch(1)
-    done = kernel(queries, beam if beam < rows else rows, k, *scratch, distances, found, filled)
-    graph.scratch.give(scratch)
+    try:
+        scratch = free.pop()
+    except IndexError:
+        scratch = graph.take_scratch(1)
+    done = kernel(queries, beam, ef, k, *scratch, distances, found, filled)
+    free.append(scratch)
     return SearchResult(distances, found, filled) if done else None
 
 
@@ -72,11 +86,21 @@ def _state_of(index: HNSW, metric: int) -> _State:
     from .hnsw_few_cpu import search_few as kernel
 
     graph, rows = index._graph, index._rows
-    if graph is None or graph.entry < 0 or rows.num_dead or rows.is_text or metric == HAMMING:
-        return _State(None)
+    if graph is None or graph.entry < 0 or rows.is_text or metric == HAMMING:
+        return _State(None, deque(), 0, 0, 0, {}, bool)
     codes = graph.codes or graph.form.coder
     coding: tuple[Any, Any, Any] = (_NO_CENTRE, _NO_BASIS, _NO_STEP)
     if codes is not None:
         coding = plain_view(codes.centre), plain_view(codes.basis), codes.query_step
-    fixed = *graph.space(), metric == COSINE, *coding, plain_view(rows.values), graph.together
-    return _State(graph, graph.form.dim, graph.count, functools.partial(kernel, *fixed))
+    live = rows.live[None] if rows.num_dead else np.empty((0, 0), bool)
+    fixed = *graph.space(), metric == COSINE, *coding, plain_view(rows.values), graph.together, live
+    most_queries = LEAST_QUERIES - 1 if rows.num_dead else _MOST_ENTRIES  # more may be answered by a scan of codes
+    bound = functools.partial(kernel, *fixed)
+    return _State(graph, deque(maxlen=4), graph.form.dim, graph.count - rows.num_dead, most_queries, {}, bound)
+
+
+def _beam(index: HNSW, graph: HNSWGraph, ef: int) -> int:
+    """The width of the walk by which a search of one query is answered, or 0 if something else is better."""
+    rows = index._rows
+    plan = make_plan(ef, graph.M, rows.live[None] if rows.num_dead else None, 1, graph.count, 1, row_bytes(graph))
+    return int(plan.beam[0]) if plan.method[0] == WALK else 0

@@ -15,11 +15,12 @@ _SIZE, _INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 @kernel
 def search_few(
     metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, by_angle, centre, basis, step, ids, together,
-    queries, ef, k, bits, seen, distances, found, filled,
+    live, queries, width, ef, k, bits, seen, distances, found, filled,
 ):  # fmt: skip
     """Fill `distances`, `found` (as `ids`) and `filled`; False where a query is not finite or has fewer than k results.
 
-    Nothing of the result counts then: the caller has to refuse the query, or to look further.
+    Nothing of the result counts then: the caller has to refuse the query, or to look further. `live` is a table with
+    one row, or none where no row is deleted; a walk of `width` ends once `ef` live rows are nearer than all others.
     """
     largest = np.uint32(0)
     as_bits = queries.view(np.uint32)
@@ -34,10 +35,10 @@ def search_few(
         for q in range(count):
             factors[q] = inverse_norm(queries[q])
     compared, asked = translated(vectors, rows, queries, factors, centre, basis, step)
-    everything, beams = np.empty((0, 0), np.bool_), np.full(count, ef)
+    beams = np.full(count, width)
     search(
         metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, compared, factors, asked,
-        everything, beams, 0, k, together, 0, count, bits[0], seen[0], distances, found, filled,
+        live, beams, ef, k, together, 0, count, bits[0], seen[0], distances, found, filled,
     )  # fmt: skip
     for q in range(count):
         if filled[q] < k:

@@ -180,7 +180,7 @@ class IVFFlat:
         counts = np.zeros(len(rows), np.int32)
         passing = np.full(len(rows), len(self._rows))
         if allowed is not None:
-            passing[:] = np.count_nonzero(allowed, axis=1)
+            passing[:] = [np.count_nonzero(row) for row in allowed]
         factors = query_scales(rows, metric)
         left = np.arange(len(rows))
         while len(left):

@@ -4,7 +4,8 @@
 
 Every engine is built in this process and its whole beam sweep is run in turn with the others'; queries per second at
 recall@10 of 0.90, 0.95, 0.99 and 0.999 are interpolated on the sweep (log-linear). Recall is counted against exact
-search. Engines that are not installed are left out by name. `--latency` adds single queries.
+search. Engines that are not installed are left out by name. `--latency` adds one query a call, at one beam and at
+equal recall.
 
 Datasets: `mnist` (60,000 x 784, 3,000 test images), `sift` (60,000 x 128, 2,500 held out), `glove` (12,887 x 25,
 angular, 1,000 held out), `generated` (--rows x 128: a random two-layer network of 16 latent dimensions plus noise).
@@ -27,6 +28,7 @@ from _measure import versions
 from nearhop.ann import HNSW, Exact
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
+LATE = (0.95, 0.99)
 BEAMS = (10, 12, 14, 17, 20, 25, 30, 40, 55, 75, 100, 150, 220, 320)
 
 
@@ -70,16 +72,31 @@ def sweep(
     return points
 
 
-def latency(engines: dict[str, Search], queries: np.ndarray, ef: int) -> None:
-    """Median and 99th percentile of one query a call, in microseconds."""
-    print(f"\nSingle queries at ef {ef}: median / 99th percentile, microseconds\n")
-    for name, search in engines.items():
-        taken = []
-        for row in queries[:1000, None, :]:
-            start = time.perf_counter()
-            search(row, ef)
-            taken.append(time.perf_counter() - start)
-        print(f"- {name}: {np.median(taken) * 1e6:.0f} / {np.quantile(taken, 0.99) * 1e6:.0f}")
+def latency(engines: dict[str, Search], queries: np.ndarray, points: dict[str, list[tuple[float, float]]]) -> None:
+    """One query a call, engines in turn, at a beam of 20 and at the smallest beams of the sweep that reach a recall."""
+    asked: dict[str, list[int | None]] = {}
+    for name, found in points.items():
+        reached = [next((ef for ef, (recall, _) in zip(BEAMS, found, strict=False) if recall >= t), None) for t in LATE]
+        asked[name] = [20, *reached]
+    taken: dict[tuple[str, int], list[float]] = {(n, ef): [] for n, efs in asked.items() for ef in efs if ef}
+    for _ in range(3):
+        for name, ef in taken:
+            for row in queries[:1000, None, :]:
+                start = time.perf_counter()
+                engines[name](row, ef)
+                taken[name, ef].append(time.perf_counter() - start)
+    print("\nSingle queries: median / 99th percentile, microseconds\n")
+    print("| engine | beam 20 | " + " | ".join(f"recall {target} (beam)" for target in LATE) + " |")
+    print("|---" * (2 + len(LATE)) + "|")
+    for name, efs in asked.items():
+        cells: list[str] = []
+        for beam in efs:
+            if beam is None:
+                cells.append("not reached")
+                continue
+            low, high = np.quantile(taken[name, beam], (0.5, 0.99)) * 1e6
+            cells.append(f"{low:.1f} / {high:.1f}" + (f" ({beam})" if cells else ""))
+        print(f"| {name} | " + " | ".join(cells) + " |")
 
 
 def main() -> None:
@@ -153,7 +170,7 @@ def main() -> None:
     for name, found in points.items():
         print(f"{name}: " + ", ".join(f"{r:.4f}/{s:,.0f}" for r, s in found))
     if options.latency:
-        latency(engines, queries, 20)
+        latency(engines, queries, points)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -51,6 +54,23 @@ def test_a_query_alone_is_answered_as_in_a_batch(metric, storage, answers):
         assert getattr(threes, name).tobytes() == wanted[:3].tobytes()
 
 
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.9])
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_deleted_rows_are_walked_over_as_in_general(storage, share, answers):
+    rows, queries = rows_of(12_000), rows_of(80, seed=1)
+    index = HNSW(storage=storage, M=8, ef_construction=40, threads=2).add(rows)
+    gone = np.random.default_rng(0).permutation(12_000)[: int(12_000 * share)]
+    index.remove(gone)
+    for count, ef in ((1, 10), (1, 64), (7, 20)):
+        for at in range(0, 80 - count, count):
+            found = index.search(queries[at : at + count], 5, ef_search=ef)
+            general = index._search(queries[at : at + count], 5, ef, None, None)
+            assert not np.isin(found.ids, gone).any()
+            for name in ("distances", "ids", "counts"):
+                assert getattr(found, name).tobytes() == getattr(general, name).tobytes()
+    assert set(answers()) == {share < 0.8}  # where fewer than a fifth are left, the walk steps over the others
+
+
 @pytest.mark.parametrize("storage", ["int8", "float32"])
 def test_what_the_short_way_does_not_know_is_answered_by_the_general_one(storage, answers):
     rows = rows_of(300)
@@ -67,7 +87,6 @@ def test_what_the_short_way_does_not_know_is_answered_by_the_general_one(storage
     assert not any(answers())
     index.remove([0])
     assert index.search(rows[0], 300).counts.tolist() == [299]
-    assert index.search(rows[0], 1).ids[0, 0] != 0
     assert not any(answers())
     texts = HNSW().add(rows[:5], ids=list("abcde"))
     assert texts.search(rows[2], 1).ids.tolist() == [["c"]]
@@ -110,6 +129,34 @@ def test_rows_that_a_walk_does_not_reach_are_found(answers):
     index.graph.counts[:] = 0
     assert index.search(rows[0], 30).counts.tolist() == [30]
     assert answers() == [False]
+
+
+@pytest.mark.parametrize("storage", ["int8", "float32"])
+def test_a_change_of_the_index_is_seen_and_gives_old_memory_back(storage, answers):
+    rows = rows_of(900)
+    index = HNSW(storage=storage, M=8).add(rows[:400])
+
+    def nearest(row):
+        return index.search(rows[row], 1, ef_search=40).ids.item()
+
+    assert nearest(5) == 5
+    assert nearest(700) < 400
+    index.add(rows[400:])
+    assert nearest(700) == 700
+    index.upsert(rows[5][None] + 9, [5])
+    assert nearest(5) != 5
+    index.remove(np.arange(100))
+    assert nearest(50) >= 100
+    index.compact()
+    assert nearest(700) == 700
+    assert answers()[:3] == [True] * 3
+    assert answers()[-1]  # in between a scan may take less time
+    old = weakref.ref(index.graph.vectors)
+    index.remove(np.arange(100, 700))
+    index.compact()
+    gc.collect()
+    assert old() is None
+    assert nearest(700) == 700
 
 
 def test_read_only_arguments_compile_nothing_anew():
