@@ -46,6 +46,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="blogcatalog", choices=["blogcatalog", "ppi", "wikipedia", "dblp"])
     parser.add_argument("--method", default="deepwalk", choices=["deepwalk", "node2vec"])
+    parser.add_argument("--p", type=float, default=0.25, help="node2vec's return parameter")
+    parser.add_argument("--q", type=float, default=0.25, help="node2vec's in-out parameter")
     parser.add_argument("--num-walks", type=int, default=80, help="walks per node")
     parser.add_argument("--seeds", type=int, default=5, help="trainings, each with shuffles of its own")
     parser.add_argument("--shuffles", type=int, default=10, help="of the labels, per training")
@@ -58,7 +60,7 @@ def main() -> None:
     shares = (20,) if given.short else SHARES
     seeds = 1 if given.short else given.seeds
     walks, shuffles = (10, 1) if given.short else (given.num_walks, given.shuffles)
-    p = q = 0.25 if given.method == "node2vec" else 1.0
+    p, q = (given.p, given.q) if given.method == "node2vec" else (1.0, 1.0)
 
     store = nearhop.datasets.load(given.dataset)
     kinds = ["window", "pair"] if given.compare else ["window"]
