@@ -41,6 +41,16 @@ def test_one_call_equals_hops_one_by_one(fanouts, options):
             assert_same(together.sample(given, epoch=epoch), apart.sample(given, epoch=epoch))
 
 
+@pytest.mark.parametrize("fanouts", [[10, 10], [-1, 4], [3, 3, 3]], ids=str)
+def test_batches_of_any_size_in_any_order(fanouts):
+    store, rng = uneven_store(), np.random.default_rng(1)
+    together, apart = (NeighborSampler(store, fanouts, seed=4) for _ in range(2))
+    apart._hops = None
+    for _ in range(300):
+        seeds = rng.integers(0, 900, rng.integers(0, 60))
+        assert_same(together.sample(seeds), apart.sample(seeds))
+
+
 def test_a_hop_may_be_one_node_wider_than_any_before():
     """Hub k has k in-neighbours with two of their own; `tall` has one, with so many that edges always find room."""
     hubs = np.repeat(np.arange(60), np.arange(60))
