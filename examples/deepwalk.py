@@ -8,7 +8,7 @@ each test node known; rows are given length 1, then columns are standardised, an
 mean over its shuffles, of which the notebook has five for one training.
 
     python examples/deepwalk.py                       # DeepWalk on BlogCatalog, five seeds
-    python examples/deepwalk.py --method node2vec
+    python examples/deepwalk.py --method node2vec     # --num-walks 400 for what five passes over 80 walks give
     python examples/deepwalk.py --dataset ppi         # or wikipedia, dblp
     python examples/deepwalk.py --compare             # negatives shared by a window against fresh ones, same seeds
     python examples/deepwalk.py --short               # 10 walks, one seed, 20 % labelled
