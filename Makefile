@@ -18,7 +18,7 @@ test-slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
 
 test-bounds: $(VENV)/.dev
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=build/checked $(BIN)/pytest
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/build/checked $(BIN)/pytest
 
 lint: $(VENV)/.dev $(TYPED)
 	$(BIN)/ruff format --check .
