@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 Where = Callable[[str, "RowIds"], "NDArray[np.bool_]"]
 
 
+def num_passing(allowed: NDArray[np.bool_]) -> list[int]:
+    """How many rows pass each bitmap; row by row, since NumPy takes ten times as long along an axis."""
+    return [int(np.count_nonzero(mask)) for mask in allowed]
+
+
 def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None = None) -> NDArray[np.bool_] | None:
     """A boolean table (1, rows) or (num_queries, rows), or None when every row may be returned.
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..graphlib.jit import plain_view, resolve_threads
 from .code_scan import LEAST_QUERIES
+from .filters import allowed_rows
+from .hnsw_graph import EVERYTHING
 from .hnsw_query import WALK, make_plan, row_bytes
 from .metrics import COSINE, HAMMING
 from .result import SearchResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from .hnsw import HNSW
     from .hnsw_graph import HNSWGraph
@@ -28,13 +32,13 @@ _NO_CENTRE, _NO_BASIS, _NO_STEP = np.empty(0, np.float32), np.empty((0, 0), np.f
 class _State(NamedTuple):
     """What searches of one state of an index have in common."""
 
-    graph: HNSWGraph | None  # None where there is nothing to walk, or more to heed than this module knows
-    free: deque[Any]  # scratch that no search uses just now
     dim: int
     live: int  # rows that are not deleted
     most_queries: int
-    beams: dict[int, int]  # by ef; 0 where a walk is not what answers best
+    width: Callable[[int], int]  # of the walk that answers a query with this ef; 0 where something else is better
     kernel: Callable[..., bool]
+    make_scratch: Callable[[], tuple[NDArray[Any], NDArray[Any]]]
+    scratch: deque[tuple[NDArray[Any], NDArray[Any]]]  # not in use just now; all of one size, with nothing to check
 
 
 def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) -> SearchResult | None:
@@ -43,12 +47,13 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
     state = index._lock.kept
     if state is None:
         state = index._lock.kept = _state_of(index, metric)
-    graph, free, dim, live, most_queries, beams, kernel = state
+    if not state:
+        return None
+    dim, live, most_queries, width, kernel, make_scratch, unused = state
     if ef is None:
         ef = index.ef_search
     if (
-        graph is None
-        or type(queries) is not np.ndarray
+        type(queries) is not np.ndarray
         or queries.dtype != _FLOAT
         or type(k) is not int
         or type(ef) is not int
@@ -61,9 +66,7 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
     shape = len(queries), k
     if queries.shape[1:] != (dim,) or not 0 < shape[0] <= most_queries or shape[0] * ef > _MOST_ENTRIES:
         return None
-    beam = beams.get(ef)
-    if beam is None:
-        beam = beams[ef] = _beam(index, graph, ef)
+    beam = width(ef)
     if not beam:
         return None
     if not queries.flags.carray:
@@ -74,33 +77,39 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
         resolve_threads(threads)
     distances, found, filled = np.empty(shape, _FLOAT), np.empty(shape, _ID), np.empty(shape[0], _COUNT)
     try:
-        scratch = free.pop()
+        scratch = unused.pop()
     except IndexError:
-        scratch = graph.take_scratch(1)
+        scratch = make_scratch()
     done = kernel(queries, beam, ef, k, *scratch, distances, found, filled)
-    free.append(scratch)
+    unused.append(scratch)
     return SearchResult(distances, found, filled) if done else None
 
 
-def _state_of(index: HNSW, metric: int) -> _State:
+def _state_of(index: HNSW, metric: int) -> _State | Literal[False]:
+    """False where there is nothing to walk, or more to heed than this module knows."""
     from .hnsw_few_cpu import search_few as kernel
 
     graph, rows = index._graph, index._rows
     if graph is None or graph.entry < 0 or rows.is_text or metric == HAMMING:
-        return _State(None, deque(), 0, 0, 0, {}, bool)
+        return False
     codes = graph.codes or graph.form.coder
     coding: tuple[Any, Any, Any] = (_NO_CENTRE, _NO_BASIS, _NO_STEP)
     if codes is not None:
         coding = plain_view(codes.centre), plain_view(codes.basis), codes.query_step
-    live = rows.live[None] if rows.num_dead else np.empty((0, 0), bool)
-    fixed = *graph.space(), metric == COSINE, *coding, plain_view(rows.values), graph.together, live
-    most_queries = LEAST_QUERIES - 1 if rows.num_dead else _MOST_ENTRIES  # more may be answered by a scan of codes
-    bound = functools.partial(kernel, *fixed)
-    return _State(graph, deque(maxlen=4), graph.form.dim, graph.count - rows.num_dead, most_queries, {}, bound)
+    allowed = allowed_rows(None, rows, 1)
+    passes = EVERYTHING if allowed is None else allowed
+    fixed = *graph.space(), metric == COSINE, *coding, plain_view(rows.values), graph.together, passes
+    return _State(
+        dim=graph.form.dim,
+        live=graph.count - rows.num_dead,
+        most_queries=_MOST_ENTRIES if allowed is None else LEAST_QUERIES - 1,  # more may be answered by a scan of codes
+        width=functools.cache(functools.partial(_width, graph, allowed)),
+        kernel=functools.partial(kernel, *fixed),
+        make_scratch=functools.partial(graph.take_scratch, 1),
+        scratch=deque(maxlen=4),
+    )
 
 
-def _beam(index: HNSW, graph: HNSWGraph, ef: int) -> int:
-    """The width of the walk by which a search of one query is answered, or 0 if something else is better."""
-    rows = index._rows
-    plan = make_plan(ef, graph.M, rows.live[None] if rows.num_dead else None, 1, graph.count, 1, row_bytes(graph))
+def _width(graph: HNSWGraph, allowed: NDArray[np.bool_] | None, ef: int) -> int:
+    plan = make_plan(ef, graph.M, allowed, 1, graph.count, 1, row_bytes(graph))
     return int(plan.beam[0]) if plan.method[0] == WALK else 0

@@ -26,7 +26,7 @@ _SHARE_PER_BATCH = 50
 _ALWAYS_REPAIR_BELOW = 20_000
 
 
-_EVERYTHING = np.empty((0, 0), bool)
+EVERYTHING = np.empty((0, 0), bool)
 _Scratch = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
 
 
@@ -337,7 +337,7 @@ class HNSWGraph:
             found.fill(-1)
             if self.entry < 0 or not ef.any():
                 return distances, found, filled
-        mask = _EVERYTHING if allowed is None else plain_view(allowed)
+        mask = EVERYTHING if allowed is None else plain_view(allowed)
         space = self.space()
 
         def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .code_scan import LEAST_QUERIES, nanoseconds, nearest_codes
+from .filters import num_passing
 from .scan import nearest_rows
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def make_plan(
     beam = np.full(num_queries, min(ef, n), np.int64)
     passing = np.full(num_queries, n, np.int64)
     if allowed is not None:
-        passing[:] = [np.count_nonzero(row) for row in allowed]  # with an axis it would take ten times as long
+        passing[:] = num_passing(allowed)
         walk = passing >= _WALK_ABOVE * n
         share = np.maximum(passing[walk], 1) / n
         wanted = max(ef, k)

@@ -10,7 +10,7 @@ import numpy as np
 from ..graphlib.errors import InvalidInput, NotFitted
 from ..graphlib.jit import threads_in_use
 from .exact import check_queries, empty_result, finish, query_scales
-from .filters import allowed_rows
+from .filters import allowed_rows, num_passing
 from .ids import RowIds
 from .metrics import COSINE, L2, check_count, check_vectors, inverse_norms, metric_code
 from .result import SearchResult
@@ -180,7 +180,7 @@ class IVFFlat:
         counts = np.zeros(len(rows), np.int32)
         passing = np.full(len(rows), len(self._rows))
         if allowed is not None:
-            passing[:] = [np.count_nonzero(row) for row in allowed]
+            passing[:] = num_passing(allowed)
         factors = query_scales(rows, metric)
         left = np.arange(len(rows))
         while len(left):

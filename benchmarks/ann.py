@@ -28,7 +28,7 @@ from _measure import versions
 from nearhop.ann import HNSW, Exact
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
-LATE = (0.95, 0.99)
+LATENCY_TARGETS = (0.95, 0.99)
 BEAMS = (10, 12, 14, 17, 20, 25, 30, 40, 55, 75, 100, 150, 220, 320)
 
 
@@ -76,7 +76,10 @@ def latency(engines: dict[str, Search], queries: np.ndarray, points: dict[str, l
     """One query a call, engines in turn, at a beam of 20 and at the smallest beams of the sweep that reach a recall."""
     asked: dict[str, list[int | None]] = {}
     for name, found in points.items():
-        reached = [next((ef for ef, (recall, _) in zip(BEAMS, found, strict=False) if recall >= t), None) for t in LATE]
+        reached = [
+            next((ef for ef, (recall, _) in zip(BEAMS, found, strict=False) if recall >= t), None)
+            for t in LATENCY_TARGETS
+        ]
         asked[name] = [20, *reached]
     taken: dict[tuple[str, int], list[float]] = {(n, ef): [] for n, efs in asked.items() for ef in efs if ef}
     for _ in range(3):
@@ -86,8 +89,8 @@ def latency(engines: dict[str, Search], queries: np.ndarray, points: dict[str, l
                 engines[name](row, ef)
                 taken[name, ef].append(time.perf_counter() - start)
     print("\nSingle queries: median / 99th percentile, microseconds\n")
-    print("| engine | beam 20 | " + " | ".join(f"recall {target} (beam)" for target in LATE) + " |")
-    print("|---" * (2 + len(LATE)) + "|")
+    print("| engine | beam 20 | " + " | ".join(f"recall {target} (beam)" for target in LATENCY_TARGETS) + " |")
+    print("|---" * (2 + len(LATENCY_TARGETS)) + "|")
     for name, efs in asked.items():
         cells: list[str] = []
         for beam in efs:

@@ -17,7 +17,7 @@ from numba import config, float32
 from numba import cuda as _cuda
 
 from ..graphlib.random_cuda import draw, high64, stream
-from ..sampling.warp import LANES, WARPS_PER_BLOCK, sum_lanes
+from ..sampling.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
 from .graphvite_cpu import ADAGRAD, ADAM, MOMENTUM, NEGATIVE_STREAM
 from .logistic_cpu import BOUND, CELLS, logistic_table
 

@@ -17,7 +17,7 @@ from numba import cuda as _cuda
 
 from ..graphlib.random_cuda import bounded, draw, high64, mix64, stream
 from .subgraph import SampledSubgraph
-from .warp import LANES, WARPS_PER_BLOCK, any_lane, broadcast, wait_for_lanes
+from .warp_cuda import LANES, WARPS_PER_BLOCK, any_lane, broadcast, wait_for_lanes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

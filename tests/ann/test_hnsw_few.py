@@ -88,6 +88,7 @@ def test_what_the_short_way_does_not_know_is_answered_by_the_general_one(storage
     index.remove([0])
     assert index.search(rows[0], 300).counts.tolist() == [299]
     assert not any(answers())
+    assert index.search(rows[0], 1).ids[0, 0] != 0
     texts = HNSW().add(rows[:5], ids=list("abcde"))
     assert texts.search(rows[2], 1).ids.tolist() == [["c"]]
     assert HNSW().search(rows[0], 2).counts.tolist() == [0]
