@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.jit import plain_view
+from ..graphlib.compute.jit import plain_view
+from .distances.scan import nearest_rows
 from .filters import allowed_rows
 from .ids import RowIds, ids_of
 from .metrics import COSINE, HAMMING, L2, as_words, check_count, check_rows, inverse_norms, metric_code
 from .result import SearchResult
-from .scan import nearest_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.compute.jit import resolve_threads
 from ..graphlib.errors import InvalidInput, MissingExtra, NotFitted, StoreCorrupt, StoreExists, StoreMissing
 from ..graphlib.extras import require
-from ..graphlib.jit import resolve_threads
 from .exact import check_queries, empty_result
 from .filters import allowed_rows
 from .ids import RowIds
@@ -22,7 +22,7 @@ from .result import SearchResult
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ..graphlib.store import GraphStore
+    from ..graphlib.store.store import GraphStore
 
 _BLOCK = 1 << 16
 _PURPOSE = "a FAISS index"

@@ -97,7 +97,7 @@ def inverse_norms(rows: NDArray[Any], metric: int) -> NDArray[np.float32]:
     """1 / |row| for cosine (0 for a zero row, whose cosine distance is then 1 to everything); a dummy otherwise."""
     if metric != COSINE:
         return _NO_SCALE
-    from . import distances_cpu as kernels
+    from .distances import distances_cpu as kernels
 
     scale = np.empty(rows.shape[0], np.float32)
     few = rows.size < _FEW_VALUES

@@ -8,7 +8,7 @@ from typing import Any
 from ..graphlib.errors import IndexMismatch
 from . import persist
 from .formats.kinds import detect
-from .hnsw import HNSW
+from .hnsw.index import HNSW
 
 
 def load(

@@ -14,21 +14,21 @@ import numpy as np
 
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import Exact
-from .hnsw import DEFAULT_EF, HNSW
-from .hnsw_check import MOST_LEVELS, check_graph, level_rows
-from .hnsw_codes import ScalarCodes
-from .hnsw_graph import HNSWGraph
-from .hnsw_rows import BitRows, CodeRows, FloatRows, HalfRows, form_of
+from .hnsw.check import MOST_LEVELS, check_graph, level_rows
+from .hnsw.graph import HNSWGraph
+from .hnsw.index import DEFAULT_EF, HNSW
 from .ids import RowIds
 from .metrics import COSINE, inverse_norms, metric_code
+from .storage.rows import BitRows, CodeRows, FloatRows, HalfRows, form_of
+from .storage.scalar_codes import ScalarCodes
 from .store_rows import NodeCondition, store_column, store_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..graphlib.store import GraphStore
-    from .ivf import IVFFlat
-    from .lsh import LSH
+    from ..graphlib.store.store import GraphStore
+    from .ivf.index import IVFFlat
+    from .lsh.index import LSH
 
 _NODE = "node"
 _UPPER = "upper"
@@ -62,7 +62,7 @@ def load(path: str | Path) -> Exact | HNSW | IVFFlat | LSH:
     >>> ann.load("three.nh").search([0, 1, 0], k=1).ids.tolist()
     [[8]]
     """
-    from ..graphlib.store import open as open_store  # type: ignore[attr-defined, unused-ignore]
+    from ..graphlib.store.store import open as open_store  # type: ignore[attr-defined, unused-ignore]
 
     return from_saved(open_store(path))
 
@@ -75,11 +75,11 @@ def from_saved(store: GraphStore) -> Exact | HNSW | IVFFlat | LSH:
         raise IndexMismatch(f"{where} holds no index (attribute 'index' is missing); open it with nearhop.open")
     kind = given.get("kind") if isinstance(given, dict) else None
     if kind == "lsh":
-        from .lsh_persist import lsh_from_store
+        from .lsh.stored import lsh_from_store
 
         return lsh_from_store(store)
     if kind == "ivf":
-        from .ivf_persist import ivf_from_store
+        from .ivf.stored import ivf_from_store
 
         return ivf_from_store(store)
     if kind not in ("hnsw", "exact"):
@@ -208,7 +208,7 @@ def attach(store: GraphStore, name: str) -> HNSW:
 
 
 def _new_store(vectors: NDArray[Any], rows: RowIds) -> GraphStore:
-    from ..graphlib.store import GraphStore
+    from ..graphlib.store.store import GraphStore
 
     store = GraphStore()
     store.add_node_type(_NODE, len(vectors))

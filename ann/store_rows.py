@@ -11,7 +11,7 @@ from ..graphlib.errors import IndexMismatch, NotFound
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..graphlib.store import GraphStore
+    from ..graphlib.store.store import GraphStore
     from .ids import RowIds
 
 

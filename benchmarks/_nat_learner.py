@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import torch
 
-from nearhop.gnn.temporal_metrics import average_precision
+from nearhop.gnn.temporal.metrics import average_precision
 
 SIZES, VALUE_DIM, SELF_DIM = (1, 32, 16), 4, 72
 

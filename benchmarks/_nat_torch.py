@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nearhop.gnn.nat_layers import softmax_pool
+from nearhop.gnn.nat.layers import softmax_pool
 
 
 class TorchCache:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from _measure import interleave, table, versions
 
-from nearhop.sampling.gather import gather
+from nearhop.sampling.features.gather import gather
 
 
 def contenders(rows, index, threads):
@@ -74,8 +74,8 @@ def gpu_contenders(pinned, rows, index, max_threads):
     """The GPU's ways to the same rows: a plain copy, gathers over the bus, and the processor's gather with a copy."""
     import torch
 
-    from nearhop.sampling.gather_cuda import gather_rows
-    from nearhop.sampling.registration import as_cuda, register
+    from nearhop.sampling.features.gather_cuda import gather_rows
+    from nearhop.sampling.features.registration import as_cuda, register
 
     held = register(rows)
     over_bus = as_cuda(rows, "cuda")
@@ -103,7 +103,7 @@ def gpu_contenders(pinned, rows, index, max_threads):
 
 def measure_gpu(flat, widths, orders, picked, max_threads, repeats):
     """Tables for a GPU; the ids are on it already, as a sampler there would leave them."""
-    from nearhop.sampling.unified_tensor import UnifiedTensor
+    from nearhop.sampling.features.unified_tensor import UnifiedTensor
 
     rng = np.random.default_rng(0)
     for width in widths:

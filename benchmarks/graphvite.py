@@ -33,13 +33,14 @@ import numpy as np
 from _measure import interleave, table, versions
 
 import nearhop
-from nearhop.embed import GraphVite, SkipGram, TrainingProgress, evaluate
-from nearhop.embed.graphvite_train import CpuTrainer, Rules
-from nearhop.embed.grid import Grid
-from nearhop.embed.pools import Pool, PoolMaker
-from nearhop.embed.rows_cpu import aligned_table
-from nearhop.embed.tables import Tables
-from nearhop.embed.walk_source import WalkSource, initial_vertex
+from nearhop.embed import GraphVite, SkipGram, TrainingProgress
+from nearhop.embed.evaluation import evaluate
+from nearhop.embed.graphvite.grid import Grid
+from nearhop.embed.graphvite.pools import Pool, PoolMaker
+from nearhop.embed.graphvite.tables import Tables
+from nearhop.embed.graphvite.train import CpuTrainer, Rules
+from nearhop.embed.skipgram.rows_cpu import aligned_table
+from nearhop.embed.skipgram.walk_source import WalkSource, initial_vertex
 from nearhop.sampling import random_walks
 
 DIM, LENGTH = 128, 40

@@ -20,9 +20,9 @@ import numpy as np
 from _measure import versions
 
 from nearhop import GraphStore
-from nearhop.ann.diffusion import flow_diffusion
-from nearhop.ann.local_clustering import LocalCluster
-from nearhop.ann.pagerank import approximate_pagerank
+from nearhop.communities.local.cluster import LocalCluster
+from nearhop.communities.local.diffusion import flow_diffusion
+from nearhop.communities.local.pagerank import approximate_pagerank
 
 BLOCK, INSIDE, OUTSIDE = 100, 12, 1
 

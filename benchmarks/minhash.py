@@ -19,8 +19,8 @@ import numpy as np
 from _measure import copy_bandwidth, interleave, table, versions
 
 import nearhop
-from nearhop.ann.lsh import LSH
-from nearhop.ann.minhash import MinHash
+from nearhop.ann.lsh.index import LSH
+from nearhop.ann.minhash.minhash import MinHash
 
 K, TOKENS = 128, 50
 

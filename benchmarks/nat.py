@@ -23,7 +23,7 @@ from _nat_torch import TorchCache, TorchNAT
 
 from nearhop import datasets
 from nearhop.gnn import NAT
-from nearhop.gnn.temporal_splits import Events
+from nearhop.gnn.temporal.splits import Events
 from nearhop.sampling import NCache
 
 

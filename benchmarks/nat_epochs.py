@@ -17,7 +17,7 @@ from _measure import interleave, table, versions
 from _nat_learner import SIZES, Learner, repeated
 
 from nearhop.gnn import NAT
-from nearhop.gnn.temporal_splits import Events
+from nearhop.gnn.temporal.splits import Events
 from nearhop.sampling import NCache
 
 STREAMS = {"Wikipedia-sized": (9227, 157_474, 21.0), "Reddit-sized": (10_984, 672_447, 90.6)}
@@ -62,7 +62,7 @@ def measure_cache(given):
     """Inserts and joins of caches on the GPU beside the processor's."""
     from numba import cuda
 
-    from nearhop.sampling.ncache_cuda import CudaNCache
+    from nearhop.sampling.ncache.cache_cuda import CudaNCache
 
     num_nodes, count, _ = STREAMS["Wikipedia-sized"]
     for batch in (1000, 10_000):

@@ -29,7 +29,7 @@ from _measure import interleave, versions
 
 from nearhop import GraphStore, datasets
 from nearhop.sampling import NeighborSampler, random_walks
-from nearhop.sampling.loaders import NodeLoader
+from nearhop.sampling.loaders.loaders import NodeLoader
 
 BATCH = 1024
 LENGTH = 40
@@ -159,7 +159,7 @@ def add_pyg_loaders(found, store, fanouts, seeds, workers, edges) -> None:
         from torch_geometric.data import Data
         from torch_geometric.loader import NeighborLoader
 
-        from nearhop.sampling.pyg import Sampler
+        from nearhop.interop.pyg_sampler import Sampler
     except (ImportError, OSError) as error:
         return left_out("PyG", error)
     pairs = store.edge_list()
@@ -184,8 +184,8 @@ def gpu_samplers(store, fanouts, batches, edges) -> tuple[dict[str, Callable[[],
     """The GPU's sampler with the graph in its own memory and in pinned host memory, and how to release that."""
     from numba import cuda
 
-    from nearhop.sampling.neighbor_cuda import CudaSampler
-    from nearhop.sampling.pinned_adjacency import PinnedAdjacency
+    from nearhop.sampling.features.pinned_adjacency import PinnedAdjacency
+    from nearhop.sampling.neighbors.neighbor_cuda import CudaSampler
 
     rows = store.csc()
     pinned = PinnedAdjacency(rows)

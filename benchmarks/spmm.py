@@ -14,7 +14,7 @@ import numpy as np
 from _measure import copy_bandwidth, interleave, table, versions
 
 from nearhop import GraphStore
-from nearhop.graphlib.spmm import spmm
+from nearhop.graphlib.sparse.spmm import spmm
 
 
 def contenders(store, X, threads):

@@ -14,7 +14,7 @@ from .catalog import DatasetInfo, info, names
 if TYPE_CHECKING:
     import os
 
-    from ..graphlib.store import GraphStore
+    from ..graphlib.store.store import GraphStore
 
 __all__ = ["DatasetInfo", "info", "load", "names"]
 

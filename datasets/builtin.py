@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..graphlib.store import GraphStore
+from ..graphlib.store.store import GraphStore
 
 if TYPE_CHECKING:
     from .catalog import DatasetInfo

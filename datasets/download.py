@@ -12,8 +12,8 @@ import urllib.request
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from ..graphlib.disk.locking import WriterLock
 from ..graphlib.errors import DownloadError, NearhopError, StoreLocked
-from ..graphlib.locking import WriterLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from ..graphlib.errors import StoreCorrupt
 from .tables import class_codes, undirected
 
 if TYPE_CHECKING:
-    from ..graphlib.store import GraphStore
+    from ..graphlib.store.store import GraphStore
     from .catalog import DatasetInfo
     from .folder import Files
 

@@ -11,7 +11,7 @@ from ..graphlib.errors import StoreCorrupt
 from .tables import undirected
 
 if TYPE_CHECKING:
-    from ..graphlib.store import GraphStore
+    from ..graphlib.store.store import GraphStore
     from .catalog import DatasetInfo
     from .folder import Files
 

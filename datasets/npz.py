@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import StoreCorrupt
-from ..graphlib.store import GraphStore
+from ..graphlib.store.store import GraphStore
 from .tables import dense, feature_dtype, undirected
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import StoreCorrupt
-from ..graphlib.store import GraphStore
+from ..graphlib.store.store import GraphStore
 from .restricted_pickle import restricted_load
 from .tables import empty_features, feature_dtype, fill_features, undirected
 

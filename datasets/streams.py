@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import StoreCorrupt
-from ..graphlib.store import GraphStore
+from ..graphlib.store.store import GraphStore
 from .tables import number_nodes, read_columns, whole
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import StoreCorrupt
-from ..graphlib.store import GraphStore
+from ..graphlib.store.store import GraphStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..graphlib.errors import StoreCorrupt
-from ..graphlib.store import GraphStore
+from ..graphlib.store.store import GraphStore
 from .tables import feature_dtype
 
 if TYPE_CHECKING:

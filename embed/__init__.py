@@ -5,27 +5,6 @@
 neighbours or searches vectors.
 """
 
-from .evaluate import Evaluation, evaluate
-from .fastrp import FastRP
-from .graphvite import GraphVite
-from .links import LinkScores, LinkSplit, evaluate_links, split_links
-from .progress import TrainingDiverged, TrainingProgress
-from .skipgram import SkipGram
-from .tuning import Trial, TuneResult, tune
+from ..graphlib.faces import attach
 
-__all__ = [
-    "Evaluation",
-    "FastRP",
-    "GraphVite",
-    "LinkScores",
-    "LinkSplit",
-    "SkipGram",
-    "TrainingDiverged",
-    "TrainingProgress",
-    "Trial",
-    "TuneResult",
-    "evaluate",
-    "evaluate_links",
-    "split_links",
-    "tune",
-]
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -27,7 +27,7 @@ import numpy as np
 
 import nearhop
 from nearhop.ann import CommunitySearch, adjusted_rand_index, detect, normalized_mutual_information, recall_area
-from nearhop.ann.sets import RaggedSets
+from nearhop.ann.minhash.sets import RaggedSets
 
 K, BANDS, SEEDS, SMALLEST, EVERY = 100, 50, 5, 25, 5
 METHODS = ("average", "minrank", "pagerank", "exact", "leiden")

@@ -23,7 +23,8 @@ import time
 import numpy as np
 
 import nearhop
-from nearhop.embed import SkipGram, evaluate
+from nearhop.embed import SkipGram
+from nearhop.embed.evaluation import evaluate
 
 SHARES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 _DEEPWALK = (0.3529, 0.3861, 0.3996, 0.4100, 0.4193, 0.4262, 0.4270, 0.4283, 0.4294)

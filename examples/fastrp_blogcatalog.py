@@ -17,7 +17,8 @@ import time
 import numpy as np
 
 import nearhop
-from nearhop.embed import FastRP, evaluate
+from nearhop.embed import FastRP
+from nearhop.embed.evaluation import evaluate
 
 PUBLISHED = {  # train %: (micro-F1, macro-F1)
     10: (0.3723, 0.2281),

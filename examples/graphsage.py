@@ -38,8 +38,8 @@ from torch_geometric.nn import SAGEConv
 from nearhop import GraphStore, datasets
 from nearhop.embed import FastRP
 from nearhop.sampling import NegativeSampler, NeighborSampler
-from nearhop.sampling.loaders import LinkLoader, NodeLoader
-from nearhop.sampling.unified_tensor import UnifiedTensor
+from nearhop.sampling.features.unified_tensor import UnifiedTensor
+from nearhop.sampling.loaders.loaders import LinkLoader, NodeLoader
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["github", "ego-twitter"]},
@@ -273,7 +273,7 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, help="0.5 for nodes, 0 for links")
     parser.add_argument("--weight-decay", type=float, help="5e-4 for nodes, 0 for links")
     parser.add_argument("--evaluate", type=int, help="every so many epochs: 5, 4; 0 for never")
-    parser.add_argument("--placement", default="auto", help="of the features; see nearhop.sampling.unified_tensor")
+    parser.add_argument("--placement", default="auto", help="of the features; see UnifiedTensor")
     parser.add_argument("--device", help="where batches go; the GPU if the placement uses one")
     parser.add_argument(
         "--threads", type=int, default=1, help="of torch, per process; small batches gain nothing by more"

@@ -19,7 +19,8 @@ import time
 import numpy as np
 
 import nearhop
-from nearhop.embed import GraphVite, TrainingProgress, evaluate, evaluate_links, split_links
+from nearhop.embed import GraphVite, TrainingProgress, evaluate_links, split_links
+from nearhop.embed.evaluation import evaluate
 
 PUBLISHED = {"micro_f1": 0.391342, "macro_f1": 0.242114, "auc": 0.899933}
 HIDDEN = 2 / 102  # GraphVite deals edges to train, validation and test by 100 : 1 : 1; both held out parts are tested

@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 import nearhop
-from nearhop.embed import GraphVite, TrainingProgress, evaluate
+from nearhop.embed import GraphVite, TrainingProgress
+from nearhop.embed.evaluation import evaluate
 
 SOURCE = "http://socialnetworks.mpi-sws.org/data/"
 LINKS, GROUPS = "youtube-links.txt.gz", "youtube-groupmemberships.txt.gz"

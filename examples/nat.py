@@ -22,10 +22,10 @@ import torch
 
 from nearhop import datasets
 from nearhop.gnn import NAT
-from nearhop.gnn.temporal import TemporalTrainer, TrainOptions, evaluate, replay
-from nearhop.gnn.temporal_baselines import CommonNeighbours, EdgeBank
-from nearhop.gnn.temporal_negatives import TemporalNegatives
-from nearhop.gnn.temporal_splits import Events, inductive_split, time_split
+from nearhop.gnn.temporal.baselines import CommonNeighbours, EdgeBank
+from nearhop.gnn.temporal.negatives import TemporalNegatives
+from nearhop.gnn.temporal.splits import Events, inductive_split, time_split
+from nearhop.gnn.temporal.trainer import TemporalTrainer, TrainOptions, evaluate, replay
 
 # The paper's table 7 where it has the data set, else the settings of the most similar one.
 SETTINGS = {

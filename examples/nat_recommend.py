@@ -19,8 +19,8 @@ import time
 import numpy as np
 
 from nearhop import ann, datasets
-from nearhop.gnn.temporal import batches
-from nearhop.gnn.temporal_splits import Events, time_split
+from nearhop.gnn.temporal.splits import Events, time_split
+from nearhop.gnn.temporal.trainer import batches
 from nearhop.sampling import NCache
 
 

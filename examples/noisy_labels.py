@@ -24,8 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 import nearhop
-from nearhop.ann.diffusion import FlowSolver, MassSweep, flow_diffusion_path
-from nearhop.ann.noisy_labels import AttributeClassifier, diffuse_twice, flip_labels
+from nearhop.communities.local.diffusion import FlowSolver, MassSweep, flow_diffusion_path
+from nearhop.communities.local.noisy_labels import AttributeClassifier, diffuse_twice, flip_labels
 
 DATASETS = ("amazon-photo", "amazon-computers", "coauthor-cs", "coauthor-physics", "cora")
 PASSES = {"coauthor-cs": 50, "coauthor-physics": 50}  # at most; 100 elsewhere

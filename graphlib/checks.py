@@ -11,7 +11,7 @@ from .errors import StoreCorrupt
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .adjacency import Adjacency
+    from .store.adjacency import Adjacency
 
 _PART = 1 << 22
 

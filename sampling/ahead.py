@@ -22,7 +22,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
     >>> list(in_order(abs, [-3, 4, -5], threads=2))
     [3, 4, 5]
     """
-    from ..graphlib.jit import resolve_threads
+    from ..graphlib.compute.jit import resolve_threads
 
     workers = resolve_threads(threads)
     pending: deque[Future[Result]] = deque()

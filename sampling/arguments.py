@@ -68,6 +68,6 @@ def check_count(name: str, given: Any, least: int = 0) -> int:
 
 def threads_for(threads: int | None, items: int, per_thread: int = 64) -> int:
     """As many threads as asked for, but none with fewer than `per_thread` items: starting one takes microseconds."""
-    from ..graphlib.jit import resolve_threads
+    from ..graphlib.compute.jit import resolve_threads
 
     return max(1, min(resolve_threads(threads), items // per_thread))

@@ -22,7 +22,7 @@ def test_import_loads_nothing_heavy():
 
 
 def test_command_line_module_loads_nothing_heavy():
-    loaded = run("import sys, nearhop.graphlib.cli; print(*sys.modules)").split()
+    loaded = run("import sys, nearhop.cli; print(*sys.modules)").split()
     assert not {name for name in loaded if name.partition(".")[0] in HEAVY}
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from ...graphlib.disk.files import sync_folder
 from ...graphlib.errors import StoreCorrupt, StoreExists, StoreMissing
-from ...graphlib.files import sync_folder
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

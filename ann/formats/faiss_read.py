@@ -14,9 +14,9 @@ import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from ..exact import Exact
-from ..hnsw import HNSW
+from ..hnsw.index import HNSW
 from ..ids import RowIds
-from ..ivf import IVFFlat
+from ..ivf.index import IVFFlat
 from ..metrics import check_finite, inverse_norms, metric_code
 from . import scalar_codes as sq
 from .binary import Reader

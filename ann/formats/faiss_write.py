@@ -11,8 +11,8 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
 from ..exact import Exact
-from ..hnsw import HNSW
-from ..ivf import IVFFlat
+from ..hnsw.index import HNSW
+from ..ivf.index import IVFFlat
 from ..metrics import COSINE, check_count, inverse_norms, metric_code
 from . import scalar_codes as sq
 from .binary import replacing, write_items, write_vector

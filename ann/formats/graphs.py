@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
-from ..hnsw import HNSW
-from ..hnsw_check import level_rows
-from ..hnsw_codes import ScalarCodes
-from ..hnsw_graph import HNSWGraph
-from ..hnsw_rows import form_of
+from ..hnsw.check import level_rows
+from ..hnsw.graph import HNSWGraph
+from ..hnsw.index import HNSW
 from ..ids import RowIds
 from ..metrics import COSINE, HAMMING, check_finite, inverse_norms, metric_code
+from ..storage.rows import form_of
+from ..storage.scalar_codes import ScalarCodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

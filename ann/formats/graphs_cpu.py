@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...graphlib.jit import kernel
+from ...graphlib.compute.jit import kernel
 
 OUTSIDE, BELOW, TOO_MANY = 1, 2, 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...graphlib.jit import kernel
+from ...graphlib.compute.jit import kernel
 
 
 @kernel

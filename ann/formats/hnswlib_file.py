@@ -23,7 +23,7 @@ from .graphs import GraphRecord, LevelLinks, index_of, recoded, record_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..hnsw import HNSW
+    from ..hnsw.index import HNSW
 
 _HEADER = "<QQQQQQiIQQQdQ"
 _HEADER_BYTES = struct.calcsize(_HEADER)

@@ -14,12 +14,13 @@ import numpy as np
 from numba import config
 
 from nearhop import GraphStore
-from nearhop.embed import GraphVite, graphvite_cuda
-from nearhop.embed.graphvite_train import CpuTrainer, Rules
-from nearhop.embed.grid import Grid
-from nearhop.embed.pools import PoolMaker
-from nearhop.embed.tables import Tables
-from nearhop.embed.walk_source import WalkSource, initial_vertex
+from nearhop.embed import GraphVite
+from nearhop.embed.graphvite import train_cuda as graphvite_cuda
+from nearhop.embed.graphvite.grid import Grid
+from nearhop.embed.graphvite.pools import PoolMaker
+from nearhop.embed.graphvite.tables import Tables
+from nearhop.embed.graphvite.train import CpuTrainer, Rules
+from nearhop.embed.skipgram.walk_source import WalkSource, initial_vertex
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 

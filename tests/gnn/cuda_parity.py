@@ -16,7 +16,7 @@ import torch
 from numba import config
 
 from nearhop.gnn import NAT
-from nearhop.gnn.nat_memory import DeviceMemory, HostMemory
+from nearhop.gnn.nat.memory import DeviceMemory, HostMemory
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 NODES, BATCH, BATCHES = (14, 8, 4) if SIMULATED else (2000, 500, 8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nearhop.graphlib import random_cpu
+from nearhop.graphlib.compute import random_cpu
 
 
 def pick(word, keep, alias, first, count):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nearhop.graphlib.random_cpu import stream, uniform
+from nearhop.graphlib.compute.random_cpu import stream, uniform
 
 EMPTY = None
 

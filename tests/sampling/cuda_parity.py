@@ -16,24 +16,19 @@ import torch
 from numba import config, cuda
 
 from nearhop import GraphStore
-from nearhop.graphlib import random_cpu, random_cuda
+from nearhop.graphlib.compute import random_cpu, random_cuda
 from nearhop.graphlib.errors import InvalidInput
-from nearhop.sampling import (
-    NCache,
-    NeighborSampler,
-    device_rows,
-    neighbor_cpu,
-    neighbor_cuda,
-    random_walks,
-    walks_cuda,
-)
-from nearhop.sampling.device_rows import DeviceRows
-from nearhop.sampling.gather_cuda import gather_rows
-from nearhop.sampling.ncache import COLUMNS
-from nearhop.sampling.ncache_cuda import CudaNCache
-from nearhop.sampling.neighbor_cuda import CudaSampler, to_host
-from nearhop.sampling.pinned_adjacency import PinnedAdjacency
-from nearhop.sampling.unified_tensor import UnifiedTensor
+from nearhop.sampling import NCache, NeighborSampler, random_walks
+from nearhop.sampling.features import device_rows
+from nearhop.sampling.features.device_rows import DeviceRows
+from nearhop.sampling.features.gather_cuda import gather_rows
+from nearhop.sampling.features.pinned_adjacency import PinnedAdjacency
+from nearhop.sampling.features.unified_tensor import UnifiedTensor
+from nearhop.sampling.ncache.cache import COLUMNS
+from nearhop.sampling.ncache.cache_cuda import CudaNCache
+from nearhop.sampling.neighbors import neighbor_cpu, neighbor_cuda
+from nearhop.sampling.neighbors.neighbor_cuda import CudaSampler, to_host
+from nearhop.sampling.walks import walks_cuda
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 FIELDS = ("nodes", "row", "col", "edge_ids", "seed_index")

@@ -1,0 +1,1 @@
+from .index import HNSW as HNSW

@@ -1,0 +1,469 @@
+"""The arrays of an HNSW graph, and the batches in which they grow."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.compute.jit import plain_view, resolve_threads, threads_in_use
+from ...graphlib.errors import IndexMismatch, StoreCorrupt
+from ..locking import SharedLock
+from ..metrics import COSINE
+from ..storage.rows import CodeRows, FloatRows
+from ..storage.scalar_codes import ScalarCodes, aligned_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MOST_PER_BATCH = 512
+_SHARE_PER_BATCH = 50
+_ALWAYS_REPAIR_BELOW = 20_000
+
+
+EVERYTHING = np.empty((0, 0), bool)
+_Scratch = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
+
+
+class VisitScratch:
+    """Visit bits and lists per worker, kept between calls; calls that run at the same time get scratch of their own."""
+
+    def __init__(self) -> None:
+        self._free: collections.deque[_Scratch] = collections.deque(maxlen=4)
+
+    def take(self, workers: int, nodes: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """`bits` (workers, bytes), all clear, and `seen` (workers, nodes + width)."""
+        try:
+            kept = self._free.pop()
+        except IndexError:
+            kept = None
+        if kept is not None and len(kept[0]) >= workers and kept[1].shape[1] >= nodes + width:
+            return kept
+        stride = (nodes // 8 // 64 + 2) * 64
+        return np.zeros((workers, stride), np.uint8), np.empty((workers, nodes + width), np.int32)
+
+    def give(self, table: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
+        self._free.append(table)
+
+
+class HNSWGraph:
+    """Links of all levels as flat int32 rows padded with -1, beside the vectors they join.
+
+    Attributes
+    ----------
+    vectors : float32 (capacity, dim), or rows of another form
+    form : how rows are kept (see `hnsw_rows`)
+    scale : float32 (capacity,) of 1 / |vector|, or (1,) where the metric needs none
+    levels : int8 (capacity,)
+    links : int32 (capacity, 2M), counts : int32 (capacity,)
+        Level 0. `clean` (capacity,) counts the leading links that pass the selection rule among one another.
+    upper : int32 (rows, M), upper_count, upper_clean : int32 (rows,)
+        Node v's links at level l are `upper[upper_row[v] + l - 1]`.
+    count, entry, top : int
+        Nodes in use, the node where searches start (-1: none) and its level.
+    borrowed : bool
+        The vectors belong to a store: they are copied before anything is written to them or behind them.
+    unchecked : bool
+        The arrays lie in a file, and nobody has looked at them yet. Searches stay within bounds whatever they hold.
+    free : int64 (any number,) or None
+        Deleted nodes that nothing links to, rising: places for new nodes. None until it is asked for.
+    """
+
+    def __init__(self, metric: int, M: int, dim: int) -> None:
+        self.metric, self.M = metric, M
+        self.count, self.entry, self.top = 0, -1, -1
+        self.vectors: NDArray[Any] = np.empty((0, dim), np.float32)
+        self.scale: NDArray[np.float32] = np.ones(1, np.float32)
+        self.levels: NDArray[np.int8] = np.empty(0, np.int8)
+        self.links: NDArray[np.int32] = np.empty((0, 2 * M), np.int32)
+        self.counts: NDArray[np.int32] = np.empty(0, np.int32)
+        self.clean: NDArray[np.int32] = np.empty(0, np.int32)
+        self.upper_row: NDArray[np.int64] = np.empty(0, np.int64)
+        self.upper: NDArray[np.int32] = np.empty((0, M), np.int32)
+        self.upper_count: NDArray[np.int32] = np.empty(0, np.int32)
+        self.upper_clean: NDArray[np.int32] = np.empty(0, np.int32)
+        self.unrepaired = 0
+        self.borrowed = False
+        self.free: NDArray[np.int64] | None = None
+        self.unchecked = False
+        self.scratch = VisitScratch()
+        self.codes: ScalarCodes | None = None
+        self.form = FloatRows(metric, dim)
+        self.lock = SharedLock()
+
+    def reserve(self, vectors: NDArray[Any], scale: NDArray[np.float32], levels: NDArray[np.int8]) -> None:
+        """Make room for rows behind the present ones and put their vectors and levels there; `count` stays."""
+        n, total = self.count, self.count + len(vectors)
+        if n == 0:
+            self.vectors, self.scale = vectors, scale
+        else:
+            if self.borrowed:
+                self.vectors, self.scale, self.borrowed = self.vectors[:n], self.scale[: max(n, 1)], False
+            room = len(self.vectors) if total <= len(self.vectors) else max(total, n + n // 2)
+            self.vectors = _grown(self.vectors, n, room)
+            self.vectors[n:total] = vectors
+            if self.metric == COSINE:
+                self.scale = _grown(self.scale, n, room)
+                self.scale[n:total] = scale
+        room = len(self.vectors)
+        self.levels = _grown(self.levels, n, room)
+        self.levels[n:total] = levels
+        self.links, self.counts, self.clean = (
+            _grown(self.links, n, room, -1),
+            _grown(self.counts, n, room),
+            _grown(self.clean, n, room),
+        )
+        used = self.upper_rows(n)
+        self.upper_row = _grown(self.upper_row, n, room)
+        self.upper_row[n:total] = used + np.cumsum(levels, dtype=np.int64) - levels
+        rows = used + int(levels.sum(dtype=np.int64))
+        room = rows if rows <= len(self.upper) else max(rows, used + used // 2)
+        self.upper = _grown(self.upper, used, max(room, len(self.upper)), -1)
+        self.upper_count = _grown(self.upper_count, used, len(self.upper))
+        self.upper_clean = _grown(self.upper_clean, used, len(self.upper))
+
+    def read_into_memory(self) -> None:
+        """Copy what walks read out of the file where it is mapped."""
+        self.vectors, self.borrowed = _copied(self.vectors), False
+        for name in ("scale", "links", "upper", "upper_row"):
+            setattr(self, name, getattr(self, name).copy())
+        if self.codes is not None:
+            self.codes.codes = _copied(self.codes.codes)
+
+    def truncate(self) -> None:
+        """Give up the room behind the rows in use."""
+        n, used = self.count, self.upper_rows(self.count)
+        self.vectors, self.levels, self.upper_row = self.vectors[:n], self.levels[:n], self.upper_row[:n]
+        self.links, self.counts, self.clean = self.links[:n], self.counts[:n], self.clean[:n]
+        self.upper, self.upper_count = self.upper[:used], self.upper_count[:used]
+        self.upper_clean = self.upper_clean[:used]
+        if self.metric == COSINE:
+            self.scale = self.scale[:n]
+
+    def adapt(self, given: NDArray[Any]) -> None:
+        """Make the form of the rows fit rows about to be kept: 8-bit codes may have to cover a wider range."""
+        if not self.count or not isinstance(self.form, CodeRows):
+            return
+        again = self.form.widened(self.vectors[: self.count], given)
+        if again is not None:
+            room = aligned_bytes(len(self.vectors), again.shape[1])
+            room[: self.count] = again
+            self.vectors, self.scale = room, self.form.scale
+
+    def refill(self, places: NDArray[np.int64], vectors: NDArray[Any], scale: NDArray[np.float32]) -> None:
+        """Put vectors into free places, whose levels stay; `insert` links them."""
+        if self.borrowed or not self.vectors.flags.writeable:
+            self.vectors, self.borrowed = self.vectors.copy(), False
+        self.vectors[places] = vectors
+        if self.metric == COSINE:
+            if not self.scale.flags.writeable:
+                self.scale = self.scale.copy()
+            self.scale[places] = scale
+
+    def clear(self, nodes: NDArray[np.int64]) -> None:
+        """Take the links out of the rows of nodes, at every level."""
+        for level in range(int(self.levels[nodes].max(initial=0)) + 1):
+            rows = self.rows_of(nodes[self.levels[nodes] >= level], level)
+            table, counts, clean = self.level(level)
+            table[rows], counts[rows], clean[rows] = -1, 0, 0
+
+    def level(self, level: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """The table that holds the rows of a level, their counts and clean counts."""
+        return (self.links, self.counts, self.clean) if level == 0 else (self.upper, self.upper_count, self.upper_clean)
+
+    def rows_of(self, nodes: NDArray[np.int64], level: int) -> NDArray[np.int64]:
+        """The rows of nodes in the table of a level that they reach."""
+        return nodes if level == 0 else self.upper_row[nodes] + level - 1
+
+    def upper_rows(self, n: int) -> int:
+        """Rows of the upper levels that the first n nodes take."""
+        return int(self.upper_row[n - 1] + self.levels[n - 1]) if n else 0
+
+    def walked(self) -> tuple[NDArray[Any], NDArray[Any], int]:
+        """What walks compare: rows, their terms, and the coordinates of a code row (0: rows are vectors)."""
+        if self.codes is not None:
+            return self.codes.codes, self.codes.terms, self.codes.width
+        if self.vectors.dtype == np.uint8:
+            return self.vectors, self.vectors.view(np.int32), self.vectors.shape[1] - 4
+        return self.vectors, self.scale, 0
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether walks compare 8-bit codes."""
+        return self.codes is not None or self.vectors.dtype == np.uint8
+
+    def insert(
+        self,
+        members: NDArray[np.int64],
+        ef: int,
+        threads: int | None,
+        published: Callable[[int, int], None],
+        committed: Callable[[int], None],
+    ) -> None:
+        """Link `members`, free places or reserved rows behind those in use, rising, batch by batch.
+
+        `published(first, last)` is called for `members[first:last]` while searches wait, before they may find the
+        batch; `committed(last)` after it.
+
+        The graph is valid between any two steps: a batch counts from the moment its forward links are complete, and
+        a batch whose reverse links are missing is reached by the next repair. Searches run while a batch looks for its
+        links, and wait while those are written.
+        """
+        from . import build_cpu as kernels
+
+        free = np.empty(0, np.int64) if self.free is None else self.free
+        linked, done = self.count - len(free), 0
+        try:
+            with threads_in_use(threads) as workers:
+                while done < len(members):
+                    last = min(len(members), done + max(1, min((linked + done) // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
+                    batch = members[done:last]
+                    self._find_links(kernels, batch, ef, min(workers, len(batch)))
+                    self.unrepaired += len(batch)
+                    highest = int(batch[np.argmax(self.levels[batch])])
+                    with self.lock.changing():
+                        published(done, last)
+                        self.count = max(self.count, int(batch[-1]) + 1)
+                        if self.free is not None:
+                            self.free = free[last:]
+                        self._reverse(batch, workers)
+                        if self.levels[highest] > self.top:
+                            self.entry, self.top = highest, int(self.levels[highest])
+                    done = last
+                    committed(last)
+        finally:
+            left = members[done:]
+            self.clear(left[left < self.count])
+        if self.unrepaired and (self.count < _ALWAYS_REPAIR_BELOW or self.unrepaired * 20 >= self.count):
+            with self.lock.changing():
+                self.repair(ef)
+
+    def _find_links(self, kernels: Any, members: NDArray[np.int64], ef: int, workers: int) -> None:
+        table = self.take_scratch(workers)
+        rows, terms, width = self.walked()
+        kernels.find_links(
+            self.metric, self.vectors, self.scale, rows, terms, width, self.levels, members, *self._upper(),
+            self.upper_clean, self.links, self.counts, self.clean, self.entry, self.top, ef, self.M,
+            table[0][:workers], table[1],
+        )  # fmt: skip
+        self.scratch.give(table)
+
+    def _reverse(self, members: NDArray[np.int64], workers: int) -> None:
+        for level in range(int(self.levels[members].max()) + 1):
+            chosen = members[self.levels[members] >= level]
+            rows = self.rows_of(chosen, level)
+            table, counts, _ = self.level(level)
+            links = table[rows, : self.M]
+            present = np.arange(links.shape[1]) < counts[rows][:, None]
+            self.link_back(level, np.repeat(chosen, counts[rows]), links[present].astype(np.int64), workers)
+
+    def link_back(self, level: int, sources: NDArray[np.int64], targets: NDArray[np.int64], workers: int) -> None:
+        """Link every target to its source, which it is not linked to yet; full rows are pruned.
+
+        Grouped by target, sources in order: one thread writes a row, and the outcome does not depend on threads.
+        """
+        from . import build_cpu as kernels
+
+        if not len(targets):
+            return
+        order = np.argsort(targets, kind="stable")
+        targets, sources = targets[order], sources[order]
+        starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
+        owners = targets[starts]
+        kernels.add_reverse(
+            self.metric, self.vectors, self.scale, np.append(starts, len(targets)), self.rows_of(owners, level), owners,
+            sources, *self.level(level), workers,
+        )  # fmt: skip
+
+    def _upper(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        return self.upper_row, self.upper, self.upper_count
+
+    def reached(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which nodes level 0 leads to from the entry (free places count as reached), and the queue that found them."""
+        from . import build_cpu as kernels
+
+        seen = np.zeros(self.count, bool)
+        queue = np.empty(self.count, np.int64)
+        if self.free is not None:
+            seen[self.free] = True
+        if self.entry >= 0:
+            kernels.reach(self.links, self.counts, self.entry, seen, queue)
+        return seen, queue
+
+    def repair(self, ef: int) -> int:
+        """Link every node that level 0 does not reach from one near it; O(links) plus a search per such node."""
+        from . import build_cpu as kernels
+
+        seen, queue = self.reached()
+        made = 0
+        if not seen.all():
+            table = self.take_scratch(1)
+            rows, terms, width = self.walked()
+            made = kernels.repair(
+                self.metric, self.vectors, self.scale, rows, terms, width, self.upper_row, self.upper,
+                self.links, self.counts, self.clean, self.entry, self.top, np.flatnonzero(~seen), seen, queue, ef,
+                table[0][0], table[1][0],
+            )  # fmt: skip
+            self.scratch.give(table)
+        self.unrepaired = 0
+        return int(made)
+
+    def search(
+        self,
+        queries: NDArray[Any],
+        query_scale: NDArray[np.float32],
+        k: int,
+        ef: NDArray[np.int64],
+        wanted: int,
+        allowed: NDArray[np.bool_] | None,
+        threads: int | None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
+        """Distances, rows and counts; rows of the result whose `ef` is 0 are empty.
+
+        Under a filter a walk ends once `wanted` passing rows are nearer than every node not yet expanded.
+        """
+        from . import search_cpu as kernels
+
+        num_queries = len(queries)
+        distances, found = np.empty((num_queries, k), np.float32), np.empty((num_queries, k), np.int64)
+        filled = np.zeros(num_queries, np.int32)
+        if self.entry < 0 or not ef.all():
+            distances.fill(np.inf)
+            found.fill(-1)
+            if self.entry < 0 or not ef.any():
+                return distances, found, filled
+        mask = EVERYTHING if allowed is None else plain_view(allowed)
+        space = self.space()
+
+        def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
+            kernels.search(
+                *space, queries, query_scale, asked, mask, ef, wanted, k, self.together, first, last, *scratch,
+                distances, found, filled,
+            )  # fmt: skip
+
+        self._in_parts(part, queries, query_scale, num_queries, threads)
+        return distances, found, filled
+
+    def search_passing(
+        self,
+        queries: NDArray[Any],
+        query_scale: NDArray[np.float32],
+        k: int,
+        ef: int,
+        allowed: NDArray[np.bool_],
+        seeds: NDArray[np.int64],
+        chosen: NDArray[np.int64],
+        threads: int | None,
+        out: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]],
+    ) -> None:
+        """Write distances, rows and counts of the chosen queries, walking over rows that pass (see the kernel)."""
+        from . import filtered_cpu as kernels
+
+        space, allowed = self.space(), plain_view(allowed)
+
+        def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
+            kernels.search_passing(
+                *space, queries, query_scale, asked, allowed, seeds, chosen, ef, k, first, last, *scratch, *out
+            )
+
+        self._in_parts(part, queries, query_scale, len(chosen), threads)
+
+    def encoded(self, queries: NDArray[Any], query_scale: NDArray[np.float32], multiple: int = 1) -> NDArray[Any]:
+        """Queries as walks compare them with `walked` rows; of codes, with zeros up to a multiple of so many."""
+        asked = self._room_for(queries)
+        if self.codes is not None:
+            self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
+        return _padded(asked, multiple)
+
+    def _room_for(self, queries: NDArray[Any]) -> NDArray[Any]:
+        """Room for the codes of queries; without codes, queries as walks compare them."""
+        if self.codes is None:
+            return self.form.walk(queries)
+        return np.empty((len(queries), self.codes.codes.shape[1]), np.int8)
+
+    @property
+    def together(self) -> int:
+        """How many nodes of a beam are expanded at a time: two where their neighbours' rows take little to compare."""
+        return 2 if self.is_coded else 1
+
+    def space(self) -> tuple[Any, ...]:
+        """The graph as the first arguments of the search kernels."""
+        rows, terms, _ = self.walked()
+        arrays = self.vectors, self.scale, rows, terms, self.upper_row, self.upper, self.links
+        return self.metric, *map(plain_view, arrays), self.entry, self.top
+
+    def take_scratch(self, workers: int) -> _Scratch:
+        """Visit bits and lists per worker; `scratch.give` takes them back."""
+        return self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
+
+    def check(self) -> None:
+        """Check every link of a graph that was opened in place, once, before anything but a search reads it."""
+        if self.unchecked:
+            from .check import check_graph
+
+            try:
+                check_graph(self)
+            except IndexMismatch as error:
+                raise StoreCorrupt(f"the index is damaged: {error}") from error
+            self.unchecked = False
+
+    def _in_parts(
+        self,
+        part: Callable[[int, int, int, _Scratch, NDArray[Any]], None],
+        queries: NDArray[Any],
+        query_scale: NDArray[np.float32],
+        count: int,
+        threads: int | None,
+    ) -> None:
+        """Call `part(worker, first, last, scratch, asked)` for slices of `count` queries, on threads."""
+        workers = max(1, min(resolve_threads(threads), count))
+        bits, seen = table = self.take_scratch(workers)
+        cuts = [count * worker // workers for worker in range(workers + 1)]
+        whole = count == len(queries)
+        asked = self._room_for(queries) if whole else self.encoded(queries, query_scale)
+
+        def run(worker: int) -> None:
+            first, last = cuts[worker], cuts[worker + 1]
+            if whole and self.codes is not None:
+                self.codes.encode_queries(queries, query_scale, first, last, asked)
+            part(worker, first, last, (bits[worker], seen[worker]), asked)
+
+        if workers == 1:
+            run(0)
+        else:
+            list(_pool(os.getpid()).map(run, range(workers)))
+        self.scratch.give(table)
+
+
+@functools.cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Threads for searches: kernels that release the GIL, unlike parallel regions, may be called by many at once.
+
+    A pool per process: a forked child has none of its parent's threads.
+    """
+    return ThreadPoolExecutor(resolve_threads(None), thread_name_prefix="nearhop-search")
+
+
+def _padded(rows: NDArray[Any], multiple: int) -> NDArray[Any]:
+    missing = -len(rows) % multiple
+    return rows if not missing else np.concatenate([rows, np.zeros((missing, rows.shape[1]), rows.dtype)])
+
+
+def _copied(rows: NDArray[Any]) -> NDArray[Any]:
+    """A copy whose first row starts on a cache line."""
+    room = aligned_bytes(len(rows), rows.shape[1] * rows.itemsize).view(rows.dtype)
+    room[:] = rows
+    return room
+
+
+def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[Any]:
+    if len(array) >= room and array.flags.writeable:
+        return array
+    bigger = np.full((room, *array.shape[1:]), fill, array.dtype)
+    bigger[:used] = array[:used]
+    return bigger

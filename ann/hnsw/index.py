@@ -1,0 +1,498 @@
+"""Hierarchical navigable small world graphs: approximate nearest neighbours of high recall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
+from ..exact import check_queries, empty_result, finish, query_scales
+from ..filters import allowed_rows
+from ..ids import RowIds
+from ..locking import SharedLock
+from ..metrics import COSINE, check_count, check_finite, check_rows
+from ..result import RangeResult, SearchResult
+from ..storage.rows import FloatRows, form_of
+from ..storage.scalar_codes import ScalarCodes
+from ..store_rows import NodeCondition, store_column, store_ids
+from .deletes import compacted, places_for
+from .few import search_few
+from .graph import HNSWGraph
+from .parameters import check_parameters
+from .plan import answer
+from .statistics import HNSWStatistics, statistics
+from .tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
+from .within import search_within
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ...graphlib.store.store import GraphStore
+
+DEFAULT_EF = 64
+
+
+class HNSW:
+    """A hierarchy of proximity graphs, searched by a beam.
+
+    Parameters
+    ----------
+    metric : {"l2", "ip", "cosine", "hamming"}, default "l2"
+        Distances are squared for "l2", 1 - dot for "ip" and 1 - cos for "cosine". With "ip", vectors of very different
+        norms cost recall: the graph's pruning rule assumes a metric. For "hamming" rows are packed bits, uint8
+        (see `numpy.packbits`), and the distance is the number of bits that differ.
+    M : int in [2, 1024], default 16
+        Links a new node makes per level; a node keeps at most M, and 2M at level 0.
+    ef_construction : int >= 1, default 200
+        Beam width while building (efC); raised to M.
+    storage : {"float32", "float16", "int8", "int8-only"}, default "float32"
+        How vectors are kept and what walks compare. "int8" keeps float32 vectors and beside them 8-bit codes of their
+        principal directions (see `hnsw_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes, and
+        float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
+        coordinate alone; distances are then those of the rounded vectors (see Notes).
+    seed : int, default 0
+        Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
+    threads : int, optional
+        All cores by default.
+    ef_search : int >= 1, default 64
+        Beam width of searches that do not give one; see `tune`.
+
+    Notes
+    -----
+    Build O(n log n * ef_construction * M) distances, search O(ef_search * M * log n). Memory per row: 4 * dim bytes,
+    and about 8 * M + 30 of links. Vectors are copied by `add`, not by `from_store`.
+
+    Coordinates are rounded by at most 2^-11 of their size with "float16", by half a step with "int8-only". A step is a
+    254th of the range that all but one in ten thousand centred coordinates keep to, and 1 where all numbers are whole
+    and within 256 values, which are then kept exactly. A coordinate beyond the range becomes its end. The rounded
+    vector lies within e = step / 2 * sqrt(dim) of the given one, so a distance (not squared) is off by at most e.
+
+    Differences from the paper: rows are inserted in batches of up to 2 % of the graph whose members search the graph
+    as it was before the batch, and one another. At most a quarter of a node's links lead to copies of its vector. Nodes
+    that pruning cut off are linked again at the end of `add`.
+
+    References
+    ----------
+    Y. Malkov and D. Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
+    Small World graphs", IEEE TPAMI 42 (2020), arXiv:1603.09320, Algorithms 1, 2, 4 and 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nearhop.ann import HNSW
+    >>> vectors = np.random.default_rng(0).normal(size=(500, 16)).astype(np.float32)
+    >>> index = HNSW(metric="cosine").add(vectors)
+    >>> index.search(vectors[7], k=3).ids[0, 0]
+    np.int64(7)
+    """
+
+    def __init__(
+        self,
+        metric: str = "l2",
+        M: int = 16,
+        *,
+        ef_construction: int = 200,
+        storage: str = "float32",
+        seed: int = 0,
+        threads: int | None = None,
+        ef_search: int = DEFAULT_EF,
+    ) -> None:
+        self.metric = metric
+        self.M = M
+        self.ef_construction = ef_construction
+        self.storage = storage
+        self.seed = seed
+        self.threads = threads
+        self.ef_search = ef_search
+        self._where: NodeCondition | None = None
+        self._graph: HNSWGraph | None = None
+        self._form: FloatRows | None = None  # of the first rows, where they were coded before
+        self._rows = RowIds()
+        self._lock = SharedLock()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if not name.startswith("_"):
+            self._metric: int | None = None  # parameters are checked before they are next used
+
+    @classmethod
+    def from_store(
+        cls,
+        store: GraphStore,
+        column: str,
+        *,
+        node_type: str | None = None,
+        text_ids: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        **parameters: Any,
+    ) -> HNSW:
+        """Index a float32 node column where it lies; `parameters` are the constructor's.
+
+        Results speak the store's user ids where they are integers or, with `text_ids`, text; else node positions.
+        """
+        index = cls(**parameters)
+        vectors = store_column(store, column, node_type)
+        check_finite("from_store", vectors, f"column {column!r}")
+        ids = store_ids(store, node_type, len(vectors), text=text_ids)
+        index._where = NodeCondition(store, node_type, ids)
+        index._insert(vectors, ids, progress, borrowed=True)
+        return index
+
+    def __len__(self) -> int:
+        return self._rows.num_live
+
+    @property
+    def dim(self) -> int | None:
+        """Width of the vectors, or None before the first `add`."""
+        return None if self._graph is None else self._graph.form.dim
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """User ids in row order, deleted rows included; the order of bitmap filters.
+
+        New rows take the places of deleted ones where there are free ones, so the order can change with every `add`.
+        """
+        return self._rows.values.copy()
+
+    @property
+    def graph(self) -> HNSWGraph:
+        """The arrays of the graph, shared: treat them as read-only. `NotFitted` before the first `add`.
+
+        Of an index that `load` opened in place, every link is checked the first time.
+        """
+        if self._graph is None or not self._graph.count:
+            raise NotFitted("the index is empty; add vectors first")
+        self._graph.check()
+        return self._graph
+
+    def add(
+        self,
+        vectors: ArrayLike,
+        ids: ArrayLike | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> HNSW:
+        """Add rows.
+
+        Parameters
+        ----------
+        vectors : float32 (count, dim)
+            Copied. Other real dtypes are converted.
+        ids : int64 or text (count,), optional
+            Distinct, and not in the index; by default they continue behind the largest integer so far. All ids of an
+            index are of one kind.
+        progress : callable (done, total), optional
+            Called after every batch of at most 512 rows.
+
+        Raises
+        ------
+        IndexMismatch
+            Vectors of another width than those before.
+        InvalidInput, InvalidType
+            NaN or infinite values, ids given twice, present or of another kind. The index is unchanged.
+
+        Notes
+        -----
+        The rows take the places of deleted ones first. Once 5 % of the rows are deleted and still linked (1 % where
+        memory would have to grow), links are first led around them: O(links), and about 20 selections per deleted row.
+
+        An interrupt (Ctrl-C, or an exception of `progress`) leaves a valid index of the rows linked so far.
+        """
+        metric = self._check_parameters()
+        with self._lock.writing():
+            rows = check_rows("add", vectors, metric, dim=self.dim)
+            self._insert(rows, self._rows.for_new_rows(len(rows), ids), progress)
+        return self
+
+    def upsert(self, vectors: ArrayLike, ids: ArrayLike, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
+        """Add rows, replacing those whose ids the index holds; parameters and errors are those of `add`.
+
+        Every search finds the old row or the new one. Interrupted, rows not linked yet keep their old vectors.
+        """
+        metric = self._check_parameters()
+        with self._lock.writing():
+            rows = check_rows("upsert", vectors, metric, dim=self.dim)
+            self._insert(rows, self._rows.for_new_rows(len(rows), ids, replacing=True), progress, replacing=True)
+        return self
+
+    def _insert(
+        self,
+        rows: NDArray[Any],
+        ids: NDArray[Any],
+        progress: Callable[[int, int], None] | None,
+        *,
+        borrowed: bool = False,
+        replacing: bool = False,
+    ) -> None:
+        metric = self._check_parameters()
+        if not len(rows):
+            return
+        graph = self._graph
+        if graph is not None and not len(self):  # nothing to keep
+            with self._lock.changing():
+                graph = self._graph = None
+                self._rows = self._rows.chosen(np.empty(0, np.int64))
+        if graph is None:
+            form = self._form or form_of(self.storage, metric, rows.shape[1])
+            plain = type(form) is FloatRows
+            rows = rows.copy() if plain and not borrowed else rows
+            graph = HNSWGraph(form.metric, self.M, rows.shape[1])
+            graph.form, graph.borrowed = form, borrowed and plain
+            graph.lock = self._lock
+        ef = max(self.ef_construction, self.M)
+        graph.check()
+        places = places_for(graph, self._rows.dead, len(rows), ef, self.threads)
+        members = self._make_room(graph, places, rows)
+
+        def published(first: int, last: int) -> None:
+            self._rows.place(members[first:last], ids[first:last], replacing=replacing)
+            if self._where is not None and not borrowed:
+                self._where.in_order = False
+
+        def committed(done: int) -> None:
+            if progress is not None:
+                progress(done, len(rows))
+
+        graph.insert(members, ef, self.threads, published, committed)
+
+    def _make_room(self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any]) -> NDArray[np.int64]:
+        """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them."""
+        from . import build_cpu as kernels
+
+        start, here = graph.count, len(places)
+        total = start + len(given) - here
+        if total > np.iinfo(np.int32).max:
+            raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
+        levels = np.empty(total - start, np.int8)
+        kernels.draw_levels(self.seed, start, self.M, levels)
+        with self._lock.changing():
+            graph.adapt(given)
+            rows, scale = graph.form.keep(given)
+            behind = scale[here:] if graph.metric == COSINE else scale
+            if here:
+                graph.refill(places, rows[:here], scale[:here])
+            if total > start:
+                graph.reserve(rows[here:], behind, levels)
+            if self.storage == "int8":
+                graph.codes = graph.codes or ScalarCodes(graph.metric, rows.shape[1])
+                if here:
+                    graph.codes.replace(graph.vectors, graph.scale, places, start)
+                if total > start:
+                    graph.codes.extend(graph.vectors, graph.scale, start, total)
+            self._graph = graph
+        return np.concatenate([places, np.arange(start, total)])
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int,
+        *,
+        ef_search: int | None = None,
+        filter: Any = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k nearest rows of every query, approximately.
+
+        Parameters
+        ----------
+        queries : float32 (num_queries, dim) or (dim,)
+        k : int >= 1
+            Places without a result hold id -1 and distance inf; `counts` says how many are filled.
+        ef_search : int >= 1, optional
+            Beam width (ef), raised to k; larger is slower and more exact. The index's `ef_search` by default.
+        filter : bool (rows,), bool (num_queries, rows), integer ids, range, str, or a list of these, optional
+            Which rows may be returned: a bitmap in row order, ids, a range of ids, an SQL condition (indexes made by
+            `from_store`), or a list with one of these, or None, per query. Where a fifth of the rows or more pass, the
+            beam widens; where fewer do, the walk steps over those that fail; where few do, they are scanned exactly.
+            With 8-bit codes, 16 or more queries that share a filter may be answered by a scan of the codes instead:
+            the max(ef_search, 2k) rows that codes rank first, ordered by their distances.
+        threads : int, optional
+            Results do not depend on it, nor, but for that scan, on how queries are split into calls.
+
+        Raises
+        ------
+        IndexMismatch
+            Queries of another width, or a bitmap of another length.
+        InvalidInput
+            NaN or infinite values, k or ef_search < 1.
+        """
+        with self._lock.reading():
+            found = search_few(self, queries, k, ef_search, threads) if filter is None else None
+            return self._search(queries, k, ef_search, filter, threads) if found is None else found
+
+    def search_within(
+        self, queries: ArrayLike, radius: float, *, ef_search: int | None = None, filter: Any = None,
+        threads: int | None = None,
+    ) -> RangeResult:  # fmt: skip
+        """Every row whose distance from a query is at most `radius`, approximately.
+
+        The search is repeated with k = 64, 128, ... until a query's farthest result lies beyond the radius; other
+        parameters and errors are those of `search`.
+        """
+        with self._lock.reading():
+            return search_within(self, queries, radius, ef_search, filter, threads)
+
+    def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int:
+        """Set `ef_search` to the smallest tried beam (k to 1,024) that reaches a recall, and return it.
+
+        Parameters
+        ----------
+        target_recall : float in (0, 1], default 0.95
+            Mean share of true neighbours, found by an exact scan of all rows.
+        queries : float32 (num_queries, dim), optional
+            200 rows of the index by default, which are easier than queries from elsewhere.
+        k : int, default 10
+        """
+        self.ef_search = tune(self, target_recall, queries, k)
+        return self.ef_search
+
+    def explain(
+        self, query: ArrayLike, k: int = 10, *, ef_search: int | None = None, filter: Any = None
+    ) -> Explanation:
+        """How one query is answered, and which true neighbours that misses; costs an exact scan.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nearhop.ann import HNSW
+        >>> index = HNSW().add(np.arange(3000, dtype=np.float32)[:, None])
+        >>> index.explain([7.2], k=3, filter=range(500))
+        Explanation(scan, beam 0, 500 of 3,000 rows pass (16.7 %), recall 1.000, 0 missed)
+        """
+        return explain(self, query, k, ef_search, filter)
+
+    def estimate_memory(self, num_rows: int, dim: int) -> MemoryEstimate:
+        """Bytes that an index with these parameters will hold for so many vectors; nothing is allocated.
+
+        >>> round(HNSW(M=16).estimate_memory(1_000_000, 128).total / 2**30, 1)
+        0.6
+        """
+        return estimate_memory(self, num_rows, dim)
+
+    def _search(
+        self, queries: ArrayLike, k: int, ef_search: int | None, filter: Any, threads: int | None
+    ) -> SearchResult:
+        metric = self._check_parameters()
+        rows, k = check_queries(queries, k, self.dim, metric)
+        ef = max(k, self.ef_search if ef_search is None else check_count("ef_search", ef_search))
+        allowed = allowed_rows(filter, self._rows, len(rows), self._where)
+        graph = self._graph
+        if graph is None or not graph.count or not len(rows):  # an `add` may not have linked its first batch yet
+            return empty_result(len(rows), k, self._rows.values)
+        threads = self.threads if threads is None else threads
+        distances, found, counts = answer(
+            graph, rows, query_scales(rows, metric), min(k, graph.count), ef, allowed, threads
+        )  # fmt: skip
+        return finish(distances, found, counts, self._rows.values, k)
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted.
+
+        Deleted rows are walked through but never returned; `compact` drops them.
+        """
+        with self._lock.writing(), self._lock.changing():
+            return self._rows.remove(ids)
+
+    def compact(self, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
+        """Give back the memory of deleted rows, and the room kept for more rows; interrupted, the index is as it was.
+
+        Links are led around deleted rows and rows keep their order, so bitmap filters count the remaining ones. Takes
+        a small part of the time of a new build; old and new arrays are held until it is done. Where more than half of
+        the rows are deleted, the graph is built anew.
+        """
+        with self._lock.writing():
+            graph = self._graph
+            if graph is None or (not self._rows.num_dead and len(graph.vectors) == graph.count):
+                return self
+            graph.check()
+            live = np.flatnonzero(~self._rows.dead)
+            fresh = self._without_dead(graph, live, progress)
+            with self._lock.changing():
+                self._graph, self._rows = fresh, self._rows.chosen(live)
+                if self._where is not None and len(live) < graph.count:
+                    self._where.in_order = False
+        return self
+
+    def _without_dead(
+        self, graph: HNSWGraph, live: NDArray[np.int64], progress: Callable[[int, int], None] | None
+    ) -> HNSWGraph | None:
+        if not len(live):
+            return None
+        if 2 * len(live) < graph.count:
+            fresh = HNSW(
+                self.metric, self.M, ef_construction=self.ef_construction, storage=self.storage, seed=self.seed,
+                threads=self.threads,
+            )  # fmt: skip
+            fresh._form = graph.form
+            fresh._insert(graph.form.given(graph.vectors[live]), live, progress, borrowed=True)
+            made = fresh.graph
+            made.lock, made.borrowed = self._lock, False
+            return made
+        return compacted(graph, self._rows.dead, max(self.ef_construction, self.M), self.threads, progress)
+
+    def stats(self) -> HNSWStatistics:
+        """Counts, degrees and bytes; O(links), since unreachable nodes are counted by a walk."""
+        with self._lock.reading():
+            if self._graph is not None:
+                self._graph.check()
+            return statistics(self)
+
+    def verify(self) -> HNSWStatistics:
+        """Check every link and vector; `StoreCorrupt` says what is wrong. Returns the statistics."""
+        from .check import check_graph
+
+        with self._lock.reading():
+            if self._graph is not None:
+                try:
+                    check_graph(self._graph)
+                    self._graph.unchecked = False
+                    check_finite("verify", self._graph.form.given(self._graph.vectors[: self._graph.count]))
+                except (IndexMismatch, InvalidInput) as error:
+                    raise StoreCorrupt(str(error)) from error
+            return statistics(self)
+
+    def save(self, path: str | Path, *, edges: bool = False) -> None:
+        """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken.
+
+        With `edges`, the links of level l are also written as edge type ("node", "link<l>", "node"), for samplers.
+        Searches go on meanwhile, changes wait. A failure or a crash leaves nothing at the path.
+        """
+        from ..persist import save_hnsw
+
+        with self._lock.writing():
+            save_hnsw(self, path, edges=edges)
+
+    def save_into(self, store: GraphStore, name: str) -> None:
+        """Put the links of an index made by `from_store` into that store, as edge types `{name}_link0`, ...
+
+        The vectors are not written again. On a stored graph, `commit()` writes the links; `HNSW.attach` opens them.
+        """
+        from ..persist import save_into
+
+        with self._lock.writing():
+            save_into(self, store, name)
+
+    @classmethod
+    def attach(cls, store: GraphStore, name: str) -> HNSW:
+        """Open an index that `save_into` put into a store; the vectors stay in their column."""
+        from ..persist import attach
+
+        return attach(store, name)
+
+    def _check_parameters(self) -> int:
+        if self._metric is None:
+            self._metric = check_parameters(self)
+        return self._metric
+
+    def __repr__(self) -> str:
+        if self._graph is None:
+            return f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, empty)"
+        dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
+        size = self._graph.vectors.nbytes + self._graph.links.nbytes + self._graph.upper.nbytes
+        return (
+            f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, {len(self):,} vectors{dead}, "
+            f"dim={self.dim}, {self._graph.top + 1} levels, {self.storage}, {size / 2**20:.1f} MiB)"
+        )

@@ -1,0 +1,144 @@
+"""Questions about an index: how much memory it will take, which beam reaches a recall, how a query is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.errors import InvalidInput, NotFitted
+from ..distances.scan import nearest_rows
+from ..exact import query_scales
+from ..filters import allowed_rows
+from ..ids import ids_of
+from ..least_effort import least_effort
+from ..metrics import check_count, check_rows, metric_code
+from ..result import SearchResult, recall
+from ..storage.scalar_codes import widest_row
+from .plan import NAMES, make_plan, row_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .index import HNSW
+
+_MOST_BEAM = 1024
+_SAMPLE = 200
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes an index will hold: `vectors`, `links` of all levels with their counts, `codes` at most, and `total`."""
+
+    vectors: int
+    links: int
+    codes: int
+
+    @property
+    def total(self) -> int:
+        return self.vectors + self.links + self.codes
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """How one query is answered.
+
+    Attributes
+    ----------
+    method : {"walk", "step over", "scan"}
+        A walk through all rows; a walk that steps over rows that fail the filter; an exact scan of those that pass.
+    beam : int
+        Width of the beam (0 for a scan).
+    passing, rows : int
+        Rows that may be returned, and all.
+    result : SearchResult
+        What `search` returns.
+    missed : int64 (any number,)
+        Ids of true neighbours, by an exact scan, that are not in the result.
+    recall : float
+        The share of true neighbours that are.
+    """
+
+    method: str
+    beam: int
+    passing: int
+    rows: int
+    result: SearchResult
+    missed: NDArray[np.int64]
+    recall: float
+
+    def __repr__(self) -> str:
+        share = 100 * self.passing / max(1, self.rows)
+        return (
+            f"Explanation({self.method}, beam {self.beam}, {self.passing:,} of {self.rows:,} rows pass "
+            f"({share:.3g} %), recall {self.recall:.3f}, {len(self.missed)} missed)"
+        )
+
+
+def estimate_memory(index: HNSW, num_rows: int, dim: int) -> MemoryEstimate:
+    """See `HNSW.estimate_memory`."""
+    n, dim = check_count("num_rows", num_rows, low=0), check_count("dim", dim)
+    # 2M + 3 words of level 0, 11 bytes of level and upper row; a node reaches 1 / (M - 1) upper levels on average.
+    links = n * (4 * (2 * index.M + 2) + 9) + int(n / (index.M - 1) * 4 * (index.M + 2))
+    codes = n * widest_row(dim) if index.storage == "int8" else 0
+    if index.metric == "hamming":
+        return MemoryEstimate(n * -(-dim // 8) * 8, links, codes)
+    row = {"float16": 2 * dim, "int8-only": widest_row(dim)}.get(index.storage, 4 * dim)
+    scale = 4 if index.metric == "cosine" and index.storage != "int8-only" else 0
+    return MemoryEstimate(n * (row + scale), links, codes)
+
+
+def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -> int:
+    """See `HNSW.tune`."""
+    if not isinstance(target_recall, float | int) or not 0 < target_recall <= 1:
+        raise InvalidInput(f"tune: target_recall must be in (0, 1]; got {target_recall!r}")
+    if not len(index):
+        raise NotFitted("tune: the index is empty; add vectors first")
+    k = check_count("k", k)
+    graph = index.graph
+    if queries is None:
+        live = np.flatnonzero(~index._rows.dead)
+        picked = live[np.unique(np.linspace(0, len(live) - 1, min(len(live), _SAMPLE)).astype(np.int64))]
+        rows, depth = graph.form.given(graph.vectors[picked]), k + 1  # each finds itself
+    else:
+        rows, depth = (
+            check_rows("tune", queries, metric_code(index.metric, bits=True), dim=index.dim, what="queries"),
+            k,
+        )
+    truth = _exact(index, rows, depth, None)
+
+    def reaches(beam: int) -> bool:
+        return recall(index.search(rows, depth, ef_search=beam), truth) >= target_recall
+
+    return least_effort(reaches, depth, max(depth, _MOST_BEAM))
+
+
+def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given: Any) -> Explanation:
+    """See `HNSW.explain`."""
+    metric = metric_code(index.metric, bits=True)
+    row = check_rows("explain", np.atleast_2d(np.asarray(query)), metric, dim=index.dim, what="query")
+    if len(row) != 1:
+        raise InvalidInput(f"explain: give one query of shape ({index.dim},); got {len(row)}")
+    graph = index.graph
+    allowed = allowed_rows(given, index._rows, 1, index._where)
+    ef = max(check_count("k", k), index.ef_search if ef_search is None else check_count("ef_search", ef_search))
+    plan = make_plan(ef, index.M, allowed, 1, graph.count, k, row_bytes(graph))
+    result = index.search(row, k, ef_search=ef_search, filter=given)
+    truth = _exact(index, row, k, allowed)
+    method = NAMES[int(plan.method[0])]
+    missed = np.setdiff1d(truth.ids[0, : truth.counts[0]], result.ids[0, : result.counts[0]])
+    beam = 0 if method == "scan" else int(plan.beam[0])
+    return Explanation(method, beam, int(plan.passing[0]), graph.count, result, missed, recall(result, truth))
+
+
+def _exact(index: HNSW, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None) -> SearchResult:
+    graph = index.graph
+    if allowed is None and index._rows.num_dead:
+        allowed = ~index._rows.dead[None, :]
+    asked, factors = graph.form.ask(queries, query_scales(queries, metric_code(index.metric, bits=True)))
+    distances, found, counts = nearest_rows(
+        graph.metric, graph.vectors, graph.scale, asked, factors, min(k, graph.count),
+        allowed=allowed, num_rows=graph.count, threads=index.threads,
+    )  # fmt: skip
+    return SearchResult(distances, ids_of(index._rows.values, found), counts)

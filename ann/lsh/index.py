@@ -1,0 +1,398 @@
+"""A banded index over MinHash signatures: sets that are similar share a bucket in at least one band."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
+from ..exact import empty_result
+from ..filters import allowed_rows
+from ..ids import RowIds
+from ..metrics import check_count
+from ..minhash.minhash import MinHash
+from ..minhash.sets import RaggedSets, read_only
+from ..result import SearchResult
+from .buckets import Segment, choose_bands, make_segment
+from .pairs import SimilarityGraph, pairs_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+_VERIFIED_AT_LEAST = 100
+_VERIFIED_PER_RESULT = 4
+
+
+@dataclass(frozen=True)
+class LSHStatistics:
+    """What an index holds: rows that can be found, deleted and empty ones, buckets, and bytes."""
+
+    rows: int
+    deleted: int
+    empty: int
+    segments: int
+    bands: int
+    slots_per_band: int
+    threshold: float
+    largest_bucket: int
+    oversized_buckets: int
+    index_bytes: int
+    signature_bytes: int
+
+
+class LSH:
+    """Locality-sensitive hashing of sets by bands of their MinHash signatures.
+
+    Parameters
+    ----------
+    minhash : MinHash, optional
+        Makes signatures of sets; default `MinHash(128)`.
+    threshold : float in [0, 1], default 0.5
+        Similarity from which pairs should be found; bands b and slots per band r minimise the weighted areas of false
+        positives and false negatives around it.
+    bands : int, optional
+        b, instead of the choice by threshold; then r is `slots_per_band` or `num_perm // bands`.
+    slots_per_band : int, optional
+        r; needs `bands`, b r <= num_perm.
+    weights : (float, float), default (0.5, 0.5)
+        Cost of false positives and of false negatives.
+    max_bucket : int, default 10,000
+        Buckets of more rows are passed over: they say little and cost much. `stats()` counts them.
+    threads : int, optional
+        Default all cores; results do not depend on it.
+
+    Notes
+    -----
+    Two sets of similarity J share a bucket with probability 1 - (1 - J^r)^b. A search examines the members of b buckets
+    and ranks them by the share of equal slots. The index takes about 8.5 b bytes per row (sorted arrays of 32-bit keys
+    and row numbers) beside the signatures, 4 K bytes. Rows added later form segments of their own, which are merged as
+    they grow: adding costs O(b log^2 n) per row in the long run. Empty sets are in no bucket.
+
+    References
+    ----------
+    P. Indyk and R. Motwani, STOC 1998; J. Leskovec, A. Rajaraman and J. Ullman, "Mining of massive datasets",
+    chapter 3.
+
+    Examples
+    --------
+    >>> from nearhop.ann import LSH, MinHash
+    >>> index = LSH(MinHash(128), threshold=0.5).add([range(50), range(5, 55), range(90, 99)], ids=[7, 8, 9])
+    >>> result = index.search([range(2, 52)], k=2)
+    >>> sorted(result.ids[0].tolist()), result.counts.tolist()
+    ([7, 8], [2])
+    """
+
+    def __init__(
+        self,
+        minhash: MinHash | None = None,
+        *,
+        threshold: float = 0.5,
+        bands: int | None = None,
+        slots_per_band: int | None = None,
+        weights: tuple[float, float] = (0.5, 0.5),
+        max_bucket: int = 10_000,
+        threads: int | None = None,
+    ) -> None:
+        self.minhash = MinHash() if minhash is None else minhash
+        self.threshold = threshold
+        self.bands = bands
+        self.slots_per_band = slots_per_band
+        self.weights = weights
+        self.max_bucket = max_bucket
+        self.threads = threads
+        self._chosen: tuple[int, int] | None = None
+        self._buffer: NDArray[np.uint32] = np.empty((0, self.minhash.num_perm), np.uint32)
+        self._segments: list[Segment] = []
+        self._rows = RowIds()
+
+    def __len__(self) -> int:
+        return len(self._rows) - self._rows.num_dead
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """User ids in row order, deleted rows included; the order of bitmap filters."""
+        return self._rows.values.copy()
+
+    @property
+    def signatures(self) -> NDArray[np.uint32]:
+        """uint32 (rows, num_perm), in row order; a read-only view."""
+        return read_only(self._buffer[: len(self._rows)])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Bands b and slots per band r in force."""
+        if self._chosen is None:
+            self._chosen = self._choose()
+        return self._chosen
+
+    def add(self, source: Any, ids: ArrayLike | None = None) -> LSH:
+        """Add sets, or signatures made by an equal `MinHash`.
+
+        Parameters
+        ----------
+        source : uint32 (n, num_perm) or whatever `MinHash.fit_transform` takes
+            A uint32 matrix of that width is taken as signatures; the first one added is kept without copying.
+        ids : integers (n,), optional
+            Distinct; by default continuing behind the largest.
+
+        Raises
+        ------
+        InvalidInput
+            An id given twice or in the index already.
+        """
+        bands, width = self.shape
+        rows = self._signatures_of(source)
+        new = self._rows.for_new_rows(len(rows), ids, text=False)
+        before = len(self._rows)
+        after = before + len(rows)
+        if after > np.iinfo(np.int32).max:
+            raise InvalidInput(f"add: an index holds at most 2,147,483,647 rows; got {after}")
+        if before == 0:
+            self._buffer = rows
+        else:
+            if after > len(self._buffer) or not self._buffer.flags.writeable:
+                grown = np.empty((max(after, before + before // 2), rows.shape[1]), np.uint32)
+                grown[:before] = self._buffer[:before]
+                self._buffer = grown
+            self._buffer[before:after] = rows
+        segments = [*self._segments, self._segment(self._filled(before, after), bands, width)]
+        while len(segments) > 1 and 2 * len(segments[-1]) > len(segments[-2]):
+            members = np.sort(np.concatenate([s.rows[0] for s in segments[-2:]])).astype(np.int64)
+            segments[-2:] = [self._segment(members, bands, width)]
+        self._rows.append(new)
+        self._segments = segments
+        return self
+
+    def search(
+        self,
+        queries: Any,
+        k: int,
+        *,
+        filter: ArrayLike | None = None,
+        verify: Any = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """The k most similar of the sets that share a bucket with each query; distances are 1 - similarity.
+
+        Parameters
+        ----------
+        queries : sets or signatures, as for `add`
+        k : int >= 1
+            Places without a result hold id -1 and distance inf; `counts` says how many are filled.
+        filter : bool (rows,), bool (num_queries, rows) or integer ids, optional
+            Which rows may be returned.
+        verify : sets, optional
+            The indexed sets in row order, such as the store they came from: the best max(4 k, 100) by estimate are
+            ranked by exact Jaccard similarity. Queries must then be sets.
+        threads : int, optional
+        """
+        k = check_count("k", k)
+        signatures = self._signatures_of(queries)
+        nobody = np.full(len(signatures), -1, np.int64)
+        given = None if verify is None else RaggedSets.of(queries)
+        return self._search(signatures, nobody, k, filter, verify, given, None, threads)
+
+    def search_ids(
+        self,
+        ids: ArrayLike,
+        k: int,
+        *,
+        filter: ArrayLike | None = None,
+        verify: Any = None,
+        threads: int | None = None,
+    ) -> SearchResult:
+        """As `search` for sets that are in the index, named by id; a set is not among its own results."""
+        k = check_count("k", k)
+        rows = self.rows_of(ids)
+        return self._search(self.signatures[rows], rows, k, filter, verify, None, rows, threads)
+
+    def rows_of(self, ids: ArrayLike) -> NDArray[np.int64]:
+        """Row numbers of ids; `NotFound` names the first unknown one."""
+        given: NDArray[Any] = np.atleast_1d(np.asarray(ids))
+        if given.size and (given.dtype.kind not in "iu" or given.ndim != 1):
+            raise InvalidType(f"ids must be integers of one dimension; got {given.dtype} {given.shape}")
+        rows = given.astype(np.int64)
+        inside = (rows >= 0) & (rows < len(self._rows))
+        if not (inside.all() and (self._rows.values[rows] == rows).all() and not self._rows.dead[rows].any()):
+            rows = self._rows.positions(rows)  # ids are not simply row numbers
+        if (rows < 0).any():
+            raise NotFound(f"id {given[int(np.argmax(rows < 0))]} is not in the index (or was removed)")
+        return rows
+
+    def candidates(self, ids: ArrayLike) -> NDArray[np.int64]:
+        """Ids, ascending, of all sets that share a bucket with any of the named ones (the named ones included)."""
+        from .buckets_cpu import union_of_candidates
+
+        rows = self.rows_of(ids)
+        n = len(self._rows)
+        marks, found = np.zeros(n, np.int32), np.empty(n, np.int32)
+        marks[rows] = 1
+        count = 0
+        queries = read_only(self.signatures[rows])
+        for segment in self._segments:
+            count, _ = union_of_candidates(
+                queries,
+                self.shape[1],
+                segment.keys,
+                segment.rows,
+                segment.starts,
+                self.max_bucket,
+                marks,
+                1,
+                found,
+                count,
+            )
+        union = np.union1d(rows, found[:count].astype(np.int64))
+        return np.sort(self._rows.values[union[~self._rows.dead[union]]])
+
+    def pairs(
+        self, threshold: float, *, verify: Any = None, rows_per_block: int = 1 << 16, threads: int | None = None
+    ) -> Iterator[SimilarityGraph]:
+        """All pairs of sets at least `threshold` similar that share a bucket, block after block of rows.
+
+        `verify` takes the indexed sets in row order: pairs down to three standard deviations below the
+        threshold by estimate are then kept or dropped by exact Jaccard similarity, which replaces the estimate. Memory
+        is bounded by the block.
+        """
+        if not self._segments:
+            raise NotFitted("pairs: the index is empty; add sets first")
+        self._one_segment()
+        return pairs_of(self, threshold, verify, rows_per_block, self.threads if threads is None else threads)
+
+    def similarity_graph(self, threshold: float, *, verify: Any = None, threads: int | None = None) -> SimilarityGraph:
+        """All `pairs` as one set of undirected edges between ids, each once with src's row before dst's.
+
+        Examples
+        --------
+        >>> from nearhop.ann import LSH, MinHash
+        >>> sets = [range(50), range(5, 55), range(90, 99)]
+        >>> graph = LSH(MinHash(128), threshold=0.5).add(sets).similarity_graph(0.6, verify=sets)
+        >>> graph.src.tolist(), graph.dst.tolist(), bool(graph.similarity[0] > 0.8)
+        ([0], [1], True)
+        """
+        parts = list(self.pairs(threshold, verify=verify, threads=threads))
+        joined = (np.concatenate(field) for field in zip(*parts, strict=True))
+        return SimilarityGraph(*joined)
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Delete sets by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
+        return self._rows.remove(ids)
+
+    def compact(self) -> LSH:
+        """Drop deleted rows and merge all segments; bitmap filters then count the remaining rows only."""
+        if self._rows.num_dead:
+            live = ~self._rows.dead
+            self._buffer = self.signatures[live]
+            self._rows = RowIds(self._rows.values[live])
+            self._segments = [self._segment(self._filled(0, len(self._rows)), *self.shape)]
+        self._one_segment()
+        return self
+
+    def stats(self) -> LSHStatistics:
+        """Sizes, buckets and bytes."""
+        bands, width = self.shape
+        sizes = [s.bucket_sizes(band) for s in self._segments for band in range(bands)]
+        return LSHStatistics(
+            rows=len(self), deleted=self._rows.num_dead,
+            empty=len(self._rows) - sum(len(s) for s in self._segments), segments=len(self._segments),
+            bands=bands, slots_per_band=width, threshold=float((1 / bands) ** (1 / width)),
+            largest_bucket=max((int(s.max(initial=0)) for s in sizes), default=0),
+            oversized_buckets=sum(int((s > self.max_bucket).sum()) for s in sizes),
+            index_bytes=sum(s.nbytes for s in self._segments), signature_bytes=self.signatures.nbytes,
+        )  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write the index as a new store folder; `LSH.load` opens it memory-mapped."""
+        from .stored import save_lsh
+
+        if not len(self._rows):
+            raise NotFitted("save: the index is empty; add sets first")
+        self._one_segment()
+        save_lsh(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LSH:
+        """Open an index that `save` wrote."""
+        from .stored import load_lsh
+
+        return load_lsh(path)
+
+    def _search(
+        self,
+        signatures: NDArray[np.uint32],
+        nobody: NDArray[np.int64],
+        k: int,
+        filter: ArrayLike | None,
+        verify: Any,
+        query_sets: RaggedSets | None,
+        query_rows: NDArray[np.int64] | None,
+        threads: int | None,
+    ) -> SearchResult:
+        from .ranking import best_rows, rerank
+
+        count, n = len(signatures), len(self._rows)
+        allowed = allowed_rows(filter, self._rows, count)
+        if not count or not n:
+            return empty_result(count, k)
+        wide = min(n, k if verify is None else max(_VERIFIED_PER_RESULT * k, _VERIFIED_AT_LEAST))
+        chosen = self.threads if threads is None else threads
+        shares, rows, kept = best_rows(self, signatures, nobody, wide, allowed, chosen)
+        if verify is not None:
+            sets = RaggedSets.of(verify)
+            if len(sets) != n:
+                raise IndexMismatch(f"verify has {len(sets)} sets but the index has {n} rows")
+            shares, rows = rerank(sets, query_sets, query_rows, shares, rows, kept, self._rows.values, chosen)
+        result = empty_result(count, k)
+        width = min(k, wide)
+        filled = np.arange(width) < kept[:, None]
+        result.distances[:, :width][filled] = 1 - shares[:, :width][filled]
+        result.ids[:, :width][filled] = self._rows.values[rows[:, :width][filled]]
+        result.counts[:] = np.minimum(kept, k)
+        return result
+
+    def _signatures_of(self, source: Any) -> NDArray[np.uint32]:
+        self._choose()
+        if isinstance(source, np.ndarray) and source.dtype == np.uint32 and source.ndim == 2:
+            return self.minhash.check_signatures(source)
+        return self.minhash.fit_transform(source)
+
+    def _filled(self, first: int, last: int) -> NDArray[np.int64]:
+        """Rows of sets that are not empty."""
+        from .buckets_cpu import has_elements
+
+        filled = np.empty(last - first, np.bool_)
+        has_elements(read_only(self._buffer[first:last]), filled)
+        return first + np.flatnonzero(filled)
+
+    def _segment(self, rows: NDArray[np.int64], bands: int, width: int) -> Segment:
+        return make_segment(read_only(self._buffer), rows, bands, width, self.threads)
+
+    def _one_segment(self) -> None:
+        if len(self._segments) > 1:
+            members = np.sort(np.concatenate([s.rows[0] for s in self._segments])).astype(np.int64)
+            self._segments = [self._segment(members, *self.shape)]
+
+    def _choose(self) -> tuple[int, int]:
+        check_count("max_bucket", self.max_bucket)
+        num_perm = check_count("num_perm", self.minhash.num_perm)
+        if self.bands is None:
+            if self.slots_per_band is not None:
+                raise InvalidInput("slots_per_band needs bands; without bands both are chosen from threshold")
+            return choose_bands(num_perm, self.threshold, self.weights)
+        bands = check_count("bands", self.bands, high=num_perm)
+        width = num_perm // bands if self.slots_per_band is None else check_count("slots_per_band", self.slots_per_band)
+        if bands * width > num_perm:
+            raise InvalidInput(f"{bands} bands of {width} slots need {bands * width} slots; num_perm is {num_perm}")
+        return bands, width
+
+    def __repr__(self) -> str:
+        bands, width = self.shape
+        dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
+        return f"LSH({self.minhash!r}, {len(self):,} sets{dead}, {bands} bands of {width} slots)"
+
+
+__all__ = ["LSH", "LSHStatistics"]

@@ -1,0 +1,70 @@
+"""Ranking the candidates of a batch of queries, by estimate and by exact similarity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...graphlib.compute.jit import resolve_threads, threads_in_use
+from ..minhash.sets import RaggedSets, read_only
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .index import LSH
+
+
+def best_rows(
+    index: LSH,
+    queries: NDArray[np.uint32],
+    masks: NDArray[np.int64],
+    width: int,
+    allowed: NDArray[np.bool_] | None,
+    threads: int | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Similarities, rows and counts of the best `width` candidates of every query."""
+    from .buckets_cpu import search_segment
+
+    count, n = len(queries), len(index._rows)
+    shares = np.full((count, width), -1, np.float32)
+    rows, labels = np.full((count, width), -1, np.int64), np.full((count, width), -1, np.int64)
+    kept, examined, skipped = (np.zeros(count, np.int64) for _ in range(3))
+    may = np.empty((0, 0), np.bool_) if allowed is None else allowed
+    with threads_in_use(min(resolve_threads(threads), count)) as workers:
+        marks, found = np.zeros((workers, n), np.int32), np.empty((workers, n), np.int32)
+        turns = np.zeros(workers, np.int32)
+        for segment in index._segments:
+            search_segment(
+                read_only(queries), masks, index.signatures, index.shape[1], segment.keys, segment.rows,
+                segment.starts, index.max_bucket, may, index._rows.values, marks, turns, found, shares, rows, labels,
+                kept, examined, skipped,
+            )  # fmt: skip
+    return shares, rows, kept
+
+
+def rerank(
+    sets: RaggedSets,
+    query_sets: RaggedSets | None,
+    query_rows: NDArray[np.int64] | None,
+    shares: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    threads: int | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The same rows in order of exact similarity, then id."""
+    filled = np.arange(rows.shape[1]) < kept[:, None]
+    which = np.nonzero(filled)[0]
+    if query_sets is None:
+        exact = sets.jaccard(query_rows[which] if query_rows is not None else which, rows[filled], threads=threads)
+    else:
+        exact = query_sets.jaccard(which, rows[filled], other=sets, threads=threads)
+    found = rows[filled]
+    order = np.lexsort((ids[found], -exact, which))
+    new_shares, new_rows = shares.copy(), rows.copy()
+    new_shares[filled], new_rows[filled] = exact[order], found[order]
+    return new_shares, new_rows
+
+
+__all__ = ["best_rows", "rerank"]

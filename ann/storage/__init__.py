@@ -1,0 +1,1 @@
+"""How an index keeps its rows: float32, float16, 8-bit codes, packed bits."""

@@ -1,0 +1,147 @@
+"""Kernels of the 8-bit codes: products of row matrices, orthonormal rows, and encoding.
+
+Sums run in an order fixed by the shapes, so that codes do not depend on threads, as they would with a threaded BLAS.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import kernel, parallel_kernel
+from ..distances.distances_cpu import dot
+from ..distances.row_sums_cpu import products
+from ..distances.scan_cpu import _dot_block
+
+_MOST_TERM = 1 << 29
+_ROWS = 4
+
+
+@parallel_kernel
+def row_products(a, b, out):
+    """out[i, j] = a[i] . b[j] for float32 rows."""
+    last_a, last_b = a.shape[0] - 1, b.shape[0] - 1
+    for i in numba.prange((a.shape[0] + 3) // 4):
+        block = np.empty((2, 4), np.float32)
+        p = 4 * i
+        for j in range(0, b.shape[0], 2):
+            _dot_block(
+                a[p], a[min(p + 1, last_a)], a[min(p + 2, last_a)], a[min(p + 3, last_a)],
+                b[j], b[min(j + 1, last_b)], block,
+            )  # fmt: skip
+            for s in range(min(4, a.shape[0] - p)):
+                for t in range(min(2, b.shape[0] - j)):
+                    out[p + s, j + t] = block[t, s]
+
+
+@kernel(fastmath={"reassoc", "nsz", "contract"})
+def _subtract(row, share, other):
+    for j in range(row.shape[0]):
+        row[j] -= share * other[j]
+
+
+@kernel
+def orthonormalise(rows):
+    """Modified Gram-Schmidt, twice over for accuracy; a row that vanishes becomes zero."""
+    for i in range(rows.shape[0]):
+        before = np.sqrt(dot(rows[i], rows[i]))
+        for _ in range(2):
+            for j in range(i):
+                _subtract(rows[i], dot(rows[i], rows[j]), rows[j])
+        length = np.sqrt(dot(rows[i], rows[i]))
+        if length > np.float32(1e-5) * before:
+            rows[i] *= np.float32(1) / length
+        else:
+            rows[i] = 0
+
+
+@kernel
+def _project(rows, first, count, factors, centre, basis, centred, out):
+    """out[i] = basis (factor * row - centre) for up to four rows from `first`; `centred` has four, or the one."""
+    for i in range(count):
+        factor = factors[first + i] if factors.shape[0] > 1 else factors[0]
+        for j in range(rows.shape[1]):
+            centred[i, j] = rows[first + i, j] * factor - centre[j]
+    if basis.shape[0] == 0:
+        out[:count] = centred[:count]
+        return
+    four = np.empty(_ROWS, np.float32)
+    for b in range(basis.shape[0]):
+        products(basis, b, centred, count, four)
+        for i in range(count):
+            out[i, b] = four[i]
+
+
+@parallel_kernel
+def encode_rows(vectors, factors, centre, basis, step, centred_terms, first, last, codes, terms, clipped):
+    """Write code rows first..last-1: round(x / step) + 128 for each coordinate x, and the row's term at its end.
+
+    The term is |code|^2 plus the squared length outside the basis, in squared steps, so that term - 2 code . query
+    ranks by squared distance; it is 0 where `centred_terms` is false, which ranks by inner product. `clipped` (parts,)
+    counts coordinates beyond the range, which become its ends.
+    """
+    width = basis.shape[0] if basis.shape[0] > 0 else vectors.shape[1]
+    place = terms.shape[1] - 1
+    inverse = np.float32(1) / step
+    for part in numba.prange(clipped.shape[0]):
+        centred = np.zeros((_ROWS, vectors.shape[1]), np.float32)
+        out = np.empty((_ROWS, width), np.float32)
+        end = min(first + 64 * part + 64, last)
+        for start in range(first + 64 * part, end, _ROWS):
+            count = min(_ROWS, end - start)
+            _project(vectors, start, count, factors, centre, basis, centred, out)
+            for at in range(count):
+                total = np.int64(0)
+                for j in range(width):
+                    value = np.round(out[at, j] * inverse)
+                    clipped[part] += (value < -128) | (value > 127)
+                    code = np.int64(min(max(value, np.float32(-128)), np.float32(127)))
+                    codes[start + at, j] = np.uint8(code + 128)
+                    total += code * code
+                for j in range(width, codes.shape[1]):
+                    codes[start + at, j] = 0
+                if centred_terms and basis.shape[0] > 0:
+                    rest = max(np.float32(0), dot(centred[at], centred[at]) - dot(out[at], out[at]))
+                    total += np.int64(min(rest * inverse * inverse, np.float32(_MOST_TERM)))
+                terms[start + at, place] = np.int32(total if centred_terms else 0)
+
+
+@kernel
+def project_queries(queries, factors, centre, basis, step, width, out):
+    """Write basis (factor * query - centre) / step into the first `width` columns."""
+    centred = np.zeros((_ROWS, queries.shape[1]), np.float32)
+    values = np.empty((_ROWS, width), np.float32)
+    inverse = np.float32(1) / step
+    for start in range(0, queries.shape[0], _ROWS):
+        count = min(_ROWS, queries.shape[0] - start)
+        _project(queries, start, count, factors, centre, basis, centred, values)
+        for at in range(count):
+            for j in range(width):
+                out[start + at, j] = values[at, j] * inverse
+
+
+@kernel
+def encode_queries(queries, factors, centre, basis, step, first, last, out):
+    """Signed codes of queries first..last-1; `step` 0 gives each query a step of its own (inner products)."""
+    width = basis.shape[0] if basis.shape[0] > 0 else queries.shape[1]
+    together = _ROWS if last - first > 1 else 1
+    centred = np.zeros((together, queries.shape[1]), np.float32)
+    values = np.empty((together, width), np.float32)
+    for start in range(first, last, _ROWS):
+        count = min(_ROWS, last - start)
+        _project(queries, start, count, factors, centre, basis, centred, values)
+        for at in range(count):
+            inverse = np.float32(0)
+            if step > 0:
+                inverse = np.float32(1) / step
+            else:
+                largest = np.float32(0)
+                for j in range(width):
+                    largest = max(largest, abs(values[at, j]))
+                if largest > 0:
+                    inverse = np.float32(127) / largest
+            for j in range(width):
+                value = min(max(np.round(values[at, j] * inverse), np.float32(-128)), np.float32(127))
+                out[start + at, j] = np.int8(value)
+            for j in range(width, out.shape[1]):
+                out[start + at, j] = 0

@@ -1,0 +1,101 @@
+"""The `nearhop` command: graphs in, indexes and embeddings out, without a line of Python.
+
+Results go to standard output, everything else to standard error. Commands import what they need when they run, so
+`nearhop --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ..graphlib.errors import NearhopError, StoreCorrupt, StoreLocked
+from . import (
+    community_commands,
+    datasets_commands,
+    demo_command,
+    embed_commands,
+    index,
+    local_commands,
+    store_commands,
+)
+
+EPILOG = (
+    "Every command takes --json for one JSON value on standard output, and --debug for the traceback of an error. "
+    "Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 bad input or missing file, 4 damaged file, "
+    "5 the store is being changed by another process, 130 interrupted."
+)
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="nearhop",
+    help="Graph learning and retrieval over one graph store.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+store_commands.register(app)
+app.add_typer(embed_commands.app, name="embed")
+app.add_typer(index.app, name="index")
+community_commands.app.command("local", no_args_is_help=True)(local_commands.local)
+app.add_typer(community_commands.app, name="community")
+app.add_typer(datasets_commands.app, name="datasets")
+demo_command.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"nearhop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    sys.exit(_run([word for word in words if word != "--debug"], debug=debug))
+
+
+def _run(words: list[str], *, debug: bool) -> int:
+    try:
+        outcome = app(words, standalone_mode=False, prog_name="nearhop")
+        done = outcome if isinstance(outcome, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        done = _INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if isinstance(code := getattr(error, "exit_code", None), int):  # a mistake in how the command was called
+            error.show()  # type: ignore[attr-defined]
+            return code
+        if debug:
+            raise
+        known = isinstance(error, NearhopError)
+        typer.echo(f"error: {_one_line(error)}" + ("" if known else "  (--debug shows where)"), err=True)
+        if isinstance(error, StoreCorrupt):
+            return 4
+        if isinstance(error, StoreLocked):
+            return 5
+        return 3 if known else 1
+    if done == _INTERRUPTED:  # Typer may have turned the interrupt into this code already
+        typer.echo("interrupted; nothing was left half-written", err=True)
+    return done
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, NearhopError) else f"{type(error).__name__}: {text}"

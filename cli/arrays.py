@@ -1,0 +1,184 @@
+"""Vectors and results as files: .npy, .npz, .fvecs, HDF5, .parquet, .csv, or standard input and output ("-")."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import InvalidInput, NotFound, StoreCorrupt, StoreMissing
+from ..graphlib.store.store import open as open_store
+from ..graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_READS = ".npy, .fvecs, .bvecs, .ivecs, .hdf5, .parquet, .csv, a store with --column, or - for standard input"
+_WRITES = ".npy, .npz, .parquet, .csv, or - for standard output"
+
+
+def read_vectors(source: str, column: str | None = None, *, dataset: str = "train") -> NDArray[Any]:
+    """A matrix, one vector per row, from a file, a store's column or standard input (.npy or CSV).
+
+    `column` names a store's column, a Parquet column of lists or an HDF5 dataset (by default `dataset`).
+    """
+    path = Path(source)
+    if source == "-":
+        return _from_bytes(sys.stdin.buffer.read(), "standard input")
+    if not path.exists():
+        raise StoreMissing(f"there is no file or store at {source}")
+    if path.is_dir():
+        if column is None:
+            raise InvalidInput(f"{source} is a store: name the node column with the vectors, --column NAME")
+        return open_store(path).nodes[column]
+    if path.suffix == ".npy":
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise StoreCorrupt(f"{source} is not a .npy file of numbers: {error}") from error
+    if path.suffix in VECS:
+        return read_vecs(path)
+    if path.suffix in HDF5:
+        return read_hdf5(path, column or dataset)
+    if path.suffix == ".parquet":
+        table, name = read_parquet(source, column)
+        return _numbers(table if name is None else table.select([name]), source)
+    if path.suffix in (".csv", ".tsv", ".txt"):
+        return _from_bytes(path.read_bytes(), source)
+    raise InvalidInput(f"{source}: vectors are read from {_READS}")
+
+
+def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
+    """An Arrow table, and which column of lists holds the vectors: `column`, or the only one; None where none does."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        table = parquet.read_table(source)
+    except ArrowException as error:
+        raise StoreCorrupt(f"{source} is not a Parquet file: {error}") from error
+    lists = [field.name for field in table.schema if is_vectors(field.type)]
+    if column is not None and column not in table.column_names:
+        raise NotFound(f"{source} has no column {column!r}; columns: {', '.join(table.column_names)}")
+    if column is None and len(lists) > 1:
+        raise InvalidInput(f"{source} has vectors in columns {', '.join(lists)}: choose one with --column")
+    return table, column or next(iter(lists), None)
+
+
+def _from_bytes(data: bytes, name: str) -> NDArray[Any]:
+    if data[:6] == b"\x93NUMPY":
+        try:
+            return np.load(io.BytesIO(data), allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise StoreCorrupt(f"{name} is not a .npy file of numbers: {error}") from error
+    from pyarrow import ArrowException, csv
+
+    first = data.partition(b"\n")[0].decode("utf-8", "replace")
+    delimiter = next((d for d in ",\t; " if d in first), ",")
+    headless = all(_is_number(cell) for cell in first.split(delimiter))
+    try:
+        read = csv.ReadOptions(autogenerate_column_names=headless)
+        return _numbers(csv.read_csv(io.BytesIO(data), read, csv.ParseOptions(delimiter=delimiter)), name)
+    except ArrowException as error:
+        raise InvalidInput(f"{name} is neither .npy nor a table of numbers: {error}") from error
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers(table: Any, name: str) -> NDArray[Any]:
+    """All columns side by side; one column of lists becomes a matrix."""
+    from pyarrow import types
+
+    if table.num_columns == 1 and is_vectors(table[0].type):
+        return _matrix(table[0], name, table.column_names[0])
+    for field in table.schema:
+        if not (types.is_integer(field.type) or types.is_floating(field.type)):
+            raise InvalidInput(f"{name}: column {field.name!r} holds {field.type}, and vectors are numbers")
+    return np.column_stack([column.to_numpy() for column in table.columns])
+
+
+def is_vectors(kind: Any) -> bool:
+    """Whether an Arrow column holds a list per row."""
+    from pyarrow import types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _matrix(column: Any, name: str, title: str) -> NDArray[Any]:
+    """A column of equally long lists as a matrix, without a Python object per number."""
+    import pyarrow.compute as pc
+
+    flat = pc.list_flatten(column)
+    lengths = pc.list_value_length(column)
+    if column.null_count or flat.null_count or len(pc.unique(lengths)) > 1:
+        raise InvalidInput(f"{name}: the vectors in column {title!r} differ in length, or some are missing")
+    return flat.to_numpy().reshape(len(column), lengths[0].as_py() if len(column) else 0)
+
+
+def write_array(target: str, array: NDArray[Any], prefix: str) -> None:
+    """Write a matrix: .npy, or a table with columns prefix0, prefix1, ..."""
+    if target.endswith(".npy"):
+        _write_npy(target, array)
+    else:
+        write_table(target, {f"{prefix}{i}": array[:, i] for i in range(array.shape[1])})
+
+
+def write_table(target: str, columns: dict[str, NDArray[Any]]) -> None:
+    """Write equally long columns as .parquet, .csv or CSV on standard output."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    made = pa.table({name: pa.array(_arrow_ready(values)) for name, values in columns.items()})
+    if target == "-":
+        csv.write_csv(made, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    elif target.endswith(".parquet"):
+        _replace(target, lambda part: parquet.write_table(made, part))
+    elif target.endswith(".csv"):
+        _replace(target, lambda part: csv.write_csv(made, part))
+    else:
+        raise InvalidInput(f"{target}: results are written as {_WRITES}")
+
+
+def _arrow_ready(values: NDArray[Any]) -> Any:
+    return values.tolist() if values.dtype.kind in "TU" else values
+
+
+def write_arrays(target: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write several arrays as one .npz, or the first as .npy; text in NumPy's fixed width."""
+    arrays = {name: np.array(a.tolist(), np.str_) if a.dtype.kind == "T" else a for name, a in arrays.items()}
+    if target.endswith(".npz"):
+        _replace(target, lambda part: _savez(part, arrays))
+    else:
+        _write_npy(target, next(iter(arrays.values())))
+
+
+def _savez(part: str, arrays: dict[str, NDArray[Any]]) -> None:
+    with open(part, "wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _write_npy(target: str, array: NDArray[Any]) -> None:
+    def write(part: str) -> None:
+        with open(part, "wb") as stream:
+            np.save(stream, array, allow_pickle=False)
+
+    _replace(target, write)
+
+
+def _replace(target: str, write: Any) -> None:
+    """Write beside the target and rename, so that an interruption leaves no half-written file."""
+    part = Path(target + ".part")
+    try:
+        write(str(part))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,114 @@
+"""nearhop index build."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..output import Json, emit, note, progress_bar
+from . import options
+
+
+def register(app: typer.Typer) -> None:
+    app.command(no_args_is_help=True)(build)
+
+
+def build(
+    source: str = typer.Argument(help=options.VECTORS),
+    column: str | None = options.Column,
+    out: Path | None = typer.Option(None, help="Where the index is saved; without it, it goes into the store itself."),
+    form: str | None = typer.Option(
+        None, "--format", help="nearhop, hnswlib or faiss; by default by the ending of --out: .bin, .faiss, or else."
+    ),
+    ids: str | None = options.Ids,
+    name: str = options.Name,
+    kind: str = typer.Option("hnsw", help="hnsw, exact, ivf, or a FAISS factory string as faiss:IVF256,PQ16."),
+    metric: str | None = typer.Option(
+        None, help="l2 (default), ip, cosine, or hamming for packed bits (uint8); an HDF5 file may name its own."
+    ),
+    m: int = typer.Option(16, "--m", "-M", help="Links per node (HNSW's M)."),
+    ef_construction: int = typer.Option(200, help="Beam width while building."),
+    nlist: int = typer.Option(256, help="Lists of an inverted file."),
+    storage: str = typer.Option(
+        "float32",
+        help="How HNSW keeps vectors: float32, float16, int8, int8-only; in FAISS files float32, fp16, sq8, sq4.",
+    ),
+    seed: int = typer.Option(0),
+    threads: int | None = options.Threads,
+    as_json: bool = Json,
+) -> None:
+    """Build an index over vectors.
+
+    Example: nearhop index build shop.nh --column fastrp --metric cosine
+
+    Example: nearhop index build vectors.npy --out vectors.index.nh
+
+    Example: nearhop index build items.parquet --ids item_id --out items.faiss
+    """
+    from ...ann import HNSW
+    from ...graphlib.errors import InvalidInput, StoreExists
+    from ...graphlib.store.store import open as open_store
+    from .files import format_for, save_index
+    from .sources import metric_of, read_source
+
+    if kind not in ("hnsw", "exact", "ivf") and not kind.startswith("faiss:"):
+        raise InvalidInput(f"--kind must be hnsw, exact, ivf or faiss:FACTORY; got {kind!r}")
+    if out is None and (column is None or not Path(source).is_dir() or kind != "hnsw"):
+        raise InvalidInput("name the new index with --out PATH (only an hnsw index of a store's --column needs none)")
+    if out is not None and out.exists():
+        raise StoreExists(f"{out} exists already, and nothing was written; choose another --out or remove it first")
+    start = time.perf_counter()
+    chosen = metric_of(source, metric)
+    hnsw: dict[str, Any] = {
+        "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads,
+    }  # fmt: skip
+    written = "nearhop" if out is None else format_for(out, form)
+    if form is None and kind.startswith("faiss:"):
+        written = "faiss"
+    if written == "nearhop" and kind == "hnsw":
+        hnsw["storage"] = storage
+    with progress_bar("building") as progress:
+        if out is None:
+            store = open_store(source)
+            index: Any = HNSW.from_store(store, str(column), progress=progress, **hnsw)
+            index.save_into(store, name)
+            store.commit(f"index {name} over {column}")
+        else:
+            given = read_source(source, column, ids)
+            if given.ids is not None and given.ids.dtype.kind == "T" and written != "nearhop":
+                if ids is not None:
+                    raise InvalidInput(f"{written} files hold integer ids, and those of {ids} are text")
+                note(f"{written} files hold integer ids: this index answers with positions in place of text ids")
+                given = replace(given, ids=None)
+            index = made(kind, hnsw, nlist=nlist)
+            add_rows(index, given.vectors, given.ids, progress)
+            save_index(index, out, written, storage=storage, attributes=given.attributes)
+    told = {"index": str(out or f"{source}, index {name}"), "kind": kind, "metric": chosen, "rows": len(index)}
+    emit({**told, "dim": index.dim, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)
+
+
+def made(kind: str, hnsw: dict[str, Any], *, nlist: int = 256) -> Any:
+    """An empty index of a kind."""
+    from ...ann import HNSW, Exact, IVFFlat
+    from ...ann.faiss_bridge import Faiss
+
+    metric, threads = hnsw["metric"], hnsw["threads"]
+    if kind == "hnsw":
+        return HNSW(**hnsw)
+    if kind == "exact":
+        return Exact(metric, threads=threads)
+    if kind == "ivf":
+        return IVFFlat(metric, nlist=nlist, seed=hnsw["seed"], threads=threads)
+    return Faiss(kind.removeprefix("faiss:"), metric, threads=threads)
+
+
+def add_rows(index: Any, vectors: Any, ids: Any, progress: Any) -> None:
+    """Add with progress where the index reports it."""
+    if type(index).__name__ in ("HNSW", "Faiss"):
+        index.add(vectors, ids, progress=progress)
+    else:
+        index.add(vectors, ids)

@@ -1,0 +1,120 @@
+"""nearhop index add, remove."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..output import Json, emit, progress_bar
+from . import options
+
+_OUT = typer.Option(None, help="Write the changed index here; by default it replaces the old one.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command(no_args_is_help=True)(add)
+    app.command(no_args_is_help=True)(remove)
+
+
+def add(
+    index: Path = options.Index,
+    source: str = typer.Argument(help=options.VECTORS),
+    column: str | None = options.Column,
+    ids: str | None = options.Ids,
+    metric: str | None = options.Metric,
+    out: Path | None = _OUT,
+    threads: int | None = options.Threads,
+    as_json: bool = Json,
+) -> None:
+    """Add vectors to an index file. Ids continue behind the largest unless --ids gives them.
+
+    Example: nearhop index add vectors.index.nh more.npy --ids more_ids.npy
+    """
+    import numpy as np
+
+    from .build import add_rows
+    from .files import carried
+    from .sources import read_source
+
+    start = time.perf_counter()
+    opened = _changeable(index, metric)
+    given = read_source(source, column, ids)
+    opened.index.threads = threads
+    known = opened.index.ids
+    with progress_bar("adding") as progress:
+        add_rows(opened.index, given.vectors, given.ids, progress)
+    now = opened.index.ids
+    new = given.ids if given.ids is not None else now[~np.isin(now, known)]
+    _finish(opened, out, carried(opened, opened.index, new, given.attributes), start, {"added": len(new)}, as_json)
+
+
+def remove(
+    index: Path = options.Index,
+    ids: list[str] = typer.Argument(None, help="Ids to delete."),
+    ids_file: str | None = typer.Option(None, "--ids", help="A .npy file of ids to delete."),
+    compact: bool = typer.Option(False, "--compact", help="Give the memory back: build anew without deleted rows."),
+    metric: str | None = options.Metric,
+    out: Path | None = _OUT,
+    as_json: bool = Json,
+) -> None:
+    """Delete vectors from an index file by id. Where the format cannot mark deleted rows, they are dropped.
+
+    Example: nearhop index remove vectors.index.nh 17 23 --compact
+    """
+    import numpy as np
+
+    from ...graphlib.errors import InvalidInput
+    from ..arrays import read_vectors
+    from .files import carried
+
+    start = time.perf_counter()
+    listed = [] if ids_file is None else np.asarray(read_vectors(ids_file)).ravel().tolist()
+    if not ids and not listed and not compact:
+        raise InvalidInput("name the ids to delete, as arguments or as a .npy file with --ids")
+    opened = _changeable(index, metric)
+    chosen = np.asarray(_as_the_index(opened.index, ids or []) + listed)
+    removed = opened.index.remove(chosen) if len(chosen) else 0
+    if compact or type(opened.index).__name__ == "Faiss":
+        opened.index.compact()
+    attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
+    _finish(opened, out, attributes, start, {"removed": removed}, as_json)
+
+
+def _as_the_index(index: Any, ids: list[str]) -> list[Any]:
+    """Ids from the command line, which are text there, as an index has them."""
+    from ...graphlib.errors import InvalidInput
+
+    if index.ids.dtype.kind == "T":
+        return list(ids)
+    try:
+        return [int(i) for i in ids]
+    except ValueError as error:
+        raise InvalidInput(f"the ids of this index are integers: {error}") from error
+
+
+def _changeable(path: Path, metric: str | None) -> Any:
+    from ...graphlib.errors import InvalidInput
+    from .files import open_index
+
+    opened = open_index(path, metric=metric)
+    if opened.inside:
+        raise InvalidInput(
+            f"the index lives in the store {path} beside its column: change the column, then build it again"
+        )
+    return opened
+
+
+def _finish(
+    opened: Any, out: Path | None, attributes: dict[str, Any], start: float, told: dict[str, Any], as_json: bool
+) -> None:
+    from .files import format_for, save_index
+
+    target = out or opened.path
+    form = opened.form if out is None else format_for(target, None if target.suffix else opened.form)
+    alike = opened.faiss_options() if form == "faiss" else {}
+    save_index(opened.index, target, form, replace=out is None, attributes=attributes, **alike)
+    shown = {"index": str(target), **told, "rows": len(opened.index)}
+    emit({**shown, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)

@@ -1,0 +1,218 @@
+"""Index files of every kind: opened by content, written whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.errors import IndexMismatch, InvalidInput, NotFound, StoreExists
+from ..output import note
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...graphlib.store.store import GraphStore
+
+FORMATS = ("nearhop", "hnswlib", "faiss")
+_SUFFIXES = {".bin": "hnswlib", ".hnswlib": "hnswlib", ".faiss": "faiss", ".index": "faiss"}
+_OWN_COLUMNS = {"vector", "level", "scale", "dead", "list", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row"}
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """An index, and where it came from.
+
+    `form` is one of `FORMATS`, `detail` the class inside the file. `store` is the store that is or holds the index, and
+    `inside` says that it holds it beside the column it indexes.
+    """
+
+    path: Path
+    index: Any
+    form: str
+    detail: str
+    store: GraphStore | None = None
+    inside: bool = False
+
+    def user_ids(self, found: NDArray[Any]) -> NDArray[Any]:
+        """Text ids for positions, where the store has them; integer ids come from the index itself."""
+        ids = self.store.ids() if self.store is not None and self.inside else None
+        return found if ids is None or ids.dtype.kind == "i" or found.dtype.kind == "T" else ids[found]
+
+    def faiss_options(self) -> dict[str, Any]:
+        """How a FAISS file keeps its vectors and the beam width it starts with, to write it again alike."""
+        from ...ann.formats.faiss_read import parse_faiss
+        from ...ann.formats.scalar_codes import WRITABLE
+
+        if self.form != "faiss" or hasattr(self.index, "factory"):
+            return {}
+        parsed = parse_faiss(self.path)
+        if parsed.storage not in ("float32", *WRITABLE):
+            note(f"the vectors are coded as {parsed.storage}, which is not written here; they are kept as float32")
+            return {}
+        ef_search = 64 if parsed.graph is None else max(1, parsed.graph.ef_search)
+        return {"storage": parsed.storage, "ef_search": ef_search}
+
+    def attributes(self) -> dict[str, NDArray[Any]]:
+        """The columns that are carried along with the rows of an index that is a store."""
+        if self.store is None or self.inside:
+            return {}
+        columns = self.store.nodes("node")
+        return {name: np.asarray(columns[name]) for name in sorted(set(columns) - _OWN_COLUMNS)}
+
+
+def open_index(path: Path, name: str = "hnsw", metric: str | None = None) -> Opened:
+    """The index that a file or folder is, or the one of a name that a store holds."""
+    from ...ann import load
+    from ...ann.formats import detect
+    from ...ann.persist import attach
+    from ...graphlib.store.store import open as open_store
+
+    kind = detect(path)
+    form = "hnswlib" if kind.name.startswith("hnswlib") else kind.name
+    if form != "nearhop":
+        return Opened(path, load(path, metric=metric), form, kind.detail)
+    store = open_store(path)
+    if "index" in store.attributes:
+        index = load(path, metric=metric)
+        if not hasattr(index, "dim"):
+            raise IndexMismatch(f"{path} is an index of signatures; these commands work on vectors")
+        return Opened(path, index, form, type(index).__name__, store)
+    index = attach(store, name)
+    if metric is not None and metric != index.metric:
+        raise IndexMismatch(f"{path}, index {name}: its metric is {index.metric!r}; --metric {metric} was asked for")
+    return Opened(path, index, form, type(index).__name__, store, inside=True)
+
+
+def format_for(path: Path, wanted: str | None) -> str:
+    """The format to write: the one asked for, else by the path's ending, else nearhop's own."""
+    if wanted is None:
+        return _SUFFIXES.get(path.suffix, "nearhop")
+    if wanted not in FORMATS:
+        raise InvalidInput(f"--format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; got {wanted!r}")
+    return wanted
+
+
+def save_index(
+    index: Any,
+    path: Path,
+    form: str,
+    *,
+    replace: bool = False,
+    storage: str = "float32",
+    ef_search: int = 64,
+    attributes: dict[str, NDArray[Any]] | None = None,
+) -> None:
+    """Write an index in one of `FORMATS`; a file that is there is replaced only on request, and whole or not at all."""
+    from ...ann import Exact
+    from ...ann.faiss_bridge import Faiss
+    from ...ann.formats import write_faiss, write_hnswlib, write_hnswlib_flat
+
+    if path.exists() and not replace:
+        raise StoreExists(f"{path} exists already, and nothing was written; choose another --out or remove it first")
+    if attributes and form != "nearhop":
+        note(f"{form} files hold no attributes; left out: {', '.join(attributes)}")
+    if isinstance(index, Faiss):
+        if form != "faiss":
+            raise InvalidInput(f"a FAISS {index.factory} index cannot be written as {form}; convert takes its vectors")
+        index.save(path, overwrite=replace)
+    elif form == "faiss":
+        if type(index).__name__ == "HNSW" and index._rows.num_dead:
+            note(f"FAISS cannot mark deleted rows: {index._rows.num_dead:,} are dropped and the graph is built anew")
+            index.compact()
+        write_faiss(index, path, overwrite=replace, storage=storage, ef_search=ef_search)
+    elif form == "hnswlib":
+        if isinstance(index, Exact):
+            write_hnswlib_flat(index, path, overwrite=replace)
+        elif type(index).__name__ == "HNSW":
+            write_hnswlib(index, path, overwrite=replace)
+        else:
+            raise InvalidInput(
+                f"hnswlib has no inverted files; a {type(index).__name__} is written as nearhop or faiss"
+            )
+    else:
+        _save_store(index, path, attributes or {}, replace=replace)
+
+
+def carried(before: Opened, index: Any, new_ids: NDArray[Any], new: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The attributes of an index after rows were added or dropped: every row keeps its own, found by its id."""
+    old = before.attributes()
+    missing = set(old) - set(new)
+    if not old or (len(new_ids) and missing):
+        if missing:
+            raise NotFound(
+                f"the rows of {before.path} have attributes {', '.join(sorted(missing))}; the source has not"
+            )
+        return {}
+    old_ids = before.store.ids("node") if before.store is not None else None
+    count = len(next(iter(old.values())))
+    known = [*(range(count) if old_ids is None else old_ids.tolist()), *new_ids.tolist()]
+    at = places(known, index.ids)
+    return {
+        name: np.concatenate([values, new[name]])[at] if len(new_ids) else values[at] for name, values in old.items()
+    }
+
+
+def places(known: list[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
+    """Where ids stand among the known ones: the last place of each, which is the newest row; 0 for others."""
+    place_of = dict(zip(known, range(len(known)), strict=True))
+    return np.array([place_of.get(i, 0) for i in ids.ravel().tolist()], np.int64).reshape(ids.shape)
+
+
+def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """The rows that are not deleted, and their ids; "cosine" rows as the index keeps them."""
+    from ...ann.faiss_bridge import Faiss
+
+    live = ~index._rows.dead
+    if isinstance(index, Faiss):
+        return index.vectors(), index.ids[live]
+    if hasattr(index, "graph"):
+        graph = index.graph
+        kept = graph.vectors[: len(live)]
+        return graph.form.given(kept if live.all() else kept[live]), index.ids[live]
+    if index._vectors is None:
+        raise InvalidInput("the index is empty")
+    return index._vectors if live.all() else index._vectors[live], index.ids[live]
+
+
+def knob_of(index: Any) -> str | None:
+    """The option of a search that trades speed for recall."""
+    if hasattr(index, "knob"):
+        return index.knob
+    return {"HNSW": "ef_search", "IVFFlat": "nprobe"}.get(type(index).__name__)
+
+
+def _save_store(index: Any, path: Path, attributes: dict[str, NDArray[Any]], *, replace: bool) -> None:
+    """Write the folder beside, then give it the name; what was there is put back if that fails."""
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        index.save(part)
+        if attributes:
+            from ...graphlib.store.store import open as open_store
+
+            with open_store(part) as store:
+                for name, values in attributes.items():
+                    store.nodes("node")[name] = values
+                store.commit("attributes")
+        if replace and path.exists():
+            _swap(part, path)
+        else:
+            part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    old = path.with_name(path.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    path.rename(old)
+    try:
+        new.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

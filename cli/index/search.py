@@ -1,0 +1,107 @@
+"""nearhop index search."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..output import Json, emit
+from . import options
+
+if TYPE_CHECKING:
+    from .files import Opened
+
+
+def register(app: typer.Typer) -> None:
+    app.command(no_args_is_help=True)(search)
+
+
+def search(
+    index: Path = options.Index,
+    queries: str = typer.Argument(help=options.VECTORS),
+    column: str | None = options.Column,
+    k: int = options.K,
+    effort: int | None = typer.Option(
+        None,
+        "--ef-search",
+        "--nprobe",
+        "--effort",
+        help="Beam width, or lists probed; larger is slower and more exact.",
+    ),
+    where: str | None = typer.Option(None, help='SQL condition over the store\'s node columns, such as "year > 2010".'),
+    show: str | None = typer.Option(None, help="Attributes to print beside every result, separated by commas."),
+    metric: str | None = options.Metric,
+    name: str = options.Name,
+    out: str = typer.Option("-", help=".csv, .parquet, .npy (ids), .npz (ids, distances, counts), or - for CSV."),
+    threads: int | None = options.Threads,
+    as_json: bool = Json,
+) -> None:
+    """The nearest neighbours of every query, by user id.
+
+    Example: nearhop index search vectors.index.nh queries.npy -k 5 --out found.parquet
+    """
+    import numpy as np
+
+    from ...graphlib.errors import InvalidInput
+    from ..arrays import write_arrays, write_table
+    from .files import knob_of, open_index
+    from .sources import read_queries
+
+    opened = open_index(index, name, metric)
+    rows = read_queries(queries, column)
+    given: dict[str, Any] = {}
+    if effort is not None:
+        knob = knob_of(opened.index)
+        if knob is None:
+            raise InvalidInput(f"a search of a {type(opened.index).__name__} index has no effort to set")
+        given[knob] = effort
+    if where is not None:
+        if opened.store is None:
+            raise InvalidInput(
+                f"--where needs attributes, and a {opened.form} file has none; convert it to nearhop first"
+            )
+        given["filter"] = opened.store.where(where, node_type=None if opened.inside else "node", as_bitmap=True)
+    start = time.perf_counter()
+    found = opened.index.search(rows, k, threads=threads, **given)
+    seconds = time.perf_counter() - start
+    ids = opened.user_ids(found.ids)
+    shown = _attributes(opened, show, found.ids)
+    if out.endswith((".npy", ".npz")):
+        write_arrays(out, {"ids": found.ids, "distances": found.distances, "counts": found.counts})
+    elif not as_json or out != "-":
+        filled = np.arange(k) < found.counts[:, None]
+        places = np.nonzero(filled)
+        columns = {"query": places[0], "rank": places[1], "id": ids[filled], "distance": found.distances[filled]}
+        write_table(out, {**columns, **{title: values[filled] for title, values in shown.items()}})
+    told: dict[str, Any] = {"queries": len(rows), "k": k, "seconds": round(seconds, 4), "out": out}
+    if as_json:
+        tables = {"ids": ids, "distances": found.distances, **shown}
+        emit(
+            {**told, **{title: _rows(t, found.counts) if out == "-" else None for title, t in tables.items()}},
+            as_json=True,
+        )
+    elif out != "-":
+        emit(told, as_json=False)
+
+
+def _rows(table: Any, counts: Any) -> list[Any]:
+    return [table[i, :n].tolist() for i, n in enumerate(counts)]
+
+
+def _attributes(opened: Opened, show: str | None, found: Any) -> dict[str, Any]:
+    """The values of node columns at the rows that were found (of padding: the first row's)."""
+    import numpy as np
+
+    from ...graphlib.errors import InvalidInput
+    from .files import places
+
+    if show is None:
+        return {}
+    if opened.store is None:
+        raise InvalidInput(f"--show needs attributes, and a {opened.form} file has none")
+    at = places(opened.index.ids.tolist(), found)
+    columns = opened.store.nodes if opened.inside else opened.store.nodes("node")
+    return {name: np.asarray(columns[name])[at] for name in show.split(",")}

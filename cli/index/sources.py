@@ -1,0 +1,93 @@
+"""What an index is made of: vectors, their ids and attributes, from a file, a store or standard input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.errors import InvalidType, NotFound
+from ...graphlib.store.store import open as open_store
+from ...graphlib.vector_files import HDF5, hdf5_attributes
+from ..arrays import is_vectors, read_parquet, read_vectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_ANGULAR = {"angular": "cosine", "euclidean": "l2"}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Vectors float32 or uint8 (n, dim), ids int64 or text (n,) or None, and attributes by name, one per vector."""
+
+    vectors: NDArray[Any]
+    ids: NDArray[Any] | None = None
+    attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def read_source(source: str, column: str | None, ids: str | None) -> Source:
+    """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes."""
+    from ...ann.ids import as_ids
+
+    path = Path(source)
+    attributes: dict[str, NDArray[Any]] = {}
+    if path.suffix == ".parquet" and path.is_file():
+        vectors, attributes = _table(source, column)
+    else:
+        vectors = read_vectors(source, column)
+    rows = _matrix(vectors, source)
+    chosen = None
+    if ids is not None and ids in attributes:
+        chosen = attributes.pop(ids)
+    elif ids is not None and ids.endswith(".npy"):
+        chosen = read_vectors(ids)
+    elif ids is not None and path.is_dir():
+        chosen = open_store(path).nodes[ids]
+    elif ids is not None:
+        raise NotFound(f"--ids {ids}: not a .npy file, nor a column of {source} beside its vectors")
+    elif path.is_dir():
+        chosen = open_store(path).ids()
+    if chosen is not None:
+        if chosen.shape != (len(rows),):
+            raise InvalidType(
+                f"ids must be {len(rows)} integers or texts, one per vector; got {chosen.dtype} of shape {chosen.shape}"
+            )
+        chosen = as_ids("--ids", chosen)
+    return Source(rows, chosen, attributes)
+
+
+def read_queries(source: str, column: str | None, limit: int | None = None) -> NDArray[Any]:
+    """Query vectors; of an HDF5 file the dataset "test". `limit` keeps that many, evenly spread."""
+    rows = _matrix(read_vectors(source, column, dataset="test"), source)
+    return rows if limit is None else rows[spread(len(rows), limit)]
+
+
+def spread(count: int, limit: int) -> NDArray[np.int64]:
+    """At most `limit` of `count` positions, evenly spread."""
+    return np.linspace(0, count - 1, min(limit, count)).astype(np.int64)
+
+
+def metric_of(source: str, given: str | None) -> str:
+    """The metric asked for, else the one a benchmark's HDF5 file names, else l2."""
+    if given is None and Path(source).suffix in HDF5 and Path(source).is_file():
+        return _ANGULAR.get(str(hdf5_attributes(source).get("distance")), "l2")
+    return given or "l2"
+
+
+def _matrix(vectors: NDArray[Any], source: str) -> NDArray[Any]:
+    if vectors.dtype.kind not in "biuf":
+        raise InvalidType(f"{source}: vectors are numbers; got dtype {vectors.dtype}")
+    kept = np.uint8 if vectors.dtype == np.uint8 else np.float32  # bytes may be packed bits; indexes convert others
+    return np.atleast_2d(np.asarray(vectors, kept))
+
+
+def _table(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """The vectors of a Parquet table, and its other columns where the vectors are one column of lists."""
+    table, name = read_parquet(source, column)
+    if name is None:
+        return read_vectors(source), {}
+    rest = [field.name for field in table.schema if field.name != name and not is_vectors(field.type)]
+    return read_vectors(source, name), {other: table[other].to_numpy() for other in rest}

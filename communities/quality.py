@@ -1,0 +1,355 @@
+"""How good a community or a partition is: the measures of the community literature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import InvalidInput, InvalidType
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..graphlib.store.adjacency import Adjacency
+    from ..graphlib.store.edges import EdgeType
+    from ..graphlib.store.store import GraphStore
+
+
+@dataclass(frozen=True)
+class CommunityQuality:
+    """Measures of one set of nodes, with m_s the weight inside (each edge once) and c_s the weight that leaves.
+
+    Attributes
+    ----------
+    separability : float
+        m_s / c_s; inf when nothing leaves.
+    density : float
+        m_s over the number of pairs of members.
+    clustering : float
+        Mean over the members of sum w_ij w_jk w_ki / (max w * sum w_ij w_ik) within the community.
+    conductance : float
+        c_s / (2 m_s + c_s); 0 is best, 1 when there is no edge.
+    cohesiveness : float
+        Least conductance, within the community, of sweeps of PageRank from its members: high when it does not fall
+        apart. 1 for fewer than 3 members.
+    """
+
+    separability: float
+    density: float
+    clustering: float
+    conductance: float
+    cohesiveness: float
+
+
+def community_quality(
+    graph: Any, members: ArrayLike, *, starts: int = 10, seed: int = 0, edge_type: EdgeType | None = None
+) -> CommunityQuality:
+    """The measures of Chamberlain et al. (arXiv:1601.03958) and Yang and Leskovec (arXiv:1205.6233).
+
+    Parameters
+    ----------
+    graph : GraphStore or SciPy sparse matrix
+        Directions are dropped, weights of parallel edges added, self-loops left out.
+    members : integers
+        Positions of the community's nodes.
+    starts : int, default 10
+        Members from which cohesiveness sweeps.
+    seed : int, default 0
+        Draws them.
+    edge_type : tuple, optional
+        Which edges of a store, from and to nodes of one type.
+
+    Notes
+    -----
+    Of a store only the rows of the members are read: O(volume of the community), whatever the size of the graph;
+    clustering multiplies the community's own matrix.
+
+    Examples
+    --------
+    >>> import nearhop
+    >>> from nearhop.ann import community_quality
+    >>> store = nearhop.GraphStore.from_edges([0, 0, 1, 2], [1, 2, 2, 3])
+    >>> quality = community_quality(store, [0, 1, 2])
+    >>> quality.separability, quality.density, quality.clustering, round(quality.conductance, 4)
+    (3.0, 1.0, 1.0, 0.1429)
+    """
+    if hasattr(graph, "edge_list"):
+        inside, volume = _of_store(graph, members, edge_type)
+    else:
+        inside, volume = _of_matrix(graph, members)
+    twice_inside = float(inside.sum())
+    leaving = volume - twice_inside
+    count = inside.shape[0]
+    within = twice_inside / 2
+    return CommunityQuality(
+        separability=within / leaving if leaving > 0 else (float("inf") if within > 0 else 0.0),
+        density=within / (count * (count - 1) / 2) if count > 1 else 0.0,
+        clustering=_clustering(inside),
+        conductance=leaving / (twice_inside + leaving) if twice_inside + leaving > 0 else 1.0,
+        cohesiveness=_cohesiveness(inside, starts, seed),
+    )
+
+
+def modularity(graph: Any, labels: ArrayLike, *, resolution: float = 1.0, edge_type: EdgeType | None = None) -> float:
+    """Newman's modularity of a partition, directions dropped and self-loops counted (twice in a node's degree).
+
+    Examples
+    --------
+    >>> import nearhop
+    >>> from nearhop.ann import modularity
+    >>> store = nearhop.GraphStore.from_edges([0, 1, 0, 3, 4, 3, 2], [1, 2, 2, 4, 5, 5, 3])
+    >>> round(modularity(store, [0, 0, 0, 1, 1, 1]), 4)
+    0.3571
+    """
+    matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type)
+    groups = _labels("labels", labels, matrix.shape[0])
+    degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
+    total = float(degree.sum())
+    if not total:
+        return 0.0
+    entries = matrix.tocoo()
+    same = float(entries.data[groups[entries.row] == groups[entries.col]].sum())
+    volume = np.bincount(groups, degree)
+    return same / total - resolution * float(((volume / total) ** 2).sum())
+
+
+def normalized_mutual_information(left: ArrayLike, right: ArrayLike) -> float:
+    """Mutual information of two labellings over the mean of their entropies, in [0, 1].
+
+    Examples
+    --------
+    >>> from nearhop.ann import normalized_mutual_information
+    >>> round(normalized_mutual_information([0, 0, 1, 1], [5, 5, 3, 3]), 6)
+    1.0
+    """
+    joint, rows, columns = _contingency(left, right)
+    total = joint.data.sum()
+    if not total:
+        return 1.0
+    entries = joint.tocoo()
+    share = entries.data / total
+    expected = rows[entries.row] * columns[entries.col] / total**2
+    information = float((share * np.log(share / expected)).sum())
+    entropies = [-float((p * np.log(p)).sum()) for p in (rows / total, columns / total)]
+    mean = sum(entropies) / 2
+    return 1.0 if mean == 0 else max(0.0, information / mean)
+
+
+def adjusted_rand_index(left: ArrayLike, right: ArrayLike) -> float:
+    """Agreement of two labellings over pairs, 0 on average by chance and 1 when equal.
+
+    Examples
+    --------
+    >>> from nearhop.ann import adjusted_rand_index
+    >>> adjusted_rand_index([0, 0, 1, 1], [5, 5, 3, 3])
+    1.0
+    """
+    joint, rows, columns = _contingency(left, right)
+    total = float(rows.sum())
+
+    def pairs(counts: NDArray[Any]) -> float:
+        return float((counts * (counts - 1.0) / 2).sum())
+
+    both, left_pairs, right_pairs, all_pairs = pairs(joint.data), pairs(rows), pairs(columns), total * (total - 1) / 2
+    expected = left_pairs * right_pairs / all_pairs if all_pairs else 0.0
+    most = (left_pairs + right_pairs) / 2
+    return 1.0 if most == expected else (both - expected) / (most - expected)
+
+
+def recall_area(ranking: ArrayLike, members: ArrayLike, *, every: int = 1, until: int | None = None) -> float:
+    """Area under the curve of recall against additions / most additions, by the trapezium rule; 0.5 for a perfect list.
+
+    Parameters
+    ----------
+    ranking : ids in the order in which they were added
+    members : ids that should be found (the seeds not among them)
+    every : int, default 1
+        Recall is recorded at 0 and after every so many additions; the last record is at 1 on the horizontal axis.
+    until : int, optional
+        Additions beyond which nothing is recorded; default: as many as there are members.
+
+    Notes
+    -----
+    The protocol of arXiv:1601.03958 (its code, which draws "additions as % of |C|"): recall of the members that are not
+    seeds, every 5 additions, until the list has grown to the size of the community.
+
+    Examples
+    --------
+    >>> from nearhop.ann import recall_area
+    >>> recall_area([3, 4, 5, 6], members=[3, 4, 5, 6]), recall_area([3, 9, 4, 5], members=[3, 4, 5, 6])
+    (0.5, 0.34375)
+    """
+    wanted = np.unique(np.asarray(members))
+    if not len(wanted):
+        raise InvalidInput("recall_area: there are no members to be found")
+    last = len(wanted) if until is None else until
+    if every < 1 or last < every:
+        raise InvalidInput(f"recall_area: every must be in 1..{last}, the most additions; got {every}")
+    order: NDArray[Any] = np.asarray(ranking)[:last]
+    hits = np.zeros(last)
+    hits[: len(order)] = np.isin(order, wanted)
+    recall = np.r_[0.0, np.cumsum(hits) / len(wanted)]
+    at = np.arange(0, last + 1, every)
+    return float(np.trapezoid(recall[at], at / at[-1]))
+
+
+def symmetric_matrix(graph: Any, *, loops: bool, edge_type: EdgeType | None = None) -> Any:
+    """float64 weights of undirected edges, parallel ones added; a loop counts twice on the diagonal."""
+    import scipy.sparse
+
+    is_matrix: bool = scipy.sparse.issparse(graph)
+    matrix: Any
+    if hasattr(graph, "edge_list"):
+        matrix = _store_matrix(graph, edge_type)
+    elif is_matrix:
+        matrix = graph.tocsr().astype(np.float64)
+        if matrix.shape[0] != matrix.shape[1]:
+            raise InvalidInput(f"graph must be square; got shape {matrix.shape}")
+        if abs(matrix - matrix.T).nnz:
+            matrix = matrix + matrix.T
+        else:
+            matrix = matrix + scipy.sparse.diags_array(matrix.diagonal())
+    else:
+        raise InvalidType(f"graph must be a GraphStore or a SciPy sparse matrix; got {type(graph).__name__}")
+    matrix = matrix.tocsr()
+    if not loops:
+        matrix.setdiag(0)
+        matrix.eliminate_zeros()
+    return matrix
+
+
+def _of_matrix(graph: Any, members: ArrayLike) -> tuple[Any, float]:
+    """Weights between the members, each edge in both directions, and the sum of their degrees."""
+    matrix = symmetric_matrix(graph, loops=False)
+    nodes = _members(members, matrix.shape[0])
+    rows = matrix[nodes]
+    return rows[:, nodes], float(rows.sum())
+
+
+def _of_store(store: GraphStore, members: ArrayLike, edge_type: EdgeType | None) -> tuple[Any, float]:
+    """As `_of_matrix` from the rows of the members alone."""
+    import scipy.sparse
+
+    _check_square(edge_type)
+    sides = [store.csr(edge_type), *([store.csc(edge_type)] if store.is_directed(edge_type) else [])]
+    nodes = _members(members, max(rows.num_rows for rows in sides))
+    near, far, weight = (
+        np.concatenate(part) for part in zip(*(entries_of(rows, nodes) for rows in sides), strict=True)
+    )
+    other = near != far  # self-loops are left out
+    near, far, weight = near[other], far[other], weight[other]
+    kept = np.isin(far, nodes)
+    ends = np.searchsorted(nodes, near[kept]), np.searchsorted(nodes, far[kept])
+    inside = scipy.sparse.coo_array((weight[kept], ends), shape=(len(nodes), len(nodes))).tocsr()
+    return inside, float(weight.sum())
+
+
+def entries_of(
+    rows: Adjacency, nodes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """The adjacency entries of some rows: row, column, weight."""
+    size = rows.indptr[nodes + 1] - rows.indptr[nodes]
+    start = np.concatenate([[0], np.cumsum(size)])
+    place = np.repeat(rows.indptr[nodes] - start[:-1], size) + np.arange(start[-1])
+    weight = np.ones(len(place)) if rows.weight is None else rows.weight[place].astype(np.float64)
+    return np.repeat(nodes, size), rows.indices[place].astype(np.int64), weight
+
+
+def _store_matrix(store: GraphStore, edge_type: EdgeType | None) -> Any:
+    import scipy.sparse
+
+    _check_square(edge_type)
+    edges = store.edge_list(edge_type)
+    if edge_type is not None:
+        count = store.num_nodes_of(edge_type[0])
+    else:
+        count = store.num_nodes_of(store.node_types[0]) if len(store.node_types) == 1 else store.csr().num_rows
+    weight = np.ones(len(edges)) if edges.weight is None else edges.weight.astype(np.float64)
+    one_way = scipy.sparse.coo_array((weight, (edges.src, edges.dst)), shape=(count, count)).tocsr()
+    return scipy.sparse.csr_array(one_way + one_way.T)
+
+
+def _check_square(edge_type: EdgeType | None) -> None:
+    if edge_type is not None and edge_type[0] != edge_type[2]:
+        raise InvalidInput(
+            f"edge_type {tuple(edge_type)} joins nodes of two types; communities need edges among nodes of one, such "
+            "as those that LSH.similarity_graph(...).add_to(store, edge_type) makes"
+        )
+
+
+def _members(members: ArrayLike, count: int) -> NDArray[np.int64]:
+    nodes: NDArray[Any] = np.unique(np.asarray(members))
+    if not nodes.size or nodes.dtype.kind not in "iu" or nodes[0] < 0 or nodes[-1] >= count:
+        raise InvalidInput(f"members must be one or more positions of nodes in 0..{count - 1}")
+    return nodes.astype(np.int64)
+
+
+def _labels(name: str, labels: ArrayLike, count: int | None) -> NDArray[np.int64]:
+    given: NDArray[Any] = np.asarray(labels)
+    if given.ndim != 1 or (count is not None and len(given) != count):
+        raise InvalidInput(
+            f"{name} must be one label per node{'' if count is None else f' ({count})'}; got {given.shape}"
+        )
+    return np.unique(given, return_inverse=True)[1].reshape(-1)
+
+
+def _contingency(left: ArrayLike, right: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+    import scipy.sparse
+
+    x = _labels("left", left, None)
+    y = _labels("right", right, None)
+    if len(x) != len(y):
+        raise InvalidInput(f"both labellings must be as long; got {len(x)} and {len(y)}")
+    joint = scipy.sparse.coo_array((np.ones(len(x)), (x, y))).tocsr()
+    return joint, np.bincount(x).astype(np.float64), np.bincount(y).astype(np.float64)
+
+
+def _clustering(inside: Any) -> float:
+    """Holme et al., Physica A 373 (2007), within the community; nodes with fewer than two neighbours count 0."""
+    if inside.nnz == 0:
+        return 0.0
+    squared = inside.power(2)
+    triangles = np.asarray((inside @ inside).multiply(inside).sum(axis=1)).reshape(-1)
+    strength = np.asarray(inside.sum(axis=1)).reshape(-1)
+    wedges = strength**2 - np.asarray(squared.sum(axis=1)).reshape(-1)
+    heaviest = inside.data.max()
+    return float(np.mean(np.divide(triangles, heaviest * wedges, out=np.zeros(len(wedges)), where=wedges > 0)))
+
+
+def _cohesiveness(inside: Any, starts: int, seed: int) -> float:
+    count = inside.shape[0]
+    degree = np.asarray(inside.sum(axis=1)).reshape(-1)
+    if count < 3 or not degree.sum():
+        return 1.0
+    chosen = np.random.default_rng(seed).permutation(count)[:starts]
+    spread = np.where(degree > 0, degree, 1)
+    rank = np.zeros((count, len(chosen)))
+    restart = np.zeros_like(rank)
+    restart[chosen, np.arange(len(chosen))] = 1
+    rank += restart
+    for _ in range(30):
+        rank = 0.85 * (inside @ (rank / spread[:, None])) + 0.15 * restart
+    least = 1.0
+    for column in range(len(chosen)):
+        order = np.argsort(-rank[:, column] / spread, kind="stable")
+        ordered = inside[order][:, order].tocoo()
+        later = np.maximum(ordered.row, ordered.col)
+        within = np.cumsum(np.bincount(later, ordered.data, minlength=count))  # weight inside a prefix, twice
+        volume = np.cumsum(degree[order])
+        smaller = np.minimum(volume, volume[-1] - volume)[:-1]
+        cut = (volume - within)[:-1]
+        share = np.divide(cut, smaller, out=np.ones(count - 1), where=smaller > 0)
+        least = min(least, float(share.min()))
+    return least
+
+
+__all__ = [
+    "CommunityQuality",
+    "adjusted_rand_index",
+    "community_quality",
+    "modularity",
+    "normalized_mutual_information",
+    "recall_area",
+]

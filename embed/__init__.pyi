@@ -1,0 +1,14 @@
+from .evaluation.evaluate import Evaluation as Evaluation
+from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.links import LinkScores as LinkScores
+from .evaluation.links import LinkSplit as LinkSplit
+from .evaluation.links import evaluate_links as evaluate_links
+from .evaluation.links import split_links as split_links
+from .fastrp.fastrp import FastRP as FastRP
+from .fastrp.tuning import Trial as Trial
+from .fastrp.tuning import TuneResult as TuneResult
+from .fastrp.tuning import tune as tune
+from .graphvite.graphvite import GraphVite as GraphVite
+from .progress import TrainingDiverged as TrainingDiverged
+from .progress import TrainingProgress as TrainingProgress
+from .skipgram.skipgram import SkipGram as SkipGram

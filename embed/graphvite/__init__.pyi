@@ -1,0 +1,1 @@
+from .graphvite import GraphVite as GraphVite

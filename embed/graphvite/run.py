@@ -1,0 +1,222 @@
+"""A run of GraphVite from the first pool to the last: what it derives from the graph, two buffers, interruptions."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ...graphlib.compute.jit import resolve_threads
+from ...graphlib.errors import InvalidInput
+from ..fastrp.parameters import adjacency_of
+from ..progress import Meter
+from ..skipgram.walk_source import WalkSource, initial_vertex
+from .grid import MAX_PARTS, Grid
+from .pools import Pool, PoolMaker
+from .tables import NUM_MOMENTS, RunState, Tables, load_checkpoint, save_checkpoint
+from .train import CpuTrainer, Rules
+
+if TYPE_CHECKING:
+    from ...graphlib.store.store import GraphStore
+    from .graphvite import GraphVite
+
+_OWNER = "GraphVite"
+_SAMPLES_PER_NODE = 12_000
+_POOL_PER_NODE, _LEAST_POOL, _LARGEST_POOL = 64, 1 << 20, 1 << 24
+_PARTS, _NODES_PER_PART = 8, 64
+_LEAST_RATE = 1e-4  # the learning rate falls to this share of lr
+_REPORTING = ("device", "threads", "checkpoint", "checkpoint_every_s", "progress", "tensorboard")
+_LR = {"sgd": 0.025, "momentum": 0.025, "adagrad": 0.025, "adam": 0.001}
+_Result = TypeVar("_Result")
+
+
+def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | None) -> None:
+    """Train `model` on `store`, from the start or from a checkpoint; its tables can be seen from the first pool on."""
+    source = WalkSource.of(
+        *(_OWNER, store),
+        direction=model.direction,
+        use_weights=model.use_weights,
+        p=model.p,
+        q=model.q,
+        seed=model.seed,
+        threads=model.threads,
+    )
+    n, edges = source.num_nodes, store.num_edges
+    on_gpu = _on_gpu(model)
+    grid = Grid.zigzag(source.mass, parts_of(model, n, on_gpu=on_gpu))
+    node_of = np.empty(n, np.int64)
+    node_of[grid.row_of] = np.arange(n)
+    tables = Tables.new(initial_vertex(source, model.dim, model.seed, node_of), model.optimizer)
+    about = {"graph": source.fingerprint(), "nodes": n, "parameters": _defining(model, grid.parts)}
+    state = RunState(0, 0) if resumed is None else load_checkpoint(resumed, tables, about)
+    step = step_of(model, edges, n)
+    base = step if model.model == "line" else 1
+    maker = PoolMaker(source, grid, step=step, edges=_walk_edges(model, step), base=base)
+    keep, alias = source.alias_of(source.frequency(model.exponent)[node_of], grid.offsets)
+    rules = Rules(
+        *(model.optimizer, model.num_negatives, model.negative_weight, model.weight_decay, keep, alias, model.seed)
+    )
+    model._fitted = tables, grid
+    trainer: Any
+    if on_gpu:
+        from .train_cuda import CudaTrainer
+
+        trainer = CudaTrainer(tables, grid, rules)
+    else:
+        threads = resolve_threads(model.threads)
+        trainer = CpuTrainer(tables, grid, rules, threads=threads, lock_free=not model.deterministic)
+    try:
+        _Loop(model, maker, trainer, tables, about, epochs_of(model, edges, n) * edges, _pool_samples(model, n)).go(
+            state
+        )
+    finally:
+        trainer.close()
+
+
+def _on_gpu(model: GraphVite) -> bool:
+    if model.device == "cpu":
+        return False
+    from .train_cuda import available
+
+    if model.device == "cuda" and not available():
+        raise InvalidInput('GraphVite: device="cuda", but there is no CUDA device; use device="cpu" or "auto"')
+    return available()
+
+
+class _Loop:
+    """Pools in turn: one is trained while the next is made; Ctrl-C waits for the end of a pool."""
+
+    def __init__(
+        self,
+        model: GraphVite,
+        maker: PoolMaker,
+        trainer: Any,
+        tables: Tables,
+        about: dict[str, Any],
+        total: int,
+        pool_samples: int,
+    ) -> None:
+        self._model, self._maker, self._trainer, self._tables = model, maker, trainer, tables
+        self._about, self._total, self._pool_samples = about, total, pool_samples
+        self._interrupted = False
+
+    def go(self, state: RunState) -> None:
+        meter = Meter(_OWNER, self._total, state.done, self._model.progress, self._model.tensorboard)
+        saved = time.monotonic()
+        try:
+            with ThreadPoolExecutor(1) as sampler, ThreadPoolExecutor(1) as driver:
+                upcoming = self._order(sampler, state)
+                while upcoming is not None:
+                    pool = self._result(upcoming)
+                    reached = RunState(state.done + pool.size, state.pools + 1)
+                    upcoming = None if self._interrupted else self._order(sampler, reached)
+                    rate, last = self._rate(state.done), self._rate(reached.done)
+                    slope = (last - rate) / max(1, pool.size)
+                    loss = self._result(driver.submit(self._trainer.train, pool, rate, slope))
+                    state = reached
+                    try:
+                        meter.update(pool.size, loss)
+                    except KeyboardInterrupt:
+                        self._interrupted = True
+                    if self._interrupted:
+                        break
+                    if time.monotonic() - saved > self._model.checkpoint_every_s:
+                        self._save(state)
+                        saved = time.monotonic()
+            self._trainer.finish()
+            self._save(state)
+        finally:
+            meter.close()
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _order(self, sampler: ThreadPoolExecutor, state: RunState) -> Future[Pool] | None:
+        left = self._total - state.done
+        return sampler.submit(self._maker.make, state.pools, min(left, self._pool_samples)) if left > 0 else None
+
+    def _result(self, future: Future[_Result]) -> _Result:
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            if self._interrupted:
+                raise
+            self._interrupted = True
+        return future.result()
+
+    def _rate(self, done: int) -> float:
+        lr = _LR[self._model.optimizer] if self._model.lr is None else self._model.lr
+        return float(lr) * max(1.0 - done / self._total, _LEAST_RATE)
+
+    def _save(self, state: RunState) -> None:
+        if self._model.checkpoint is not None:
+            self._trainer.finish()
+            save_checkpoint(self._model.checkpoint, self._tables, state, self._about)
+
+
+def epochs_of(model: GraphVite, edges: int, nodes: int) -> int:
+    """Samples to train, in multiples of the edges."""
+    return model.epochs if model.epochs is not None else max(1, round(_SAMPLES_PER_NODE * nodes / edges))
+
+
+def parts_of(model: GraphVite, nodes: int, *, on_gpu: bool = False) -> int:
+    """Parts of the grid: independent of the threads, since it decides the result."""
+    if isinstance(model.partitions, int):
+        return min(model.partitions, nodes)
+    if on_gpu:
+        from .train_cuda import parts_on_devices
+
+        return min(parts_on_devices(_table_bytes(model, nodes) * (1 + NUM_MOMENTS[model.optimizer])), MAX_PARTS, nodes)
+    return max(1, min(_PARTS, nodes // _NODES_PER_PART)) if model.deterministic else 1
+
+
+def _table_bytes(model: GraphVite, nodes: int) -> int:
+    """Bytes of the vertex and the context table together."""
+    return 2 * nodes * -(-model.dim // 16) * 16 * 4
+
+
+def step_of(model: GraphVite, edges: int, nodes: int) -> int:
+    """The augmentation step: as many hops as reach about 1,600 nodes, at most 5."""
+    if model.augmentation_step is not None:
+        return model.augmentation_step
+    density = edges / nodes
+    hops = 5 if density <= math.exp(math.log(1600) / 6) else int(math.log(1600) / math.log(density))
+    return max(1, min(5, hops, model.walk_length))
+
+
+def _walk_edges(model: GraphVite, step: int) -> int:
+    return 1 if model.model == "line" and step == 1 else model.walk_length
+
+
+def _pool_samples(model: GraphVite, nodes: int) -> int:
+    if model.pool_size is not None:
+        return model.pool_size
+    return max(_LEAST_POOL, min(_LARGEST_POOL, _POOL_PER_NODE * nodes))
+
+
+def _defining(model: GraphVite, parts: int) -> dict[str, Any]:
+    """The parameters that decide what a run computes, as JSON keeps them."""
+    chosen = {name: value for name, value in model.get_params().items() if name not in _REPORTING}
+    return {**chosen, "partitions": parts}
+
+
+def estimate_bytes(model: GraphVite, store: GraphStore) -> dict[str, int]:
+    """Bytes that training allocates, by component."""
+    rows = adjacency_of(store, model.direction, _OWNER)
+    n, entries = rows.num_rows, rows.num_entries
+    samples, step = _pool_samples(model, n), step_of(model, max(1, store.num_edges), n)
+    edges = _walk_edges(model, step)
+    walks = -(-samples // sum(max(0, edges + 1 - k) for k in range(1, step + 1)))
+    weighted = model.use_weights and rows.weight is not None
+    found = {
+        "vertex and context": _table_bytes(model, n),
+        "moments": _table_bytes(model, n) * NUM_MOMENTS[model.optimizer],
+        "two pools": 2 * 8 * samples,
+        "walks": walks * (rows.indices.itemsize * (edges + 1) + 12),
+        "alias tables": 16 * n + (8 * entries if weighted else 0),
+        "degrees and rows": 32 * n,
+    }
+    return {**found, "all": sum(found.values())}

@@ -1,0 +1,112 @@
+"""One pool of samples on the processor: diagonals of the grid, a block per task."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..skipgram.logistic_cpu import logistic_table
+from ..skipgram.rows_cpu import width_of
+from .tables import Tables
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .grid import Grid
+    from .pools import Pool
+
+_LEAST_PIECE = 1 << 12  # samples of the smallest task
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """What a training step needs to know beside the samples.
+
+    Attributes
+    ----------
+    optimizer : "sgd", "momentum", "adagrad" or "adam"
+    negatives : int
+        Negatives per sample.
+    weight, decay : float
+        Weight of a negative, and of the L2 penalty per touch.
+    keep, alias : arrays (n,)
+        Alias tables of the negatives of each context part.
+    seed : int
+    """
+
+    optimizer: str
+    negatives: int
+    weight: float
+    decay: float
+    keep: NDArray[np.float32]
+    alias: NDArray[np.int32]
+    seed: int
+
+
+class CpuTrainer:
+    """Trains `tables` in place, on `threads` threads.
+
+    Blocks of a diagonal share no row, so their order does not matter and the result is the same at any thread count.
+    With `lock_free`, a grid of one block is cut into pieces that threads train at the same time without locks.
+    """
+
+    def __init__(self, tables: Tables, grid: Grid, rules: Rules, *, threads: int, lock_free: bool) -> None:
+        self._tables, self._grid, self._rules = tables, grid, rules
+        self._threads, self._lock_free = threads, lock_free
+        self._table = logistic_table()
+        self._executor = ThreadPoolExecutor(threads)
+
+    def train(self, pool: Pool, rate: float, slope: float) -> float:
+        """Train on every sample of `pool`, the learning rate of sample i being rate + i * slope; the mean loss."""
+        loss, done = 0.0, 0
+        parts = self._grid.parts
+        for step in range(parts):
+            sizes = [self._block(pool, head, tail) for head, tail in self._grid.diagonal(step)]
+            total = sum(last - first for _, first, last in sizes)
+            tasks = []
+            for (_, tail), (block, first, last) in zip(self._grid.diagonal(step), sizes, strict=True):
+                pace = slope * total / max(1, last - first)  # all blocks of a diagonal see the same rates
+                for a, b in self._pieces(first, last):
+                    begin = rate + slope * done + pace * (a - first)
+                    tasks.append(self._executor.submit(self._run, pool, block, tail, first, a, b, begin, pace))
+            loss += sum(task.result() for task in tasks)
+            done += total
+        return loss / max(1, done)
+
+    def finish(self) -> None:
+        """Bring the parameters home; here they never left."""
+
+    def close(self) -> None:
+        self._executor.shutdown()
+
+    def _block(self, pool: Pool, head: int, tail: int) -> tuple[int, int, int]:
+        block = head * self._grid.parts + tail
+        return block, int(pool.starts[block]), int(pool.starts[block + 1])
+
+    def _pieces(self, first: int, last: int) -> list[tuple[int, int]]:
+        if not self._lock_free or self._grid.parts > 1 or self._threads == 1:
+            return [(first, last)]
+        count = max(1, min(4 * self._threads, (last - first) // _LEAST_PIECE))
+        cuts = np.linspace(first, last, count + 1).astype(np.int64)
+        return [(int(a), int(b)) for a, b in pairwise(cuts)]
+
+    def _run(self, pool: Pool, block: int, tail: int, first: int, a: int, b: int, rate: float, slope: float) -> float:
+        from . import train_cpu as graphvite_cpu
+
+        tables, rules, offsets = self._tables, self._rules, self._grid.offsets
+        common = (
+            *(width_of(tables.vertex.shape[1]), tables.vertex, tables.context, pool.heads[a:b], pool.tails[a:b]),
+            *(a - first, offsets[tail], offsets[tail + 1] - offsets[tail], rules.keep, rules.alias),
+            *(rules.negatives, np.float32(rules.weight), np.float32(rules.decay), rate, slope),
+            *(rules.seed, pool.number, block, self._table),
+        )
+        if rules.optimizer == "sgd":
+            return float(graphvite_cpu.train_sgd(*common))
+        rule = {"momentum": graphvite_cpu.MOMENTUM, "adagrad": graphvite_cpu.ADAGRAD, "adam": graphvite_cpu.ADAM}
+        moments = tables.vertex_moments[0], tables.context_moments[0]
+        second = tables.vertex_moments[-1], tables.context_moments[-1]
+        return float(graphvite_cpu.train_moments(*common, rule[rules.optimizer], *moments, *second))

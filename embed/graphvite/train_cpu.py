@@ -1,0 +1,109 @@
+"""GraphVite's training step on the processor: a sample, its negatives, plain SGD or a rule with moments.
+
+Both kernels take samples `heads[i]`, `tails[i]` (rows of the tables) in order. Negative k of sample i is drawn among
+the `rows` rows from `row` on by the alias table that starts there, from word (place + i) * K + k of the stream (seed,
+pool, block), so a block may be cut into pieces. The learning rate of sample i is rate + i * slope. They return the sum
+of the losses -log s(v.c) - weight * sum log s(-v.n), divided by 1 + weight * K.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...graphlib.compute.jit import kernel
+from ...graphlib.compute.random_cpu import draw, stream
+from ..skipgram.logistic_cpu import alias_pick, cell, loss_at
+from ..skipgram.rows_cpu import fetch_row_far, row_dot, row_pull
+
+AHEAD = 16  # samples whose rows are asked for in advance
+MOMENTUM, ADAGRAD, ADAM = 1, 2, 3
+NEGATIVE_STREAM = 0x4E
+_ONE, _ZERO = np.float32(1.0), np.float32(0.0)
+_MU, _BETA1, _BETA2 = np.float32(0.999), np.float32(0.999), np.float32(0.99999)
+_TINY, _SMALL = np.float32(1e-10), np.float32(1e-8)
+
+
+@kernel
+def train_sgd(
+    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, seed,
+    pool, block, table
+):  # fmt: skip
+    """theta <- theta - lr * w * (g + decay * theta) on both rows, for each negative and then the positive."""
+    count = heads.shape[0]
+    key = stream(seed, pool, block, NEGATIVE_STREAM)
+    drawn = np.empty((AHEAD, negatives), np.int64)
+    loss = 0.0
+    for i in range(-AHEAD, count):
+        coming = i + AHEAD
+        slot = coming % AHEAD
+        if i >= 0:
+            v = heads[i]
+            lr = np.float32(rate + i * slope)
+            for k in range(negatives):
+                n = drawn[slot, k]
+                score = row_dot(width, vertex, v, context, n)
+                at = cell(score)
+                row_pull(width, _ONE - lr * weight * decay, -lr * weight * table[at, 0], vertex, v, context, n)
+                loss += weight * loss_at(table, at, score, False)
+            c = tails[i]
+            score = row_dot(width, vertex, v, context, c)
+            at = cell(score)
+            row_pull(width, _ONE - lr * decay, lr * (_ONE - table[at, 0]), vertex, v, context, c)
+            loss += loss_at(table, at, score, True)
+        if coming < count:
+            fetch_row_far(width, vertex, heads[coming])
+            fetch_row_far(width, context, tails[coming])
+            for k in range(negatives):
+                word = draw(key, (place + coming) * negatives + k)
+                drawn[slot, k] = row + alias_pick(word, keep, alias, row, rows)
+                fetch_row_far(width, context, drawn[slot, k])
+    return loss / (1.0 + weight * negatives)
+
+
+@kernel(inline="always")
+def _moved(rule, theta, r, lr, first, second, i, j):
+    """The parameter after a step along `r`; its moments are updated in place."""
+    if rule == MOMENTUM:
+        first[i, j] = _MU * first[i, j] + (_ONE - _MU) * r
+        return theta - lr * first[i, j]
+    if rule == ADAGRAD:
+        first[i, j] += r * r
+        return theta - lr * r / (np.sqrt(first[i, j]) + _TINY)
+    first[i, j] = _BETA1 * first[i, j] + (_ONE - _BETA1) * r
+    second[i, j] = _BETA2 * second[i, j] + (_ONE - _BETA2) * r * r
+    return theta - lr * first[i, j] / (np.sqrt(second[i, j]) + _SMALL)
+
+
+@kernel
+def train_moments(
+    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, seed,
+    pool, block, table, rule, vertex_first, context_first, vertex_second, context_second
+):  # fmt: skip
+    """As `train_sgd`, by momentum, AdaGrad or Adam; tables of moments have the shape of what they belong to.
+
+    With r = w * (g + decay * theta): momentum m = mu m + (1 - mu) r, theta -= lr m; AdaGrad m += r^2,
+    theta -= lr r / (sqrt(m) + 1e-10); Adam without bias correction, beta = (0.999, 0.99999).
+    """
+    key = stream(seed, pool, block, NEGATIVE_STREAM)
+    columns = vertex.shape[1]
+    loss = 0.0
+    for i in range(heads.shape[0]):
+        v = heads[i]
+        lr = np.float32(rate + i * slope)
+        for k in range(negatives + 1):
+            if k < negatives:
+                c = row + alias_pick(draw(key, (place + i) * negatives + k), keep, alias, row, rows)
+                label, scale = _ZERO, weight
+            else:
+                c = np.int64(tails[i])
+                label, scale = _ONE, _ONE
+            score = row_dot(width, vertex, v, context, c)
+            at = cell(score)
+            loss += scale * loss_at(table, at, score, k == negatives)
+            g = table[at, 0] - label
+            for j in range(columns):
+                x, y = vertex[v, j], context[c, j]
+                along_x, along_y = scale * (g * y + decay * x), scale * (g * x + decay * y)
+                vertex[v, j] = _moved(rule, x, along_x, lr, vertex_first, vertex_second, v, j)
+                context[c, j] = _moved(rule, y, along_y, lr, context_first, context_second, c, j)
+    return loss / (1.0 + weight * negatives)

@@ -1,0 +1,279 @@
+"""GraphVite's training on GPUs: a warp per sample, its head row in shared memory, parts of the tables that travel.
+
+With one device and one part both tables stay on the device until `finish`. Otherwise a context part stays on a device
+while the vertex parts pass by, one after another and different ones on different devices, so that no two devices hold
+the same part and none waits for another's gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import config, float32
+from numba import cuda as _cuda
+
+from ...graphlib.compute.random_cuda import draw, high64, stream
+from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
+from ..skipgram.logistic_cpu import BOUND, CELLS, logistic_table
+from .train_cpu import ADAGRAD, ADAM, MOMENTUM, NEGATIVE_STREAM
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .grid import Grid
+    from .pools import Pool
+    from .tables import Tables
+    from .train import Rules
+
+cuda: Any = _cuda  # its own types leave out what kernels use
+
+RULES = {"sgd": 0, "momentum": MOMENTUM, "adagrad": ADAGRAD, "adam": ADAM}
+_SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
+_SCALE, _BOUND = np.float32(CELLS / (2 * BOUND)), np.float32(BOUND)
+_MU, _BETA1, _BETA2 = np.float32(0.999), np.float32(0.999), np.float32(0.99999)
+_TINY, _SMALL = np.float32(1e-10), np.float32(1e-8)
+_ONE, _ZERO = np.float32(1.0), np.float32(0.0)
+_S11 = np.uint64(11)
+_TWO_POW_MINUS_53 = 1.0 / (1 << 53)
+_BLOCKS = 1 if _SIMULATED else 1 << 13
+
+
+@cuda.jit(device=True)
+def _cell(x):
+    last = np.int64(CELLS - 1)
+    if x > -_BOUND:
+        if x < _BOUND:
+            at = np.int64((x + _BOUND) * _SCALE)
+            if at < last:
+                return at
+        return last
+    return np.int64(0)
+
+
+@cuda.jit(device=True)
+def _alias_pick(word, keep, alias, first, count):
+    size = np.uint64(count)
+    chosen = np.int64(high64(word, size))
+    rest = np.float64((word * size) >> _S11) * _TWO_POW_MINUS_53
+    if rest >= keep[first + chosen]:
+        return np.int64(alias[first + chosen])
+    return chosen
+
+
+@cuda.jit(device=True)
+def _moved(rule, theta, r, lr, first, second, i, j):
+    if rule == MOMENTUM:
+        first[i, j] = _MU * first[i, j] + (_ONE - _MU) * r
+        return theta - lr * first[i, j]
+    if rule == ADAGRAD:
+        first[i, j] += r * r
+        return theta - lr * r / (math.sqrt(first[i, j]) + _TINY)
+    if rule == ADAM:
+        first[i, j] = _BETA1 * first[i, j] + (_ONE - _BETA1) * r
+        second[i, j] = _BETA2 * second[i, j] + (_ONE - _BETA2) * r * r
+        return theta - lr * first[i, j] / (math.sqrt(second[i, j]) + _SMALL)
+    return theta - lr * r
+
+
+@cuda.jit
+def train_block(
+    vertex, context, vertex_first, context_first, vertex_second, context_second, heads, tails, head_row, tail_row, rows,
+    keep, alias, negatives, weight, decay, rate, slope, seed, pool, block, table, rule, losses
+):  # fmt: skip
+    """As `graphvite_cpu.train_moments`, on the rows `head_row` on of the vertices and `tail_row` on of the contexts.
+
+    The negatives are the processor's. Warps take samples in turn and update rows without locks; one warp alone trains
+    in the processor's order. `losses[0]` receives the sum of the losses, not divided.
+    """
+    lane = cuda.threadIdx.x % LANES
+    within = cuda.threadIdx.x // LANES
+    warp = cuda.blockIdx.x * (cuda.blockDim.x // LANES) + within
+    warps = cuda.gridDim.x * (cuda.blockDim.x // LANES)
+    columns = vertex.shape[1]
+    rows_shared = cuda.shared.array(0, float32)
+    base = within * columns
+    key = stream(seed, pool, block, NEGATIVE_STREAM)
+    loss = _ZERO
+    for i in range(warp, heads.shape[0], warps):
+        v = np.int64(heads[i]) - head_row
+        lr = np.float32(rate + i * slope)
+        for j in range(lane, columns, LANES):
+            rows_shared[base + j] = vertex[v, j]
+        for k in range(negatives + 1):
+            if k < negatives:
+                c = _alias_pick(draw(key, i * negatives + k), keep, alias, tail_row, rows)
+                label, scale = _ZERO, weight
+            else:
+                c = np.int64(tails[i]) - tail_row
+                label, scale = _ONE, _ONE
+            part = _ZERO
+            for j in range(lane, columns, LANES):
+                part += rows_shared[base + j] * context[c, j]
+            score = sum_lanes(part, lane)
+            at = _cell(score)
+            g = table[at, 0] - label
+            loss += scale * (table[at if k == negatives else CELLS - 1 - at, 1] + _ZERO * score)
+            for j in range(lane, columns, LANES):
+                x, y = rows_shared[base + j], context[c, j]
+                rows_shared[base + j] = _moved(
+                    rule, x, scale * (g * y + decay * x), lr, vertex_first, vertex_second, v, j
+                )
+                context[c, j] = _moved(rule, y, scale * (g * x + decay * y), lr, context_first, context_second, c, j)
+        for j in range(lane, columns, LANES):
+            vertex[v, j] = rows_shared[base + j]
+    if lane == 0:
+        cuda.atomic.add(losses, 0, loss)
+
+
+def available() -> bool:
+    """Whether there is a CUDA device."""
+    return bool(cuda.is_available())
+
+
+def parts_needed(table_bytes: int, device_bytes: float, devices: int) -> int:
+    """The least multiple of the devices for which two parts of the tables (with moments) fill 80 % of one at most.
+
+    >>> parts_needed(10 << 30, 141 << 30, 1), parts_needed(100 << 30, 80 << 30, 1), parts_needed(100 << 30, 80 << 30, 4)
+    (1, 2, 4)
+    """
+    parts = devices
+    while table_bytes > 0.8 * device_bytes * parts:
+        parts += devices
+    return parts
+
+
+def parts_on_devices(table_bytes: int) -> int:
+    """`parts_needed` for the devices of this machine and the memory that is free on the fullest."""
+    free = []
+    for device in range(len(cuda.gpus)):
+        with cuda.gpus[device]:
+            free.append(float(cuda.current_context().get_memory_info()[0]))
+    return parts_needed(table_bytes, max(1.0, min(free)), len(free))
+
+
+@dataclass(eq=False)
+class _Part:
+    """A part of one side on a device: its table and moments, and where they go home to."""
+
+    home: list[NDArray[np.float32]]
+    arrays: list[Any]
+
+    @classmethod
+    def on_device(cls, home: list[NDArray[np.float32]]) -> _Part:
+        return cls(home, [cuda.to_device(table) for table in home])
+
+    def back(self) -> None:
+        for array, table in zip(self.arrays, self.home, strict=True):
+            array.copy_to_host(table)
+
+
+class CudaTrainer:
+    """Trains `tables` on the devices; the interface of `CpuTrainer`.
+
+    Parameters
+    ----------
+    tables, grid, rules
+        As for `CpuTrainer`.
+    devices : sequence of int, optional
+        Default all. There are never more at work than the grid has parts.
+    """
+
+    def __init__(self, tables: Tables, grid: Grid, rules: Rules, *, devices: Sequence[int] | None = None) -> None:
+        self._tables, self._grid, self._rules = tables, grid, rules
+        found = list(range(len(cuda.gpus))) if devices is None else list(devices)
+        self._devices = found[: grid.parts]
+        self._constant = []
+        for device in self._devices:
+            with cuda.gpus[device]:
+                self._constant.append([cuda.to_device(a) for a in (rules.keep, rules.alias, logistic_table())])
+        self._resident: tuple[_Part, _Part] | None = None
+        if grid.parts == 1:
+            with cuda.gpus[self._devices[0]]:
+                self._resident = self._vertex_part(0), self._context_part(0)
+
+    def train(self, pool: Pool, rate: float, slope: float) -> float:
+        """Train on every sample of `pool`, the learning rate of sample i being rate + i * slope; the mean loss."""
+        parts, width = self._grid.parts, len(self._devices)
+        total, done = 0.0, 0
+        for tail in range(0, parts, width):
+            team = list(zip(range(tail, min(tail + width, parts)), self._devices, self._constant, strict=False))
+            contexts = []
+            for part, device, _ in team:
+                with cuda.gpus[device]:
+                    contexts.append(self._resident[1] if self._resident else self._context_part(part))
+            for step in range(parts):
+                running = []
+                for (part, device, constant), context in zip(team, contexts, strict=True):
+                    head = (part + step) % parts
+                    block = head * parts + part
+                    here = slice(int(pool.starts[block]), int(pool.starts[block + 1]))
+                    size = here.stop - here.start
+                    with cuda.gpus[device]:
+                        vertex = self._resident[0] if self._resident else self._vertex_part(head)
+                        losses = cuda.to_device(np.zeros(1, np.float32))
+                        if size:
+                            begin = rate + slope * done
+                            pace = slope * len(team)  # the devices of a step walk down the rates side by side
+                            self._launch(pool, here, block, head, part, vertex, context, constant, begin, pace, losses)
+                    running.append((device, vertex, losses, size))
+                for device, vertex, losses, size in running:
+                    with cuda.gpus[device]:
+                        total += float(losses.copy_to_host()[0])
+                        if self._resident is None:
+                            vertex.back()
+                    done += size
+            for (_, device, _), context in zip(team, contexts, strict=True):
+                if self._resident is None:
+                    with cuda.gpus[device]:
+                        context.back()
+        return total / (1.0 + self._rules.weight * self._rules.negatives) / max(1, done)
+
+    def finish(self) -> None:
+        """Bring tables that live on the device home."""
+        if self._resident is not None:
+            with cuda.gpus[self._devices[0]]:
+                for part in self._resident:
+                    part.back()
+
+    def close(self) -> None:
+        """Give the device's memory back."""
+        self._resident = None
+        self._constant = []
+
+    def _launch(
+        self, pool: Pool, here: slice, block: int, head: int, tail: int, vertex: _Part, context: _Part,
+        constant: list[Any], rate: float, slope: float, losses: Any
+    ) -> None:  # fmt: skip
+        rules, offsets = self._rules, self._grid.offsets
+        keep, alias, table = constant
+        samples = here.stop - here.start
+        warps = 1 if _SIMULATED else WARPS_PER_BLOCK
+        blocks = max(1, min(_BLOCKS, -(-samples // warps)))
+        shared = warps * self._tables.vertex.shape[1] * 4
+        moments = _paired(vertex, context)
+        train_block[blocks, LANES * warps, 0, shared](
+            *(vertex.arrays[0], context.arrays[0], *moments),
+            *(cuda.to_device(pool.heads[here]), cuda.to_device(pool.tails[here]), offsets[head], offsets[tail]),
+            *(offsets[tail + 1] - offsets[tail], keep, alias, rules.negatives),
+            *(np.float32(rules.weight), np.float32(rules.decay), rate, slope, rules.seed, pool.number, block, table),
+            *(RULES[rules.optimizer], losses),
+        )
+
+    def _vertex_part(self, part: int) -> _Part:
+        return self._part(part, self._tables.vertex, self._tables.vertex_moments)
+
+    def _context_part(self, part: int) -> _Part:
+        return self._part(part, self._tables.context, self._tables.context_moments)
+
+    def _part(self, part: int, table: NDArray[np.float32], moments: tuple[NDArray[np.float32], ...]) -> _Part:
+        rows = slice(int(self._grid.offsets[part]), int(self._grid.offsets[part + 1]))
+        return _Part.on_device([array[rows] for array in (table, *moments)])
+
+
+def _paired(vertex: _Part, context: _Part) -> list[Any]:
+    """First and second moments of both sides; the tables themselves stand in for moments that no rule reads."""
+    return [part.arrays[min(order, len(part.arrays) - 1)] for order in (1, 2) for part in (vertex, context)]

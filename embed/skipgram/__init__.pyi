@@ -1,0 +1,1 @@
+from .skipgram import SkipGram as SkipGram

@@ -1,0 +1,2 @@
+from .nat.nat import NAT as NAT
+from .nat.nat import NATConfig as NATConfig

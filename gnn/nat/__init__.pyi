@@ -1,0 +1,2 @@
+from .nat import NAT as NAT
+from .nat import NATConfig as NATConfig

@@ -1,0 +1,386 @@
+"""NAT: links of a temporal network predicted from joint neighbourhoods that N-caches remember."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...graphlib.errors import InvalidInput
+from ...sampling.arguments import node_positions
+from ...sampling.ncache.cache import NCache
+from .layers import PairReadout, SlotUpdate, TimeEncoding, drop, keep_torch_threads
+from .memory import HostMemory, memory_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from .memory import Slots
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "readout": "attention",
+        "time_encoding": "since",
+        "time_dim": 4,
+        "second_hop": "copy",
+        "hash": "prime",
+    },
+    "released": {
+        "readout": "sum",
+        "time_encoding": "absolute",
+        "time_dim": 1,
+        "second_hop": "update",
+        "hash": "quadratic",
+    },
+}
+_ALLOWED = {
+    "compat": ("paper", "released"),
+    "readout": ("attention", "sum"),
+    "time_encoding": ("since", "absolute"),
+    "second_hop": ("copy", "update"),
+    "hash": ("prime", "quadratic"),
+    "cache_device": ("model", "host"),
+}
+
+
+@dataclass(frozen=True)
+class NATConfig:
+    """Sizes and choices of a NAT; see the parameters of `NAT`.
+
+    >>> NATConfig(compat="released").readout
+    'sum'
+    """
+
+    sizes: tuple[int, ...] = (1, 32, 16)
+    value_dim: int = 4
+    self_dim: int = 72
+    code_dim: int = 16
+    hidden_dim: int = 64
+    dropout: float = 0.1
+    replace_prob: float = 0.9
+    compat: str = "paper"
+    readout: str | None = None
+    time_encoding: str | None = None
+    time_dim: int | None = None
+    second_hop: str | None = None
+    hash: str | None = None
+    cache_device: str = "model"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in _PRESETS.get(self.compat, {}).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        for name, allowed in _ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                raise InvalidInput(
+                    f"{name} must be one of {', '.join(map(repr, allowed))}; got {getattr(self, name)!r}"
+                )
+        for name, least in (("value_dim", 1), ("self_dim", 1), ("hidden_dim", 1), ("time_dim", 1), ("code_dim", 0)):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+                raise InvalidInput(f"{name} must be an integer >= {least}; got {getattr(self, name)!r}")
+        if not 0 <= self.dropout < 1:
+            raise InvalidInput(f"dropout must be in [0, 1); got {self.dropout!r}")
+
+
+@dataclass
+class _Read:
+    """What one batch read from the memory: it serves the scores, and then the write of the same batch."""
+
+    slots: Slots
+    value: Tensor
+    self_rep: Tensor
+
+
+class NAT(nn.Module):
+    """Neighbourhood-aware temporal network: scores of links between nodes that N-caches describe.
+
+    Every node has a vector of its own (`self_dim` wide) and an `NCache` of recent neighbours. Events are not applied
+    when they happen but when what they wrote is read: value' = GRU(W [self_rep(neighbour); T(time); edge features],
+    value), so that gradients reach the recurrent weights through the read. A pair is scored from its joint
+    neighbourhood: each key that either cache holds gives a row of its distance encoding (at which hops of which node it
+    stands) and its summed values; attention pools the rows, and a two-layer perceptron sees the pool and both vectors.
+
+    Parameters
+    ----------
+    num_nodes : int
+    config : NATConfig, optional
+        Or its fields by name:
+
+        sizes : ints, default (1, 32, 16)
+            Slots per hop; (1,) leaves out the neighbourhood.
+        value_dim, self_dim, code_dim, hidden_dim : int, default 4, 72, 16, 64
+            Width of a slot's value (F), of a node's vector, of the distance encoding (0 leaves it out), of the readout.
+        dropout, replace_prob : float, default 0.1, 0.9
+        compat : {"paper", "released"}, default "paper"
+            Presets for the following five, which may also be given one by one.
+        readout : {"attention", "sum"}
+        time_encoding : {"since", "absolute"}
+            T of the time since the event, measured at the first event of the batch that reads it; or of its time stamp.
+        time_dim : int
+            Frequencies; 4, or 1 for "released".
+        second_hop : {"copy", "update"}
+            Whether values copied to hop 2 stay as they are, or take the recurrent step at every read.
+        hash : {"prime", "quadratic"}
+            As in `NCache`.
+        cache_device : {"model", "host"}, default "model"
+            Where the caches lie when the model is moved to a GPU: there, or still in host memory, which may be larger.
+        seed : int, default 0
+            Of the cache's draws and of dropout. Initial weights come from torch's global generator.
+    node_features : float array (num_nodes, d), optional
+        Added to the rows of the keys they belong to.
+    edge_features : float array (num_edges, d), optional
+        Row e belongs to the event with edge id e.
+
+    Attributes
+    ----------
+    cache : NCache
+        The caches; a copy of them while they lie on a GPU.
+    self_rep : float32 tensor (num_nodes, self_dim)
+        Vectors as of each node's last event but one; `vectors` applies the last.
+
+    Notes
+    -----
+    Cost per event is O(sum of sizes), whatever the length of the stream. On the processor the recurrent step, the join
+    and the attention run in compiled kernels with gradients of their own. On a GPU the caches are read, joined and
+    written by CUDA kernels and the layers run in plain torch, whose sums there are not bit-reproducible.
+
+    Differences from the paper: T has one cosine per frequency; by default it encodes the time since an event rather
+    than its time stamp, which float32 cannot hold and which says nothing about how long ago it was; the layer after the
+    pool is the classifier's. `compat="released"` follows the released code instead where that differs from the
+    paper: the pool is a plain sum (its attention weights are computed and not used), values copied to hop 2 are updated
+    again at every read, the hash is quadratic, and time is the raw stamp through one cosine. Not reproduced from it:
+    racing writes, ids and times in float32, time zero as emptiness, and random initial values, which it masks.
+
+    References
+    ----------
+    Y. Luo and P. Li, "Neighborhood-aware scalable temporal network representation learning", LoG 2022,
+    arXiv:2209.01084, equations 1-3 and algorithm 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from nearhop.gnn import NAT
+    >>> _ = torch.manual_seed(0)
+    >>> model = NAT(10, sizes=(1, 8, 4), self_dim=8, hidden_dim=8)
+    >>> positive, negative = model([0, 1], [2, 3], [[4], [5]], time=[1.0, 2.0])     # scores before the sigmoid
+    >>> positive.shape, negative.shape
+    (torch.Size([2]), torch.Size([2, 1]))
+    >>> model.observe([0, 1], [2, 3], time=[1.0, 2.0], edge_ids=[0, 1])
+    >>> model.cache
+    NCache(10 nodes, sizes (1, 8, 4), values of 4, 2 events, 0.0 MiB)
+    """
+
+    def __init__(
+        self,
+        num_nodes: int,
+        *,
+        config: NATConfig | None = None,
+        node_features: ArrayLike | None = None,
+        edge_features: ArrayLike | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        unknown = set(options) - {field.name for field in fields(NATConfig)}
+        if unknown:
+            raise InvalidInput(f"NAT has no option {sorted(unknown)[0]!r}; see nearhop.gnn.NATConfig")
+        self.config = made = replace(config, **options) if config is not None else NATConfig(**options)
+        cache = NCache(
+            num_nodes,
+            made.sizes,
+            value_dim=made.value_dim,
+            replace_prob=made.replace_prob,
+            seed=made.seed,
+            hash=str(made.hash),
+        )
+        self.memory: Any = HostMemory(cache, torch.device("cpu"))
+        self.node_features: Tensor | None
+        self.edge_features: Tensor | None
+        self.register_buffer("node_features", _features("node_features", node_features, num_nodes), persistent=False)
+        self.register_buffer("edge_features", _features("edge_features", edge_features, None), persistent=False)
+        node_dim, edge_dim = (0 if part is None else part.shape[1] for part in (self.node_features, self.edge_features))
+        time_dim, width = int(made.time_dim or 1), made.self_dim
+        self.time = TimeEncoding(time_dim)
+        self.self_update = SlotUpdate(width, time_dim, edge_dim, width)
+        self.slot_update = SlotUpdate(width, time_dim, edge_dim, made.value_dim)
+        self.readout = PairReadout(
+            made.value_dim, made.code_dim, node_dim, made.hidden_dim, str(made.readout), made.dropout
+        )
+        joined = made.hidden_dim + 2 * width
+        self.classify = nn.Sequential(nn.Linear(joined, joined), nn.ReLU(), nn.Linear(joined, 1))
+        for layer in (self.classify[0], self.classify[2]):
+            nn.init.xavier_normal_(layer.weight)  # type: ignore[arg-type]
+        self.register_buffer("self_rep", torch.zeros(num_nodes, width), persistent=False)
+        self.self_rep: Tensor
+        self.last_other = np.zeros(num_nodes, np.int64)
+        self.generator = torch.Generator()
+        self._read: _Read | None = None
+        self.reset()
+        self.generator.manual_seed(made.seed)
+        keep_torch_threads()
+
+    @property
+    def cache(self) -> NCache:
+        """The N-cache; a copy of it while it lies on a GPU."""
+        return self.memory.cache
+
+    def _apply(self, fn: Any, recurse: bool = True) -> NAT:
+        """What `to`, `cuda` and `cpu` call: the caches follow the parameters."""
+        super()._apply(fn, recurse)
+        if self.self_rep.device != self.memory.device:
+            self.memory = memory_on(self.cache, self.self_rep.device, host=self.config.cache_device == "host")
+        return self
+
+    def reset(self) -> None:
+        """Forget all events; weights and the state of the generators stay."""
+        self.memory.reset()
+        self.self_rep.zero_()
+        self.last_other[:] = 0
+        self._read = None
+
+    def forward(
+        self, src: ArrayLike, dst: ArrayLike, negatives: ArrayLike, *, time: ArrayLike
+    ) -> tuple[Tensor, Tensor]:
+        """Score a batch of links against links to other destinations, from what was observed before the batch.
+
+        Parameters
+        ----------
+        src, dst : int arrays (n,)
+        negatives : int array (n, q)
+            Destinations to compare with `dst`.
+        time : array (n,)
+            Only the earliest is used, as the moment at which the caches are read.
+
+        Returns
+        -------
+        float32 tensors (n,), (n, q): scores before the sigmoid.
+        """
+        count = self.memory.like.num_nodes
+        one, two = (node_positions(name, ids, count) for name, ids in (("src", src), ("dst", dst)))
+        others: NDArray[Any] = np.asarray(negatives)
+        if others.ndim != 2 or others.shape[0] != one.shape[0] or two.shape != one.shape:
+            raise InvalidInput(
+                f"src and dst must have shape (n,) and negatives (n, q); got {one.shape}, {two.shape}, {others.shape}"
+            )
+        far = node_positions("negatives", others.ravel(), count)
+        nodes, number = self.memory.like.distinct(one, two, far)
+        read = self._read = self._recall(nodes, time)
+        pairs = one.shape[0]
+        first = np.concatenate([number[:pairs], np.repeat(number[:pairs], others.shape[1])])
+        scores = self._score(read, first, number[pairs:])
+        return scores[:pairs], scores[pairs:].view(pairs, others.shape[1])
+
+    def observe(self, src: ArrayLike, dst: ArrayLike, *, time: ArrayLike, edge_ids: ArrayLike, epoch: int = 0) -> None:
+        """Write a batch of events to the memory.
+
+        What the scores of the same batch read is used again; without such a read, one is made without gradients.
+        """
+        count = self.memory.like.num_nodes
+        ends = [node_positions(name, ids, count) for name, ids in (("src", src), ("dst", dst))]
+        times, names = np.asarray(time, np.float64), np.asarray(edge_ids)
+        if ends[0].shape[0] == 0:
+            return
+        touched, _ = self.memory.like.distinct(*ends)
+        read = self._read
+        self._read = None
+        rows = None if read is None else self.memory.like.rows_of(read.slots.read, touched)
+        if read is None or rows is None or rows.min() < 0:
+            with torch.no_grad():
+                read = self._recall(touched, times)
+            rows = np.arange(touched.shape[0])
+        self.memory.insert(*ends, read.slots, read.value, time=times, edge_ids=names, epoch=epoch)
+        device = self.self_rep.device
+        vectors = read.self_rep.detach().index_select(0, torch.from_numpy(rows).to(device))
+        self.self_rep[torch.from_numpy(touched).to(device)] = vectors
+        order = np.lexsort((names, times))
+        both, others = (np.stack(pair, axis=1)[order].ravel() for pair in (ends, ends[::-1]))
+        self.last_other[both] = others  # of several events of a node, the last is assigned last
+
+    @torch.no_grad()
+    def vectors(self, nodes: ArrayLike | None = None, *, now: float, batch_size: int = 4096) -> NDArray[np.float32]:
+        """Each node's own vector with its last event applied, float32 (n, self_dim), read at time `now`.
+
+        As a column of a store's nodes, an index can search it.
+        """
+        total = self.memory.like.num_nodes
+        chosen = np.arange(total) if nodes is None else node_positions("nodes", nodes, total)
+        out = np.empty((chosen.shape[0], self.config.self_dim), np.float32)
+        for start in range(0, chosen.shape[0], batch_size):
+            part = chosen[start : start + batch_size]
+            out[start : start + batch_size] = self._own(part, np.array([now]), *self.memory.stamps(part)).cpu().numpy()
+        return out
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copies of everything that changes while a stream is read: caches, vectors, the generator of dropout."""
+        found = {f"cache.{name}": value for name, value in self.memory.snapshot().items()}
+        found["self_rep"] = self.self_rep.cpu().numpy().copy()
+        found["last_other"] = self.last_other.copy()
+        found["generator"] = self.generator.get_state().numpy().copy()
+        return found
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Put back what `state` returned."""
+        self.memory.restore({name[6:]: value for name, value in state.items() if name.startswith("cache.")})
+        self.self_rep.copy_(torch.from_numpy(state["self_rep"]))
+        self.last_other[:] = state["last_other"]
+        self.generator.set_state(torch.from_numpy(state["generator"].copy()))
+        self._read = None
+
+    def _recall(self, nodes: NDArray[np.int64], time: ArrayLike) -> _Read:
+        """Read the memory of distinct nodes and apply what was written since it was last read."""
+        slots = self.memory.lookup(nodes)
+        value = self.slot_update(
+            self.self_rep.index_select(0, slots.neighbours),
+            slots.row,
+            self._encode(slots.time, time),
+            self._edges(slots.edge_id),
+            slots.value,
+            slots.live,
+        )
+        if self.config.second_hop == "copy" and len(self.config.sizes) > 2:
+            value = torch.where(slots.far[:, None], slots.value, value)
+        return _Read(slots, value, self._own(nodes, time, slots.edge_id[slots.own], slots.time[slots.own]))
+
+    def _own(self, nodes: NDArray[np.int64], time: ArrayLike, edge_ids: Tensor, times: Tensor) -> Tensor:
+        """The nodes' own vectors with their last events applied."""
+        device = self.self_rep.device
+        return self.self_update(
+            self.self_rep.index_select(0, torch.from_numpy(self.last_other[nodes]).to(device)),
+            torch.arange(nodes.shape[0], device=device),
+            self._encode(times, time),
+            self._edges(edge_ids),
+            self.self_rep.index_select(0, torch.from_numpy(nodes).to(device)),
+            edge_ids >= 0,
+        )
+
+    def _encode(self, times: Tensor, time: ArrayLike) -> Tensor:
+        if self.config.time_encoding == "since":
+            times = float(np.min(np.asarray(time, np.float64))) - times
+        return self.time(times.float())
+
+    def _edges(self, edge_ids: Tensor) -> Tensor | None:
+        return None if self.edge_features is None else self.edge_features.index_select(0, edge_ids.clamp(min=0))
+
+    def _score(self, read: _Read, first: NDArray[np.int64], second: NDArray[np.int64]) -> Tensor:
+        joint = self.memory.join(read.slots, first, second)
+        pooled = self.readout(joint, read.value, self.node_features, self.generator)
+        if self.readout.score is not None:
+            pooled = drop(pooled, self.config.dropout, self.training, self.generator)
+        ends = (torch.from_numpy(rows).to(read.value.device) for rows in (first, second))
+        sides = (read.self_rep.index_select(0, rows) for rows in ends)
+        return self.classify(torch.cat([pooled, *sides], dim=1)).squeeze(1)
+
+
+def _features(name: str, given: ArrayLike | None, rows: int | None) -> Tensor | None:
+    """Features as a float32 tensor."""
+    if given is None:
+        return None
+    array = np.ascontiguousarray(given, np.float32)
+    if array.ndim != 2 or (rows is not None and array.shape[0] != rows):
+        raise InvalidInput(f"{name} must have shape ({'num_edges' if rows is None else rows}, d); got {array.shape}")
+    return torch.from_numpy(array)

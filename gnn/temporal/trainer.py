@@ -1,0 +1,369 @@
+"""Temporal link prediction: training, validation and test of any model that scores links and observes events."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ...graphlib.errors import InvalidInput, NotFitted
+from .metrics import LinkScores
+from .negatives import TemporalNegatives
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from .splits import Events, TemporalSplit
+
+logger = logging.getLogger(__name__)
+
+
+class TemporalModel(Protocol):
+    """What `evaluate` asks of a model; `TemporalTrainer` also asks for torch weights and a state."""
+
+    def reset(self) -> None:
+        """Forget all events."""
+
+    def __call__(self, src: ArrayLike, dst: ArrayLike, negatives: ArrayLike, *, time: ArrayLike) -> tuple[Any, Any]:
+        """Scores (n,) and (n, q), from what was observed before."""
+
+    def observe(self, src: ArrayLike, dst: ArrayLike, *, time: ArrayLike, edge_ids: ArrayLike, epoch: int = 0) -> None:
+        """Remember a batch of events."""
+
+
+def batches(positions: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """Cut positions into batches; the last may be shorter."""
+    return [positions[start : start + size] for start in range(0, positions.shape[0], size)]
+
+
+def replay(model: TemporalModel, events: Events, positions: NDArray[np.int64], *, batch_size: int = 100) -> None:
+    """Let the model observe events without scoring them."""
+    for part in batches(positions, batch_size):
+        seen = events.take(part)
+        model.observe(seen.src, seen.dst, time=seen.time, edge_ids=seen.edge_ids)
+
+
+def evaluate(
+    model: TemporalModel,
+    events: Events,
+    positions: NDArray[np.int64],
+    negatives: TemporalNegatives,
+    *,
+    batch_size: int = 32,
+) -> LinkScores:
+    """Score each batch from what was observed before it, then observe it.
+
+    Parameters
+    ----------
+    model : TemporalModel
+        In the state that the period begins with.
+    events : Events
+    positions : int64 array (n,)
+        Ascending positions of the events to score.
+    negatives : TemporalNegatives
+    batch_size : int, default 32
+        Events that are scored at once do not see each other; `ap_batch` is the mean over these batches.
+
+    Examples
+    --------
+    >>> import nearhop, numpy as np
+    >>> from nearhop.gnn.temporal.trainer import evaluate
+    >>> from nearhop.gnn.temporal.baselines import EdgeBank
+    >>> from nearhop.gnn.temporal.negatives import TemporalNegatives
+    >>> from nearhop.gnn.temporal.splits import Events
+    >>> pairs = np.tile([[0, 1], [2, 3], [4, 5]], (20, 1))
+    >>> events = Events.from_store(nearhop.GraphStore.from_edges(*pairs.T, time=np.arange(60), directed=True))
+    >>> scores = evaluate(EdgeBank(), events, np.arange(60), TemporalNegatives(events, np.arange(60)), batch_size=3)
+    >>> round(scores.auc, 3)              # every link but the first three was seen before
+    0.975
+    """
+    positive, negative = [], []
+    for part in batches(positions, batch_size):
+        seen = events.take(part)
+        scores = model(seen.src, seen.dst, negatives.draw(part), time=seen.time)
+        model.observe(seen.src, seen.dst, time=seen.time, edge_ids=seen.edge_ids)
+        positive.append(_array(scores[0]))
+        negative.append(_array(scores[1]))
+    return LinkScores.of(positive, negative)
+
+
+def _array(scores: Any) -> NDArray[Any]:
+    return scores.detach().cpu().numpy() if hasattr(scores, "detach") else np.asarray(scores)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How `TemporalTrainer` trains; the defaults are those of NAT's paper and code.
+
+    Attributes
+    ----------
+    epochs : int, default 50
+        At most.
+    batch_size, eval_batch_size : int, default 100, 32
+    learning_rate : float, default 1e-4
+        Of Adam.
+    patience : int, default 3
+        Epochs without a better validation score before training ends.
+    tolerance : float, default 1e-3
+        By how much, relative to the best, a score must be better.
+    monitor : str, default "ap_batch"
+        Which attribute of `LinkScores` is the validation score.
+    collisions : {"allow", "refuse"}, default "allow"
+        Of random negatives; see `TemporalNegatives`.
+    fresh_negatives : bool, default True
+        Whether every epoch draws training negatives of its own; the released code repeats those of the first.
+    seed : int, default 0
+        Of the negatives.
+    """
+
+    epochs: int = 50
+    batch_size: int = 100
+    eval_batch_size: int = 32
+    learning_rate: float = 1e-4
+    patience: int = 3
+    tolerance: float = 1e-3
+    monitor: str = "ap_batch"
+    collisions: str = "allow"
+    fresh_negatives: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "eval_batch_size", "patience"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise InvalidInput(f"{name} must be an integer >= 1; got {getattr(self, name)!r}")
+        if self.monitor not in LinkScores.__dataclass_fields__:
+            raise InvalidInput(f"monitor must be a field of LinkScores; got {self.monitor!r}")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: after a batch (`val` is None) or after an epoch."""
+
+    epoch: int
+    batch: int
+    num_batches: int
+    loss: float
+    val: LinkScores | None = None
+    best: bool = False
+
+
+class TemporalTrainer:
+    """Train a temporal model on a split, stop early, test it; resume exactly from a file.
+
+    Every epoch resets the memory, reads the training events in order (score, observe, learn), then validates on from
+    there. What is tested is the epoch of the best validation score: its weights, with the memory as it was after its
+    validation. In an inductive split the memory is rebuilt instead, from all events before the test period.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A `TemporalModel` with `state()` and `load_state(...)` for its memory, such as `NAT`.
+    events : Events
+    split : TemporalSplit
+    options : TrainOptions, optional
+
+    Attributes
+    ----------
+    epoch, batch : int
+        The next batch to train.
+    history : list of float
+        Validation score of each epoch.
+    best_epoch : int
+
+    Examples
+    --------
+    >>> import nearhop, numpy as np, torch
+    >>> from nearhop.gnn import NAT
+    >>> from nearhop.gnn.temporal.trainer import TemporalTrainer, TrainOptions
+    >>> from nearhop.gnn.temporal.splits import Events, time_split
+    >>> pairs = np.tile([[0, 1], [2, 3], [4, 5], [6, 7]], (50, 1))
+    >>> events = Events.from_store(nearhop.GraphStore.from_edges(*pairs.T, time=np.arange(200), directed=True))
+    >>> _ = torch.manual_seed(0)
+    >>> model = NAT(8, sizes=(1, 4, 4), self_dim=8, hidden_dim=8)
+    >>> options = TrainOptions(epochs=4, batch_size=10, learning_rate=1e-2)
+    >>> trainer = TemporalTrainer(model, events, time_split(events), options)
+    >>> trainer.fit()
+    >>> trainer.test(collisions="refuse").ap > 0.95
+    True
+    """
+
+    def __init__(self, model: Any, events: Events, split: TemporalSplit, options: TrainOptions | None = None) -> None:
+        import torch
+
+        self.model = model
+        self.events = events
+        self.split = split
+        self.options = made = options or TrainOptions()
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=made.learning_rate, fused=True)
+        self.epoch = self.batch = 0
+        self.history: list[float] = []
+        self.best_epoch = -1
+        self.best: dict[str, NDArray[Any]] = {}
+        self._loss = 0.0
+        known = np.concatenate([split.train, split.val])
+        self._train_negatives, self._val_negatives = (
+            TemporalNegatives(events, pool, collisions=made.collisions, seed=made.seed + number)
+            for number, pool in enumerate((split.train, known))
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs or the patience are used up."""
+        waited = self.epoch - 1 - self.best_epoch
+        return self.epoch >= self.options.epochs or (self.epoch > 0 and waited >= self.options.patience)
+
+    def fit(self, callback: Callable[[Progress], object] | None = None) -> None:
+        """Train until finished.
+
+        `callback` is told about every batch and epoch; when it returns True, training pauses there, to be saved or
+        resumed by another call.
+        """
+        parts = batches(self.split.train, self.options.batch_size)
+        while not self.finished:
+            if self.batch == 0:
+                self.model.reset()
+                self._loss = 0.0
+            while self.batch < len(parts):
+                self._loss += self._learn(parts[self.batch])
+                self.batch += 1
+                told = Progress(self.epoch, self.batch, len(parts), self._loss / self.batch)
+                if self.batch < len(parts) and callback is not None and callback(told) is True:
+                    return
+            told = self._close_epoch(len(parts))
+            if callback is not None and callback(told) is True:
+                return
+
+    def test(
+        self, kind: str = "random", *, num: int = 1, collisions: str | None = None, batch_size: int | None = None
+    ) -> LinkScores:
+        """Scores of the best epoch on the test events.
+
+        Parameters
+        ----------
+        kind, num, collisions
+            Which negatives; see `TemporalNegatives`. Random ones come from the destinations of all events of the split.
+        batch_size : int, optional
+            `options.eval_batch_size` by default.
+        """
+        if not self.best:
+            raise NotFitted("test: no epoch is complete; call fit first")
+        self._load_model(self.best)
+        split = self.split
+        everything = np.concatenate([split.train, split.val, split.test])
+        negatives = TemporalNegatives(
+            self.events,
+            everything,
+            kind=kind,
+            num=num,
+            collisions=collisions or self.options.collisions,
+            train=split.train,
+            seed=self.options.seed + 2,
+        )
+        with _inference(self.model):
+            if split.replay is not None:
+                self.model.reset()
+                replay(self.model, self.events, split.replay, batch_size=self.options.eval_batch_size)
+            size = batch_size or self.options.eval_batch_size
+            return evaluate(self.model, self.events, split.test, negatives, batch_size=size)
+
+    def save(self, path: str) -> None:
+        """Write everything that training depends on to one `.npz` file, replacing it at once."""
+        from .checkpoint import save
+
+        state = {f"model.{name}": part for name, part in self._model_state().items()}
+        state |= {f"best.{name}": part for name, part in self.best.items()}
+        for number, held in self.optimizer.state_dict()["state"].items():
+            state |= {f"adam.{number}.{name}": part.detach().cpu().numpy() for name, part in held.items()}
+        facts = {"epoch": self.epoch, "batch": self.batch, "loss": self._loss, "history": self.history}
+        save(path, state, {**facts, "best_epoch": self.best_epoch, "options": asdict(self.options)})
+
+    def load(self, path: str) -> None:
+        """Go on where a trainer of the same model, events, split and options was saved.
+
+        Raises
+        ------
+        InvalidInput
+            The file was written with other options.
+        StoreCorrupt
+            It is not such a file, or does not fit the model.
+        """
+        import torch
+
+        from .checkpoint import load, part
+
+        state, facts = load(path)
+        if facts["options"] != asdict(self.options):
+            raise InvalidInput(f"{path}: was trained with {facts['options']}, not with {asdict(self.options)}")
+        self._load_model(part(state, "model."))
+        self.best = part(state, "best.")
+        held: dict[int, dict[str, Any]] = {}
+        for name, array in part(state, "adam.").items():
+            number, _, field = name.partition(".")
+            held.setdefault(int(number), {})[field] = torch.from_numpy(array)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": held, "param_groups": groups})
+        self.epoch, self.batch, self._loss = facts["epoch"], facts["batch"], facts["loss"]
+        self.history, self.best_epoch = facts["history"], facts["best_epoch"]
+
+    def _learn(self, part: NDArray[np.int64]) -> float:
+        from torch.nn.functional import softplus
+
+        seen = self.events.take(part)
+        self.model.train()
+        drawn = self._train_negatives.draw(part, epoch=self.epoch if self.options.fresh_negatives else 0)
+        positive, negative = self.model(seen.src, seen.dst, drawn, time=seen.time)
+        loss = softplus(-positive).mean() + softplus(negative).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.model.observe(seen.src, seen.dst, time=seen.time, edge_ids=seen.edge_ids, epoch=self.epoch)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _close_epoch(self, count: int) -> Progress:
+        """Validate, remember the best epoch, go to the next."""
+        options = self.options
+        with _inference(self.model):
+            scores = evaluate(
+                self.model, self.events, self.split.val, self._val_negatives, batch_size=options.eval_batch_size
+            )
+        value = float(getattr(scores, options.monitor))
+        reached = self.history[self.best_epoch] if self.best_epoch >= 0 else None
+        better = reached is None or (value - reached) / max(abs(reached), 1e-12) > options.tolerance
+        self.history.append(value)
+        if better:
+            self.best_epoch, self.best = self.epoch, self._model_state()
+        told = Progress(self.epoch, count, count, self._loss / max(1, count), scores, better)
+        logger.info("epoch %d: loss %.4f, validation %s %.4f", self.epoch, told.loss, options.monitor, value)
+        self.epoch, self.batch = self.epoch + 1, 0
+        return told
+
+    def _model_state(self) -> dict[str, NDArray[Any]]:
+        weights = {f"weights.{n}": w.detach().cpu().numpy().copy() for n, w in self.model.state_dict().items()}
+        return {**weights, **{f"memory.{name}": array for name, array in self.model.state().items()}}
+
+    def _load_model(self, state: dict[str, NDArray[Any]]) -> None:
+        import torch
+
+        from .checkpoint import part
+
+        self.model.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in part(state, "weights.").items()})
+        self.model.load_state(part(state, "memory."))
+
+
+@contextlib.contextmanager
+def _inference(model: Any) -> Iterator[None]:
+    """Evaluation mode without gradients, then the mode that was."""
+    import torch
+
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)

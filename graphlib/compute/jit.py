@@ -1,0 +1,162 @@
+"""How every CPU kernel of the library is compiled, and how many threads it may use.
+
+`kernel` and `parallel_kernel` are the only two ways to compile: both release the GIL and cache machine code on disk, so
+that the second process pays milliseconds. `prefetch` and `prefetch_far` reach the processor's software prefetch
+instructions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ..errors import InvalidInput
+from ..process import is_forked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    dispatcher = numba.njit(**options)(function)
+    try:
+        dispatcher.enable_caching()
+    except RuntimeError as error:  # neither the package folder nor the user's cache folder can be written
+        warnings.warn(
+            f"compiled code of {function.__qualname__} cannot be cached ({error}); every process will compile it "
+            "again. Set NUMBA_CACHE_DIR to a writable folder.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return dispatcher
+
+
+def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a serial kernel: no GIL, cached on disk, NumPy division rules."""
+    if function is None:
+        return functools.partial(kernel, **options)
+    return _compile(function, {"nogil": True, "error_model": "numpy", **options})
+
+
+def parallel_kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a kernel whose `numba.prange` loops run on threads (see `threads_in_use`)."""
+    if function is None:
+        return functools.partial(parallel_kernel, **options)
+    return _ParallelKernel(function, {"nogil": True, "error_model": "numpy", **options})
+
+
+class _ParallelKernel:
+    """A parallel kernel that runs on one thread in a forked child.
+
+    Threads do not survive a fork: OpenMP's team would be waited for for ever, or Numba would end the process. The child
+    therefore compiles its loops as plain ones, which give the same result, and starts no threads.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._threaded = _compile(function, {**options, "parallel": True})
+        self._options = options
+        self._serial: Any = None
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not is_forked():
+            return self._threaded(*arguments)
+        if self._serial is None:
+            self._serial = numba.njit(**self._options)(self._threaded.py_func)  # Numba's cache would mix up the two
+        return self._serial(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._threaded, name)
+
+
+class _Memory:
+    """Memory of an array, under NumPy's array interface."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__, self.owner = interface, array
+
+
+def plain_view(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, or one of the same memory that is not marked read-only, for kernels that only read it.
+
+    A kernel is compiled anew for every kind of argument, and a read-only array is another kind.
+    """
+    return array if array.flags.writeable else np.asarray(_Memory(array))
+
+
+def resolve_threads(threads: int | None) -> int:
+    """The thread count a call will use: `None` means every core that Numba was started with.
+
+    >>> resolve_threads(1)
+    1
+    """
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    if threads is None:
+        return most
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise InvalidInput(f"threads must be a positive integer or None (all {most}); got {threads!r}")
+    return min(threads, most)
+
+
+@contextlib.contextmanager
+def threads_in_use(threads: int | None) -> Iterator[int]:
+    """Run the kernels called inside on `threads` threads and yield the number in force: 1 in a forked child."""
+    if is_forked():
+        resolve_threads(threads)
+        yield 1
+        return
+    before = numba.get_num_threads()
+    count = resolve_threads(threads)
+    numba.set_num_threads(count)
+    try:
+        yield count
+    finally:
+        numba.set_num_threads(before)
+
+
+def _prefetcher(name: str, locality: int) -> Any:
+    """An intrinsic `name(array, index)` for kernels: ask for a cache line before it is needed; a hint, never a fault.
+
+    Locality 3 brings the line of `array[index]` (first axis) into every cache, 2 into all but the first level.
+    """
+
+    def hint(typingctx: Any, array: Any, index: Any) -> Any:
+        if not isinstance(array, types.Array) or not isinstance(index, types.Integer):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array_type, index_type = signature.args
+            view = context.make_array(array_type)(context, builder, arguments[0])
+            offset = context.cast(builder, arguments[1], index_type, types.intp)
+            stride = builder.extract_value(view.strides, 0)
+            byte = ir.IntType(8)
+            start = builder.bitcast(view.data, byte.as_pointer())
+            address = builder.gep(start, [builder.mul(offset, stride)])
+            i32 = ir.IntType(32)
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.VoidType(), [byte.as_pointer(), i32, i32, i32]), "llvm.prefetch.p0"
+            )
+            builder.call(function, [address, ir.Constant(i32, 0), ir.Constant(i32, locality), ir.Constant(i32, 1)])
+            return context.get_dummy_value()
+
+        return types.void(array, index), generate
+
+    hint.__name__ = hint.__qualname__ = name
+    return intrinsic(hint)
+
+
+prefetch: Any = _prefetcher("prefetch", 3)
+prefetch_far: Any = _prefetcher("prefetch_far", 2)

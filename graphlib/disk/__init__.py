@@ -1,0 +1,1 @@
+"""The format on disk: folders, manifests, segments, the log of streaming edges, locks, checks."""

@@ -1,0 +1,119 @@
+"""The DuckDB connection behind an ingest: bounded memory, spilling beside the target, results as Arrow batches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import IngestError, InvalidInput
+
+ROWS_AT_ONCE = 1 << 18
+_UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_UNITS |= {"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40}
+_LEAST_BYTES = 256 << 20
+
+
+def parse_bytes(size: str | int) -> int:
+    """Bytes of a size such as 2147483648, "2GiB" or "500 MB"; at least 256 MiB.
+
+    >>> parse_bytes("2GiB"), parse_bytes("500 MB")
+    (2147483648, 500000000)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", str(size).lower())
+    unit = _UNITS.get(match[2]) if match else None
+    if match is None or unit is None or isinstance(size, bool):
+        raise InvalidInput(f'memory_limit must be bytes or a text such as "2GiB" or "500MB"; got {size!r}')
+    count = int(float(match[1]) * unit)
+    if count < _LEAST_BYTES:
+        raise InvalidInput(f"memory_limit must be at least 256 MiB; got {size!r}")
+    return count
+
+
+def connect(scratch: Path, memory_limit: int, threads: int) -> Any:
+    """A connection whose tables and temporary files lie in `scratch`; DuckDB gets half of `memory_limit`."""
+    import duckdb
+
+    connection = duckdb.connect(
+        str(scratch / "stage.duckdb"),
+        config={
+            "memory_limit": f"{memory_limit // 2 >> 20}MiB",
+            "threads": threads,
+            "temp_directory": str(scratch / "spill"),
+            "preserve_insertion_order": True,
+        },
+    )
+    connection.execute("SET enable_progress_bar = false").fetchall()
+    return connection
+
+
+def rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    """All rows of a small result."""
+    try:
+        return list(connection.sql(sql).fetchall())
+    except Exception as error:
+        raise translated(error) from error
+
+
+def run(connection: Any, sql: str) -> None:
+    """Carry out a statement without a result."""
+    try:
+        connection.execute(sql).fetchall()
+    except Exception as error:
+        raise translated(error) from error
+
+
+def batches(connection: Any, sql: str, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Any]:
+    """A result as Arrow record batches, in order, streamed."""
+    try:
+        relation = connection.sql(sql)
+        make = (
+            getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
+        )  # the second: before DuckDB 1.4
+        yield from make(rows_at_once)
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        raise translated(error) from error
+
+
+def translated(error: Exception) -> Exception:
+    """DuckDB's and Arrow's complaints about the data as an `IngestError` of a few lines; other errors unchanged."""
+    import duckdb
+    import pyarrow as pa
+
+    if not isinstance(error, duckdb.Error | pa.ArrowException | OSError):
+        return error
+    text = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    if line is None:
+        return IngestError(f"the source could not be read: {text.splitlines()[0]}")
+    file = re.search(r"file ?= ?(.+)", text)
+    content = re.search(r"Original Line: ?(.*)", text)
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    where = f"{Path(file[1].strip()).name if file else 'the source'}, line {line[1]}"
+    if counts:
+        problem = f"has {counts[2]} columns where {counts[1]} are expected"
+    else:
+        problem = "cannot be parsed"
+    cure = 'columns separated by runs of blanks need delimiter="whitespace"'
+    return IngestError(f"{where}: {content[1] if content else ''!r} {problem}; mend the line ({cure})")
+
+
+def ident(name: str) -> str:
+    """A column name as SQL.
+
+    >>> ident('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL.
+
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"

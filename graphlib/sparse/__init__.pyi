@@ -1,0 +1,1 @@
+from .spmm import spmm as spmm

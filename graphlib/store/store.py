@@ -1,0 +1,503 @@
+"""The graph store: nodes, edges, columns and user ids, in memory or on disk, behind one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InvalidInput, InvalidType, NotFound
+from . import describe
+from .columns import Columns, TypedColumns, check_name, choose_type
+from .edges import EdgeList, EdgeSet, EdgeType, check_edges, widest_id
+from .idmap import IdMap
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from ..disk.folder import StoreFolder
+    from ..disk.folders import Version
+    from ..disk.verify import Verified
+    from .adjacency import Adjacency
+    from .describe import Estimate
+
+NODE = "node"
+EDGE: EdgeType = (NODE, "edge", NODE)
+
+
+class _NodeType:
+    def __init__(self, count: int, columns: Columns, ids: IdMap | None = None) -> None:
+        self.count = count
+        self.columns = columns
+        self.ids = ids
+
+
+class GraphStore:
+    """A graph with columns on its nodes and edges.
+
+    Make one with `from_edges` or `from_typed` (in memory), `nearhop.ingest` (from files, on disk) or `nearhop.open`.
+    Node positions are 0..n-1 throughout; user ids, where the store has them, are mapped by `ids` and `lookup`. Arrays
+    handed out are shared with the store: treat them as read-only.
+
+    Examples
+    --------
+    >>> import numpy as np, nearhop
+    >>> store = nearhop.GraphStore.from_edges(np.array([0, 0, 2]), np.array([1, 2, 3]))
+    >>> store.num_nodes, store.num_edges, store.csr().neighbors(0).tolist()
+    (4, 3, [1, 2])
+    >>> store.nodes["x"] = np.eye(4, dtype=np.float32)
+    """
+
+    def __init__(self) -> None:
+        self._node_types: dict[str, _NodeType] = {}
+        self._edge_sets: dict[EdgeType, EdgeSet] = {}
+        self._node_columns: dict[str, Columns] = {}
+        self._edge_columns: dict[EdgeType, Columns] = {}
+        self._folder: StoreFolder | None = None
+        self.attributes: dict[str, Any] = {}
+        self.nodes = TypedColumns("node", NODE, self._node_columns)
+        self.edges = TypedColumns("edge", EDGE, self._edge_columns)
+
+    @classmethod
+    def from_edges(
+        cls,
+        src: ArrayLike,
+        dst: ArrayLike,
+        *,
+        num_nodes: int | None = None,
+        directed: bool = False,
+        weight: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+    ) -> GraphStore:
+        """A store of one node type and one edge type, in memory.
+
+        Parameters
+        ----------
+        src, dst : integer arrays (num_edges,)
+            Ends of the edges, >= 0. Parallel edges and self-loops are kept. int32 and int64 arrays are not copied.
+        num_nodes : int, optional
+            By default one more than the largest id.
+        directed : bool, default False
+            An undirected edge is stored once and appears in the rows of both of its ends.
+        weight : array (num_edges,), optional
+            Kept as float32; finite.
+        time : array (num_edges,), optional
+            Integers (or datetime64) are kept as int64, floats as float64; finite.
+
+        Raises
+        ------
+        InvalidInput, InvalidType
+            Ids that are negative, not integers or >= num_nodes; lengths that differ; weights or times that are not
+            finite. The message names the position.
+        """
+        if num_nodes is not None:
+            num_nodes = _check_count("num_nodes", num_nodes)
+        edges = check_edges(src, dst, weight, time, limits=(num_nodes, num_nodes))
+        store = cls()
+        store._add_nodes(NODE, max(widest_id(edges)) if num_nodes is None else num_nodes)
+        store._add_edges(EDGE, edges, directed)
+        return store
+
+    @classmethod
+    def from_typed(
+        cls,
+        nodes: Mapping[str, int],
+        edges: Mapping[EdgeType, Any],
+        *,
+        directed: bool = True,
+    ) -> GraphStore:
+        """A store of several node and edge types, in memory.
+
+        Parameters
+        ----------
+        nodes : mapping from a node type's name to its number of nodes
+        edges : mapping from (source type, relation, destination type) to (src, dst) or to a mapping with keys src, dst
+            and optionally weight, time, directed
+        directed : bool, default True
+            For edge types that do not say it themselves; undirected needs equal source and destination types.
+
+        Examples
+        --------
+        >>> import numpy as np, nearhop
+        >>> shop = nearhop.GraphStore.from_typed(
+        ...     nodes={"user": 2, "item": 3}, edges={("user", "buys", "item"): (np.array([0, 1]), np.array([2, 0]))}
+        ... )
+        >>> shop.csr(("user", "buys", "item")).neighbors(0).tolist()
+        [2]
+        """
+        store = cls()
+        for name, count in nodes.items():
+            store.add_node_type(name, count)
+        for edge_type, given in edges.items():
+            parts = dict(given) if isinstance(given, Mapping) else dict(zip(("src", "dst"), given, strict=True))
+            unknown = set(parts) - {"src", "dst", "weight", "time", "directed"}
+            if unknown or not {"src", "dst"} <= set(parts):
+                raise InvalidInput(
+                    f"edges of {edge_type!r}: give (src, dst) or a mapping with src, dst and optionally weight, time, "
+                    f"directed; got keys {sorted(parts)}"
+                )
+            store.add_edge_type(edge_type, **{"directed": directed, **parts})
+        return store
+
+    # what is there
+
+    @property
+    def path(self) -> Path | None:
+        """The store's folder, or None for a store in memory."""
+        return None if self._folder is None else self._folder.path
+
+    @property
+    def version(self) -> int | None:
+        """The version that was opened or committed last, or None for a store in memory."""
+        return None if self._folder is None else self._folder.version
+
+    @property
+    def num_nodes(self) -> int:
+        """Nodes of all types."""
+        return sum(node_type.count for node_type in self._node_types.values())
+
+    @property
+    def num_edges(self) -> int:
+        """Edges of all types; an undirected edge counts once."""
+        return sum(edges.count for edges in self._edge_sets.values())
+
+    @property
+    def directed(self) -> bool:
+        """Whether any edge type is directed."""
+        return any(edges.directed for edges in self._edge_sets.values())
+
+    @property
+    def node_types(self) -> tuple[str, ...]:
+        return tuple(self._node_types)
+
+    @property
+    def edge_types(self) -> tuple[EdgeType, ...]:
+        return tuple(self._edge_sets)
+
+    def num_nodes_of(self, node_type: str) -> int:
+        return self._nodes_of(node_type).count
+
+    def num_edges_of(self, edge_type: EdgeType) -> int:
+        return self._edges_of(edge_type).count
+
+    def is_directed(self, edge_type: EdgeType | None = None) -> bool:
+        return self._edges_of(edge_type).directed
+
+    def csr(self, edge_type: EdgeType | None = None, *, order: str = "id") -> Adjacency:
+        """Out-neighbours: row v lists the destinations of v's edges, sorted by id, or by time with `order="time"`.
+
+        Built once in O(nodes + edges) and kept; on a stored graph it is a memory map.
+        """
+        return self._rows("csr", edge_type, order)
+
+    def csc(self, edge_type: EdgeType | None = None, *, order: str = "id") -> Adjacency:
+        """In-neighbours: row v lists the sources of the edges that end at v. The same as `csr` for undirected edges."""
+        return self._rows("csc", edge_type, order)
+
+    def _rows(self, side: str, edge_type: EdgeType | None, order: str) -> Adjacency:
+        if order not in ("id", "time"):
+            raise InvalidInput(f'order must be "id" or "time"; got {order!r}')
+        edges = self._edges_of(edge_type)
+        if order == "time" and edges.list.time is None:
+            raise InvalidInput(f'order="time" needs edge times, and edges {edges.edge_type!r} have none')
+        return edges.rows(side, order)
+
+    def edge_list(self, edge_type: EdgeType | None = None) -> EdgeList:
+        """The edges as they were given, in edge-id order."""
+        return self._edges_of(edge_type).list
+
+    def ids(self, node_type: str | None = None) -> NDArray[Any] | None:
+        """User ids in node order (int64 or NumPy text), or None where positions are the ids."""
+        ids = self._nodes_of(node_type).ids
+        return None if ids is None else ids.values()
+
+    def lookup(self, user_ids: ArrayLike, node_type: str | None = None) -> NDArray[np.int64]:
+        """Positions of user ids, int64; `NotFound` names the first unknown one."""
+        nodes = self._nodes_of(node_type)
+        if nodes.ids is not None:
+            return nodes.ids.lookup(user_ids)
+        given: NDArray[Any] = np.atleast_1d(np.asarray(user_ids))
+        if given.size == 0:
+            return np.empty(0, np.int64)
+        if given.dtype.kind not in "iu":
+            raise InvalidType(f"this store has no user ids, so nodes are positions; got dtype {given.dtype}")
+        outside = (given < 0) | (given >= nodes.count)
+        if outside.any():
+            raise NotFound(f"node {given[int(np.argmax(outside))]} is not in the store; nodes are 0..{nodes.count - 1}")
+        return given.astype(np.int64, copy=False)
+
+    def set_ids(self, user_ids: ArrayLike, node_type: str | None = None) -> None:
+        """Give every node of a type a user id: distinct integers, or distinct texts."""
+        nodes = self._nodes_of(node_type)
+        ids = IdMap.from_values(user_ids)
+        if len(ids) != nodes.count:
+            raise InvalidInput(f"there are {nodes.count} nodes but {len(ids)} user ids")
+        self._changing()
+        nodes.ids = ids
+
+    def where(self, sql: str, *, node_type: str | None = None, as_bitmap: bool = False) -> NDArray[Any]:
+        """Positions of the nodes whose columns satisfy an SQL condition, such as "year >= 2010 AND country = 'FR'".
+
+        Returns sorted int64 positions, or with `as_bitmap` a boolean array over all nodes of the type.
+        """
+        from .filters import where
+
+        return where(self, sql, node_type=node_type, as_bitmap=as_bitmap)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything a person or a program wants to know at a glance, as plain Python values."""
+        return describe.describe(self)
+
+    def __repr__(self) -> str:
+        return describe.summary(self)
+
+    def estimate(self) -> Estimate:
+        """Bytes the store needs on disk, in memory with every array in use, and while it is written."""
+        return describe.estimate_store(self)
+
+    # changes
+
+    def add_node_type(self, name: str, count: int) -> None:
+        """Add `count` nodes of a new type."""
+        check_name(name)
+        if name in self._node_types:
+            raise InvalidInput(f"node type {name!r} exists already, with {self._node_types[name].count} nodes")
+        count = _check_count(f"the number of {name!r} nodes", count)
+        self._changing()
+        self._add_nodes(name, count)
+
+    def add_edge_type(
+        self,
+        edge_type: EdgeType,
+        src: ArrayLike,
+        dst: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+        directed: bool = True,
+        exist_ok: bool = False,
+    ) -> None:
+        """Add a set of edges between existing node types, such as the links of an index: ("node", "knn", "node").
+
+        `exist_ok` replaces an edge type of the same name, and its columns.
+        """
+        edge_type = check_edge_type(edge_type)
+        source, _, target = edge_type
+        for name in (source, target):
+            if name not in self._node_types:
+                raise NotFound(f"edge type {edge_type!r} needs node type {name!r}, which does not exist")
+        if not directed and source != target:
+            raise InvalidInput(f"undirected edges need one node type at both ends; got {edge_type!r}")
+        if edge_type in self._edge_sets and not exist_ok:
+            raise InvalidInput(f"edge type {edge_type!r} exists already; use exist_ok=True to replace it")
+        limits = self._node_types[source].count, self._node_types[target].count
+        edges = check_edges(src, dst, weight, time, limits=limits)
+        self._changing()
+        self._add_edges(edge_type, edges, directed)
+
+    def append_edges(
+        self,
+        src: ArrayLike,
+        dst: ArrayLike,
+        *,
+        weight: ArrayLike | None = None,
+        time: ArrayLike | None = None,
+        edge_type: EdgeType | None = None,
+    ) -> None:
+        """Add edges behind the present ones; their ids continue. Ends beyond the last node add nodes.
+
+        Visible to this object at once, and to others that open the store after `commit()`. On a stored graph the edges
+        go to an append log, so the cost is proportional to what is appended until `compact()` merges it. Columns that
+        became too short say so when read; assign them again, or use `pad`.
+        """
+        edge_set = self._edges_of(edge_type)
+        edges = check_edges(src, dst, weight, time)
+        source, _, target = edge_set.edge_type
+        widest: dict[str, int] = {}
+        for name, needed in zip((source, target), widest_id(edges), strict=True):
+            widest[name] = max(needed, widest.get(name, 0))
+        for name, needed in widest.items():
+            nodes = self._node_types[name]
+            if nodes.ids is not None and needed > nodes.count:
+                raise InvalidInput(
+                    f"append_edges names node {needed - 1}, but there are {nodes.count} {name} nodes, with user "
+                    "ids; give the new ones theirs first, with add_nodes(ids=...)"
+                )
+        edge_set.check_fits(edges)
+        self._changing()
+        if self._folder is not None:
+            self._folder.log(edge_set, edges)
+        edge_set.append(edges)
+        for name, needed in widest.items():
+            self._node_types[name].count = max(self._node_types[name].count, needed)
+
+    def add_nodes(
+        self, count: int | None = None, *, ids: ArrayLike | None = None, node_type: str | None = None
+    ) -> None:
+        """Add nodes behind the present ones: `count` of them, or one per user id where nodes have user ids."""
+        nodes = self._nodes_of(node_type)
+        if (nodes.ids is not None) != (ids is not None) or (count is None) == (ids is None):
+            need = "ids=..., since nodes have user ids" if nodes.ids is not None else "a count"
+            raise InvalidInput(f"add_nodes: give {need}")
+        if ids is None:
+            more = _check_count("count", count)
+            self._changing()
+        else:
+            both = IdMap.from_values(np.concatenate([nodes.ids.values(), np.asarray(ids)]))  # type: ignore[union-attr]
+            more = len(both) - nodes.count
+            self._changing()
+            nodes.ids = both
+        nodes.count += more
+
+    # on disk
+
+    def save(self, path: str | Path, *, message: str = "saved") -> GraphStore:
+        """Write everything as a new store and open it. All of it appears at `path`, or nothing.
+
+        Raises `StoreExists` if the path is taken. The store at hand stays as it is.
+
+        Examples
+        --------
+        >>> import numpy as np, nearhop
+        >>> store = nearhop.GraphStore.from_edges(np.array([0, 1]), np.array([1, 2])).save("path.nh")
+        >>> store.append_edges(np.array([2]), np.array([3]))
+        >>> store.commit("one more edge")
+        2
+        >>> nearhop.open("path.nh").num_edges, nearhop.open("path.nh", version=1).num_edges
+        (3, 2)
+        """
+        from ..disk.folders import save_as
+
+        save_as(self, Path(path), message)
+        return open(path)
+
+    def commit(self, message: str = "") -> int:
+        """Make every change since the last commit a new version, at once and durably; returns its number.
+
+        Until then nobody else sees the changes, and a crash loses them and nothing else. Columns that were assigned are
+        memory maps of their files afterwards. Without changes, nothing is written.
+
+        Raises
+        ------
+        StoreWriteFailed
+            The disk is full or failed. The last version is whole and the changes are still in this object.
+        """
+        return self._stored("commit").commit(self, message)
+
+    def compact(self, *, keep: int | None = None) -> int:
+        """Merge appended edges into the adjacency, commit, and free the files that no version needs.
+
+        `keep` drops all but the newest `keep` versions; by default every version stays readable. Returns the
+        bytes freed. Readers that have a dropped version open can go on with it.
+        """
+        folder = self._stored("compact")
+        if keep is not None and _check_count("keep", keep) < 1:
+            raise InvalidInput(f"keep must be at least 1 version; got {keep}")
+        from ..disk.folders import remove_unused
+
+        folder.commit(self, "compacted", merge=True)
+        folder.lock()
+        try:
+            return remove_unused(folder.path, keep)
+        finally:
+            folder.release()
+
+    def versions(self) -> list[Version]:
+        """The committed versions, oldest first: number, time, message and size."""
+        from ..disk.folders import versions
+
+        return versions(self._stored("versions").path)
+
+    def verify(self) -> Verified:
+        """Read everything and check it: checksums of every file, ranges of every id, order of every row.
+
+        Opening a store checks headers and sizes only. Raises `StoreCorrupt`, which names the file.
+        """
+        from ..disk.verify import verify
+
+        return verify(self)
+
+    def close(self) -> None:
+        """Forget what was not committed and let others write. Arrays handed out stay usable."""
+        if self._folder is not None:
+            self._folder.discard()
+
+    def __enter__(self) -> GraphStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _add_nodes(self, name: str, count: int, ids: IdMap | None = None) -> None:
+        owner = "nodes" if name == NODE else f"{name} nodes"
+        columns = Columns(owner, lambda: self._node_types[name].count, self._changing, self._create)
+        self._node_types[name] = _NodeType(count, columns, ids)
+        self._node_columns[name] = columns
+
+    def _add_edges(self, edge_type: EdgeType, edges: EdgeList, directed: bool) -> EdgeSet:
+        edge_set = EdgeSet(edge_type, directed, edges, lambda name: self._node_types[name].count)
+        self._edge_sets[edge_type] = edge_set
+        owner = "edges" if edge_type == EDGE else f"{edge_type[1]} edges"
+        self._edge_columns[edge_type] = Columns(owner, lambda: edge_set.count, self._changing, self._create)
+        return edge_set
+
+    def _changing(self) -> None:
+        if self._folder is not None:
+            self._folder.begin_writing()
+
+    def _create(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return np.zeros(shape, dtype) if self._folder is None else self._folder.create(shape, dtype)
+
+    def _stored(self, what: str) -> StoreFolder:
+        if self._folder is None:
+            raise InvalidInput(f"{what} needs a store on disk, and this one is in memory; write it with save(path)")
+        return self._folder
+
+    def _nodes_of(self, node_type: str | None) -> _NodeType:
+        return self._node_types[choose_type("node", node_type, self._node_types, NODE)]
+
+    def _edges_of(self, edge_type: EdgeType | None) -> EdgeSet:
+        return self._edge_sets[choose_type("edge", edge_type, self._edge_sets, EDGE)]
+
+
+def check_edge_type(edge_type: Any) -> EdgeType:
+    """A triple of names: source node type, relation, destination node type."""
+    if isinstance(edge_type, str) or len(tuple(edge_type)) != 3:
+        raise InvalidInput(f"an edge type is (source node type, relation, destination node type); got {edge_type!r}")
+    source, relation, target = edge_type
+    for name in (source, relation, target):
+        check_name(name)
+        if "/" in name:
+            raise InvalidInput(f"the names of an edge type must not contain '/'; got {edge_type!r}")
+    return source, relation, target
+
+
+def _check_count(what: str, count: Any) -> int:
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+        raise InvalidInput(f"{what} must be an integer >= 0; got {count!r}")
+    return int(count)
+
+
+def open(path: str | Path, *, version: int | None = None) -> GraphStore:
+    """Open a stored graph: its arrays are memory-mapped, so this takes milliseconds whatever its size.
+
+    Any number of processes can have a store open; the first change takes the one writer's lock until `commit` or
+    `close`. An older `version` is read-only. Headers and sizes are checked here, and adjacency when it is first used;
+    `verify` checks every byte.
+
+    Raises
+    ------
+    StoreMissing, StoreCorrupt, NotFound
+        There is no store at `path`; a file of it is damaged (the message names it); there is no such version.
+    """
+    from ..disk.folders import open_folder
+
+    if version is not None:
+        version = _check_count("version", version)
+    folder = open_folder(Path(path), version)
+    store = GraphStore()
+    folder.fill(store)
+    store._folder = folder
+    return store

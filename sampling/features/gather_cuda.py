@@ -1,0 +1,169 @@
+"""Rows gathered by a GPU from its own memory or, over the bus, from pinned host memory.
+
+Rows wider than a line of 128 bytes are read by a warp each, and every read of a warp begins at a line: the bus moves
+whole lines, so a row that begins inside one would otherwise cost two half-used lines per read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import config
+from numba import cuda as _cuda
+
+from ...graphlib.errors import InvalidInput
+
+cuda: Any = _cuda  # its own types leave out what kernels use
+
+LINE = 128
+_LANES = 32
+_SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
+_BLOCK = 32 if _SIMULATED else 128
+
+
+@cuda.jit
+def gather_narrow(table, hot, slots, index, places, out, notes):
+    """A word per thread; consecutive threads read consecutive words of a row.
+
+    Row r lies in `hot[slots[r]]` where `slots` says so with a number >= 0, and in `table[r]` otherwise. `notes[0]` is
+    raised to n - (the first position of an id outside the table), `notes[1]` grows by the rows found in `hot`.
+    """
+    words = out.shape[1]
+    count = table.shape[0]
+    found = np.int64(0)
+    for t in range(cuda.grid(1), index.shape[0] * words, cuda.gridsize(1)):
+        i = t // words
+        word = t - i * words
+        row = np.int64(index[i])
+        place = np.int64(places[i]) if places.shape[0] > 0 else np.int64(i)
+        if row < 0 or row >= count:
+            cuda.atomic.max(notes, 0, np.int64(index.shape[0] - place))
+            continue
+        slot = np.int64(slots[row]) if slots.shape[0] > 0 else np.int64(-1)
+        if slot < 0:
+            out[place, word] = table[row, word]
+        else:
+            out[place, word] = hot[slot, word]
+            found += np.int64(word == 0)
+    if found > 0:
+        cuda.atomic.add(notes, 1, found)
+
+
+@cuda.jit
+def gather_wide(table, base, hot, slots, index, places, out, notes):
+    """As `gather_narrow` with a warp per row, its reads aligned to lines.
+
+    `base` is the address of `table` in words, modulo a line; `hot` begins at a line.
+    """
+    words = out.shape[1]
+    count = table.shape[0]
+    line = LINE // table.itemsize
+    lane = cuda.threadIdx.x % _LANES
+    warp = (cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x) // _LANES
+    warps = cuda.gridDim.x * cuda.blockDim.x // _LANES
+    found = np.int64(0)
+    for i in range(warp, index.shape[0], warps):
+        row = np.int64(index[i])
+        place = np.int64(places[i]) if places.shape[0] > 0 else np.int64(i)
+        if row < 0 or row >= count:
+            if lane == 0:
+                cuda.atomic.max(notes, 0, np.int64(index.shape[0] - place))
+            continue
+        slot = np.int64(slots[row]) if slots.shape[0] > 0 else np.int64(-1)
+        # words of the row's first line that are not its own
+        before = (base + row * words) % line if slot < 0 else slot * words % line
+        for j in range(lane - before, words, _LANES):
+            if j >= 0:
+                out[place, j] = table[row, j] if slot < 0 else hot[slot, j]
+        found += np.int64(slot >= 0)
+    if lane == 0 and found > 0:
+        cuda.atomic.add(notes, 1, found)
+
+
+def launch(
+    table: Any,
+    index: Any,
+    out: Any,
+    notes: Any,
+    *,
+    order: Any = None,
+    hot: Any = None,
+    slots: Any = None,
+    max_threads: int = 1 << 20,
+    stream: Any = 0,
+) -> None:
+    """Start a gather; see `gather_rows` for the parameters and `gather_narrow` for `hot`, `slots` and `notes`.
+
+    Arrays are two-dimensional tables of the same words, and device arrays or anything with
+    `__cuda_array_interface__`; the simulator takes arrays and tensors of the processor.
+    """
+    source, ids, target = _device(table), _device(index), _device(out)
+    places = cuda.device_array(0, np.int64) if order is None else _device(order)
+    on_device = source if hot is None else _device(hot)
+    where = cuda.device_array(0, np.int64) if slots is None else _device(slots)
+    words = int(source.shape[1])
+    wide = words * source.dtype.itemsize > LINE
+    needed = ids.shape[0] * (_LANES if wide else words)
+    blocks = max(1, min(max_threads, needed, 64 if _SIMULATED else needed) // _BLOCK)
+    if wide:
+        base = 0 if _SIMULATED else _address(source) // source.dtype.itemsize % (LINE // source.dtype.itemsize)
+        gather_wide[blocks, _BLOCK, stream](source, base, on_device, where, ids, places, target, _device(notes))
+    else:
+        gather_narrow[blocks, _BLOCK, stream](source, on_device, where, ids, places, target, _device(notes))
+
+
+def gather_rows(
+    table: Any,
+    index: Any,
+    *,
+    order: Any = None,
+    out: Any = None,
+    max_threads: int = 1 << 20,
+    stream: Any = 0,
+) -> Any:
+    """`table[index]` as a device array.
+
+    Parameters
+    ----------
+    table : device array (num_rows, words)
+        C-contiguous; or anything with `__cuda_array_interface__`, such as a tensor over pinned memory.
+    index : device array (num_picks,)
+        int32 or int64 rows. When the table is large, ascending ids are read several times faster.
+    order : device array (num_picks,), optional
+        Row `index[i]` is written to `out[order[i]]`: the permutation that sorted `index`.
+    out : device array (num_picks, words), optional
+    max_threads : int, default 2**20
+        Cap it (10,240) to leave most of the GPU to training that runs beside it.
+    stream : optional
+        A Numba stream, for `cuda.external_stream` of a torch one.
+
+    Raises
+    ------
+    InvalidInput
+        An id outside the table; nothing is read there. Finding out waits for the stream.
+    """
+    source, ids = _device(table), _device(index)
+    if out is None:
+        out = cuda.device_array((ids.shape[0], source.shape[1]), source.dtype)
+    if ids.shape[0] == 0 or source.shape[1] == 0:
+        return out
+    notes = cuda.to_device(np.zeros(2, np.int64), stream=stream)
+    launch(source, ids, out, notes, order=order, max_threads=max_threads, stream=stream)
+    outside = int(notes.copy_to_host(stream=stream)[0])
+    if stream:
+        stream.synchronize()
+    if outside:
+        where = ids.shape[0] - outside
+        raise InvalidInput(f"the id for row {where} of the result is outside the table's rows 0..{source.shape[0] - 1}")
+    return out
+
+
+def _device(array: Any) -> Any:
+    if not _SIMULATED:
+        return cuda.as_cuda_array(array)
+    return array.numpy() if hasattr(array, "numpy") else array
+
+
+def _address(array: Any) -> int:
+    return int(array.__cuda_array_interface__["data"][0])

@@ -1,0 +1,66 @@
+"""Which seeds are in which batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...graphlib.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How positions 0..count - 1 become batches.
+
+    Attributes
+    ----------
+    batch_size : int >= 1
+        Per part.
+    shuffle, drop_last : bool
+    seed : int
+        The order of an epoch is a function of (seed, epoch).
+    part : (int, int)
+        Which of how many equal parts of every batch: the rank and the number of processes that train together.
+    """
+
+    batch_size: int
+    shuffle: bool
+    drop_last: bool
+    seed: int
+    part: tuple[int, int] = (0, 1)
+
+    def __post_init__(self) -> None:
+        size = self.batch_size
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise InvalidInput(f"batch_size must be an integer >= 1; got {size!r}")
+        rank, parts = self.part
+        if not (parts >= 1 and 0 <= rank < parts):
+            raise InvalidInput(f"part must be (rank, parts) with 0 <= rank < parts; got {self.part!r}")
+
+    def count(self, total: int) -> int:
+        """How many batches `total` positions make."""
+        whole = int(self.batch_size) * self.part[1]
+        return total // whole if self.drop_last else -(-total // whole)
+
+    def positions(self, total: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The positions of every batch of this part, in order."""
+        order = np.arange(total)
+        if self.shuffle:
+            from . import batches_cpu
+
+            words = np.empty(total, np.uint64)
+            batches_cpu.order_words(self.seed, epoch, words)
+            order = np.argsort(words, kind="stable")
+        rank, parts = self.part
+        whole = int(self.batch_size) * parts
+        found = []
+        for batch in range(self.count(total)):
+            members = order[batch * whole : (batch + 1) * whole]
+            first, last = (members.shape[0] * r // parts for r in (rank, rank + 1))
+            found.append(members[first:last])
+        return found

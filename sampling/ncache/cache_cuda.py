@@ -1,0 +1,313 @@
+"""The N-cache on a GPU: the same keys as `NCache` on the processor, slot for slot.
+
+Writes of a batch race for slots in two steps: every accepted write claims its slot with an atomic maximum of its rank
+(event, side, slot it comes from), then one thread per claimed slot lets the winner write. A join needs no table: a key
+has one slot per hop, so whether the other node holds it is one comparison.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import config
+from numba import cuda as _cuda
+
+from ...graphlib.compute.random_cuda import stream, uniform
+from ...graphlib.errors import InvalidInput
+from ..arguments import node_positions
+from .cache import COLUMNS, HASHES, NCache
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+cuda: Any = _cuda  # its own types leave out what kernels use
+
+_THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
+_KNUTH = np.uint64(2654435761)
+_ONE = np.uint64(1)
+
+
+@cuda.jit(device=True)
+def slot_of(key, size, kind, parameter):
+    word = np.uint64(key)
+    if kind == 0:
+        word = word * _KNUTH
+    else:
+        one_based = word + _ONE
+        factor = np.uint64(parameter)
+        word = one_based * factor + one_based * one_based * (factor + _ONE)
+    return np.int64(word % np.uint64(size))
+
+
+@cuda.jit
+def read_rows(keys, edge_ids, times, values, nodes, out_key, out_edge, out_time, out_value):
+    """Copy the rows of `nodes`, a slot per thread."""
+    width = keys.shape[1]
+    for t in range(cuda.grid(1), nodes.shape[0] * width, cuda.gridsize(1)):
+        i, j = t // width, t % width
+        node = nodes[i]
+        out_key[i, j] = keys[node, j]
+        out_edge[i, j] = edge_ids[node, j]
+        out_time[i, j] = times[node, j]
+        for f in range(values.shape[2]):
+            out_value[i, j, f] = values[node, j, f]
+
+
+@cuda.jit
+def join_rows(keys, starts, hop_of, kind, parameter, first, second, code, member):
+    """Per pair and slot of either node: the distance encoding of its key and the slots that hold it, at its first slot.
+
+    keys (n, width) as read; code (pairs, 2 width), 0 for an empty slot and for a key that an earlier slot of the pair
+    holds; member (pairs, 2 width, 2 hops), numbers row * width + column of slots, -1 where a table lacks the key.
+    """
+    width = keys.shape[1]
+    hops = starts.shape[0] - 1
+    for t in range(cuda.grid(1), code.shape[0] * 2 * width, cuda.gridsize(1)):
+        p, place = t // (2 * width), t % (2 * width)
+        key = keys[first[p] if place < width else second[p], place % width]
+        bits = 0
+        mine = (hops if place >= width else 0) + hop_of[place % width]
+        for bit in range(2 * hops):
+            found = -1
+            if key >= 0:
+                hop = bit % hops
+                row = first[p] if bit < hops else second[p]
+                j = starts[hop]
+                if hop > 0:
+                    j += slot_of(key, starts[hop + 1] - starts[hop], kind, parameter)
+                if keys[row, j] == key:
+                    found = row * width + j
+                    bits |= 1 << bit
+            member[p, place, bit] = found
+        if bits & ((1 << mine) - 1):
+            bits = 0
+        if bits == 0:
+            for bit in range(2 * hops):
+                member[p, place, bit] = -1
+        code[p, place] = bits
+
+
+@cuda.jit
+def sum_members(values, member, total):
+    """Per row of `member` (rows, 2 hops), the sum of the values (slots, F) it names."""
+    for t in range(cuda.grid(1), total.shape[0] * total.shape[1], cuda.gridsize(1)):
+        row, f = t // total.shape[1], t % total.shape[1]
+        whole = np.float32(0)
+        for bit in range(member.shape[1]):
+            if member[row, bit] >= 0:
+                whole += values[member[row, bit], f]
+        total[row, f] = whole
+
+
+@cuda.jit
+def claim(keys, starts, kind, parameter, alpha, keep_self, seed, epoch, src, dst, event_id, src_row, dst_row, read_key, winner):  # fmt: skip  # noqa: E501
+    """A thread per event, side and write: accepted writes claim their slot of `winner` (rows read, width) by rank.
+
+    Write 0 is hop 0, write 1 is hop 1, write 2 + s comes from slot s of the other's hop 1.
+    """
+    hops = starts.shape[0] - 1
+    near = starts[2] - starts[1] if hops > 1 else 0
+    writes = 2 + near
+    for t in range(cuda.grid(1), src.shape[0] * 2 * writes, cuda.gridsize(1)):
+        event, side, write = t // (2 * writes), t // writes % 2, t % writes
+        node = dst[event] if side else src[event]
+        other = src[event] if side else dst[event]
+        mine = dst_row[event] if side else src_row[event]
+        theirs = src_row[event] if side else dst_row[event]
+        if write == 0:
+            cuda.atomic.max(winner, (mine, 0), np.int64(t))
+        elif write == 1:
+            if hops > 1:
+                j = starts[1] + slot_of(other, near, kind, parameter)
+                name = stream(seed, epoch, event_id[event], 2 + side)
+                if accepted(keys[node, j], other, alpha, name, 0):
+                    cuda.atomic.max(winner, (mine, j), np.int64(t))
+        elif hops > 2:
+            source = starts[1] + write - 2
+            far = read_key[theirs, source]
+            if far >= 0 and (far != node or keep_self):
+                j = starts[2] + slot_of(far, starts[3] - starts[2], kind, parameter)
+                name = stream(seed, epoch, event_id[event], 4 + side)
+                if accepted(keys[node, j], far, alpha, name, source):
+                    cuda.atomic.max(winner, (mine, j), np.int64(t))
+
+
+@cuda.jit(device=True)
+def accepted(held, key, alpha, name, counter):
+    return held < 0 or held == key or uniform(name, counter) < alpha
+
+
+@cuda.jit
+def write_winners(
+    keys, edge_ids, times, values, starts, src, dst, event_time, event_id, src_row, dst_row, nodes,
+    read_key, read_edge, read_time, new_value, winner,
+):  # fmt: skip
+    """A thread per slot of the nodes read: the winner's entry is written, no two to one slot."""
+    width = winner.shape[1]
+    hops = starts.shape[0] - 1
+    writes = 2 + (starts[2] - starts[1] if hops > 1 else 0)
+    for s in range(cuda.grid(1), winner.shape[0] * width, cuda.gridsize(1)):
+        row, j = s // width, s % width
+        rank = winner[row, j]
+        if rank < 0:
+            continue
+        event, side, write = rank // (2 * writes), rank // writes % 2, rank % writes
+        node = nodes[row]
+        theirs = src_row[event] if side else dst_row[event]
+        from_row, from_column = row, j
+        if write >= 2:
+            from_row, from_column = theirs, starts[1] + write - 2
+            keys[node, j] = read_key[from_row, from_column]
+            edge_ids[node, j] = read_edge[from_row, from_column]
+            times[node, j] = read_time[from_row, from_column]
+        else:
+            key = node
+            if write == 1:
+                key = src[event] if side else dst[event]
+            keys[node, j] = key
+            edge_ids[node, j] = event_id[event]
+            times[node, j] = event_time[event]
+            if read_key[row, j] != key:
+                from_row = -1
+        for f in range(values.shape[2]):
+            values[node, j, f] = new_value[from_row, from_column, f] if from_row >= 0 else np.float32(0)
+
+
+class CudaRead:
+    """Rows of a `CudaNCache`: device arrays key, edge_id, time (n, width), value (n, width, F); key -1 where empty."""
+
+    def __init__(self, nodes: NDArray[np.int64], key: Any, edge_id: Any, time: Any, value: Any) -> None:
+        self.nodes, self.key, self.edge_id, self.time, self.value = nodes, key, edge_id, time, value
+
+
+class CudaNCache:
+    """An N-cache in GPU memory; same options, contract and keys as `NCache`.
+
+    Parameters
+    ----------
+    like : NCache
+        Its options are taken, and its contents copied.
+
+    Attributes
+    ----------
+    keys, edge_ids, times, values : device arrays
+        As in `NCache`.
+
+    Notes
+    -----
+    Reads are dense: an empty slot is read too, with key -1, so that no size has to come back to the host.
+    """
+
+    def __init__(self, like: NCache) -> None:
+        self.like = like
+        for name in COLUMNS:
+            setattr(self, name, cuda.to_device(getattr(like, name)))
+        self._starts = cuda.to_device(like.starts)
+        self._hop_of = cuda.to_device(like.hop_of)
+
+    def lookup(self, nodes: ArrayLike) -> CudaRead:
+        """Copies of the rows of `nodes`."""
+        given = node_positions("nodes", nodes, self.like.num_nodes)
+        shape = (given.shape[0], self.like.keys.shape[1])
+        key, edge_id = cuda.device_array(shape, self.like.keys.dtype), cuda.device_array(shape, np.int64)
+        time, value = cuda.device_array(shape, np.float64), cuda.device_array((*shape, self.like.value_dim), np.float32)
+        if given.shape[0]:
+            columns = (getattr(self, name) for name in COLUMNS)
+            read_rows[_grid(shape[0] * shape[1])](*columns, cuda.to_device(given), key, edge_id, time, value)
+        return CudaRead(given, key, edge_id, time, value)
+
+    def join(self, read: CudaRead, first: ArrayLike, second: ArrayLike) -> tuple[Any, Any]:
+        """Device arrays code uint8 (p, 2 width) and member int32 (p, 2 width, 2 hops) of pairs of a read's rows.
+
+        Where code is 0 there is no row; the others, in order, are the rows of `JointRead`. `member` names their slots
+        as row * width + column of the read, -1 past them.
+        """
+        count, width = read.key.shape
+        one, two = (node_positions(name, ids, count) for name, ids in (("first", first), ("second", second)))
+        if one.shape != two.shape:
+            raise InvalidInput(f"join: first and second must be equally long; got {one.shape[0]} and {two.shape[0]}")
+        code = cuda.device_array((one.shape[0], 2 * width), np.uint8)
+        member = cuda.device_array((one.shape[0], 2 * width, 2 * len(self.like.sizes)), np.int32)
+        if one.shape[0]:
+            ends = cuda.to_device(np.stack([one, two]))
+            arguments = (read.key, self._starts, self._hop_of, *self._hash(), ends[0], ends[1], code, member)
+            join_rows[_grid(one.shape[0] * 2 * width)](*arguments)
+        return code, member
+
+    def sums(self, values: Any, member: Any) -> Any:
+        """Device array float32 (p, 2 width, F): per row of a join, the sum of its slots' `values` (n, width, F)."""
+        rows, width = member.shape[0] * member.shape[1], values.shape[2]
+        total = cuda.device_array((rows, width), np.float32)
+        if rows and width:
+            slots = values.reshape(values.shape[0] * values.shape[1], width)
+            sum_members[_grid(rows * width)](slots, member.reshape(rows, member.shape[2]), total)
+        return total.reshape(*member.shape[:2], width)
+
+    def insert(
+        self,
+        src: ArrayLike,
+        dst: ArrayLike,
+        *,
+        time: ArrayLike,
+        edge_ids: ArrayLike,
+        values: Any = None,
+        read: CudaRead | None = None,
+        epoch: int = 0,
+    ) -> None:
+        """As `NCache.insert`; `values` is a device array (n, width, F) of the nodes of `read`."""
+        like = self.like
+        ends = [node_positions(name, ids, like.num_nodes) for name, ids in (("src", src), ("dst", dst))]
+        times, names = like._stamps(time, edge_ids, ends[0].shape[0])
+        if ends[0].shape[0] != ends[1].shape[0]:
+            raise InvalidInput(f"insert: src and dst must be equally long; got {len(ends[0])} and {len(ends[1])}")
+        if ends[0].shape[0] == 0:
+            return
+        order = np.lexsort((names, times))
+        if read is None:
+            read = self.lookup(np.unique(np.concatenate(ends)))
+        lookup = np.argsort(read.nodes, kind="stable")
+        rows = [lookup[np.searchsorted(read.nodes, part, sorter=lookup) % lookup.shape[0]] for part in ends]
+        for part, row in zip(ends, rows, strict=True):
+            if (read.nodes[row] != part).any():
+                missing = part[int(np.argmax(read.nodes[row] != part))]
+                raise InvalidInput(f"insert: node {missing} is not among the nodes of the read")
+        words = cuda.to_device(np.take(np.stack([*ends, names, *rows]), order, axis=1))
+        source, target, name, source_row, target_row = (words[i] for i in range(5))
+        stamp = cuda.to_device(times[order])
+        winner = cuda.to_device(np.full(read.key.shape, -1))
+        writes = 2 + (like.sizes[1] if len(like.sizes) > 1 else 0)
+        claim[_grid(2 * writes * ends[0].shape[0])](
+            *(self.keys, self._starts, *self._hash(), like.replace_prob, like.keep_self, like.seed, epoch),
+            *(source, target, name, source_row, target_row, read.key, winner),
+        )
+        columns = (getattr(self, column) for column in COLUMNS)
+        new = read.value if values is None else values
+        write_winners[_grid(winner.shape[0] * winner.shape[1])](
+            *(*columns, self._starts, source, target, stamp, name, source_row, target_row),
+            *(cuda.to_device(read.nodes), read.key, read.edge_id, read.time, new, winner),
+        )
+        like.num_events += ends[0].shape[0]
+
+    def from_host(self) -> None:
+        """Copy the contents of `like` here again."""
+        for name in COLUMNS:
+            getattr(self, name).copy_to_device(getattr(self.like, name))
+
+    def to_host(self) -> NCache:
+        """The contents, copied back into the cache this one was made from."""
+        for name in COLUMNS:
+            getattr(self, name).copy_to_host(getattr(self.like, name))
+        return self.like
+
+    keys: Any
+    edge_ids: Any
+    times: Any
+    values: Any
+
+    def _hash(self) -> tuple[int, int]:
+        return HASHES.index(self.like.hash), self.like.seed % 100
+
+
+def _grid(items: int) -> tuple[int, int]:
+    return max(1, min(-(-items // _THREADS), 1 << 16)), _THREADS

@@ -1,0 +1,185 @@
+"""Kernels of negative sampling: draw, look the edge up in its sorted row, draw again."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import kernel, parallel_kernel
+from ...graphlib.compute.random_cpu import bounded, stream, uniform
+
+TRIES = 64
+_PAIR_TRIES = 1000
+
+
+@kernel
+def is_linked(indices, start, stop, node):
+    """Whether the sorted row `indices[start:stop]` lists `node`."""
+    low, high = start, stop
+    while low < high:
+        middle = (low + high) >> 1
+        if indices[middle] < node:
+            low = middle + 1
+        else:
+            high = middle
+    return low < stop and indices[low] == node
+
+
+@kernel
+def _draw_node(key, counter, num_nodes, keep, alias):
+    """A node, uniformly or by the alias table, and the next unused counter."""
+    node, counter = bounded(key, counter, num_nodes)
+    if keep.shape[0] > 0:
+        if uniform(key, counter) >= keep[node]:
+            node = np.int64(alias[node])
+        counter += 1
+    return node, counter
+
+
+@kernel
+def _draw_left_over(key, counter, indices, start, stop, num_nodes, refused):
+    """A node that the row does not list and that is not `refused`, uniformly; -1 if there is none.
+
+    Counts the distinct nodes that cannot be taken, then walks to the chosen one among the rest.
+    """
+    taken = 0
+    seen_refused = refused < 0
+    for e in range(start, stop):
+        if e == start or indices[e] != indices[e - 1]:
+            taken += 1
+            if indices[e] == refused:
+                seen_refused = True
+    if not seen_refused:
+        taken += 1
+    if taken >= num_nodes:
+        return np.int64(-1), counter
+    rank, counter = bounded(key, counter, num_nodes - taken)
+    node = np.int64(-1)
+    e = start
+    while rank >= 0:
+        node += 1
+        while e < stop and indices[e] < node:
+            e += 1
+        if node != refused and not (e < stop and indices[e] == node):
+            rank -= 1
+    return node, counter
+
+
+@parallel_kernel
+def draw_negatives(
+    indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, nodes, items, again, seed, epoch, out
+):
+    """Fill `out[i]` with nodes not linked to `nodes[i]`; streams are called (seed, epoch, items[i], again[i])."""
+    for i in numba.prange(nodes.shape[0]):
+        key = stream(seed, epoch, items[i], again[i])
+        counter = np.int64(0)
+        start, stop = indptr[nodes[i]], indptr[nodes[i] + 1]
+        refused = nodes[i] if reject_self else np.int64(-1)
+        last = stop if reject_edges else start
+        for j in range(out.shape[1]):
+            found = np.int64(-1)
+            for _ in range(TRIES):
+                node, counter = _draw_node(key, counter, num_nodes, keep, alias)
+                if node != refused and not is_linked(indices, start, last, node):
+                    found = node
+                    break
+            if found < 0:
+                found, counter = _draw_left_over(key, counter, indices, start, last, num_nodes, refused)
+            out[i, j] = found
+
+
+@parallel_kernel
+def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, items, seed, epoch, near, far):
+    """Fill `near`, `far` with pairs that are not linked, from streams (seed, epoch, items[i]); -1 if none was found."""
+    num_rows = indptr.shape[0] - 1
+    for i in numba.prange(near.shape[0]):
+        key = stream(seed, epoch, items[i], -2)
+        counter = np.int64(0)
+        far[i] = -1
+        for _ in range(_PAIR_TRIES):
+            row, counter = bounded(key, counter, num_rows)
+            node, counter = _draw_node(key, counter, num_nodes, keep, alias)
+            if reject_self and node == row:
+                continue
+            if reject_edges and is_linked(indices, indptr[row], indptr[row + 1], node):
+                continue
+            near[i], far[i] = row, node
+            break
+
+
+@kernel
+def draw_in_batch(src, dst, seed, epoch, out):
+    """Fill `out[i]` with positions of links that differ from link i in destination (and source, where given)."""
+    size = dst.shape[0]
+    for i in range(size):
+        key = stream(seed, epoch, i, -3)
+        counter = np.int64(0)
+        for j in range(out.shape[1]):
+            found = np.int64(-1)
+            for _ in range(TRIES):
+                other, counter = bounded(key, counter, size)
+                if dst[other] != dst[i] and (src.shape[0] == 0 or src[other] != src[i]):
+                    found = other
+                    break
+            if found < 0:
+                left = 0
+                for other in range(size):
+                    if dst[other] != dst[i] and (src.shape[0] == 0 or src[other] != src[i]):
+                        left += 1
+                if left > 0:
+                    rank, counter = bounded(key, counter, left)
+                    for other in range(size):
+                        if dst[other] != dst[i] and (src.shape[0] == 0 or src[other] != src[i]):
+                            if rank == 0:
+                                found = np.int64(other)
+                                break
+                            rank -= 1
+            out[i, j] = found
+
+
+@kernel
+def _position_of_time(time, start, stop, now, after):
+    """First position in the sorted `time[start:stop]` not before `now`, or later than `now` with `after`."""
+    low, high = start, stop
+    while low < high:
+        middle = (low + high) >> 1
+        if time[middle] < now or (after and time[middle] == now):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@parallel_kernel
+def draw_from_history(indptr, indices, time, src, now, items, again, seed, epoch, out):
+    """Fill `out[i]` with past neighbours of `src[i]` that are not neighbours at time `now[i]`."""
+    for i in numba.prange(src.shape[0]):
+        key = stream(seed, epoch, items[i], again[i])
+        counter = np.int64(0)
+        start = indptr[src[i]]
+        present = _position_of_time(time, start, indptr[src[i] + 1], now[i], False)
+        future = _position_of_time(time, present, indptr[src[i] + 1], now[i], True)
+        current = np.sort(indices[present:future])
+        for j in range(out.shape[1]):
+            found = np.int64(-1)
+            if present > start:
+                for _ in range(TRIES):
+                    chosen, counter = bounded(key, counter, present - start)
+                    node = np.int64(indices[start + chosen])
+                    if not is_linked(current, 0, current.shape[0], node):
+                        found = node
+                        break
+                if found < 0:
+                    left = 0
+                    for e in range(start, present):
+                        if not is_linked(current, 0, current.shape[0], indices[e]):
+                            left += 1
+                    if left > 0:
+                        rank, counter = bounded(key, counter, left)
+                        for e in range(start, present):
+                            if not is_linked(current, 0, current.shape[0], indices[e]):
+                                if rank == 0:
+                                    found = np.int64(indices[e])
+                                    break
+                                rank -= 1
+            out[i, j] = found

@@ -1,0 +1,78 @@
+"""All hops of a uniform sample in one call, from the kernels that the other samplers call one by one."""
+
+from __future__ import annotations
+
+from ...graphlib.compute.jit import kernel
+from .neighbor_cpu import count_picks, number_nodes, pick_uniform, repeat_numbers, whole_rows
+
+
+@kernel
+def sample_hops(
+    indptr,
+    indices,
+    edge_ids,
+    seeds,
+    fanouts,
+    replace,
+    seed,
+    epoch,
+    hop,
+    mark,
+    base,
+    node_ends,
+    edge_ends,
+    low,
+    high,
+    shares,
+    positions,
+    nodes,
+    near,
+    far,
+    edges,
+    all_nodes,
+    seed_index,
+):
+    """Sample from `hop` on; returns the hop that memory is short for, or one more than there are when all is done.
+
+    `node_ends[h]` and `edge_ends[h]` count the nodes and edges before hop h; where memory is short, `edge_ends[h + 1]`
+    says how many edges there would be, or is -1 if not even the rows of the hop have room. The seeds are entered before
+    hop 0. `nodes` is working memory; at the end it is copied to `all_nodes`, the last memory that can be short.
+    """
+    if hop == 0 and node_ends[0] < 0:
+        count = 0
+        for i in range(seeds.shape[0]):
+            seen = mark[seeds[i]] - base
+            if seen < 0:
+                seen = count
+                mark[seeds[i]] = base + count
+                nodes[count] = seeds[i]
+                count += 1
+            seed_index[i] = seen
+        node_ends[0] = count
+        edge_ends[0] = 0
+    while hop < fanouts.shape[0]:
+        first = node_ends[hop - 1] if hop > 0 else 0
+        last, start = node_ends[hop], edge_ends[hop]
+        size = last - first
+        edge_ends[hop + 1] = -1
+        if size > low.shape[0]:
+            return hop
+        frontier, a, b, offsets = nodes[first:last], low[:size], high[:size], shares[: size + 1]
+        whole_rows(indptr, frontier, a, b)
+        total = count_picks(a, b, fanouts[hop], replace, offsets)
+        stop = start + total
+        edge_ends[hop + 1] = stop
+        if total > positions.shape[0] or stop > far.shape[0] or last + total > nodes.shape[0]:
+            return hop
+        picked = positions[:total]
+        pick_uniform(a, b, frontier, seed, epoch, hop, fanouts[hop], replace, offsets, picked)
+        repeat_numbers(offsets, first, near[start:stop])
+        node_ends[hop + 1] = number_nodes(
+            indices, edge_ids, picked, mark, base, nodes, last, far[start:stop], edges[start:stop]
+        )
+        hop += 1
+    count = node_ends[hop]
+    if count > all_nodes.shape[0]:
+        return hop
+    all_nodes[:count] = nodes[:count]
+    return hop + 1

@@ -1,0 +1,78 @@
+"""Local numbers: the nodes of one type that a batch has reached, in order of first visit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..scratch import Scratch
+
+_SLOTS = 4096
+
+
+class Numbers:
+    """Numbers of nodes, or of (tree, node) pairs where trees are disjoint; in the memory of `scratch`."""
+
+    def __init__(self, scratch: Scratch, num_nodes: int, disjoint: bool) -> None:
+        self.scratch = scratch
+        self.num_nodes = num_nodes
+        self.disjoint = disjoint
+        self.count = 0
+        self._slots = 0
+
+    def nodes(self, first: int = 0) -> NDArray[np.int64]:
+        """The nodes numbered from `first` on."""
+        return self.scratch.array("nodes", self.count)[first:]
+
+    def tree(self, first: int = 0) -> NDArray[np.int64]:
+        return self.scratch.array("tree", self.count)[first:]
+
+    def enter(
+        self,
+        indices: NDArray[Any],
+        edge_ids: NDArray[Any],
+        picked: NDArray[np.int64],
+        shares: NDArray[np.int64],
+        trees: NDArray[np.int64],
+        far: NDArray[np.int32],
+        edges: NDArray[Any],
+    ) -> None:
+        """Write the numbers of the nodes `indices[picked]` to `far` and their edges to `edges`; number new ones.
+
+        The picks `shares[i]:shares[i + 1]` belong to the tree `trees[i]`.
+        """
+        from . import neighbor_cpu
+
+        nodes = self.scratch.array("nodes", self.count + picked.shape[0], keep=self.count)
+        if not self.disjoint:
+            mark, base = self.scratch.mark, self.scratch.base
+            self.count = neighbor_cpu.number_nodes(indices, edge_ids, picked, mark, base, nodes, self.count, far, edges)
+            return
+        tree = self.scratch.array("tree", nodes.shape[0], keep=self.count)
+        neighbor_cpu.gather(edge_ids, picked, edges)
+        table = self._table(nodes, tree)
+        self.count = neighbor_cpu.number_pairs(
+            indices, picked, shares, trees, tree, *table, self.num_nodes, nodes, self.count, far
+        )
+
+    def _table(self, nodes: NDArray[Any], tree: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The hash table of (tree, node) pairs, at most half full when all of `nodes` is in use."""
+        from . import neighbor_cpu
+
+        grow = 2 * nodes.shape[0] > self._slots
+        if grow:
+            self._slots = max(_SLOTS, 2 << int(2 * nodes.shape[0]).bit_length())
+        keys, values = (self.scratch.array(name, self._slots) for name in ("slot_keys", "slot_values"))
+        if grow:
+            keys.fill(-1)
+            neighbor_cpu.enter_pairs(nodes[: self.count], tree[: self.count], self.num_nodes, keys, values)
+        return keys, values
+
+    def forget(self) -> None:
+        """End the batch."""
+        if not self.disjoint:
+            self.scratch.forget(self.count)

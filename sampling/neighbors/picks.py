@@ -1,0 +1,157 @@
+"""Which entries of adjacency rows are drawn: one object per set of edges, used by every neighbour sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...graphlib.store.adjacency import Adjacency
+    from ...graphlib.store.store import GraphStore
+    from ..scratch import Scratch
+
+ALL_HOPS = -16  # called like a hop: the stream of numbers that rows of all hops share, and below it those of one hop
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """Which edges a seed's time lets a sampler see.
+
+    Attributes
+    ----------
+    inclusive : bool, default False
+        Also edges at exactly the seed's time. The default is strictly earlier, so that simultaneous events do not leak.
+    window : float >= 0, optional
+        Only edges at most this much older than the seed's time, in the units of the store's times.
+    latest : bool, default False
+        The most recent edges instead of uniform draws.
+    """
+
+    inclusive: bool = False
+    window: float | None = None
+    latest: bool = False
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How edges are drawn from a row; the options of `NeighborSampler` that say so."""
+
+    replace: bool = False
+    direction: str = "in"
+    method: str = "uniform"
+    weighted: bool = False
+    temporal: Temporal | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("in", "out"):
+            raise InvalidInput(f'direction must be "in" or "out"; got {self.direction!r}')
+        if self.method not in ("uniform", "labor", "labor-per-hop"):
+            raise InvalidInput(f'method must be "uniform", "labor" or "labor-per-hop"; got {self.method!r}')
+        if self.labor and self.replace:
+            raise InvalidInput(f'method="{self.method}" draws without replacement; use replace=False')
+        rule = self.temporal
+        if rule is None:
+            return
+        if rule.latest and (self.weighted or self.replace or self.labor):
+            raise InvalidInput(
+                "Temporal(latest=True) takes the most recent edges, so nothing is drawn: leave out the rest"
+            )
+        if rule.window is not None and not (np.isfinite(rule.window) and rule.window >= 0):
+            raise InvalidInput(f"Temporal.window must be a finite number >= 0; got {rule.window!r}")
+
+    @property
+    def labor(self) -> bool:
+        """Whether all rows share one random number per neighbour."""
+        return self.method != "uniform"
+
+
+class RowPicker:
+    """Draws entries of the rows of one edge type."""
+
+    def __init__(self, store: GraphStore, edge_type: Any, draw: Draw) -> None:
+        self.draw = draw
+        side = store.csc if draw.direction == "in" else store.csr
+        if draw.temporal is not None and side(edge_type).time is None:
+            raise InvalidInput(
+                f"temporal sampling needs edge times, and {_called(edge_type)} have none; ingest them with time=..."
+            )
+        self.rows = side(edge_type) if draw.temporal is None else side(edge_type, order="time")
+        self.weight = np.empty(0, np.float32)
+        self.cumulative = np.empty(0, np.float64)
+        if draw.weighted:
+            self.weight = checked_weight(self.rows, edge_type)
+            if draw.replace:
+                from . import neighbor_cpu
+
+                self.cumulative = np.empty(self.weight.shape[0], np.float64)
+                neighbor_cpu.running_sums(self.rows.indptr, self.weight, self.cumulative)
+
+    def pick(
+        self,
+        scratch: Scratch,
+        frontier: NDArray[Any],
+        items: NDArray[Any],
+        now: NDArray[Any] | None,
+        fanout: int,
+        name: tuple[int, int, int],
+        slot: str,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions of the entries drawn for every frontier node, and where each node's share begins.
+
+        Streams are called (seed, epoch, `items[i]`, hop) with `name` = (seed, epoch, hop). `now` is the time of every
+        frontier node. The positions are valid until the next call, the shares as long as `slot` is not asked again.
+        """
+        from . import neighbor_cpu as kernels
+
+        rows, draw = self.rows, self.draw
+        size = frontier.shape[0]
+        low, high = scratch.array("low", size), scratch.array("high", size)
+        if draw.temporal is None:
+            kernels.whole_rows(rows.indptr, frontier, low, high)
+        else:
+            window = -1.0 if draw.temporal.window is None else float(draw.temporal.window)
+            kernels.rows_before(rows.indptr, rows.time, frontier, now, draw.temporal.inclusive, window, low, high)
+        offsets = scratch.array(slot, size + 1)
+        total = kernels.count_picks(low, high, fanout, draw.replace, offsets)
+        positions = scratch.array("positions", total)
+        if draw.temporal is not None and draw.temporal.latest:
+            kernels.pick_latest(low, high, offsets, positions)
+        elif draw.weighted and draw.replace and fanout >= 0:
+            total = kernels.pick_weighted_with_replacement(
+                low, high, rows.indptr[frontier], self.cumulative, items, *name, fanout, offsets, positions
+            )
+        elif (draw.weighted or draw.labor) and not draw.replace:
+            seed, epoch, hop = name
+            shared = ALL_HOPS if draw.method == "labor" else ALL_HOPS - 1 - hop
+            arrays = (low, high, items, rows.indices, self.weight)
+            total = kernels.pick_smallest_keys(
+                *arrays, seed, epoch, hop, draw.labor, shared, fanout, offsets, positions
+            )
+        else:
+            kernels.pick_uniform(low, high, items, *name, fanout, draw.replace, offsets, positions)
+        return positions[:total], offsets
+
+
+def checked_weight(rows: Adjacency, edge_type: Any = None) -> NDArray[np.float32]:
+    """The weights of the rows' entries, or an error that names the first edge that cannot be drawn by."""
+    weight = rows.weight
+    if weight is None:
+        raise InvalidInput(f"weighted=True, but {_called(edge_type)} have no weight; ingest them with weight=...")
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        where = int(np.argmax(bad))
+        raise InvalidInput(
+            f"weights must be finite and >= 0 to be drawn by; edge {int(rows.edge_ids[where])} has weight "
+            f"{float(weight[where])}"
+        )
+    return weight
+
+
+def _called(edge_type: Any) -> str:
+    return "these edges" if edge_type is None else f"edges {edge_type!r}"

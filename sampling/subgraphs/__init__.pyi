@@ -1,0 +1,11 @@
+from .layers import LayerSample as LayerSample
+from .layers import LayerSampler as LayerSampler
+from .ppr import PPRNeighbors as PPRNeighbors
+from .ppr import ppr_topk as ppr_topk
+from .saint import SaintNorms as SaintNorms
+from .saint import SaintSampler as SaintSampler
+from .subgraphs import EgoNetworks as EgoNetworks
+from .subgraphs import InducedSubgraphs as InducedSubgraphs
+from .subgraphs import ShadowSampler as ShadowSampler
+from .subgraphs import cluster_batches as cluster_batches
+from .subgraphs import ego_networks as ego_networks

@@ -1,0 +1,29 @@
+"""Kernels of GraphSAINT: independent draws for a numbered subgraph."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...graphlib.compute.jit import kernel
+from ...graphlib.compute.random_cpu import bounded, stream, uniform
+
+
+@kernel
+def draws(keep, alias, count, seed, epoch, index, out):
+    """Fill `out` by the alias table, or uniformly from [0, count) where there is none."""
+    key = stream(seed, epoch, index, -4)
+    counter = np.int64(0)
+    size = keep.shape[0] if keep.shape[0] > 0 else count
+    for i in range(out.shape[0]):
+        chosen, counter = bounded(key, counter, size)
+        if keep.shape[0] > 0:
+            if uniform(key, counter) >= keep[chosen]:
+                chosen = np.int64(alias[chosen])
+            counter += 1
+        out[i] = chosen
+
+
+@kernel
+def name_of(epoch, index):
+    """One number for an epoch and an index, for streams that have one place for both."""
+    return np.int64(stream(epoch, index, -4, -4) >> np.uint64(1))

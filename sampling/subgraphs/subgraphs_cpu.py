@@ -1,0 +1,98 @@
+"""Kernels of subgraphs: breadth-first search per seed, edges within blocks of nodes, a shuffle."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
+from ...graphlib.compute.random_cpu import bounded, stream
+
+_AHEAD = 16
+
+
+@kernel
+def _search(indptr, indices, seed, hops, limit, mark, stamp, queue, hop):
+    """Breadth-first search from `seed` in `queue` (grown as needed); returns the queue, distances and count."""
+    queue[0], hop[0] = seed, 0
+    mark[seed] = stamp
+    count, first = 1, 0
+    for depth in range(1, hops + 1):
+        last = count
+        for i in range(first, last):
+            for e in range(indptr[queue[i]], indptr[queue[i] + 1]):
+                if e + _AHEAD < indices.shape[0]:
+                    prefetch(mark, indices[e + _AHEAD])
+                node = indices[e]
+                if mark[node] == stamp or count >= limit:
+                    continue
+                if count == queue.shape[0]:
+                    wider = np.empty(2 * count, np.int64)
+                    wider[:count] = queue
+                    queue = wider
+                    further = np.empty(2 * count, np.int32)
+                    further[:count] = hop
+                    hop = further
+                mark[node] = stamp
+                queue[count], hop[count] = node, depth
+                count += 1
+        first = last
+        if first == count:
+            break
+    return queue, hop, count
+
+
+@parallel_kernel
+def ego(indptr, indices, seeds, hops, limit, mark, stamps, ends, nodes, hop):
+    """Count the nodes near every seed into `ends[i + 1]`, or with room in `nodes` write them from `ends[i]` on.
+
+    Each row of `mark` serves one part of the seeds; stamps start behind `stamps`, which the marks have reached.
+    """
+    parts = mark.shape[0]
+    for part in numba.prange(parts):
+        queue, distance = np.empty(256, np.int64), np.empty(256, np.int32)
+        for i in range(part, seeds.shape[0], parts):
+            queue, distance, count = _search(
+                indptr, indices, seeds[i], hops, limit, mark[part], stamps + i + 1, queue, distance
+            )
+            if nodes.shape[0] == 0:
+                ends[i + 1] = count
+            else:
+                at = ends[i]
+                for j in range(count):
+                    nodes[at + j], hop[at + j] = queue[j], distance[j]
+
+
+@kernel
+def edges_within_blocks(indptr, indices, nodes, blocks, mark, base, count_only, positions, row, col):
+    """Adjacency entries between two nodes of the same block; first counted, then written.
+
+    `mark[v]` is base + the place of v in `nodes` for nodes of this or an earlier block.
+    """
+    found = np.int64(0)
+    for b in range(blocks.shape[0] - 1):
+        first, last = blocks[b], blocks[b + 1]
+        for i in range(first, last):
+            mark[nodes[i]] = base + i
+        for i in range(first, last):
+            for e in range(indptr[nodes[i]], indptr[nodes[i] + 1]):
+                if e + _AHEAD < indices.shape[0]:
+                    prefetch(mark, indices[e + _AHEAD])
+                place = mark[indices[e]] - base
+                if place >= first:
+                    if not count_only:
+                        positions[found] = e
+                        row[found] = place
+                        col[found] = i
+                    found += 1
+    return found
+
+
+@kernel
+def shuffle(seed, epoch, order):
+    """Fisher-Yates over the stream (seed, epoch, -5, -5)."""
+    key = stream(seed, epoch, -5, -5)
+    counter = np.int64(0)
+    for i in range(order.shape[0] - 1, 0, -1):
+        chosen, counter = bounded(key, counter, i + 1)
+        order[i], order[chosen] = order[chosen], order[i]

@@ -1,0 +1,277 @@
+"""Kernels of random walks: a block of walkers moves in lock-step, so that their memory reads overlap.
+
+A walker's next node is known only after two dependent reads (where its row starts, then one entry of the row), and on a
+large graph both miss the cache. Each thread therefore advances `BLOCK` walkers together: one pass draws a position for
+every walker and prefetches it, the next pass reads it and prefetches the new row.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
+from ...graphlib.compute.random_cpu import bounded, stream, uniform
+
+BLOCK = 32
+_ACCEPTED_RETURN = -2
+
+
+@parallel_kernel
+def uniform_walks(indptr, indices, starts, streams, seed, epoch, out):
+    """Fill `out[i]` with a walk from `starts[i]`; -1 past a node without out-edges."""
+    num_walks, length = out.shape[0], out.shape[1] - 1
+    for block in numba.prange((num_walks + BLOCK - 1) // BLOCK):
+        first = block * BLOCK
+        count = min(BLOCK, num_walks - first)
+        key = np.empty(BLOCK, np.uint64)
+        counter = np.zeros(BLOCK, np.int64)
+        position = np.empty(BLOCK, np.int64)
+        for w in range(count):
+            node = starts[first + w]
+            key[w] = stream(seed, epoch, node, streams[first + w])
+            out[first + w, 0] = node
+            prefetch(indptr, node)
+        for step in range(length):
+            for w in range(count):
+                node = out[first + w, step]
+                position[w] = -1
+                if node >= 0:
+                    start = indptr[node]
+                    degree = indptr[node + 1] - start
+                    if degree > 0:
+                        chosen, counter[w] = bounded(key[w], counter[w], degree)
+                        position[w] = start + chosen
+                        prefetch(indices, position[w])
+            for w in range(count):
+                if position[w] < 0:
+                    out[first + w, step + 1] = -1
+                else:
+                    node = indices[position[w]]
+                    out[first + w, step + 1] = node
+                    prefetch(indptr, node)
+
+
+@parallel_kernel
+def weighted_walks(indptr, indices, keep, alias, starts, streams, seed, epoch, out):
+    """As `uniform_walks`, choosing neighbours by weight with one alias table per row."""
+    num_walks, length = out.shape[0], out.shape[1] - 1
+    for block in numba.prange((num_walks + BLOCK - 1) // BLOCK):
+        first = block * BLOCK
+        count = min(BLOCK, num_walks - first)
+        key = np.empty(BLOCK, np.uint64)
+        counter = np.zeros(BLOCK, np.int64)
+        position = np.empty(BLOCK, np.int64)
+        for w in range(count):
+            node = starts[first + w]
+            key[w] = stream(seed, epoch, node, streams[first + w])
+            out[first + w, 0] = node
+            prefetch(indptr, node)
+        for step in range(length):
+            for w in range(count):
+                node = out[first + w, step]
+                position[w] = -1
+                if node >= 0:
+                    start = indptr[node]
+                    degree = indptr[node + 1] - start
+                    if degree > 0 and alias[start] >= 0:
+                        chosen, counter[w] = bounded(key[w], counter[w], degree)
+                        position[w] = start + chosen
+                        prefetch(keep, position[w])
+                        prefetch(alias, position[w])
+            for w in range(count):
+                if position[w] >= 0:
+                    if uniform(key[w], counter[w]) >= keep[position[w]]:
+                        node = out[first + w, step]
+                        position[w] = indptr[node] + alias[position[w]]
+                    counter[w] += 1
+                    prefetch(indices, position[w])
+            for w in range(count):
+                if position[w] < 0:
+                    out[first + w, step + 1] = -1
+                else:
+                    node = indices[position[w]]
+                    out[first + w, step + 1] = node
+                    prefetch(indptr, node)
+
+
+@kernel
+def edge_range(indices, start, stop, node):
+    """First and one-past-last position of `node` within the sorted row `indices[start:stop]`.
+
+    The halving adds a product instead of branching, since half of such branches would be predicted wrongly.
+    """
+    low, size = start, stop - start
+    while size > 1:
+        half = size >> 1
+        low += half * np.int64(indices[low + half - 1] < node)
+        size -= half
+    if size == 1 and indices[low] < node:
+        low += 1
+    last = low
+    while last < stop and indices[last] == node:
+        last += 1
+    return low, last
+
+
+@parallel_kernel
+def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, streams, seed, epoch, out, trials):
+    """Second-order walks by rejection, the return edge folded out of the envelope.
+
+    A proposal x is drawn from the first-order distribution and accepted with probability pi(x) / Q, where pi is 1/p for
+    the previous node t, 1 for neighbours of t and 1/q for the rest. Where 1/p exceeds Q = max(1, 1/q), the excess area
+    (1/p - Q) * w(v, t) is a separate outcome that returns to t at once, so Q need not grow (KnightKing, SOSP 2019,
+    doi:10.1145/3341301.3359634). `keep`, `alias`, `row_sum` and `weight` are empty for graphs without weights.
+    `trials[i]` receives the number of proposals made for walk i.
+    """
+    num_walks, length = out.shape[0], out.shape[1] - 1
+    weighted = keep.shape[0] > 0
+    back, away = 1.0 / p, 1.0 / q
+    envelope = max(1.0, away)
+    folded = back > envelope
+    sure = min(1.0, away)
+    for block in numba.prange((num_walks + BLOCK - 1) // BLOCK):
+        first = block * BLOCK
+        count = min(BLOCK, num_walks - first)
+        key = np.empty(BLOCK, np.uint64)
+        counter = np.zeros(BLOCK, np.int64)
+        position = np.empty(BLOCK, np.int64)
+        step = np.zeros(BLOCK, np.int64)
+        active = np.empty(BLOCK, np.int64)
+        excess = np.empty(BLOCK, np.float64)  # folded area of the return edge, below zero until known for this step
+        for w in range(count):
+            node = starts[first + w]
+            key[w] = stream(seed, epoch, node, streams[first + w])
+            out[first + w, 0] = node
+            active[w] = w
+            excess[w] = -1.0
+            trials[first + w] = 0
+            prefetch(indptr, node)
+        running = count if length > 0 else 0
+        while running > 0:
+            for a in range(running):
+                w = active[a]
+                walk = first + w
+                node = out[walk, step[w]]
+                start = indptr[node]
+                stop = indptr[node + 1]
+                if start == stop or (weighted and alias[start] < 0):
+                    position[w] = -1
+                    continue
+                trials[walk] += 1
+                if folded and step[w] > 0:
+                    total = row_sum[node] if weighted else np.float64(stop - start)
+                    if excess[w] < 0.0:
+                        low, high = edge_range(indices, start, stop, out[walk, step[w] - 1])
+                        area = np.float64(high - low)
+                        if weighted:
+                            area = np.float64(0.0)
+                            for e in range(low, high):
+                                area += weight[e]
+                        excess[w] = (back - envelope) * area
+                    dart = uniform(key[w], counter[w]) * (total * envelope + excess[w])
+                    counter[w] += 1
+                    if dart < excess[w]:
+                        position[w] = _ACCEPTED_RETURN
+                        continue
+                chosen, counter[w] = bounded(key[w], counter[w], stop - start)
+                position[w] = start + chosen
+                if weighted:
+                    if uniform(key[w], counter[w]) >= keep[position[w]]:
+                        position[w] = start + alias[position[w]]
+                    counter[w] += 1
+                prefetch(indices, position[w])
+            survivors = 0
+            for a in range(running):
+                w = active[a]
+                walk = first + w
+                here = step[w]
+                chosen = position[w]
+                if chosen == -1:
+                    for rest in range(here + 1, length + 1):
+                        out[walk, rest] = -1
+                    continue
+                if chosen == _ACCEPTED_RETURN:
+                    candidate = out[walk, here - 1]
+                else:
+                    candidate = indices[chosen]
+                    if here > 0:
+                        dart = uniform(key[w], counter[w]) * envelope
+                        counter[w] += 1
+                        previous = out[walk, here - 1]
+                        accepted = dart < sure and (candidate != previous or folded)
+                        if not accepted:
+                            if candidate == previous:
+                                accepted = dart < back
+                            else:
+                                low, high = edge_range(indices, indptr[previous], indptr[previous + 1], candidate)
+                                accepted = dart < (1.0 if high > low else away)
+                        if not accepted:
+                            active[survivors] = w
+                            survivors += 1
+                            continue
+                out[walk, here + 1] = candidate
+                prefetch(indptr, candidate)
+                step[w] = here + 1
+                excess[w] = -1.0
+                if here + 1 < length:
+                    active[survivors] = w
+                    survivors += 1
+            running = survivors
+
+
+@parallel_kernel
+def row_alias_tables(indptr, weight, keep, alias, row_sum):
+    """One alias table per row (Vose's construction, sums in float64); `alias` is -1 throughout a row of zero weight."""
+    num_rows = indptr.shape[0] - 1
+    for row in numba.prange(num_rows):
+        start, stop = indptr[row], indptr[row + 1]
+        degree = stop - start
+        total = 0.0
+        for e in range(start, stop):
+            total += weight[e]
+        row_sum[row] = total
+        if degree == 0:
+            continue
+        if total <= 0.0:
+            for e in range(start, stop):
+                alias[e] = -1
+            continue
+        scaled = np.empty(degree, np.float64)
+        stack = np.empty(degree, np.int64)
+        small, large = 0, degree  # small entries grow from the left of the stack, large ones from the right
+        for j in range(degree):
+            scaled[j] = weight[start + j] * degree / total
+            if scaled[j] < 1.0:
+                stack[small] = j
+                small += 1
+            else:
+                large -= 1
+                stack[large] = j
+        while small > 0 and large < degree:
+            small -= 1
+            less = stack[small]
+            more = stack[large]
+            keep[start + less] = scaled[less]
+            alias[start + less] = more
+            scaled[more] -= 1.0 - scaled[less]
+            if scaled[more] < 1.0:
+                large += 1
+                stack[small] = more
+                small += 1
+        while large < degree:
+            keep[start + stack[large]] = 1.0
+            alias[start + stack[large]] = stack[large]
+            large += 1
+        while small > 0:
+            small -= 1
+            keep[start + stack[small]] = 1.0
+            alias[start + stack[small]] = stack[small]
+
+
+@kernel
+def occurrences(starts, seen, out):
+    """`out[i]` = how many times `starts[i]` came before position i; `seen` is zero on entry, one slot per node."""
+    for i in range(starts.shape[0]):
+        out[i] = seen[starts[i]]
+        seen[starts[i]] += 1

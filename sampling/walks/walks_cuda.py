@@ -1,0 +1,63 @@
+"""Uniform random walks on a GPU, a thread each; the walks are those of `random_walks` on the processor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import config
+from numba import cuda as _cuda
+
+from ...graphlib.compute.random_cuda import bounded, stream
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ...graphlib.store.adjacency import Adjacency
+
+cuda: Any = _cuda  # its own types leave out what kernels use
+
+_THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
+
+
+@cuda.jit
+def uniform_walks(indptr, indices, starts, streams, seed, epoch, out):
+    """Row i of `out` (length + 1, num_walks transposed: steps by walks) is a walk from `starts[i]`; -1 past a dead end.
+
+    Steps are the first axis, so that the threads of a warp write next to each other.
+    """
+    for walk in range(cuda.grid(1), starts.shape[0], cuda.gridsize(1)):
+        node = np.int64(starts[walk])
+        key = stream(seed, epoch, node, streams[walk])
+        counter = np.int64(0)
+        out[0, walk] = node
+        for step in range(1, out.shape[0]):
+            if node >= 0:
+                first = indptr[node]
+                degree = indptr[node + 1] - first
+                if degree > 0:
+                    chosen, counter = bounded(key, counter, degree)
+                    node = np.int64(indices[first + chosen])
+                else:
+                    node = np.int64(-1)
+            out[step, walk] = node
+
+
+def random_walks(rows: Adjacency, starts: ArrayLike, *, length: int = 40, seed: int = 0, epoch: int = 0) -> Any:
+    """Uniform walks along `rows` (`store.csr()`), as a device array (length + 1, num_walks): column i is a walk.
+
+    Entry for entry the transpose of `nearhop.sampling.random_walks(store, starts, weighted=False, ...)`.
+    """
+    from ..arguments import check_count, node_positions
+    from . import walks_cpu
+
+    length = check_count("length", length)
+    nodes = node_positions("starts", starts, rows.num_rows)
+    streams = np.empty(nodes.shape[0], np.int32)
+    walks_cpu.occurrences(nodes, np.zeros(rows.num_rows, np.int32), streams)
+    out = cuda.device_array((length + 1, nodes.shape[0]), rows.indices.dtype)
+    if nodes.shape[0]:
+        blocks = -(-nodes.shape[0] // _THREADS)
+        arrays = [cuda.to_device(array) for array in (rows.indptr, rows.indices, nodes, streams)]
+        uniform_walks[blocks, _THREADS](*arrays, seed, epoch, out)
+    return out

@@ -1,0 +1,256 @@
+"""Around a search: filters of every kind, upsert, range search, tuning, explanations, readers beside a writer."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+
+import numpy as np
+import pytest
+
+import nearhop
+from nearhop import ann
+from nearhop.ann import HNSW, Exact
+from nearhop.ann.hnsw.plan import NAMES, make_plan
+from nearhop.ann.ids import RowIds
+from nearhop.ann.locking import SharedLock
+from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted
+from nearhop.tests.support import data_file
+
+STORAGES = ("float32", "int8")
+
+
+def rows_of(count=3000, dim=24, seed=0):
+    first = np.random.default_rng(3).normal(size=(8, dim))
+    inside = np.random.default_rng(seed).normal(size=(count, 8))
+    return np.tanh(inside @ first).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=STORAGES)
+def sift(request):
+    """Real descriptors: 20,000 rows and 100 queries, their pictures as labels."""
+    with np.load(data_file("cann/herz-jesus-p25.npz")) as held:
+        points = held["desc"].astype(np.float32)
+    order = np.random.default_rng(0).permutation(len(points))
+    rows, queries = points[order[:20_000]], points[order[20_000:20_100]]
+    return HNSW(storage=request.param).add(rows), Exact().add(rows), rows, queries, order[:20_000] // 2500
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.04, 0.1, 0.15, 0.25, 0.5, 0.9, 1.0])
+def test_recall_under_random_filters_on_descriptors(sift, share):
+    index, exact, rows, queries, _ = sift
+    mask = np.random.default_rng(1).random(len(rows)) < share
+    truth = exact.search(queries, 10, filter=mask)
+    for given in (mask, np.tile(mask, (len(queries), 1))):
+        found = index.search(queries, 10, filter=given)
+        assert ann.recall(found, truth) >= 0.95
+        assert mask[found.ids[found.ids >= 0]].all()
+        assert (found.counts == truth.counts).all()
+
+
+def test_recall_under_filters_that_follow_the_vectors(sift):
+    index, exact, rows, queries, picture = sift
+    total = rows.sum(axis=1)
+    for mask in (
+        picture == 3,
+        picture < 3,
+        picture > 20,
+        total > np.quantile(total, 0.8),
+        total < np.quantile(total, 0.1),
+    ):
+        truth = exact.search(queries, 10, filter=mask)
+        for given in (mask, np.tile(mask, (len(queries), 1))):
+            assert ann.recall(index.search(queries, 10, filter=given), truth) >= 0.95
+
+
+def test_all_three_methods_are_planned():
+    masks = np.zeros((4, 200_000), bool)
+    for row, passing in enumerate((50, 20_000, 100_000, 200_000)):
+        masks[row, :passing] = True
+    plan = make_plan(64, 16, masks, 4, 200_000)
+    assert [NAMES[m] for m in plan.method] == ["scan", "step over", "walk", "walk"]
+    assert plan.beam[2:].tolist() == [151, 64]
+    # few rows are met by a beam of the width of k: it has some to spare
+    assert make_plan(10, 16, masks[2:], 2, 200_000, 10).beam.tolist() == [29, 10]
+    # scans of wide rows beside walks over narrow codes are put off
+    assert NAMES[make_plan(40, 16, masks[1:2], 1, 200_000, 10, (128, 16_384)).method[0]] == "step over"
+    assert NAMES[make_plan(160, 16, masks[1:2], 1, 200_000, 10, (512, 128)).method[0]] == "scan"
+
+
+def test_mnist_digits_as_filters():
+    def read(name, offset):
+        return np.frombuffer(gzip.decompress(data_file(f"ann/{name}").read_bytes()), np.uint8, offset=offset)
+
+    images = read("mnist-train-images-idx3-ubyte.gz", 16).reshape(-1, 784)[:12_000].astype(np.float32)
+    digits = read("mnist-train-labels-idx1-ubyte.gz", 8)[:12_000]
+    index, exact = HNSW(storage="int8").add(images[:11_900]), Exact().add(images[:11_900])
+    for digit in (1, 4, 8):
+        mask = digits[:11_900] == digit
+        truth = exact.search(images[11_900:], 10, filter=mask)
+        for given in (mask, np.tile(mask, (100, 1))):
+            assert ann.recall(index.search(images[11_900:], 10, filter=given), truth) >= 0.95
+
+
+def test_filters_as_ranges_conditions_and_lists():
+    rows = rows_of()
+    store = nearhop.GraphStore.from_edges(np.arange(2999), np.arange(1, 3000))
+    store.nodes["x"] = rows
+    store.nodes["year"] = np.arange(3000) % 100 + 1950
+    index = HNSW.from_store(store, "x")
+    early = np.flatnonzero(np.arange(3000) % 100 < 20)
+    by_sql = index.search(rows[:5], 10, filter="year < 1970")
+    assert by_sql.ids.tolist() == index.search(rows[:5], 10, filter=early).ids.tolist()
+    within = index.search(rows[:5], 10, filter=range(100, 300)).ids
+    assert ((within >= 100) & (within < 300)).all()
+    odd = index.search(rows[:5], 10, filter=range(301, 99, -2)).ids
+    assert ((odd % 2 == 1) & (odd > 99) & (odd < 302)).all()
+    assert (index.search(rows[:2], 3, filter=range(0)).counts == 0).all()
+    mixed = index.search(rows[:4], 10, filter=["year < 1970", None, range(100, 300), [7, 8]])
+    assert mixed.ids[0].tolist() == by_sql.ids[0].tolist()
+    assert mixed.ids[1].tolist() == index.search(rows[1], 10).ids[0].tolist()
+    assert set(mixed.ids[3][:2].tolist()) == {7, 8}
+    assert mixed.counts.tolist() == [10, 10, 10, 2]
+    with pytest.raises(IndexMismatch, match="a list of 1 but there are 2 queries"):
+        index.search(rows[:2], 1, filter=["year < 1970"])
+    with pytest.raises(InvalidInput, match="needs the columns of a store"):
+        HNSW().add(rows[:5]).search(rows[0], 1, filter="year < 1970")
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_upsert_replaces_and_adds(storage):
+    rows = rows_of(600)
+    index = HNSW(storage=storage).add(rows[:500], ids=np.arange(500) * 2)
+    index.upsert(rows[500:], ids=np.arange(450, 550) * 2)
+    assert len(index) == 550
+    assert index.search(rows[500], 1, ef_search=100).ids.tolist() == [[900]]
+    assert index.search(rows[450], 1, ef_search=100).distances[0, 0] > 0
+    with pytest.raises(InvalidInput, match="id 3 is given twice"):
+        index.upsert(rows[:2], ids=[3, 3])
+    assert len(index) == 550
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_range_search_finds_all_rows_within(storage):
+    rows, queries = rows_of(), rows_of(30, seed=5)
+    index = HNSW(storage=storage).add(rows)
+    true = ((rows[None] - queries[:, None]) ** 2).sum(-1)
+    radius = float(np.quantile(true, 0.1))
+    result = index.search_within(queries, radius)
+    for q in range(30):
+        distances, ids = result[q]
+        assert (distances <= radius).all()
+        assert (np.diff(distances) >= 0).all()
+        assert len(ids) >= 0.99 * (true[q] <= radius).sum() > 64
+    assert index.search_within(queries[:2], -1.0).ids.tolist() == []
+    assert len(index.search_within(np.empty((0, 24)), 1.0)) == 0
+    with pytest.raises(InvalidInput, match="radius must be finite"):
+        index.search_within(queries, np.inf)
+
+
+def test_tune_sets_a_beam_that_reaches_the_recall(tmp_path):
+    rows, queries = rows_of(), rows_of(200, seed=5)
+    index, truth = HNSW(M=4, ef_construction=20).add(rows), Exact().add(rows).search(queries, 10)
+    low, high = index.tune(0.8, queries=queries), index.tune(0.99, queries=queries)
+    assert 10 <= low < high
+    assert ann.recall(index.search(queries, 10), truth) >= 0.99
+    assert ann.recall(index.search(queries, 10, ef_search=low), truth) < 0.99
+    index.save(tmp_path / "tuned.nh")
+    assert ann.load(tmp_path / "tuned.nh").ef_search == high
+    assert index.tune(0.95) >= 10
+    with pytest.raises(InvalidInput, match=r"target_recall must be in \(0, 1\]; got 95"):
+        index.tune(95)
+    with pytest.raises(NotFitted):
+        HNSW().tune()
+
+
+def test_explanations_name_what_was_missed():
+    rows = rows_of()
+    index = HNSW(M=4, ef_construction=20).add(rows)
+    whole = index.explain(rows[5], k=10, ef_search=10)
+    assert (whole.method, whole.beam, whole.passing, whole.rows) == ("walk", 10, 3000, 3000)
+    truth = Exact().add(rows).search(rows[5], 10)
+    assert set(whole.missed.tolist()) == set(truth.ids[0].tolist()) - set(whole.result.ids[0].tolist())
+    few = index.explain(rows[5], k=10, filter=np.arange(20))
+    assert (few.method, few.beam, few.recall) == ("scan", 0, 1.0)
+    assert "20 of 3,000 rows pass" in repr(few)
+
+
+@pytest.mark.parametrize(("metric", "storage"), [("l2", "float32"), ("cosine", "float32"), ("l2", "int8")])
+def test_memory_is_as_estimated(metric, storage):
+    index = HNSW(metric, M=8, storage=storage).add(rows_of())
+    estimate = index.estimate_memory(3000, 24)
+    held = index.stats().nbytes + (index.graph.scale.nbytes if metric == "cosine" else 0)
+    assert 0.97 * held <= estimate.total <= 1.03 * held
+
+
+def test_row_ids_grow_without_losing_marks():
+    rows = RowIds()
+    for start in range(0, 100, 7):
+        rows.append(np.arange(start, start + 7))
+        rows.remove([start])
+    assert rows.values.tolist() == list(range(105))
+    assert np.flatnonzero(rows.dead).tolist() == list(range(0, 105, 7))
+    assert rows.positions(np.array([7, 8, 200])).tolist() == [-1, 8, -1]
+
+
+def test_readers_share_and_a_change_is_alone():
+    lock, inside, log = SharedLock(), threading.Barrier(2, timeout=20), []
+
+    def read():
+        with lock.reading():
+            inside.wait()  # both readers at once
+            inside.wait()
+            log.append("read")
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+
+    def change():
+        with lock.writing(), lock.changing():
+            log.append("changed")
+
+    for reader in readers:
+        reader.start()
+    writer = threading.Thread(target=change)
+    writer.start()
+    for thread in (*readers, writer):
+        thread.join(20)
+    assert log == ["read", "read", "changed"] or log[0] == "changed"
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_searches_beside_a_writer_see_whole_states(storage):
+    rows = rows_of(4000)
+    index = HNSW(storage=storage, M=8, ef_construction=40).add(rows[:500])
+    failures, stop = [], threading.Event()
+    gone: list[int] = []
+
+    def search():
+        rng = np.random.default_rng(threading.get_ident() % 1000)
+        while not stop.is_set():
+            removed, size = len(gone), len(index)
+            picked = rng.integers(0, 400, 20)
+            found = index.search(rows[picked], 5, ef_search=50)
+            if (found.counts < 5).any() or (found.ids >= 4000).any():
+                failures.append("short or foreign rows")
+            if not np.allclose(((rows[found.ids] - rows[picked][:, None]) ** 2).sum(-1), found.distances, atol=1e-4):
+                failures.append("a distance does not belong to its id")
+            if np.isin(found.ids, gone[:removed]).any():
+                failures.append("a removed row came back")
+            if len(index) + len(gone) < size:
+                failures.append("rows were lost")
+
+    readers = [threading.Thread(target=search) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for start in range(500, 4000, 500):
+        index.add(rows[start : start + 500])
+        fresh = list(range(start, start + 20))
+        index.remove(fresh)
+        gone.extend(fresh)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []
+    assert index.verify().live == 4000 - len(gone)
+    kept = np.setdiff1d(np.arange(4000), gone)
+    assert (index.search(rows[kept], 1, ef_search=50).ids[:, 0] == kept).mean() > 0.999

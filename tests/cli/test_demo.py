@@ -1,0 +1,81 @@
+"""The demo ends with a report that stands alone and figures that make sense."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import nearhop
+from nearhop.cli.demo import run
+from nearhop.graphlib.errors import StoreExists
+from nearhop.tests.support import data_file, needs
+
+pytestmark = [needs("sklearn"), needs("matplotlib")]
+
+
+class Page(HTMLParser):
+    """Notes headings, addresses of other files, and tags that were not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.open: list[str] = []
+        self.headings = 0
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.headings += tag == "h2"
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def read(path) -> Page:
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    for address in page.addresses:  # pictures are inside; a fragment names a part of the same drawing
+        assert address.startswith(("data:image/png;base64,", "#")), address[:80]
+    return page
+
+
+def test_digits(tmp_path):
+    result = run("digits", tmp_path / "out")
+    assert result.store.num_nodes == 1797
+    assert result.curve[-1]["recall"] > 0.99
+    assert result.scores["graph embedding"][0] > 0.95
+    assert result.agreement is not None
+    assert result.agreement > 0.7
+    store = nearhop.open(tmp_path / "out" / "digits.nh")
+    assert store.verify()
+    assert {"x", "y", "fastrp"} <= set(store.nodes)
+    page = read(tmp_path / "out" / "report.html")
+    assert page.headings == 6
+    assert len([a for a in page.addresses if a.startswith("data:")]) == 10 * 11 + 2
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://(?!www\.w3\.org|purl\.org|creativecommons\.org)", text)
+    again = run("digits", tmp_path / "out")
+    assert again.curve[-1]["recall"] == result.curve[-1]["recall"]
+    assert again.scores == result.scores
+
+
+def test_a_graph_without_vectors_or_labels_has_the_panels_that_apply(tmp_path):
+    data_file("linkpred/USAir.mat")
+    result = run("usair", tmp_path / "out")
+    assert result.scores == {}
+    assert result.agreement is None
+    assert read(tmp_path / "out" / "report.html").headings == 5
+
+
+def test_other_files_are_not_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(StoreExists, match=r"holds other things \(thesis\.txt\)"):
+        run("karate", tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"

@@ -1,0 +1,267 @@
+"""Temporal evaluation: splits without leaks, negatives by their rules, metrics as elsewhere, exact resume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nearhop
+from nearhop.gnn.temporal.baselines import CommonNeighbours, EdgeBank
+from nearhop.gnn.temporal.metrics import LinkScores, average_precision, reciprocal_ranks, roc_auc
+from nearhop.gnn.temporal.negatives import TemporalNegatives
+from nearhop.gnn.temporal.splits import Events, inductive_split, time_split
+from nearhop.gnn.temporal.trainer import TemporalTrainer, TrainOptions, evaluate
+from nearhop.graphlib.errors import InvalidInput, NotFitted, StoreCorrupt, StoreMissing
+from nearhop.tests.support import needs
+
+
+def events_of(num_nodes=30, count=300, seed=0):
+    rng = np.random.default_rng(seed)
+    src, dst = rng.integers(0, num_nodes, (2, count))
+    time = rng.integers(0, count // 2, count)
+    return Events.from_store(nearhop.GraphStore.from_edges(src, dst, num_nodes=num_nodes, time=time, directed=True))
+
+
+def test_events_are_in_order_and_keep_their_edge():
+    store = nearhop.GraphStore.from_edges([0, 1, 2], [1, 2, 0], time=[3, 1, 1], directed=True)
+    events = Events.from_store(store)
+    assert events.edge_ids.tolist() == [1, 2, 0]
+    assert events.src.tolist() == [1, 2, 0]
+    assert repr(events) == "Events(3 among 3 nodes, time 1..3)"
+    assert len(events.take(np.array([2]))) == 1
+    with pytest.raises(InvalidInput, match="events need edge times"):
+        Events.from_store(nearhop.GraphStore.from_edges([0], [1]))
+
+
+@given(st.integers(10, 400), st.integers(0, 1000))
+def test_time_split_divides_by_time(count, seed):
+    events = events_of(20, count, seed)
+    split = time_split(events)
+    parts = [split.train, split.val, split.test]
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(count))
+    low, high = np.quantile(events.time, [0.7, 0.85])
+    assert (events.time[split.train] <= low).all()
+    assert ((events.time[split.val] > low) & (events.time[split.val] <= high)).all()
+    assert (events.time[split.test] > high).all()
+
+
+@given(st.integers(60, 400), st.integers(0, 1000))
+def test_inductive_split_hides_nodes(count, seed):
+    events = events_of(20, count, seed)
+    split, plain = inductive_split(events, seed=seed), time_split(events)
+    hidden = set(split.masked.tolist())
+    touched = [{int(events.src[i]), int(events.dst[i])} & hidden for i in range(count)]
+    assert not any(touched[i] for i in [*split.train, *split.val])
+    assert all(touched[i] for i in split.test)
+    pairs = [(split.train, plain.train, False), (split.val, plain.val, False), (split.test, plain.test, True)]
+    for mine, whole, keep in pairs:
+        assert mine.tolist() == [i for i in whole.tolist() if bool(touched[i]) == keep]
+    np.testing.assert_array_equal(split.replay, np.concatenate([plain.train, plain.val]))
+    later = np.concatenate([plain.val, plain.test])
+    assert hidden <= set(events.src[later].tolist()) | set(events.dst[later].tolist())
+    assert len(hidden) == int(0.1 * len(set(events.src.tolist()) | set(events.dst.tolist())))
+
+
+def test_split_errors():
+    events = events_of()
+    with pytest.raises(InvalidInput, match="quantiles must rise between 0 and 1,"):
+        time_split(events, (0.9, 0.8))
+    with pytest.raises(InvalidInput, match="share must be between 0 and 1; got"):
+        inductive_split(events, share=1.5)
+    with pytest.raises(InvalidInput, match="there are no events to divide"):
+        time_split(events.take(np.arange(0)))
+
+
+@pytest.mark.parametrize("collisions", ["allow", "refuse"])
+def test_random_negatives(collisions):
+    events = events_of(6, 300)
+    pool = np.arange(100)
+    sampler = TemporalNegatives(events, pool, num=40, collisions=collisions, seed=3)
+    drawn = sampler.draw(np.arange(300))
+    rows = list(zip(events.src, events.dst, events.time, strict=True))
+    met = [{int(v) for u, v, t in rows if (u, t) == (source, time)} for source, _, time in rows]
+    collide = np.mean([[w in met[i] for w in drawn[i]] for i in range(300)])
+    if collisions == "refuse":
+        assert collide == 0
+    else:
+        assert collide > 0.1
+        counts = np.bincount(drawn.ravel(), minlength=6)
+        assert np.abs(counts / counts.sum() - 1 / 6).max() < 0.02
+    some = np.array([5, 250, 7])
+    np.testing.assert_array_equal(sampler.draw(some), drawn[some])
+    assert (sampler.draw(some, epoch=1) != drawn[some]).any()
+
+
+def test_pool_limits_destinations():
+    store = nearhop.GraphStore.from_edges([0] * 4, [1, 2, 3, 3], time=[0, 1, 2, 3], directed=True)
+    events = Events.from_store(store)
+    drawn = TemporalNegatives(events, np.array([0, 1]), num=50, collisions="allow").draw(np.arange(4))
+    assert set(drawn.ravel()) == {1, 2}
+    forced = TemporalNegatives(events, np.array([0]), num=3).draw(np.array([0]))
+    assert forced.tolist() == [[1, 1, 1]]  # nothing else is left to draw
+
+
+def test_historical_and_inductive_negatives():
+    events = events_of(15, 400, seed=2)
+    split = time_split(events)
+    past = TemporalNegatives(events, np.arange(400), kind="historical", num=8).draw(split.test)
+    new = TemporalNegatives(events, np.arange(400), kind="inductive", train=split.train, num=8).draw(split.test)
+    trained = {(int(events.src[i]), int(events.dst[i])) for i in split.train}
+    fresh_found = 0
+    for i, rows, fresh in zip(split.test, past, new, strict=True):
+        source = events.src == events.src[i]
+        before = set(events.dst[source & (events.time < events.time[i])].tolist())
+        now = set(events.dst[source & (events.time == events.time[i])].tolist())
+        if before - now:
+            assert set(rows.tolist()) <= before - now
+        candidates = {v for v in before - now if (int(events.src[i]), v) not in trained}
+        if candidates:
+            fresh_found += 1
+            assert set(fresh.tolist()) <= candidates
+    assert fresh_found > 10
+
+
+def test_negative_errors():
+    events = events_of()
+    with pytest.raises(InvalidInput, match="kind must be one of 'random', 'historical', 'inductive'; got 'hard'"):
+        TemporalNegatives(events, np.arange(3), kind="hard")
+    with pytest.raises(InvalidInput, match="collisions must be one of"):
+        TemporalNegatives(events, np.arange(3), collisions="maybe")
+    with pytest.raises(InvalidInput, match="inductive negatives need train"):
+        TemporalNegatives(events, np.arange(3), kind="inductive")
+    with pytest.raises(InvalidInput, match="the pool has no events"):
+        TemporalNegatives(events, np.arange(0))
+
+
+@needs("sklearn")
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 6), st.integers(0, 1000))
+def test_metrics_equal_scikit_learns(positives, negatives, levels, seed):
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    rng = np.random.default_rng(seed)
+    positive, negative = rng.integers(0, levels, positives) + 0.5, rng.integers(0, levels, negatives) + 0.5
+    labels = np.repeat([1, 0], [positives, negatives])
+    scores = np.concatenate([positive, negative])
+    assert average_precision(positive, negative) == pytest.approx(average_precision_score(labels, scores))
+    assert roc_auc(positive, negative) == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_ranks_and_batches():
+    positive, negative = np.array([2.0, 1.0]), np.array([[1.0, 0.0], [1.0, 3.0]])
+    np.testing.assert_allclose(reciprocal_ranks(positive, negative), [1.0, 0.4])
+    scores = LinkScores.of([positive[:1], positive[1:]], [negative[:1], negative[1:]])
+    assert scores.ap_batch == pytest.approx((1.0 + 1 / 3) / 2)
+    assert scores.mrr == pytest.approx(0.7)
+    assert scores.num_links == 2
+    assert scores.ap != pytest.approx(scores.ap_batch)
+    assert np.isnan(LinkScores.of([], []).ap)
+
+
+def test_edge_bank_and_common_neighbours():
+    bank, window, either = EdgeBank(), EdgeBank(window=2.0), EdgeBank(directed=False)
+    for model in (bank, window, either):
+        model.observe([0, 1], [1, 2], time=[0.0, 5.0], edge_ids=[0, 1])
+        assert model([1], [2], [[0]], time=[6.0])[0].tolist() == [1.0]
+    assert bank([0], [1], [[2]], time=[6.0])[0].tolist() == [1.0]
+    assert window([0], [1], [[2]], time=[6.0])[0].tolist() == [0.0]
+    assert bank([1], [0], [[0]], time=[6.0])[0].tolist() == [0.0]
+    assert either([1], [0], [[0]], time=[6.0])[0].tolist() == [1.0]
+    bank.reset()
+    assert bank([0], [1], [[2]], time=[6.0])[0].tolist() == [0.0]
+    common = CommonNeighbours()
+    common.observe([0, 2, 0, 2], [1, 1, 3, 3], time=[0.0] * 4, edge_ids=range(4))
+    assert common([0], [2], [[1]], time=[1.0])[0].tolist() == [2.0]
+    assert common([0], [2], [[1]], time=[1.0])[1].tolist() == [[0.0]]
+    common.reset()
+    assert common([0], [2], [[1]], time=[1.0])[0].tolist() == [0.0]
+    with pytest.raises(InvalidInput, match="window must be a time above 0"):
+        EdgeBank(window=0)
+
+
+class Spy:
+    """Remembers which events had been observed when each was scored."""
+
+    def __init__(self):
+        self.seen, self.at = [], {}
+
+    def __call__(self, src, dst, negatives, *, time):
+        for t in time:
+            self.at[float(t)] = len(self.seen)
+        return np.zeros(len(src)), np.zeros(np.shape(negatives))
+
+    def observe(self, src, dst, *, time, edge_ids, epoch=0):
+        self.seen.extend(edge_ids.tolist())
+
+
+def test_no_event_is_observed_before_its_batch_is_scored():
+    store = nearhop.GraphStore.from_edges(np.arange(50), np.arange(1, 51), time=np.arange(50), directed=True)
+    events, spy = Events.from_store(store), Spy()
+    evaluate(spy, events, np.arange(7, 50), TemporalNegatives(events, np.arange(50)), batch_size=8)
+    assert spy.seen == list(range(7, 50))
+    assert all(spy.at[float(i)] == (i - 7) // 8 * 8 for i in range(7, 50))
+
+
+def trainer_of(**options):
+    torch = pytest.importorskip("torch", reason="needs torch")
+    from nearhop.gnn import NAT
+
+    events = events_of(20, 240)
+    torch.manual_seed(0)
+    model = NAT(20, sizes=(1, 8, 4), self_dim=6, hidden_dim=8)
+    defaults = {"epochs": 3, "batch_size": 20, "learning_rate": 1e-2}
+    return TemporalTrainer(model, events, time_split(events), TrainOptions(**{**defaults, **options}))
+
+
+@pytest.mark.parametrize("pause", [1, 5, 9, 20])
+def test_resumed_training_equals_training_that_never_stopped(tmp_path, pause):
+    straight = trainer_of()
+    straight.fit()
+    told = []
+    stopped = trainer_of()
+    stopped.fit(lambda progress: told.append(progress) or len(told) == pause)
+    assert not stopped.finished
+    stopped.save(str(tmp_path / "run.npz"))
+    resumed = trainer_of()
+    resumed.load(str(tmp_path / "run.npz"))
+    assert (resumed.epoch, resumed.batch) == (stopped.epoch, stopped.batch)
+    resumed.fit()
+    assert resumed.history == straight.history
+    assert resumed.best_epoch == straight.best_epoch
+    for name, part in straight.best.items():
+        np.testing.assert_array_equal(resumed.best[name], part, err_msg=name)
+    assert resumed.test() == straight.test()
+    assert resumed.test() == resumed.test("random")
+
+
+def test_training_stops_early_and_tests_the_best_epoch():
+    trainer = trainer_of(epochs=30, patience=2, tolerance=10.0)  # nothing is ever ten times better
+    trainer.fit()
+    assert trainer.finished
+    assert trainer.epoch == 3
+    assert trainer.best_epoch == 0
+    first = trainer_of(epochs=1)
+    first.fit()
+    assert first.test() == trainer.test()
+
+
+def test_trainer_errors(tmp_path):
+    trainer = trainer_of()
+    with pytest.raises(NotFitted, match="no epoch is complete"):
+        trainer.test()
+    with pytest.raises(StoreMissing, match="there is no checkpoint"):
+        trainer.load(str(tmp_path / "none.npz"))
+    path = tmp_path / "run.npz"
+    trainer.save(str(path))
+    with pytest.raises(InvalidInput, match="was trained with"):
+        trainer_of(epochs=4).load(str(path))
+    whole = path.read_bytes()
+    for damaged in (b"", b"version https://git-lfs", whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(StoreCorrupt, match="is not a checkpoint, or is damaged"):
+            trainer.load(str(path))
+    with pytest.raises(InvalidInput, match="patience must be an integer >= 1; got 0"):
+        TrainOptions(patience=0)
+    with pytest.raises(InvalidInput, match="monitor must be a field of LinkScores; got 'f1'"):
+        TrainOptions(monitor="f1")
