@@ -10,7 +10,7 @@ import pytest
 
 from nearhop.tests.support import ROOT
 
-ROOMS = ("graphlib", "sampling", "embed", "ann", "gnn", "datasets")
+ROOMS = ("graphlib", "sampling", "datasets", "embed", "ann", "communities", "blocking", "gnn", "interop", "distributed", "cli")
 OPTIONAL = {"torch", "torch_geometric", "faiss", "sklearn", "matplotlib", "networkx", "pandas", "polars"}
 
 
