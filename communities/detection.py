@@ -16,7 +16,7 @@ from .quality import modularity, symmetric_matrix
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..graphlib.store.edges import EdgeType
+    from ..graphlib.types import EdgeType
 
 _LIBRARIES = {
     "leiden": ("igraph", "leidenalg", "sknetwork"),

@@ -8,15 +8,15 @@ import os
 
 import pytest
 
+from nearhop.tests.house import FLOOR_OF
 from nearhop.tests.support import ROOT
 
-ROOMS = ("graphlib", "sampling", "datasets", "embed", "ann", "communities", "blocking", "gnn", "interop", "distributed", "cli")
 OPTIONAL = {"torch", "torch_geometric", "faiss", "sklearn", "matplotlib", "networkx", "pandas", "polars"}
 
 
 def modules() -> list[str]:
     found = ["nearhop"]
-    for room in ROOMS:
+    for room in FLOOR_OF:
         for path in sorted((ROOT / room).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found.append(".".join(("nearhop", *(p for p in parts if p != "__init__"))))

@@ -16,8 +16,8 @@ from ..minhash.sets import RaggedSets
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...graphlib.store.edges import EdgeType
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from .index import LSH
 
 _TASKS = 64

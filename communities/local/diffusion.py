@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ...graphlib.store.edges import EdgeType
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 _FALLS = 4  # doublings without a better cut after which the automatic search for a mass ends
 

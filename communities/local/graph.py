@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.adjacency import Adjacency
-    from ...graphlib.store.edges import EdgeType
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 Labels = Any  # an integer or boolean array, one per node, or a callable from nodes to labels
 

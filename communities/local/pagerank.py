@@ -13,8 +13,8 @@ from .graph import Labels, LocalGraph
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ...graphlib.store.edges import EdgeType
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 
 def approximate_pagerank(

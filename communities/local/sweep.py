@@ -13,8 +13,8 @@ from .graph import LocalGraph
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ...graphlib.store.edges import EdgeType
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 
 @dataclass(frozen=True, eq=False, repr=False)

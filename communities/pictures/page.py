@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .picture import HEIGHT, OUTSIDE, RING, SEED, WIDTH, shorten
+from .canvas import GROUP_COLORS, HEIGHT, OUTSIDE, RING, SEED, WIDTH, shorten
 
 if TYPE_CHECKING:
     from .picture import Picture
 
-GROUP_COLORS = ("#0f766e", "#d97706", "#4f6bd8", "#c2410c", "#7c4dbd", "#2f8f3e", "#b8336a", "#0e7fb3", "#8a6d3b")
 _FOLDER = Path(__file__).parent
 _ROWS = 400
 
@@ -140,4 +139,4 @@ def _number(value: float) -> str:
     return f"{value:.4g}" if np.isfinite(value) else "–"
 
 
-__all__ = ["GROUP_COLORS", "page"]
+__all__ = ["page"]

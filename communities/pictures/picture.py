@@ -15,21 +15,19 @@ import numpy as np
 from ...graphlib.errors import InvalidInput
 from ..quality import entries_of, symmetric_matrix
 from . import layout as picture_layout
+from .canvas import HEIGHT, MARGIN, MEMBER, OUTSIDE, RING, SEED, WIDTH, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ...graphlib.store.edges import EdgeType
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from ..detection import Partition
     from ..local.cluster import LocalCluster
     from ..search import Community, CommunitySearch
 
-WIDTH, HEIGHT, MARGIN = 1000.0, 720.0, 46.0
-RING = 4.0  # between a seed's circle and its ring
-OUTSIDE, MEMBER, SEED = 0, 1, 2
 _MOST_MEMBERS = 220
 _MOST_OUTSIDE = 70
 _MOST_EDGES = 2400
@@ -302,11 +300,6 @@ class Picture:
         return f"Picture({self.title!r}, {len(self.names)} nodes, {len(self.src)} edges)"
 
 
-def shorten(name: str, most: int = 26) -> str:
-    """The name, its middle left out where it is long."""
-    return name if len(name) <= most else name[: most - 9] + "…" + name[-8:]
-
-
 def _names(store: GraphStore, nodes: NDArray[np.int64], edge_type: EdgeType | None) -> list[str]:
     user = store.ids(None if edge_type is None else edge_type[0])
     return [str(name) for name in (nodes if user is None else user[nodes]).tolist()]
@@ -344,4 +337,4 @@ def _among(
     return pair // len(nodes), pair % len(nodes), weight[kept][first]
 
 
-__all__ = ["Picture", "shorten"]
+__all__ = ["Picture"]

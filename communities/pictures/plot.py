@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.extras import require
-from .page import GROUP_COLORS
-from .picture import HEIGHT, OUTSIDE, RING, SEED, WIDTH, shorten
+from .canvas import GROUP_COLORS, HEIGHT, OUTSIDE, RING, SEED, WIDTH, shorten
 
 if TYPE_CHECKING:
     from .picture import Picture

@@ -16,7 +16,7 @@ from ..store.store import GraphStore
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..store.edges import EdgeType
+    from ..types import EdgeType
 
 
 def to_scipy(store: GraphStore, edge_type: EdgeType | None = None) -> Any:

@@ -18,8 +18,9 @@ import numpy as np
 from ..checks import check_ends, check_id_map, check_rows
 from ..errors import InvalidInput, StoreCorrupt, StoreLocked, StoreReadOnly, StoreWriteFailed
 from ..store.adjacency import Adjacency, id_dtype
-from ..store.edges import EdgeList, EdgeSet, EdgeType, check_edges
+from ..store.edges import EdgeList, EdgeSet, check_edges
 from ..store.idmap import IdMap
+from ..types import EdgeType
 from . import files
 from .locking import WriterLock
 from .log import LogWriter, read_log

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import StoreCorrupt
-from ..store.edges import EdgeList, EdgeType
+from ..store.edges import EdgeList
+from ..types import EdgeType
 from . import files
 from .manifest import LogEntry
 

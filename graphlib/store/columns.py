@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType, NotFound
+from ..types import choose_type
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -155,21 +156,6 @@ class TypedColumns(MutableMapping[str, "NDArray[Any]"]):
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {columns!r}" for name, columns in self._by_type.items())
-
-
-def choose_type(kind: str, wanted: Any, present: Mapping[Any, Any], default: Any) -> Any:
-    """The type a call means: the one named, else the only one, else the default one."""
-    listed = ", ".join(repr(name) for name in present) or "none"
-    if wanted is not None:
-        key = tuple(wanted) if kind == "edge" and not isinstance(wanted, str) else wanted
-        if key not in present:
-            raise NotFound(f"there is no {kind} type {wanted!r}; types: {listed}")
-        return key
-    if default in present:
-        return default
-    if len(present) != 1:
-        raise InvalidInput(f"this store has {len(present)} {kind} types, so name one of them: {listed}")
-    return next(iter(present))
 
 
 def check_name(name: object) -> None:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType
+from ..types import EdgeType
 from .adjacency import Adjacency, build_adjacency, id_dtype, merge_adjacency, ordered_by_time, with_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
-
-EdgeType = tuple[str, str, str]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

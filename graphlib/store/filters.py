@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType, NotFound
+from ..types import NODE, choose_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,9 +104,6 @@ def where(
 
 
 def _type_name(store: GraphStore, node_type: str | None) -> str:
-    from .columns import choose_type
-    from .store import NODE
-
     return str(choose_type("node", node_type, dict.fromkeys(store.node_types), NODE))
 
 

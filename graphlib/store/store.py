@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType, NotFound
+from ..types import EDGE, NODE, EdgeType, choose_type
 from . import describe
-from .columns import Columns, TypedColumns, check_name, choose_type
-from .edges import EdgeList, EdgeSet, EdgeType, check_edges, widest_id
+from .columns import Columns, TypedColumns, check_name
+from .edges import EdgeList, EdgeSet, check_edges, widest_id
 from .idmap import IdMap
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from ..disk.verify import Verified
     from .adjacency import Adjacency
     from .describe import Estimate
-
-NODE = "node"
-EDGE: EdgeType = (NODE, "edge", NODE)
 
 
 class _NodeType:

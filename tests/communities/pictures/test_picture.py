@@ -11,7 +11,8 @@ import pytest
 from nearhop import GraphStore
 from nearhop.ann import CommunitySearch, approximate_pagerank, detect, flow_diffusion
 from nearhop.communities.pictures import layout as picture_layout
-from nearhop.communities.pictures.picture import MEMBER, OUTSIDE, SEED, Picture
+from nearhop.communities.pictures.canvas import MEMBER, OUTSIDE, SEED
+from nearhop.communities.pictures.picture import Picture
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.tests.support import needs
 
