@@ -186,9 +186,12 @@ class RaggedSets:
 
     def in_order(self) -> RaggedSets:
         """These sets with the elements of each row ascending; itself when they are (a store's rows always are)."""
-        from .sets_cpu import rows_ascend, sort_rows
+        from .sets_cpu import find_descents, sort_rows
 
-        if self.ascending or rows_ascend(self.offsets, self.values):
+        descends = np.zeros(1, np.bool_)
+        if not self.ascending:
+            find_descents(self.offsets, self.values, descends)
+        if not descends[0]:
             return self
         values = np.array(self.values)
         weights = np.array(self.weights) if self.weights is not None else np.empty(0, np.float32)

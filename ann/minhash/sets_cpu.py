@@ -9,15 +9,13 @@ from ...graphlib.compute.jit import kernel, parallel_kernel
 
 
 @parallel_kernel
-def rows_ascend(offsets, values):
-    """Whether the elements of every row are in non-descending order."""
-    breaks = 0
+def find_descents(offsets, values, found):
+    """Set `found[0]` if the elements of a row are not in non-descending order."""
     for row in numba.prange(offsets.shape[0] - 1):
         for i in range(offsets[row] + 1, offsets[row + 1]):
             if values[i] < values[i - 1]:
-                breaks += 1
+                found[0] = True
                 break
-    return breaks == 0
 
 
 @parallel_kernel

@@ -11,16 +11,16 @@ import numba
 import numpy as np
 import pytest
 
-from nearhop.graphlib.compute.jit import prefetch, resolve_threads, threads_in_use
+from nearhop.graphlib.compute.jit import prefetch, resolve_threads, threads_in_use, threads_now
 from nearhop.graphlib.errors import InvalidInput, MissingExtra
 from nearhop.graphlib.extras import require
 
 
 def test_threads_are_checked_and_restored():
-    before = numba.get_num_threads()
+    before = threads_now()
     with threads_in_use(1) as count:
-        assert count == numba.get_num_threads() == 1
-    assert numba.get_num_threads() == before
+        assert count == threads_now() == 1
+    assert threads_now() == before
     assert resolve_threads(None) == numba.config.NUMBA_NUM_THREADS
     assert resolve_threads(10_000) == numba.config.NUMBA_NUM_THREADS
     for bad in (0, -1, 1.5, "2", True):
@@ -53,7 +53,7 @@ def test_kernels_work_where_nothing_can_be_cached(tmp_path):
     module = tmp_path / "readonly_kernels.py"
     module.write_text(
         textwrap.dedent("""
-        from nearhop.graphlib.jit import kernel
+        from nearhop.graphlib.compute.jit import kernel
         @kernel
         def double(x):
             return 2 * x
