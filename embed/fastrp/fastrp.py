@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
+from ..model import Model
 from .inductive import Fitted, embed_new
 from .parameters import adjacency_of, check_keys, check_out, check_parameters, read_graph
 from .powers import TILE_STEP, ColumnScale, Merge, sweep
@@ -22,7 +23,7 @@ _NODE_BYTES = 100  # keys, degrees, their inverses and powers, work boundaries
 _TILE = 64  # columns per tile when the result is written out of core
 
 
-class FastRP:
+class FastRP(Model):
     """Fast random projection (Chen, Sultan, Tian, Chen and Skiena, CIKM 2019, arXiv:1908.11512).
 
     With degrees d, A = D^-1 S, L = diag(d^beta) and a random projection R: U_1 = A L R, U_i = A U_(i-1), and the
@@ -231,13 +232,6 @@ class FastRP:
             features=features,
             threads=self.threads,
         )
-
-    def get_params(self) -> dict[str, Any]:
-        """The constructor's parameters by name."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-    def __repr__(self) -> str:
-        return f"FastRP({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
     def merge(self) -> Merge:
         if self.weights is None:

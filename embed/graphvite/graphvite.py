@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
 from ..arguments import choice, number, positive, whole
+from ..model import Model
 from .grid import MAX_PARTS, Grid
 from .tables import NUM_MOMENTS, Tables
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _OWNER = "GraphVite"
 
 
-class GraphVite:
+class GraphVite(Model):
     """Node embeddings as GraphVite trains them (Zhu, Xu, Qu and Tang, WWW 2019, arXiv:1903.00757).
 
     Walks start at edges; pairs (v, c) at most s steps apart are the samples. With K negatives n of degree^0.75, each of
@@ -211,13 +212,6 @@ class GraphVite:
     @property
     def context_(self) -> NDArray[np.float32]:
         return self._in_node_order("context")
-
-    def get_params(self) -> dict[str, Any]:
-        """The constructor's parameters by name."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-    def __repr__(self) -> str:
-        return f"GraphVite({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
     def _in_node_order(self, which: str) -> NDArray[np.float32]:
         if self._fitted is None:

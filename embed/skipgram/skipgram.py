@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
 from ..arguments import choice, number, positive, whole
+from ..model import Model
 from ..progress import Meter
 from .walk_source import WalkSource, initial_vertex
 
@@ -23,7 +24,7 @@ _CHUNK_STEPS = 1 << 18  # nodes of walks made at a time
 _PIECES = 4  # parts of a chunk per thread
 
 
-class SkipGram:
+class SkipGram(Model):
     """Node embeddings by skip-gram with negative sampling over random walks (DeepWalk, node2vec).
 
     For a node w of a walk and a node c at most b steps away, b drawn uniformly from 1..window, with K negatives n drawn
@@ -184,13 +185,6 @@ class SkipGram:
         if self._tables is None:
             raise NotFitted("SkipGram has no vectors yet; call fit first")
         return self._tables[which][:, : self.dim]
-
-    def get_params(self) -> dict[str, Any]:
-        """The constructor's parameters by name."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
-
-    def __repr__(self) -> str:
-        return f"SkipGram({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
     def _check(self) -> None:
         from .rows_cpu import MAX_DIM
