@@ -7,6 +7,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import draw, stream
+from ...graphlib.compute.sorting_cpu import stable_order
 from .affine_cpu import EMPTY
 from .hashing_cpu import fmix32, fold32
 
@@ -120,7 +121,7 @@ def probe_tables(seed, probes, ranks):
         for other in range(slots):
             words[other] = draw(key, other)
         words[slot] = np.uint64(0)
-        order = np.argsort(words, kind="mergesort")
+        order = stable_order(words)
         for place in range(slots):
             probes[slot, place] = order[place]
             ranks[order[place], slot] = place

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
+from ...graphlib.compute.sorting_cpu import stable_order
 
 
 @parallel_kernel
@@ -23,7 +24,7 @@ def sort_rows(offsets, values, weights):
     """Sort the elements of each row in place, and their weights with them unless `weights` is empty."""
     for row in numba.prange(offsets.shape[0] - 1):
         start, stop = offsets[row], offsets[row + 1]
-        order = np.argsort(values[start:stop], kind="mergesort")
+        order = stable_order(values[start:stop])
         values[start:stop] = values[start:stop][order]
         if weights.shape[0] > 0:
             weights[start:stop] = weights[start:stop][order]

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from ..compute.jit import kernel, parallel_kernel
+from ..compute.sorting_cpu import stable_order
 
 
 @kernel
@@ -74,7 +75,7 @@ def sort_rows(indptr, indices, edge_ids):
                 row[j + 1] = neighbor
                 ids[j + 1] = edge
         else:
-            order = np.argsort(row, kind="mergesort")
+            order = stable_order(row)
             row[:] = row[order]
             ids[:] = ids[order]
 
@@ -86,8 +87,8 @@ def sort_rows_by_time(indptr, indices, edge_ids, time):
         start, stop = indptr[v], indptr[v + 1]
         if stop - start < 2:
             continue
-        by_edge = np.argsort(edge_ids[start:stop], kind="mergesort")
-        order = by_edge[np.argsort(time[start:stop][by_edge], kind="mergesort")]
+        by_edge = stable_order(edge_ids[start:stop])
+        order = by_edge[stable_order(time[start:stop][by_edge])]
         indices[start:stop] = indices[start:stop][order]
         edge_ids[start:stop] = edge_ids[start:stop][order]
         time[start:stop] = time[start:stop][order]

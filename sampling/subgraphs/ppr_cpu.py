@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
+from ...graphlib.compute.sorting_cpu import stable_order
 
 
 @kernel
@@ -84,8 +85,8 @@ def _best(nodes, score, met, out, out_score):
         if score[i] > 0.0:
             order[above] = i
             above += 1
-    by_node = order[:above][np.argsort(nodes[order[:above]], kind="mergesort")]
-    best = by_node[np.argsort(-score[by_node], kind="mergesort")]
+    by_node = order[:above][stable_order(nodes[order[:above]])]
+    best = by_node[stable_order(-score[by_node])]
     count = min(above, out.shape[0])
     for j in range(count):
         out[j] = nodes[best[j]]

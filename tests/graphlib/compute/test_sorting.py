@@ -1,0 +1,21 @@
+"""Sorts for kernels against NumPy's."""
+
+from __future__ import annotations
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearhop.graphlib.compute.sorting_cpu import stable_order
+
+
+@given(hnp.arrays(np.int32, st.integers(0, 200), elements=st.integers(-5, 5)))
+def test_the_order_is_the_stable_one(keys):
+    assert np.array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
+
+
+def test_long_arrays_of_other_dtypes():
+    rng = np.random.default_rng(0)
+    for keys in (rng.random(5000).astype(np.float32), rng.integers(0, 9, 5001), rng.integers(0, 2**63, 70, np.uint64)):
+        assert np.array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
