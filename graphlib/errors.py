@@ -1,5 +1,9 @@
 """Every exception nearhop raises on purpose. Each is also the built-in type that fits it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class NearhopError(Exception):
     """Base class: catch this to catch all of nearhop's own errors."""
@@ -7,6 +11,14 @@ class NearhopError(Exception):
 
 class InvalidInput(NearhopError, ValueError):
     """An argument has the wrong shape, dtype, range or combination."""
+
+
+class CycleFound(InvalidInput):
+    """A graph that must not have one has a directed cycle; `nodes` lists its nodes in order."""
+
+    def __init__(self, message: str, nodes: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.nodes = list(nodes)
 
 
 class InvalidType(NearhopError, TypeError):

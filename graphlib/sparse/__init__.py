@@ -1,4 +1,4 @@
-"""Products of sparse matrices: adjacency times dense columns."""
+"""Products of sparse matrices, and topological levels of directed graphs."""
 
 from ..faces import attach
 

@@ -1,0 +1,171 @@
+"""Kernels that reduce messages into the nodes they end at, and lead gradients back to messages and sources.
+
+Messages lie in the order of the nodes they end at: those of row r are `indptr[r]:indptr[r + 1]`, and every row has
+some. A message belongs to one row, and a gradient's sum over a source's messages to one source, so that no two
+threads write to one place and sums have one order: results do not depend on threads.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import kernel, parallel_kernel
+
+PIECE = 256  # rows that a thread takes at a time
+
+
+@kernel
+def add_rows(messages, indptr, mean, out, first, last):
+    """`out[r]` is the sum of row r's messages, or their mean."""
+    for r in range(first, last):
+        o = out[r]
+        o[:] = messages[indptr[r]]
+        for e in range(indptr[r] + 1, indptr[r + 1]):
+            m = messages[e]
+            for j in range(o.shape[0]):
+                o[j] += m[j]
+        if mean:
+            count = indptr[r + 1] - indptr[r]
+            for j in range(o.shape[0]):
+                o[j] /= count
+
+
+@kernel
+def add_rows_gradient(grad, indptr, mean, out, first, last):
+    """`out[e]` is the gradient of message e, from that of its row."""
+    for r in range(first, last):
+        g = grad[r]
+        count = indptr[r + 1] - indptr[r] if mean else 1
+        for e in range(indptr[r], indptr[r + 1]):
+            o = out[e]
+            for j in range(o.shape[0]):
+                o[j] = g[j] / count
+
+
+@kernel
+def max_rows(messages, indptr, out, winners, first, last):
+    """`out[r]` is the largest of row r's messages, column by column, and `winners[r]` the first that has it.
+
+    A message that is not a number wins, so that it is seen.
+    """
+    for r in range(first, last):
+        o, w = out[r], winners[r]
+        o[:] = messages[indptr[r]]
+        w[:] = indptr[r]
+        for e in range(indptr[r] + 1, indptr[r + 1]):
+            m = messages[e]
+            for j in range(o.shape[0]):
+                if m[j] > o[j] or m[j] != m[j]:
+                    o[j] = m[j]
+                    w[j] = e
+
+
+@kernel
+def max_rows_gradient(grad, winners, indptr, out, first, last):
+    """The gradient of a column goes to the message that won it."""
+    for r in range(first, last):
+        out[indptr[r] : indptr[r + 1]] = 0
+        for j in range(grad.shape[1]):
+            out[winners[r, j], j] = grad[r, j]
+
+
+@kernel(forceinline=True)
+def _gate(value):
+    """The logistic function."""
+    return 1 / (1 + np.exp(-value))
+
+
+@kernel
+def gated_rows(messages, indptr, out, winners, first, last):
+    """Column 0 of a message is its gate g; of its two halves, g times one is summed and g times the other maximised."""
+    half = out.shape[1] // 2
+    for r in range(first, last):
+        o, w = out[r], winners[r]
+        for e in range(indptr[r], indptr[r + 1]):
+            m = messages[e]
+            gate = _gate(m[0])
+            if e == indptr[r]:
+                for j in range(half):
+                    o[j] = gate * m[1 + j]
+                    o[half + j] = gate * m[1 + half + j]
+                    w[j] = e
+                continue
+            for j in range(half):
+                o[j] += gate * m[1 + j]
+                value = gate * m[1 + half + j]
+                if value > o[half + j] or value != value:
+                    o[half + j] = value
+                    w[j] = e
+
+
+@kernel
+def gated_rows_gradient(grad, messages, winners, indptr, out, first, last):
+    """The gradient of `gated_rows` with respect to the messages."""
+    half = grad.shape[1] // 2
+    for r in range(first, last):
+        g, w = grad[r], winners[r]
+        for e in range(indptr[r], indptr[r + 1]):
+            m, o = messages[e], out[e]
+            gate = _gate(m[0])
+            total = m[0] * 0
+            for j in range(half):
+                o[1 + j] = gate * g[j]
+                total += m[1 + j] * g[j]
+                won = g[half + j] if w[j] == e else g[half + j] * 0
+                o[1 + half + j] = gate * won
+                total += m[1 + half + j] * won
+            o[0] = total * gate * (1 - gate)
+
+
+@kernel
+def add_to_sources(grad, edges, indptr, sources, out, first, last):
+    """`out[sources[s]]` gains the gradients of its messages, `edges[indptr[s]:indptr[s + 1]]`."""
+    for s in range(first, last):
+        o = out[sources[s]]
+        for k in range(indptr[s], indptr[s + 1]):
+            g = grad[edges[k]]
+            for j in range(o.shape[0]):
+                o[j] += g[j]
+
+
+@parallel_kernel
+def add_rows_wide(messages, indptr, mean, out, pieces):
+    for p in numba.prange(pieces):
+        add_rows(messages, indptr, mean, out, p * PIECE, min((p + 1) * PIECE, out.shape[0]))
+
+
+@parallel_kernel
+def add_rows_gradient_wide(grad, indptr, mean, out, pieces):
+    for p in numba.prange(pieces):
+        add_rows_gradient(grad, indptr, mean, out, p * PIECE, min((p + 1) * PIECE, grad.shape[0]))
+
+
+@parallel_kernel
+def max_rows_wide(messages, indptr, out, winners, pieces):
+    for p in numba.prange(pieces):
+        max_rows(messages, indptr, out, winners, p * PIECE, min((p + 1) * PIECE, out.shape[0]))
+
+
+@parallel_kernel
+def max_rows_gradient_wide(grad, winners, indptr, out, pieces):
+    for p in numba.prange(pieces):
+        max_rows_gradient(grad, winners, indptr, out, p * PIECE, min((p + 1) * PIECE, grad.shape[0]))
+
+
+@parallel_kernel
+def gated_rows_wide(messages, indptr, out, winners, pieces):
+    for p in numba.prange(pieces):
+        gated_rows(messages, indptr, out, winners, p * PIECE, min((p + 1) * PIECE, out.shape[0]))
+
+
+@parallel_kernel
+def gated_rows_gradient_wide(grad, messages, winners, indptr, out, pieces):
+    for p in numba.prange(pieces):
+        gated_rows_gradient(grad, messages, winners, indptr, out, p * PIECE, min((p + 1) * PIECE, grad.shape[0]))
+
+
+@parallel_kernel
+def add_to_sources_wide(grad, edges, indptr, sources, out, pieces):
+    for p in numba.prange(pieces):
+        add_to_sources(grad, edges, indptr, sources, out, p * PIECE, min((p + 1) * PIECE, sources.shape[0]))
