@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput, NotFound, StoreCorrupt, StoreMissing
+from ..graphlib.errors import InvalidInput, NotFound, StoreMissing
+from ..graphlib.guarded import NPY_MAGIC, check_regular, guarded, read_npy
 from ..graphlib.store.store import open as open_store
 from ..graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
 
@@ -34,11 +35,9 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
         if column is None:
             raise InvalidInput(f"{source} is a store: name the node column with the vectors, --column NAME")
         return open_store(path).nodes[column]
+    check_regular(path)
     if path.suffix == ".npy":
-        try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise StoreCorrupt(f"{source} is not a .npy file of numbers: {error}") from error
+        return read_npy(path)
     if path.suffix in VECS:
         return read_vecs(path)
     if path.suffix in HDF5:
@@ -53,12 +52,10 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
 
 def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
     """An Arrow table, and which column of lists holds the vectors: `column`, or the only one; None where none does."""
-    from pyarrow import ArrowException, parquet
+    from pyarrow import parquet
 
-    try:
-        table = parquet.read_table(source)
-    except ArrowException as error:
-        raise StoreCorrupt(f"{source} is not a Parquet file: {error}") from error
+    with guarded(source, "a Parquet file"), open(source, "rb") as stream:
+        table = parquet.read_table(stream)
     lists = [field.name for field in table.schema if is_vectors(field.type)]
     if column is not None and column not in table.column_names:
         raise NotFound(f"{source} has no column {column!r}; columns: {', '.join(table.column_names)}")
@@ -68,11 +65,8 @@ def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
 
 
 def _from_bytes(data: bytes, name: str) -> NDArray[Any]:
-    if data[:6] == b"\x93NUMPY":
-        try:
-            return np.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise StoreCorrupt(f"{name} is not a .npy file of numbers: {error}") from error
+    if data[: len(NPY_MAGIC)] == NPY_MAGIC:
+        return read_npy(data, name=name)
     from pyarrow import ArrowException, csv
 
     first = data.partition(b"\n")[0].decode("utf-8", "replace")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import StoreCorrupt
+from ..graphlib.guarded import Npz
 from ..graphlib.store.store import GraphStore
 from .tables import dense, feature_dtype, undirected
 
@@ -17,11 +16,7 @@ if TYPE_CHECKING:
 
 
 def _arrays(files: Files, path: str, wanted: tuple[str, ...]) -> list[Any]:
-    try:
-        with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as archive:
-            return [archive[name] for name in wanted]
-    except (KeyError, ValueError, OSError) as error:
-        raise StoreCorrupt(f"{path}: not an archive with the arrays {', '.join(wanted)} ({error})") from error
+    return Npz(files.read(path), name=path).take(*wanted)
 
 
 def _matrix(data: Any, indices: Any, indptr: Any, shape: Any) -> Any:

@@ -6,12 +6,12 @@ arXiv:1603.08861. The files are pickles; they are read by `restricted_pickle`, w
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..graphlib.errors import StoreCorrupt
+from ..graphlib.guarded import read_npy
 from ..graphlib.store.store import GraphStore
 from .restricted_pickle import restricted_load
 from .tables import empty_features, feature_dtype, fill_features, undirected
@@ -82,7 +82,7 @@ def read_temporal(files: Files, info: DatasetInfo) -> GraphStore:
     marks = {}
     for part in ("edge_time", "edge_directed", "node_time"):
         path = f"temporal/pubmed_{part}.npy"
-        marks[part] = np.load(io.BytesIO(files.read(path)), allow_pickle=False)
+        marks[part] = read_npy(files.read(path), name=path)
         expected = count if part == "node_time" else len(keys)
         if marks[part].shape != (expected,):
             raise StoreCorrupt(f"{path}: has shape {marks[part].shape}, expected ({expected},)")

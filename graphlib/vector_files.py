@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InvalidInput, NotFound, StoreCorrupt
+from .errors import InvalidInput, InvalidType, NotFound, StoreCorrupt
 from .extras import require
+from .guarded import check_regular, guarded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 VECS: dict[str, np.dtype[Any]] = {".fvecs": np.dtype("<f4"), ".bvecs": np.dtype("u1"), ".ivecs": np.dtype("<i4")}
 HDF5 = (".h5", ".hdf5")
 _MOST_DIM = 1 << 20
+_MOST_PACKED = 1100  # of deflate, bytes that one byte can stand for
 
 
 def read_vecs(path: str | Path) -> NDArray[Any]:
@@ -39,7 +41,7 @@ def read_vecs(path: str | Path) -> NDArray[Any]:
     """
     given = Path(path)
     kind = _kind(given)
-    size = given.stat().st_size
+    size = check_regular(given)
     if size == 0:
         return np.empty((0, 0), kind)
     data = np.memmap(given, np.uint8, "r")
@@ -74,23 +76,41 @@ def write_vecs(path: str | Path, matrix: NDArray[Any]) -> None:
 
 
 def read_hdf5(path: str | Path, dataset: str) -> NDArray[Any]:
-    """One dataset of an HDF5 file, read into memory; needs h5py (`nearhop[hdf5]`)."""
+    """One dataset of an HDF5 file, read into memory; needs h5py (`nearhop[hdf5]`).
+
+    Raises
+    ------
+    NotFound
+        There is no such dataset; the message lists those that there are.
+    StoreCorrupt
+        The file is damaged, promises more than it can hold, or keeps the values in another file.
+    """
     h5py = require("h5py", "reading HDF5 files")
     given = Path(path)
-    try:
-        with h5py.File(given, "r") as file:
-            if not isinstance(file.get(dataset), h5py.Dataset):
-                names = ", ".join(sorted(name for name, item in file.items() if isinstance(item, h5py.Dataset)))
-                raise NotFound(f"{given.name} has no dataset {dataset!r}; datasets: {names or 'none'}")
-            return np.asarray(file[dataset][()])
-    except OSError as error:
-        raise StoreCorrupt(f"{given.name} is not a whole HDF5 file: {error}") from error
+    size = check_regular(given)
+    with guarded(given.name, "a whole HDF5 file"), h5py.File(given, "r") as file:
+        link = file.get(dataset, getlink=True) if dataset else None
+        found = None if link is None or isinstance(link, h5py.ExternalLink) else file.get(dataset)
+        if not isinstance(found, h5py.Dataset):
+            names = ", ".join(sorted(name for name, item in file.items() if isinstance(item, h5py.Dataset)))
+            raise NotFound(f"{given.name} has no dataset {dataset!r}; datasets: {names or 'none'}")
+        if found.dtype.hasobject or found.dtype.kind not in "biuf":
+            raise InvalidType(f"{given.name}: dataset {dataset!r} holds {found.dtype}, and numbers are needed")
+        if found.external or found.is_virtual:
+            raise StoreCorrupt(f"{given.name}: the values of dataset {dataset!r} are in another file")
+        if found.nbytes > _MOST_PACKED * size:
+            raise StoreCorrupt(
+                f"{given.name}: dataset {dataset!r} promises {found.nbytes:,} bytes, the file has {size:,}"
+            )
+        return np.asarray(found[()])
 
 
 def hdf5_attributes(path: str | Path) -> dict[str, Any]:
     """The attributes of an HDF5 file; benchmark files name their "distance" there."""
     h5py = require("h5py", "reading HDF5 files")
-    with h5py.File(Path(path), "r") as file:
+    given = Path(path)
+    check_regular(given)
+    with guarded(given.name, "a whole HDF5 file"), h5py.File(given, "r") as file:
         return {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
 
 

@@ -17,7 +17,7 @@ from ..progress import Meter
 from ..skipgram.walk_source import WalkSource, initial_vertex
 from .grid import MAX_PARTS, Grid
 from .pools import Pool, PoolMaker
-from .tables import NUM_MOMENTS, RunState, Tables, load_checkpoint, save_checkpoint
+from .tables import NUM_MOMENTS, RunState, Tables, load_run, save_run
 from .train import CpuTrainer, Rules
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
     node_of[grid.row_of] = np.arange(n)
     tables = Tables.new(initial_vertex(source, model.dim, model.seed, node_of), model.optimizer)
     about = {"graph": source.fingerprint(), "nodes": n, "parameters": _defining(model, grid.parts)}
-    state = RunState(0, 0) if resumed is None else load_checkpoint(resumed, tables, about)
+    state = RunState(0, 0) if resumed is None else load_run(resumed, tables, about)
     step = step_of(model, edges, n)
     base = step if model.model == "line" else 1
     maker = PoolMaker(source, grid, step=step, edges=_walk_edges(model, step), base=base)
@@ -154,7 +154,7 @@ class _Loop:
     def _save(self, state: RunState) -> None:
         if self._model.checkpoint is not None:
             self._trainer.finish()
-            save_checkpoint(self._model.checkpoint, self._tables, state, self._about)
+            save_run(self._model.checkpoint, self._tables, state, self._about)
 
 
 def epochs_of(model: GraphVite, edges: int, nodes: int) -> int:
@@ -164,8 +164,8 @@ def epochs_of(model: GraphVite, edges: int, nodes: int) -> int:
 
 def parts_of(model: GraphVite, nodes: int, *, on_gpu: bool = False) -> int:
     """Parts of the grid: independent of the threads, since it decides the result."""
-    if isinstance(model.partitions, int):
-        return min(model.partitions, nodes)
+    if model.partitions != "auto":
+        return min(int(model.partitions), nodes)
     if on_gpu:
         from .train_cuda import parts_on_devices
 
@@ -199,7 +199,8 @@ def _pool_samples(model: GraphVite, nodes: int) -> int:
 
 def _defining(model: GraphVite, parts: int) -> dict[str, Any]:
     """The parameters that decide what a run computes, as JSON keeps them."""
-    chosen = {name: value for name, value in model.get_params().items() if name not in _REPORTING}
+    given = {name: value for name, value in model.get_params().items() if name not in _REPORTING}
+    chosen = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
     return {**chosen, "partitions": parts}
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ...graphlib.errors import IndexMismatch, StoreCorrupt, StoreMissing
+from ...graphlib.checkpoints import check_arrays, open_checkpoint, save_checkpoint, whole_fact
+from ...graphlib.errors import IndexMismatch, StoreCorrupt
 from ..skipgram.rows_cpu import aligned_table
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 NUM_MOMENTS = {"sgd": 0, "momentum": 1, "adagrad": 1, "adam": 2}
 _FORMAT = 1
+_ENTRY = "about"
 
 
 @dataclass(eq=False)
@@ -60,73 +58,48 @@ class RunState:
     pools: int
 
 
-def save_checkpoint(path: str | os.PathLike[str], tables: Tables, state: RunState, about: dict[str, Any]) -> None:
+def save_run(path: str | os.PathLike[str], tables: Tables, state: RunState, about: dict[str, Any]) -> None:
     """Write one `.npz` file; the name holds the old file or the new one at every moment.
 
     Its entry "about" is JSON text: the format, the state, the graph's digest and the parameters of the run.
     """
-    target = Path(path)
-    text = json.dumps({"format": _FORMAT, "done": state.done, "pools": state.pools, **about})
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            np.savez(stream, about=np.frombuffer(text.encode(), np.uint8), **tables.named())  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    facts = {"format": _FORMAT, "done": state.done, "pools": state.pools, **about}
+    save_checkpoint(path, tables.named(), facts, entry=_ENTRY)
 
 
-def load_checkpoint(path: str | os.PathLike[str], tables: Tables, about: dict[str, Any]) -> RunState:
+def load_run(path: str | os.PathLike[str], tables: Tables, about: dict[str, Any]) -> RunState:
     """Fill `tables` from a checkpoint of the same graph and the same parameters, and return where its run stood.
 
     Raises
     ------
     StoreMissing, StoreCorrupt
-        There is no such file, or it is not a whole checkpoint.
+        There is no such file, or it is not a whole checkpoint; `tables` may hold part of it.
     IndexMismatch
         It belongs to another graph or to other parameters; the message names the first that differs.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise StoreMissing(f"there is no checkpoint at {os.fspath(path)!r}") from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise StoreCorrupt(f"{os.fspath(path)} is not a checkpoint: {error}") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise StoreCorrupt(f"{os.fspath(path)} is a single array, not a checkpoint")
-    with archive:
-        try:
-            found = json.loads(bytes(archive["about"]).decode())
-            if not isinstance(found, dict):
-                raise ValueError("its entry 'about' is not an object")
-            done, pools = int(found["done"]), int(found["pools"])
-            if done < 0 or pools < 0:
-                raise ValueError(f"done={done}, pools={pools}")
-            if found["format"] != _FORMAT:
-                raise IndexMismatch(f"{os.fspath(path)} has checkpoint format {found['format']!r}, not {_FORMAT}")
-            _check_same(path, found, about)
-            for name, table in tables.named().items():
-                stored = archive[name]
-                if stored.dtype != table.dtype or stored.shape != table.shape:
-                    raise ValueError(f"{name} is {stored.dtype} {stored.shape}, not {table.dtype} {table.shape}")
-                table[:] = stored
-        except IndexMismatch:
-            raise
-        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, RecursionError) as error:
-            raise StoreCorrupt(f"{os.fspath(path)} is not a whole checkpoint: {error}") from error
+    archive, found = open_checkpoint(path, entry=_ENTRY)
+    done, pools = (whole_fact(path, found, name, 0, 1 << 62) for name in ("done", "pools"))
+    if found.get("format") != _FORMAT:
+        raise IndexMismatch(f"{os.fspath(path)} has checkpoint format {found.get('format')!r}, not {_FORMAT}")
+    _check_same(path, found, about)
+    for name, table in tables.named().items():
+        stored = {name: archive[name]} if name in archive else {}
+        check_arrays(path, stored, {name: table})
+        table[:] = stored[name]
     return RunState(done, pools)
 
 
 def _check_same(path: str | os.PathLike[str], found: dict[str, Any], about: dict[str, Any]) -> None:
-    if found["graph"] != about["graph"]:
+    if found.get("graph") != about["graph"]:
         raise IndexMismatch(
-            f"{os.fspath(path)} is a checkpoint of another graph ({found['nodes']} nodes; this one has "
+            f"{os.fspath(path)} is a checkpoint of another graph ({found.get('nodes')} nodes; this one has "
             f"{about['nodes']}); resume with the store it was trained on"
         )
+    parameters = found.get("parameters")
+    if not isinstance(parameters, dict):
+        raise StoreCorrupt(f"{os.fspath(path)} is not a whole checkpoint: it does not say how it was trained")
     for name, value in about["parameters"].items():
-        stored = found["parameters"].get(name)
+        stored = parameters.get(name)
         if stored != value:
             raise IndexMismatch(
                 f"{os.fspath(path)} was trained with {name}={stored!r}, this model has {name}={value!r}; resume with "

@@ -324,12 +324,44 @@ class NAT(nn.Module):
         return found
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Put back what `state` returned."""
-        self.memory.restore({name[6:]: value for name, value in state.items() if name.startswith("cache.")})
-        self.self_rep.copy_(torch.from_numpy(state["self_rep"]))
+        """Put back what `state` returned.
+
+        Raises
+        ------
+        InvalidInput
+            It is not of a model of these sizes, or holds nodes or events that do not exist. All of it is checked first,
+            so the model is as it was.
+        """
+        cache = {name[6:]: value for name, value in state.items() if name.startswith("cache.")}
+        self._check_state(state, cache)
+        generator = torch.Generator()
+        try:
+            generator.set_state(torch.from_numpy(np.array(state["generator"])))
+        except (RuntimeError, TypeError) as error:
+            raise InvalidInput(f"load_state: the state of the generator is not one ({error})") from error
+        self.memory.restore(cache)
+        self.self_rep.copy_(torch.from_numpy(np.array(state["self_rep"])))
         self.last_other[:] = state["last_other"]
-        self.generator.set_state(torch.from_numpy(state["generator"].copy()))
+        self.generator = generator
         self._read = None
+
+    def _check_state(self, state: Mapping[str, NDArray[Any]], cache: Mapping[str, NDArray[Any]]) -> None:
+        for name, shape, dtype in (
+            ("self_rep", tuple(self.self_rep.shape), np.float32),
+            ("last_other", self.last_other.shape, np.int64),
+            ("generator", tuple(self.generator.get_state().shape), np.uint8),
+        ):
+            given = state.get(name)
+            if given is None or given.shape != shape or given.dtype != dtype:
+                told = "missing" if given is None else f"{given.dtype} {given.shape}"
+                raise InvalidInput(f"load_state: {name} must be {np.dtype(dtype)} {shape}; it is {told}")
+        self.memory.like.check_snapshot(cache)
+        others, events = state["last_other"], cache["edge_ids"]
+        if others.size and (others.min() < 0 or others.max() >= others.shape[0]):
+            raise InvalidInput(f"load_state: last_other must hold nodes 0..{others.shape[0] - 1}")
+        rows = None if self.edge_features is None else self.edge_features.shape[0]
+        if rows is not None and events.size and events.max() >= rows:
+            raise InvalidInput(f"load_state: event {events.max()} has no row among the {rows} edge features")
 
     def _recall(self, nodes: NDArray[np.int64], time: ArrayLike) -> _Read:
         """Read the memory of distinct nodes and apply what was written since it was last read."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ...graphlib.errors import InvalidInput, NotFitted
+from ...graphlib.checkpoints import prefixed, save_checkpoint
+from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
+from ...graphlib.scalars import integer
 from .metrics import LinkScores
 from .negatives import TemporalNegatives
 
@@ -134,8 +136,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "eval_batch_size", "patience"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise InvalidInput(f"{name} must be an integer >= 1; got {getattr(self, name)!r}")
+            object.__setattr__(self, name, integer(name, getattr(self, name), 1))
         if self.monitor not in LinkScores.__dataclass_fields__:
             raise InvalidInput(f"monitor must be a field of LinkScores; got {self.monitor!r}")
 
@@ -241,7 +242,7 @@ class TemporalTrainer:
     def test(
         self, kind: str = "random", *, num: int = 1, collisions: str | None = None, batch_size: int | None = None
     ) -> LinkScores:
-        """Scores of the best epoch on the test events.
+        """Scores of the best epoch on the test events. Weights, memory and generators are put back afterwards.
 
         Parameters
         ----------
@@ -252,7 +253,6 @@ class TemporalTrainer:
         """
         if not self.best:
             raise NotFitted("test: no epoch is complete; call fit first")
-        self._load_model(self.best)
         split = self.split
         everything = np.concatenate([split.train, split.val, split.test])
         negatives = TemporalNegatives(
@@ -264,51 +264,60 @@ class TemporalTrainer:
             train=split.train,
             seed=self.options.seed + 2,
         )
-        with _inference(self.model):
-            if split.replay is not None:
-                self.model.reset()
-                replay(self.model, self.events, split.replay, batch_size=self.options.eval_batch_size)
-            size = batch_size or self.options.eval_batch_size
-            return evaluate(self.model, self.events, split.test, negatives, batch_size=size)
+        size = batch_size or self.options.eval_batch_size
+        before = self._model_state()
+        try:
+            self._load_model(self.best)
+            with _inference(self.model):
+                if split.replay is not None:
+                    self.model.reset()
+                    replay(self.model, self.events, split.replay, batch_size=self.options.eval_batch_size)
+                return evaluate(self.model, self.events, split.test, negatives, batch_size=size)
+        finally:
+            self._load_model(before)
 
     def save(self, path: str) -> None:
-        """Write everything that training depends on to one `.npz` file, replacing it at once."""
-        from .checkpoint import save
+        """Write everything that training depends on to one `.npz` file, replacing it at once.
 
+        Raises
+        ------
+        StoreWriteFailed
+            The disk is full or failed; a file that was there is whole.
+        """
         state = {f"model.{name}": part for name, part in self._model_state().items()}
         state |= {f"best.{name}": part for name, part in self.best.items()}
         for number, held in self.optimizer.state_dict()["state"].items():
             state |= {f"adam.{number}.{name}": part.detach().cpu().numpy() for name, part in held.items()}
         facts = {"epoch": self.epoch, "batch": self.batch, "loss": self._loss, "history": self.history}
-        save(path, state, {**facts, "best_epoch": self.best_epoch, "options": asdict(self.options)})
+        save_checkpoint(path, state, {**facts, "best_epoch": self.best_epoch, "options": asdict(self.options)})
 
     def load(self, path: str) -> None:
         """Go on where a trainer of the same model, events, split and options was saved.
 
         Raises
         ------
+        StoreMissing
+            There is no such file.
         InvalidInput
             The file was written with other options.
         StoreCorrupt
-            It is not such a file, or does not fit the model.
+            It is not such a file, is damaged, or does not fit the model. The whole file is checked first, so trainer
+            and model are as they were.
         """
-        import torch
+        from .checkpoint import read
 
-        from .checkpoint import load, part
-
-        state, facts = load(path)
-        if facts["options"] != asdict(self.options):
-            raise InvalidInput(f"{path}: was trained with {facts['options']}, not with {asdict(self.options)}")
-        self._load_model(part(state, "model."))
-        self.best = part(state, "best.")
-        held: dict[int, dict[str, Any]] = {}
-        for name, array in part(state, "adam.").items():
-            number, _, field = name.partition(".")
-            held.setdefault(int(number), {})[field] = torch.from_numpy(array)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": held, "param_groups": groups})
-        self.epoch, self.batch, self._loss = facts["epoch"], facts["batch"], facts["loss"]
-        self.history, self.best_epoch = facts["history"], facts["best_epoch"]
+        saved = read(path, self)
+        before = self._model_state()
+        try:
+            for state in (saved.best, saved.model):
+                if state:
+                    self._load_model(state)
+        except Exception as error:  # what this model refuses is its own affair
+            self._load_model(before)
+            raise StoreCorrupt(f"{path} does not fit this model ({error}); nothing was changed") from error
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.adam})
+        self.best, self.history, self.best_epoch = saved.best, saved.history, saved.best_epoch
+        self.epoch, self.batch, self._loss = saved.epoch, saved.batch, saved.loss
 
     def _learn(self, part: NDArray[np.int64]) -> float:
         from torch.nn.functional import softplus
@@ -349,10 +358,8 @@ class TemporalTrainer:
     def _load_model(self, state: dict[str, NDArray[Any]]) -> None:
         import torch
 
-        from .checkpoint import part
-
-        self.model.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in part(state, "weights.").items()})
-        self.model.load_state(part(state, "memory."))
+        self.model.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in prefixed(state, "weights.").items()})
+        self.model.load_state(prefixed(state, "memory."))
 
 
 @contextlib.contextmanager

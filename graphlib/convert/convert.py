@@ -16,6 +16,7 @@ from ..store.store import GraphStore
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..guarded import Npz
     from ..types import EdgeType
 
 
@@ -73,36 +74,41 @@ def from_scipy(matrix: Any, *, directed: bool | None = None) -> GraphStore:
 
 def read_sparse_npz(path: Path) -> Any:
     """The sparse matrix in an `.npz` file (SciPy's keys, also with the prefix adj_), or None where it holds none."""
-    import scipy.sparse as sp
+    from ..guarded import Npz
 
     try:
-        with np.load(path, allow_pickle=False) as file:
-            for prefix in ("", "adj_"):
-                names = {name.removeprefix(prefix) for name in file.files if name.startswith(prefix)}
-                if "shape" not in names or not names & {"format", "indptr", "row"}:
-                    continue
-                kind = (
-                    file[prefix + "format"].item().decode()
-                    if "format" in names
-                    else "csr"
-                    if "indptr" in names
-                    else "coo"
-                )
-                if kind not in ("csr", "csc", "coo"):
-                    raise IngestError(f"{path.name}: sparse matrices of format {kind!r} are not read; save it as csr")
-                shape = tuple(file[prefix + "shape"].tolist())
-                one, two = (
-                    file[prefix + name] for name in (("row", "col") if kind == "coo" else ("indices", "indptr"))
-                )
-                data = file[prefix + "data"] if "data" in names else np.ones(one.shape[0], bool)
-                if kind == "coo":
-                    return sp.coo_array((data, (one, two)), shape=shape)
-                return (sp.csr_array if kind == "csr" else sp.csc_array)((data, one, two), shape=shape)
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        if isinstance(error, IngestError):
-            raise
-        raise IngestError(f"{path.name} cannot be read as a sparse matrix: {error}") from error
+        archive = Npz(path, name=path.name, error=IngestError)
+    except IngestError as error:
+        raise IngestError(f"{path.name} cannot be read as NumPy data: {error}") from error
+    for prefix in ("", "adj_"):
+        names = {name.removeprefix(prefix) for name in archive if name.startswith(prefix)}
+        if "shape" in names and names & {"format", "indptr", "row"}:
+            return _sparse_matrix(archive, prefix, names)
     return None
+
+
+def _sparse_matrix(archive: Npz, prefix: str, names: set[str]) -> Any:
+    import scipy.sparse as sp
+
+    from ..guarded import guarded
+
+    with guarded(archive.name, "a sparse matrix", IngestError):
+        kind = "csr" if "indptr" in names else "coo"
+        if "format" in names:
+            kind = archive[prefix + "format"].item()
+            kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+        if kind not in ("csr", "csc", "coo"):
+            raise IngestError(f"{archive.name}: sparse matrices of format {kind!r} are not read; save it as csr")
+        shape = tuple(archive[prefix + "shape"].tolist())
+        one, two = archive.take(
+            *(prefix + name for name in (("row", "col") if kind == "coo" else ("indices", "indptr")))
+        )
+        data = archive[prefix + "data"] if "data" in names else np.ones(one.shape[0], bool)
+        if kind == "coo":
+            return sp.coo_array((data, (one, two)), shape=shape)
+        matrix = (sp.csr_array if kind == "csr" else sp.csc_array)((data, one, two), shape=shape)
+        matrix.check_format(full_check=True)  # SciPy's own conversions do not check bounds
+        return matrix
 
 
 def to_networkx(store: GraphStore) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import IngestError, InvalidInput, InvalidType, StoreMissing
+from ..guarded import Npz, read_numpy
 from .duckdb import ROWS_AT_ONCE, batches, ident, literal, rows, translated
 from .matrixmarket import read_head
 from .text import Layout, detect_layout, line_of_row, rewrite_ragged
@@ -249,21 +250,20 @@ def _arrow_file(connection: Any, path: Path, view: str) -> Table:
 
 def _numpy_file(connection: Any, path: Path, view: str) -> Table:
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        loaded = read_numpy(path, name=path.name, error=IngestError)
+    except IngestError as error:
         raise IngestError(f"{path.name} cannot be read as NumPy data: {error}") from error
-    if isinstance(loaded, np.ndarray):
+    if not isinstance(loaded, Npz):
         return _open_object(connection, loaded, view, path.name)
-    with loaded:
-        names = set(loaded.files)
-        for pair in (("src", "dst"), ("row", "col"), ("source", "target")):
-            if names.issuperset(pair):
-                edges = {name: loaded[name] for name in loaded.files if loaded[name].shape == loaded[pair[0]].shape}
-                edges = {pair[0]: edges.pop(pair[0]), pair[1]: edges.pop(pair[1]), **edges}
-                return _open_object(connection, edges, view, path.name)
-        for name in ("edges", "edge_index"):
-            if name in names:
-                return _open_object(connection, loaded[name], view, path.name)
+    names = set(loaded)
+    for pair in (("src", "dst"), ("row", "col"), ("source", "target")):
+        if names.issuperset(pair):
+            arrays = {name: loaded[name] for name in [*pair, *sorted(names - set(pair))]}
+            edges = {name: array for name, array in arrays.items() if array.shape == arrays[pair[0]].shape}
+            return _open_object(connection, edges, view, path.name)
+    for name in ("edges", "edge_index"):
+        if name in names:
+            return _open_object(connection, loaded[name], view, path.name)
     raise IngestError(
         f"{path.name} holds {sorted(names)}; expected a SciPy sparse matrix (data, indices, indptr, shape), a pair "
         "(src, dst), or an array named edges or edge_index"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import IngestError, InvalidInput
+from ..guarded import is_gzip, open_gzip
 
 PAIRS = (("src", "dst"), ("source", "target"), ("u", "v"), ("from", "to"))
 _KNOWN = {name for pair in PAIRS for name in pair}
@@ -45,10 +46,8 @@ class Layout:
 
 def open_text(path: Path) -> IO[str]:
     """A text file, or a gzip file of text, as lines of UTF-8."""
-    with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-    if packed:
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="")
+    if is_gzip(path):
+        return io.TextIOWrapper(open_gzip(path, error=IngestError), encoding="utf-8", errors="replace", newline="")
     return path.open(encoding="utf-8", errors="replace", newline="")
 
 
@@ -59,10 +58,7 @@ def detect_layout(path: Path, *, delimiter: str | None, header: bool | str) -> L
     if delimiter is not None and delimiter != "whitespace" and len(delimiter) != 1:
         raise InvalidInput(f'delimiter must be one character or "whitespace"; got {delimiter!r}')
     with open_text(path) as stream:
-        try:
-            lines = [line.rstrip("\r\n") for line in itertools.islice(stream, _SAMPLE_LINES)]
-        except (OSError, EOFError) as error:
-            raise IngestError(f"{path.name} cannot be unpacked: {error}") from error
+        lines = [line.rstrip("\r\n") for line in itertools.islice(stream, _SAMPLE_LINES)]
     _refuse_foreign(path, lines)
     skip = 0
     while skip < len(lines) and (not lines[skip].strip() or lines[skip].lstrip()[0] in "#%"):

@@ -278,16 +278,33 @@ class NCache:
     def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
         """Put a snapshot's columns back, into the arrays that are there.
 
-        Raises `InvalidInput` when it was taken from a cache of another shape.
+        Raises
+        ------
+        InvalidInput
+            It was taken from a cache of another shape, or holds keys, events or times that no cache holds. All of it
+            is checked first, so the cache is as it was.
         """
-        for name in COLUMNS:
-            here = getattr(self, name)
-            if name not in snapshot or snapshot[name].shape != here.shape or snapshot[name].dtype != here.dtype:
-                given = f"{snapshot[name].dtype} {snapshot[name].shape}" if name in snapshot else "missing"
-                raise InvalidInput(f"restore: {name} must be {here.dtype} {here.shape}, but the snapshot's is {given}")
+        self.check_snapshot(snapshot)
         for name in COLUMNS:
             getattr(self, name)[:] = snapshot[name]
         self.num_events = int(snapshot["num_events"])
+
+    def check_snapshot(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
+        """Refuse a snapshot that `restore` cannot put back; kernels index with what it holds."""
+        expected = {**{name: getattr(self, name) for name in COLUMNS}, "num_events": np.array(0)}
+        for name, here in expected.items():
+            if name not in snapshot or snapshot[name].shape != here.shape or snapshot[name].dtype != here.dtype:
+                given = f"{snapshot[name].dtype} {snapshot[name].shape}" if name in snapshot else "missing"
+                raise InvalidInput(f"restore: {name} must be {here.dtype} {here.shape}, but the snapshot's is {given}")
+        keys, edge_ids = snapshot["keys"], snapshot["edge_ids"]
+        if (keys[:, 0] != np.arange(self.num_nodes)).any():
+            raise InvalidInput("restore: hop 0 of every node must hold the node itself")
+        if keys.size and (keys.min() < -1 or keys.max() >= self.num_nodes):
+            raise InvalidInput(f"restore: keys must be -1 or nodes 0..{self.num_nodes - 1}")
+        if edge_ids.size and (edge_ids.min() < -1 or ((edge_ids >= 0) & (keys < 0)).any()):
+            raise InvalidInput("restore: edge_ids must be -1, or events of slots that hold a key")
+        if not np.isfinite(snapshot["times"]).all() or snapshot["num_events"] < 0:
+            raise InvalidInput("restore: times must be finite and num_events at least 0")
 
     def overlap_vectors(self, *, hop: int = 1, code_dim: int = 8) -> NDArray[np.float32]:
         """A vector per node whose inner products estimate how many keys two nodes share at a hop.
