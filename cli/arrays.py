@@ -44,7 +44,8 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
         return read_hdf5(path, column or dataset)
     if path.suffix == ".parquet":
         table, name = read_parquet(source, column)
-        return _numbers(table if name is None else table.select([name]), source)
+        with guarded(source, "a Parquet file of numbers"):
+            return _numbers(table if name is None else table.select([name]), source)
     if path.suffix in (".csv", ".tsv", ".txt"):
         return _from_bytes(path.read_bytes(), source)
     raise InvalidInput(f"{source}: vectors are read from {_READS}")
@@ -56,6 +57,7 @@ def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
 
     with guarded(source, "a Parquet file"), open(source, "rb") as stream:
         table = parquet.read_table(stream)
+        table.validate(full=True)
     lists = [field.name for field in table.schema if is_vectors(field.type)]
     if column is not None and column not in table.column_names:
         raise NotFound(f"{source} has no column {column!r}; columns: {', '.join(table.column_names)}")
@@ -67,16 +69,14 @@ def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
 def _from_bytes(data: bytes, name: str) -> NDArray[Any]:
     if data[: len(NPY_MAGIC)] == NPY_MAGIC:
         return read_npy(data, name=name)
-    from pyarrow import ArrowException, csv
+    from pyarrow import csv
 
     first = data.partition(b"\n")[0].decode("utf-8", "replace")
     delimiter = next((d for d in ",\t; " if d in first), ",")
     headless = all(_is_number(cell) for cell in first.split(delimiter))
-    try:
+    with guarded(name, "a table of numbers, nor .npy", InvalidInput):
         read = csv.ReadOptions(autogenerate_column_names=headless)
         return _numbers(csv.read_csv(io.BytesIO(data), read, csv.ParseOptions(delimiter=delimiter)), name)
-    except ArrowException as error:
-        raise InvalidInput(f"{name} is neither .npy nor a table of numbers: {error}") from error
 
 
 def _is_number(cell: str) -> bool:

@@ -255,7 +255,7 @@ class _Head:
         """Read the values into a new array."""
         flat = np.empty(math.prod(self.shape), self.dtype)
         if self.nbytes:
-            into = memoryview(flat.view(np.uint8))
+            into = memoryview(flat.view(np.uint8)).cast("B")
             done = 0
             while done < self.nbytes:
                 got = stream.readinto(into[done : done + _PIECE])  # type: ignore[attr-defined]

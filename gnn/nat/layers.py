@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...sampling.ncache.read import JointRead
+from ..threads import kernel_threads
 
 CHUNKS = 4  # parts of a gradient; fixed, so that sums do not depend on the number of threads
 _MANY = 4096  # slots from which threads pay
@@ -264,7 +265,7 @@ def _threads(items: int) -> int:
     """Threads for a step over `items`, as many as torch may use at most."""
     from ...sampling.arguments import threads_for
 
-    return threads_for(torch.get_num_threads(), items, _MANY)
+    return threads_for(kernel_threads(), items, _MANY)
 
 
 def keep_torch_threads() -> None:

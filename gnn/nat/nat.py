@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...graphlib.errors import InvalidInput
 from ...sampling.arguments import node_positions
 from ...sampling.ncache.cache import NCache
+from ..threads import steady
 from .layers import PairReadout, SlotUpdate, TimeEncoding, drop, keep_torch_threads
 from .memory import HostMemory, memory_on
 
@@ -147,8 +148,11 @@ class NAT(nn.Module):
     Notes
     -----
     Cost per event is O(sum of sizes), whatever the length of the stream. On the processor the recurrent step, the join
-    and the attention run in compiled kernels with gradients of their own. On a GPU the caches are read, joined and
-    written by CUDA kernels and the layers run in plain torch, whose sums there are not bit-reproducible.
+    and the attention run in compiled kernels with gradients of their own, and torch's own operations on one thread, so
+    that scores and what is remembered are the same bits at any number of threads. So are gradients inside
+    `gnn.threads.steady()`, as in `TemporalTrainer`; a plain `backward` adds up in as many parts as torch has threads.
+    On a GPU the caches are read, joined and written by CUDA kernels and the layers run in plain torch, whose sums there
+    are not bit-reproducible.
 
     Differences from the paper: T has one cosine per frequency; by default it encodes the time since an event rather
     than its time stamp, which float32 cannot hold and which says nothing about how long ago it was; the layer after the
@@ -243,6 +247,7 @@ class NAT(nn.Module):
         self.last_other[:] = 0
         self._read = None
 
+    @steady()
     def forward(
         self, src: ArrayLike, dst: ArrayLike, negatives: ArrayLike, *, time: ArrayLike
     ) -> tuple[Tensor, Tensor]:
@@ -275,6 +280,7 @@ class NAT(nn.Module):
         scores = self._score(read, first, number[pairs:])
         return scores[:pairs], scores[pairs:].view(pairs, others.shape[1])
 
+    @steady()
     def observe(self, src: ArrayLike, dst: ArrayLike, *, time: ArrayLike, edge_ids: ArrayLike, epoch: int = 0) -> None:
         """Write a batch of events to the memory.
 
@@ -301,6 +307,7 @@ class NAT(nn.Module):
         both, others = (np.stack(pair, axis=1)[order].ravel() for pair in (ends, ends[::-1]))
         self.last_other[both] = others  # of several events of a node, the last is assigned last
 
+    @steady()
     @torch.no_grad()
     def vectors(self, nodes: ArrayLike | None = None, *, now: float, batch_size: int = 4096) -> NDArray[np.float32]:
         """Each node's own vector with its last event applied, float32 (n, self_dim), read at time `now`.

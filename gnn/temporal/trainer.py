@@ -12,6 +12,7 @@ import numpy as np
 from ...graphlib.checkpoints import prefixed, save_checkpoint
 from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.scalars import integer
+from ..threads import steady
 from .metrics import LinkScores
 from .negatives import TemporalNegatives
 
@@ -160,6 +161,9 @@ class TemporalTrainer:
     there. What is tested is the epoch of the best validation score: its weights, with the memory as it was after its
     validation. In an inductive split the memory is rebuilt instead, from all events before the test period.
 
+    On the processor the same seeds give the same bits at any number of threads: torch's own operations run on one
+    (`gnn.threads.steady`), which at the sizes of a batch costs nothing. On a GPU sums are not bit-reproducible.
+
     Parameters
     ----------
     model : torch.nn.Module
@@ -268,7 +272,7 @@ class TemporalTrainer:
         before = self._model_state()
         try:
             self._load_model(self.best)
-            with _inference(self.model):
+            with steady(), _inference(self.model):
                 if split.replay is not None:
                     self.model.reset()
                     replay(self.model, self.events, split.replay, batch_size=self.options.eval_batch_size)
@@ -319,6 +323,7 @@ class TemporalTrainer:
         self.best, self.history, self.best_epoch = saved.best, saved.history, saved.best_epoch
         self.epoch, self.batch, self._loss = saved.epoch, saved.batch, saved.loss
 
+    @steady()
     def _learn(self, part: NDArray[np.int64]) -> float:
         from torch.nn.functional import softplus
 
@@ -336,7 +341,7 @@ class TemporalTrainer:
     def _close_epoch(self, count: int) -> Progress:
         """Validate, remember the best epoch, go to the next."""
         options = self.options
-        with _inference(self.model):
+        with steady(), _inference(self.model):
             scores = evaluate(
                 self.model, self.events, self.split.val, self._val_negatives, batch_size=options.eval_batch_size
             )

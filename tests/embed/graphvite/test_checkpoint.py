@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from nearhop.embed import GraphVite
-from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt, StoreMissing
+from nearhop.embed.graphvite.run import parts_of
+from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt, StoreMissing, StoreWriteFailed
 from nearhop.tests.embed.skipgram.test_skipgram import two_groups
 from nearhop.tests.support import ROOT, needs
 
@@ -158,3 +159,24 @@ def test_tensorboard_scalars(tmp_path):
     events.Reload()
     tags = events.Tags()
     assert {"train/loss", "train/samples_per_second"} <= set(tags["tensors"]) | set(tags["scalars"])
+
+
+def test_numpy_integers_are_integers(tmp_path):
+    path = tmp_path / "run.npz"
+    store, _ = two_groups()
+    numbers = {name: np.int64(value) if type(value) is int else value for name, value in OPTIONS.items()}
+    given = GraphVite(**numbers, checkpoint=path).fit(store)
+    plain = GraphVite(**OPTIONS).fit(store)
+    np.testing.assert_array_equal(given.vertex_, plain.vertex_)
+    np.testing.assert_array_equal(GraphVite(**OPTIONS).resume(store, path).vertex_, plain.vertex_)
+    assert parts_of(GraphVite(partitions=np.int64(4)), 200) == 4
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "run.npz"
+    store, _ = interrupted(path)
+    whole = path.read_bytes()
+    (tmp_path / f"run.npz.{os.getpid()}.tmp").mkdir()  # in the way of the new file
+    with pytest.raises(StoreWriteFailed, match=r"run\.npz could not be written"):
+        GraphVite(**OPTIONS, checkpoint=path).resume(store)
+    assert path.read_bytes() == whole

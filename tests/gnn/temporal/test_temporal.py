@@ -265,3 +265,119 @@ def test_trainer_errors(tmp_path):
         TrainOptions(patience=0)
     with pytest.raises(InvalidInput, match="monitor must be a field of LinkScores; got 'f1'"):
         TrainOptions(monitor="f1")
+
+
+def test_looking_at_the_test_set_leaves_training_as_it_was():
+    """Weights, memory and draws of a trainer that was tested after every epoch are those of one that was not."""
+    histories = []
+    for look in (False, True):
+        trainer = trainer_of(patience=3)
+        while not trainer.finished:
+            trainer.fit(lambda told: told.val is not None)
+            if look:
+                trainer.test("random" if trainer.epoch % 2 else "historical")
+        histories.append((trainer.history, {name: part.tobytes() for name, part in trainer._model_state().items()}))
+    assert histories[0] == histories[1]
+
+
+def test_options_take_numpy_integers(tmp_path):
+    trainer = trainer_of(epochs=np.int64(2), batch_size=np.int32(20))
+    trainer.fit()
+    trainer.save(str(tmp_path / "run.npz"))
+    trainer_of(epochs=2).load(str(tmp_path / "run.npz"))
+    with pytest.raises(InvalidInput, match="epochs must be an integer >= 1; got True"):
+        TrainOptions(epochs=True)
+
+
+def changed(arrays, name, array):
+    return {**arrays, name: array} if array is not None else {n: a for n, a in arrays.items() if n != name}
+
+
+def spoiled_checkpoints(arrays):
+    """Checkpoints of which one array is of another shape or dtype, missing, unknown, or out of range."""
+    for name in (n for n in arrays if n != "facts.json"):
+        array = arrays[name]
+        yield name, changed(arrays, name, None)
+        yield name, changed(arrays, name, array.reshape(-1)[:0].copy())
+        yield name, changed(arrays, name, np.concatenate([array.reshape(-1), array.reshape(-1)]))
+        yield name, changed(arrays, name, array.astype(np.float16))
+    for name, value in (
+        ("model.memory.cache.keys", 1 << 20),
+        ("model.memory.cache.keys", -7),
+        ("best.memory.cache.keys", 1 << 20),
+        ("model.memory.cache.edge_ids", -9),
+        ("model.memory.cache.times", np.nan),
+        ("model.memory.last_other", 1 << 40),
+        ("best.memory.last_other", -1),
+        ("model.memory.generator", 255),
+        ("adam.0.step", np.nan),
+    ):
+        spoiled = arrays[name].copy()
+        spoiled[...] = value
+        yield f"{name}={value}", changed(arrays, name, spoiled)
+    for name in ("adam.99.exp_avg", "adam.x", "other", "model.weights.more"):
+        yield name, changed(arrays, name, np.zeros(3, np.float32))
+
+
+def spoiled_facts(facts):
+    yield from (changed(facts, name, None) for name in facts)
+    for name, value in (("epoch", -1), ("epoch", "1"), ("epoch", 10**30), ("batch", 1 << 40), ("best_epoch", 7)):
+        yield {**facts, name: value}
+    for name, value in (("loss", "x"), ("history", [0.5, "x"]), ("history", []), ("history", 3), ("best_epoch", -1)):
+        yield {**facts, name: value}
+
+
+def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
+    import json
+
+    path = tmp_path / "run.npz"
+    told = []
+    stopped = trainer_of()
+    stopped.fit(lambda progress: told.append(progress) or len(told) == 15)
+    stopped.save(str(path))
+    with np.load(path) as file:
+        arrays = dict(file)
+    facts = json.loads(arrays["facts.json"].tobytes())
+    trainer = trainer_of()
+    before = {name: part.tobytes() for name, part in trainer._model_state().items()}
+    cases = [*spoiled_checkpoints(arrays)]
+    for new in spoiled_facts(facts):
+        cases.append((str(new), {**arrays, "facts.json": np.frombuffer(json.dumps(new).encode(), np.uint8)}))
+    for what, spoiled in cases:
+        np.savez(path, **spoiled)
+        with pytest.raises((StoreCorrupt, InvalidInput), match=r"run\.npz"):
+            trainer.load(str(path))
+        now = {name: part.tobytes() for name, part in trainer._model_state().items()}
+        assert now == before, what
+        assert (trainer.epoch, trainer.batch, trainer.best, trainer.history) == (0, 0, {}, []), what
+        assert not trainer.optimizer.state_dict()["state"], what
+    np.savez(path, **arrays)
+    trainer.load(str(path))
+    trainer.fit()
+    straight = trainer_of()
+    straight.fit()
+    assert trainer.history == straight.history
+
+
+@pytest.mark.parametrize("edge_dim", [0, 24])
+def test_training_gives_the_same_bits_at_any_number_of_threads(edge_dim):
+    torch = pytest.importorskip("torch", reason="needs torch")
+    from nearhop.gnn import NAT
+
+    events, before = events_of(300, 900), torch.get_num_threads()
+    features = np.random.default_rng(1).random((900, edge_dim), np.float32) if edge_dim else None
+    found = []
+    try:
+        for threads in (1, 2, 3, 4):
+            torch.set_num_threads(threads)
+            torch.manual_seed(0)
+            options = TrainOptions(epochs=1, batch_size=150, learning_rate=1e-2)
+            trainer = TemporalTrainer(NAT(300, edge_features=features), events, time_split(events), options)
+            trainer.fit()
+            assert torch.get_num_threads() == threads
+            found.append({name: part.tobytes() for name, part in trainer.best.items()} | {"scores": trainer.test()})
+    finally:
+        torch.set_num_threads(before)
+    assert found[1] == found[0]
+    assert found[2] == found[0]
+    assert found[3] == found[0]
