@@ -163,12 +163,12 @@ class Npz(Mapping[str, "NDArray[Any]"]):
         self, source: Path | bytes, *, name: str | None = None, error: type[NearhopError] = StoreCorrupt
     ) -> None:
         self.name = name or str(source if isinstance(source, Path) else "the data")
-        self._source = source
         self._error = error
         self._size = check_regular(source, error) if isinstance(source, Path) else len(source)
         self._members: dict[str, zipfile.ZipInfo] = {}
-        with self._guarded(), self._archive() as archive:
-            for member in archive.infolist():
+        with self._guarded():
+            self._archive = zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source))
+            for member in self._archive.infolist():
                 if not member.filename.endswith(".npy"):
                     continue
                 key = member.filename.removesuffix(".npy")
@@ -183,7 +183,7 @@ class Npz(Mapping[str, "NDArray[Any]"]):
             raise self._error(f"{self.name}: its array {name!r} promises {size:,} bytes in {packed:,}; it is damaged")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
             raise self._error(f"{self.name}: its array {name!r} is packed in a way that NumPy does not write")
-        with self._guarded(), self._archive() as archive, archive.open(member) as stream:
+        with self._guarded(), self._archive.open(member) as stream:
             array = _Head.read(stream, size).fill(stream)
             if stream.read(1):  # reading to the end checks the checksum
                 raise self._error(f"{self.name}: more follows its array {name!r} than the head of it promises")
@@ -204,9 +204,6 @@ class Npz(Mapping[str, "NDArray[Any]"]):
         if missing:
             raise self._error(f"{self.name} has no array {missing[0]!r}; it holds {', '.join(sorted(self)) or 'none'}")
         return [self[name] for name in names]
-
-    def _archive(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self._source if isinstance(self._source, Path) else io.BytesIO(self._source))
 
     def _guarded(self) -> contextlib.AbstractContextManager[None]:
         return guarded(self.name, "an .npz file", self._error)
@@ -255,7 +252,7 @@ class _Head:
         """Read the values into a new array."""
         flat = np.empty(math.prod(self.shape), self.dtype)
         if self.nbytes:
-            into = memoryview(flat.view(np.uint8)).cast("B")
+            into: Any = flat.view(np.uint8)
             done = 0
             while done < self.nbytes:
                 got = stream.readinto(into[done : done + _PIECE])  # type: ignore[attr-defined]

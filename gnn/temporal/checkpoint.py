@@ -59,7 +59,8 @@ def read(path: str, trainer: TemporalTrainer) -> Saved:
     epoch = whole_fact(path, facts, "epoch", 0, trainer.options.epochs)
     batch = whole_fact(path, facts, "batch", 0, len(trainer.split.train))
     best_epoch = whole_fact(path, facts, "best_epoch", -1, epoch - 1)
-    loss, history = facts.get("loss"), facts.get("history")
+    loss: Any = facts.get("loss")
+    history: Any = facts.get("history")
     if not is_finite(loss) or not isinstance(history, list) or not all(map(is_finite, history)):
         raise StoreCorrupt(f"{path} is not a whole checkpoint: its loss or history is not made of numbers")
     if len(history) != epoch or (epoch > 0) != (best_epoch >= 0):
@@ -70,7 +71,7 @@ def read(path: str, trainer: TemporalTrainer) -> Saved:
     if best or best_epoch >= 0:
         check_arrays(path, best, wanted)
     adam = _adam(path, prefixed(arrays, "adam."), trainer)
-    return Saved(model, best, adam, epoch, batch, best_epoch, float(loss), [float(value) for value in history])
+    return Saved(model, best, adam, epoch, batch, best_epoch, loss, [float(value) for value in history])
 
 
 def _adam(path: str, arrays: Mapping[str, NDArray[Any]], trainer: TemporalTrainer) -> dict[int, dict[str, Any]]:

@@ -321,10 +321,11 @@ def spoiled_checkpoints(arrays):
 
 def spoiled_facts(facts):
     yield from (changed(facts, name, None) for name in facts)
-    for name, value in (("epoch", -1), ("epoch", "1"), ("epoch", 10**30), ("batch", 1 << 40), ("best_epoch", 7)):
-        yield {**facts, name: value}
-    for name, value in (("loss", "x"), ("history", [0.5, "x"]), ("history", []), ("history", 3), ("best_epoch", -1)):
-        yield {**facts, name: value}
+    yield from ({**facts, "epoch": value} for value in (-1, "1", 10**30))
+    yield from ({**facts, "history": value} for value in ([0.5, "x"], [], 3))
+    yield from ({**facts, "best_epoch": value} for value in (-1, 7))
+    yield {**facts, "batch": 1 << 40}
+    yield {**facts, "loss": "x"}
 
 
 def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
