@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..graphlib.cache_folder import cache_folder
 from ..graphlib.errors import DownloadError, StoreMissing
 from .files import table
 
@@ -59,18 +59,6 @@ class Files:
         except DownloadError as error:
             raise DownloadError(f"{needs}. {error} To use a copy of your own, {place}.") from error
         return _read(target, file)
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: NEARHOP_CACHE, else the platform's cache folder."""
-    named = os.environ.get("NEARHOP_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "nearhop" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "nearhop"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nearhop"
 
 
 def _local(root: str | os.PathLike[str] | None) -> list[Path]:

@@ -18,6 +18,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from . import notice
+from .kernel_cache import KernelCache
 from .ranges import split
 from .threads import Loop, resolve_threads, threads_in_use, threads_now
 
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+notice.install()
+
+
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     dispatcher = numba.njit(**options)(function)
     try:
-        dispatcher.enable_caching()
-    except RuntimeError as error:  # neither the package folder nor the user's cache folder can be written
+        dispatcher._cache = KernelCache(function)
+    except RuntimeError as error:  # neither the user's cache folder nor the package folder can be written
         warnings.warn(
             f"compiled code of {function.__qualname__} cannot be cached ({error}); every process will compile it "
             "again. Set NUMBA_CACHE_DIR to a writable folder.",
