@@ -41,6 +41,9 @@ class Slice:
         The edges' places among all edges of the relation.
     """
 
+    start: int
+    first: int
+    last: int
     rows: Tensor
     indptr: Tensor
     src: Tensor
@@ -48,9 +51,6 @@ class Slice:
     sources: Tensor
     source_indptr: Tensor
     source_edges: Tensor
-    start: int
-    first: int
-    last: int
 
     @property
     def num_rows(self) -> int:
@@ -100,8 +100,8 @@ class Relation:
         sources, source_indptr = _runs(src[by_source])
         row_of = np.repeat(np.arange(rows.shape[0]), np.diff(indptr))
         arrays = (rows - start, indptr, src, row_of, sources, source_indptr, by_source)
-        tensors: Any = [torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(device) for array in arrays]
-        return Slice(*tensors, start=start, first=first, last=last)
+        tensors = [torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(device) for array in arrays]
+        return Slice(start, first, last, *tensors)
 
 
 class LevelPlan:

@@ -137,14 +137,5 @@ def _run(name: str, arguments: tuple[Any, ...]) -> None:
     from . import reduce_cpu
 
     arrays = [part.detach().numpy() if isinstance(part, Tensor) else part for part in arguments]
-    rows = _num_rows(name, arrays)
-    if grid.numel() < _LARGE:
-        getattr(reduce_cpu, name)(*arrays, 0, rows)
-        return
-    with threads_in_use(torch.get_num_threads()):
-        getattr(reduce_cpu, f"{name}_wide")(*arrays, -(-rows // reduce_cpu.PIECE))
-
-
-def _num_rows(name: str, arrays: Any) -> int:
-    offsets = {"add_to_sources": 2, "max_rows_gradient": 2, "gated_rows_gradient": 3}.get(name, 1)
-    return int(arrays[offsets].shape[0]) - 1
+    with threads_in_use(torch.get_num_threads() if grid.numel() > _LARGE else 1):
+        getattr(reduce_cpu, name)(*arrays)

@@ -12,13 +12,11 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 
-PIECE = 256  # rows that a thread takes at a time
 
-
-@kernel
-def add_rows(messages, indptr, mean, out, first, last):
+@parallel_kernel
+def add_rows(messages, indptr, mean, out):
     """`out[r]` is the sum of row r's messages, or their mean."""
-    for r in range(first, last):
+    for r in numba.prange(out.shape[0]):
         o = out[r]
         o[:] = messages[indptr[r]]
         for e in range(indptr[r] + 1, indptr[r + 1]):
@@ -31,10 +29,10 @@ def add_rows(messages, indptr, mean, out, first, last):
                 o[j] /= count
 
 
-@kernel
-def add_rows_gradient(grad, indptr, mean, out, first, last):
+@parallel_kernel
+def add_rows_gradient(grad, indptr, mean, out):
     """`out[e]` is the gradient of message e, from that of its row."""
-    for r in range(first, last):
+    for r in numba.prange(grad.shape[0]):
         g = grad[r]
         count = indptr[r + 1] - indptr[r] if mean else 1
         for e in range(indptr[r], indptr[r + 1]):
@@ -43,13 +41,13 @@ def add_rows_gradient(grad, indptr, mean, out, first, last):
                 o[j] = g[j] / count
 
 
-@kernel
-def max_rows(messages, indptr, out, winners, first, last):
+@parallel_kernel
+def max_rows(messages, indptr, out, winners):
     """`out[r]` is the largest of row r's messages, column by column, and `winners[r]` the first that has it.
 
     A message that is not a number wins, so that it is seen.
     """
-    for r in range(first, last):
+    for r in numba.prange(out.shape[0]):
         o, w = out[r], winners[r]
         o[:] = messages[indptr[r]]
         w[:] = indptr[r]
@@ -61,10 +59,10 @@ def max_rows(messages, indptr, out, winners, first, last):
                     w[j] = e
 
 
-@kernel
-def max_rows_gradient(grad, winners, indptr, out, first, last):
+@parallel_kernel
+def max_rows_gradient(grad, winners, indptr, out):
     """The gradient of a column goes to the message that won it."""
-    for r in range(first, last):
+    for r in numba.prange(grad.shape[0]):
         out[indptr[r] : indptr[r + 1]] = 0
         for j in range(grad.shape[1]):
             out[winners[r, j], j] = grad[r, j]
@@ -76,11 +74,11 @@ def _gate(value):
     return 1 / (1 + np.exp(-value))
 
 
-@kernel
-def gated_rows(messages, indptr, out, winners, first, last):
+@parallel_kernel
+def gated_rows(messages, indptr, out, winners):
     """Column 0 of a message is its gate g; of its two halves, g times one is summed and g times the other maximised."""
     half = out.shape[1] // 2
-    for r in range(first, last):
+    for r in numba.prange(out.shape[0]):
         o, w = out[r], winners[r]
         for e in range(indptr[r], indptr[r + 1]):
             m = messages[e]
@@ -99,11 +97,11 @@ def gated_rows(messages, indptr, out, winners, first, last):
                     w[j] = e
 
 
-@kernel
-def gated_rows_gradient(grad, messages, winners, indptr, out, first, last):
+@parallel_kernel
+def gated_rows_gradient(grad, messages, winners, indptr, out):
     """The gradient of `gated_rows` with respect to the messages."""
     half = grad.shape[1] // 2
-    for r in range(first, last):
+    for r in numba.prange(grad.shape[0]):
         g, w = grad[r], winners[r]
         for e in range(indptr[r], indptr[r + 1]):
             m, o = messages[e], out[e]
@@ -118,54 +116,12 @@ def gated_rows_gradient(grad, messages, winners, indptr, out, first, last):
             o[0] = total * gate * (1 - gate)
 
 
-@kernel
-def add_to_sources(grad, edges, indptr, sources, out, first, last):
+@parallel_kernel
+def add_to_sources(grad, edges, indptr, sources, out):
     """`out[sources[s]]` gains the gradients of its messages, `edges[indptr[s]:indptr[s + 1]]`."""
-    for s in range(first, last):
+    for s in numba.prange(sources.shape[0]):
         o = out[sources[s]]
         for k in range(indptr[s], indptr[s + 1]):
             g = grad[edges[k]]
             for j in range(o.shape[0]):
                 o[j] += g[j]
-
-
-@parallel_kernel
-def add_rows_wide(messages, indptr, mean, out, pieces):
-    for p in numba.prange(pieces):
-        add_rows(messages, indptr, mean, out, p * PIECE, min((p + 1) * PIECE, out.shape[0]))
-
-
-@parallel_kernel
-def add_rows_gradient_wide(grad, indptr, mean, out, pieces):
-    for p in numba.prange(pieces):
-        add_rows_gradient(grad, indptr, mean, out, p * PIECE, min((p + 1) * PIECE, grad.shape[0]))
-
-
-@parallel_kernel
-def max_rows_wide(messages, indptr, out, winners, pieces):
-    for p in numba.prange(pieces):
-        max_rows(messages, indptr, out, winners, p * PIECE, min((p + 1) * PIECE, out.shape[0]))
-
-
-@parallel_kernel
-def max_rows_gradient_wide(grad, winners, indptr, out, pieces):
-    for p in numba.prange(pieces):
-        max_rows_gradient(grad, winners, indptr, out, p * PIECE, min((p + 1) * PIECE, grad.shape[0]))
-
-
-@parallel_kernel
-def gated_rows_wide(messages, indptr, out, winners, pieces):
-    for p in numba.prange(pieces):
-        gated_rows(messages, indptr, out, winners, p * PIECE, min((p + 1) * PIECE, out.shape[0]))
-
-
-@parallel_kernel
-def gated_rows_gradient_wide(grad, messages, winners, indptr, out, pieces):
-    for p in numba.prange(pieces):
-        gated_rows_gradient(grad, messages, winners, indptr, out, p * PIECE, min((p + 1) * PIECE, grad.shape[0]))
-
-
-@parallel_kernel
-def add_to_sources_wide(grad, edges, indptr, sources, out, pieces):
-    for p in numba.prange(pieces):
-        add_to_sources(grad, edges, indptr, sources, out, p * PIECE, min((p + 1) * PIECE, sources.shape[0]))

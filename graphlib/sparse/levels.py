@@ -145,7 +145,8 @@ def _peel(rows: Adjacency, names: NDArray[Any] | None, threads: int | None) -> L
             if end - begin < most:
                 begin, end, depth = kernels.peel_narrow(begin, end, depth, most, *state)
             else:
-                begin, end, depth = kernels.peel_wide(begin, end, depth, *state)
+                kernels.peel_wide(begin, end, depth, *state)
+                begin, end, depth = end, int(found[0]), depth + 1
     if end < count:
         raise _cycle(rows, waiting, names)
     offsets = np.zeros(depth + 1, np.int64)

@@ -14,8 +14,6 @@ from numba.extending import intrinsic
 
 from ..compute.jit import kernel, parallel_kernel
 
-_PIECE = 1 << 10  # nodes of a frontier that a thread peels at a time
-
 
 def _atomic(operation: str) -> Any:
     """An intrinsic `f(array, index, value)` that changes `array[index]` in one step and returns what was there."""
@@ -87,13 +85,10 @@ def peel_narrow(begin, end, depth, most, indptr, indices, waiting, shortest, lev
 
 @parallel_kernel
 def peel_wide(begin, end, depth, indptr, indices, waiting, shortest, level, ready, found):
-    """Peel one frontier on all threads; returns as `peel_narrow`."""
-    pieces = (end - begin + _PIECE - 1) // _PIECE
-    for piece in numba.prange(pieces):
-        for i in range(begin + piece * _PIECE, min(begin + (piece + 1) * _PIECE, end)):
-            level[ready[i]] = depth
-            _peel(ready[i], indptr, indices, waiting, shortest, ready, found)
-    return end, found[0], depth + 1
+    """Peel one frontier on all threads; what it finds ready follows in `ready`."""
+    for i in numba.prange(end - begin):
+        level[ready[begin + i]] = depth
+        _peel(ready[begin + i], indptr, indices, waiting, shortest, ready, found)
 
 
 @kernel
