@@ -1,4 +1,4 @@
-"""Checks that make arrays from a file safe for kernels, which do not check bounds."""
+"""Checks of what is given, and those that make arrays from a file safe for kernels, which do not check bounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import StoreCorrupt
+from .errors import InvalidInput, StoreCorrupt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from .store.adjacency import Adjacency
 
 _PART = 1 << 22
+
+
+def unmasked(what: str, values: Any) -> NDArray[Any]:
+    """`values` as an array; masked entries are refused, since `np.asarray` would show what lies below them."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        first = int(np.argmax(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))) if values.ndim else 0
+        raise InvalidInput(
+            f"{what} is a masked array, and its row {first} is masked; say what stands there, with filled(...)"
+        )
+    return np.asarray(values)
 
 
 def _outside(ids: NDArray[Any], limit: int) -> bool:

@@ -56,6 +56,10 @@ class StoreWriteFailed(NearhopError, OSError):
     """The disk is full or failed; the version committed last is whole."""
 
 
+class OutOfMemory(NearhopError, MemoryError):
+    """What was asked for does not fit in memory."""
+
+
 class IndexMismatch(NearhopError, ValueError):
     """Vectors, metric or ids do not fit the index they are used with."""
 

@@ -1,4 +1,4 @@
-"""Every file operation by which a store changes on disk: write, fsync, link, rename, remove, truncate.
+"""Every file operation by which a store changes on disk: reserve, write, fsync, link, rename, remove, truncate.
 
 They stand in one module so that a reader can see the order in which a commit touches the disk, and so that tests can
 let any one of them fail or be the last one before the process dies.
@@ -23,6 +23,17 @@ def write(descriptor: int, data: Any) -> None:
     rest = memoryview(data).cast("B")
     while rest:
         rest = rest[os.write(descriptor, rest[: 1 << 30]) :]
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Give a file `size` bytes that the device really has: filling a map of it later cannot fail for want of room."""
+    if hasattr(os, "posix_fallocate"):
+        if size:
+            os.posix_fallocate(descriptor, 0, size)
+        return
+    zeros = memoryview(bytes(1 << 20))
+    for start in range(os.fstat(descriptor).st_size, size, len(zeros)):
+        write(descriptor, zeros[: size - start])
 
 
 def sync(descriptor: int) -> None:
@@ -62,6 +73,11 @@ def publish(temporary: Path, final: Path) -> None:
 
 def rename(old: Path, new: Path) -> None:
     os.rename(old, new)
+
+
+def replace(old: Path, new: Path) -> None:
+    """Give `old` the name `new`, atomically, whatever has that name."""
+    os.replace(old, new)
 
 
 def remove(path: Path) -> None:

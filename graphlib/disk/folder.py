@@ -8,33 +8,40 @@ from __future__ import annotations
 import contextlib
 import json
 import time as clock
+import weakref
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..checks import check_ends, check_id_map, check_rows
-from ..errors import InvalidInput, StoreCorrupt, StoreLocked, StoreReadOnly, StoreWriteFailed
-from ..store.adjacency import Adjacency, id_dtype
+from ..errors import InvalidInput, NearhopError, NotFound, StoreCorrupt, StoreLocked, StoreReadOnly, StoreWriteFailed
+from ..store.adjacency import Adjacency
 from ..store.edges import EdgeList, EdgeSet, check_edges
 from ..store.idmap import IdMap
+from ..store.text import TextColumn
 from ..types import EdgeType
 from . import files
+from .entries import EntryWriter
 from .locking import WriterLock
 from .log import LogWriter, read_log
 from .manifest import (
+    Column,
     EdgesEntry,
     Manifest,
-    NodesEntry,
-    RowsEntry,
+    TextEntry,
     check_attributes,
+    check_message,
     list_versions,
+    manifest_bytes,
     manifest_path,
+    read_manifest,
     write_manifest,
 )
-from .segments import Segment, adopt_segment, create_segment, map_segment, write_segment
+from .mapping import make_private
+from .marker import check_identity
+from .segments import DATA_START, Segment, create_segment, map_segment
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -59,15 +66,17 @@ class StoreFolder:
         self._maps: dict[str, NDArray[Any]] = {}
         self._edge_sets: dict[EdgeType, EdgeSet] = {}
         self._created: dict[int, tuple[NDArray[Any], Path]] = {}
+        self._store: weakref.ref[GraphStore] | None = None
+        self._publishing: tuple[Manifest, bytes] | None = None  # a version that may have been published
+        self._unsynced = False
 
     @property
     def version(self) -> int:
         return self.manifest.version
 
-    @property
-    def changed(self) -> bool:
-        """Whether something waits for a commit."""
-        return self._changed
+    def was_dropped(self) -> bool:
+        """Whether `compact(keep=...)` of another object dropped the version that is open here."""
+        return not manifest_path(self.path, self.version).exists()
 
     # reading
 
@@ -85,6 +94,7 @@ class StoreFolder:
 
     def fill(self, store: GraphStore) -> None:
         """Put the open version's nodes, edges and columns into an empty store."""
+        self._store = weakref.ref(store)
         for name, nodes in self.manifest.nodes.items():
             ids = None
             if nodes.ids is not None:
@@ -101,11 +111,17 @@ class StoreFolder:
         self._replay(store)
         store.attributes = json.loads(json.dumps(self.manifest.attributes))
 
-    def _fill_columns(self, columns: Columns, entries: dict[str, Segment], count: int) -> None:
-        for name, segment in entries.items():
-            if not segment.shape or segment.shape[0] > count:
-                raise StoreCorrupt(f"{self.path}: column {name!r} has shape {list(segment.shape)} for {count} rows")
-            columns.restore(name, self.map(segment))
+    def _fill_columns(self, columns: Columns, entries: dict[str, Column], count: int) -> None:
+        for name, entry in entries.items():
+            column: NDArray[Any] | TextColumn
+            if isinstance(entry, TextEntry):
+                where = f"{self.path}, column {name!r}"
+                column = TextColumn({"bytes": self.map(entry.bytes), "offsets": self.map(entry.offsets)}, where)
+            else:
+                column = self.map(entry)
+            if not column.shape or column.shape[0] > count:
+                raise StoreCorrupt(f"{self.path}: column {name!r} has shape {list(column.shape)} for {count} rows")
+            columns.restore(name, column)
 
     def _adopt_rows(self, edge_set: EdgeSet, entry: EdgesEntry) -> None:
         self._edge_sets[edge_set.edge_type] = edge_set
@@ -119,7 +135,8 @@ class StoreFolder:
 
     def _ends_check(self, edge_type: EdgeType, src: NDArray[Any], dst: NDArray[Any]) -> Any:
         limits = self.manifest.nodes[edge_type[0]].count, self.manifest.nodes[edge_type[2]].count
-        return lambda: check_ends(src, dst, limits, f"{self.path}, edges {'/'.join(edge_type)}")
+        where = f"{self.path}, edges {'/'.join(edge_type)}"
+        return lambda: check_ends(src, dst, limits, where)
 
     def _replay(self, store: GraphStore) -> None:
         try:
@@ -144,21 +161,32 @@ class StoreFolder:
     def begin_writing(self) -> None:
         """Take the writer's lock for a change that waits for a commit."""
         self.lock()
+        self._settle()
         self._changed = True
 
     def lock(self) -> None:
         """Take the writer's lock, unless it is held; the open version must be the newest."""
         if self._read_only is not None:
             raise StoreReadOnly(self._read_only)
-        if not self._lock.held:
+        if self._lock.lost:
+            raise StoreLocked(
+                f"{self.path}: this object was changing the store when its process forked, and the changes are the "
+                "parent's; open the store again in this process, once the parent has committed or closed"
+            )
+        if self._lock.held:
+            return
+        check_identity(self.path, self.manifest.uuid)
+        try:
             self._lock.acquire()
             newest = list_versions(self.path)[-1]
             if newest != self.version:
-                self._lock.release()
                 raise StoreLocked(
                     f"{self.path} is at version {newest} by now, and this object holds version {self.version}; "
                     "open the store again and repeat the change"
                 )
+        except BaseException:
+            self._lock.release()
+            raise
 
     def log(self, edge_set: EdgeSet, edges: EdgeList) -> None:
         """Append edges to the log; edges of a type that was never committed wait in memory instead."""
@@ -167,8 +195,7 @@ class StoreFolder:
         with self._writing("append_edges"):
             if self._log is None:
                 self._log = LogWriter(self.path, self.manifest.log)
-            for start in range(0, len(edges), _RECORDS_AT_ONCE):
-                self._log.append(edge_set.edge_type, edges.slice(start, start + _RECORDS_AT_ONCE))
+            self._log.append(edge_set.edge_type, edges, _RECORDS_AT_ONCE)
 
     def create(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """A writable array of zeros that lies in the folder already and becomes a segment at the next commit."""
@@ -180,28 +207,61 @@ class StoreFolder:
 
     def commit(self, store: GraphStore, message: str, *, merge: bool = False) -> int:
         """Write what changed and publish the next version; with `merge`, the log goes into the segments."""
+        check_message(message)
         attributes = check_attributes(store.attributes)
+        self._settle()
         merge = merge and self._has_log()
         if not self._changed and not merge and attributes == self.manifest.attributes:
+            self.release()
+            self._sync_again()
             return self.version
         self.begin_writing()
-        manifest = self.write_version(store, message, attributes, merge=merge)
+        try:
+            manifest = self.write_version(store, message, attributes, merge=merge)
+        except StoreWriteFailed as error:
+            if not self._is_published():
+                raise
+            self._unsynced = True  # the version is there: only its name may not be on the device yet
+            self._settle()
+            raise self._not_durable(error.__cause__ or error) from error
+        self._unsynced = False
         self._adopt(store, manifest)
         return self.version
+
+    def _sync_again(self) -> None:
+        if self._unsynced:
+            try:
+                files.sync_folder(self.path / "manifests")
+            except OSError as error:
+                raise self._not_durable(error) from error
+            self._unsynced = False
+
+    def _not_durable(self, error: BaseException) -> StoreWriteFailed:
+        return StoreWriteFailed(
+            f"commit: version {self.version} of {self.path} is committed and everybody sees it, but the device failed "
+            f"to confirm it ({getattr(error, 'strerror', None) or error}), so that a power cut could undo it; "
+            "commit again"
+        )
 
     def _has_log(self) -> bool:
         return self.manifest.log is not None or (self._log is not None and self._log.entry.records > 0)
 
+    def _log_differs(self, store: GraphStore) -> bool:
+        """Whether an interrupt fell between the log and the edges in memory, which are what counts."""
+        added = {} if self._log is None else self._log.added
+        known = (t for t, edge_set in self._edge_sets.items() if store._edge_sets.get(t) is edge_set)
+        return any(self.manifest.edges[t].count + added.get(t, 0) != self._edge_sets[t].count for t in known)
+
     def write_version(self, store: GraphStore, message: str, attributes: dict[str, Any], *, merge: bool) -> Manifest:
         # Records of the log name an edge type, so a type that was replaced must not find records of its predecessor.
         replaced = any(store._edge_sets.get(t) is not s for t, s in self._edge_sets.items())
-        merge = merge or (replaced and self._has_log())
-        written: list[Path] = []
+        merge = merge or (replaced and self._has_log()) or self._log_differs(store)
+        writer = EntryWriter(self.path / "segments", self._kept, self._created)
         number = self.version + 1
         try:
             with self._writing("commit"):
-                nodes = {name: self._nodes_entry(nodes, written) for name, nodes in store._node_types.items()}
-                edges = {t: self._edges_entry(store, s, written, merge=merge) for t, s in store._edge_sets.items()}
+                nodes = {name: writer.nodes(n, store._node_columns[name]) for name, n in store._node_types.items()}
+                edges = {t: writer.edges(store, s, self._stored(s, merge)) for t, s in store._edge_sets.items()}
                 files.sync_folder(self.path / "segments")
                 log = self.manifest.log
                 if self._log is not None and not merge:
@@ -212,18 +272,65 @@ class StoreFolder:
                     log=None if merge else log,
                     attributes=attributes,
                 )
-                write_manifest(self.path, made)
+                text = manifest_bytes(made)
+                check_identity(self.path, self.manifest.uuid)
+                self._publishing = made, text
+                write_manifest(self.path, number, text)
         except BaseException:
             if not manifest_path(self.path, number).exists():
-                for path in written:
-                    with contextlib.suppress(OSError):
-                        files.remove(path)
+                writer.undo()
             raise
         return made
 
+    def _stored(self, edge_set: EdgeSet, merge: bool) -> EdgesEntry | None:
+        """The entry whose segments hold a type's first edges, unless they are to be written anew."""
+        stored = self.manifest.edges.get(edge_set.edge_type)
+        if stored is None or self._edge_sets.get(edge_set.edge_type) is not edge_set:
+            return None
+        return None if merge and edge_set.count != stored.base else stored
+
+    def _is_published(self) -> bool:
+        """Whether the version that was being published is there: from the link of its manifest on it is committed."""
+        if self._publishing is None:
+            return False
+        manifest, text = self._publishing
+        try:
+            return manifest_path(self.path, manifest.version).read_bytes() == text
+        except FileNotFoundError:
+            return False
+
+    def _settle(self) -> None:
+        """Finish a commit that was interrupted behind the moment at which its version was published."""
+        store = None if self._store is None else self._store()
+        if self._publishing is not None and store is not None and self._lock.held:
+            if self._is_published():
+                self._adopt(store, self._publishing[0])
+            self._publishing = None
+
     def _adopt(self, store: GraphStore, manifest: Manifest) -> None:
-        """Continue with the committed version: memory of what was written is given back, maps take its place."""
-        before, self.manifest = self.manifest, manifest
+        """Continue with the committed version: memory of what was written is given back, maps take its place.
+
+        An interrupt in the middle leaves a state in which this can run again.
+        """
+        used = {segment.file for segment in manifest.segments()}
+        for array, path in list(self._created.values()):
+            with contextlib.suppress(OSError):
+                make_private(array, path, DATA_START) if path.name in used else files.remove(path)
+        try:
+            self._take_maps(store, manifest)
+        except OSError as error:
+            raise StoreWriteFailed(
+                f"version {manifest.version} of {self.path} is committed, but could not be mapped here "
+                f"({error.strerror or error}); the next call tries again"
+            ) from error
+        self._kept = {key: kept for key, kept in self._kept.items() if kept[1].file in used}
+        self._maps = {file: array for file, array in self._maps.items() if file in used}
+        self._created.clear()
+        self.manifest, self._publishing, self._changed = manifest, None, False
+        self.release()
+
+    def _take_maps(self, store: GraphStore, manifest: Manifest) -> None:
+        before = self.manifest
         for name, nodes in manifest.nodes.items():
             if nodes.ids is not None and (name not in before.nodes or before.nodes[name].ids != nodes.ids):
                 store._node_types[name].ids = IdMap({part: self.map(segment) for part, segment in nodes.ids.items()})
@@ -234,96 +341,51 @@ class StoreFolder:
             if edge_type not in before.edges or before.edges[edge_type].arrays != entry.arrays:
                 edge_set.rebase(EdgeList(**{part: self.map(segment) for part, segment in entry.arrays.items()}))
                 self._adopt_rows(edge_set, entry)
-        used = {segment.file for segment in manifest.segments()}
-        self._kept = {key: kept for key, kept in self._kept.items() if kept[1].file in used}
-        self._maps = {file: array for file, array in self._maps.items() if file in used}
-        self._created.clear()
-        if self._log is not None and manifest.log is None:
-            self._log.close()
-            self._log = None
-        self._changed = False
-        self.release()
 
     def release(self) -> None:
         """Let others write. The log is opened again at the next change, when others may have extended it."""
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
         self._lock.release()
 
     def discard(self) -> None:
         """Forget what was not committed and let others write."""
+        self._read_only = f"{self.path} was closed; open it again to change it"
         if self._lock.held:
-            with contextlib.suppress(OSError):
-                for _, path in self._created.values():
-                    files.remove(path)
-                if self._log is not None:
-                    committed = self.manifest.log
-                    path = self.path / "delta" / self._log.entry.file
-                    if committed is not None and committed.file == path.name:
-                        files.truncate(path, committed.bytes)
-                    else:
-                        files.remove(path)
+            with contextlib.suppress(OSError, StoreCorrupt, NotFound):
+                self._remove_uncommitted(self._newest())
         self._created.clear()
         self._changed = False
         self.release()
-        self._read_only = f"{self.path} was closed; open it again to change it"
+
+    def _newest(self) -> Manifest:
+        """The newest version on disk: an interrupted commit may have published one that was not adopted."""
+        check_identity(self.path, self.manifest.uuid)
+        number = list_versions(self.path)[-1]
+        return self.manifest if number == self.version else read_manifest(self.path, number)
+
+    def _remove_uncommitted(self, newest: Manifest) -> None:
+        used = {segment.file for segment in newest.segments()}
+        for _, path in self._created.values():
+            if path.name not in used:
+                files.remove(path)
+        if self._log is not None:
+            path = self.path / "delta" / self._log.entry.file
+            if newest.log is not None and newest.log.file == path.name:
+                if path.stat().st_size > newest.log.bytes:
+                    files.truncate(path, newest.log.bytes)
+            elif self.manifest.log is None or self.manifest.log.file != path.name:
+                files.remove(path)
 
     @contextlib.contextmanager
     def _writing(self, what: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
+            if isinstance(error, NearhopError):
+                raise
             raise StoreWriteFailed(
                 f"{what}: {self.path} could not be written ({error.strerror or error}); version {self.version} "
                 "is whole, and what was assigned since is still here: make room and commit again"
             ) from error
-
-    def _segment(self, array: NDArray[Any], written: list[Path], dtype: DTypeLike | None = None) -> Segment:
-        """The segment that holds `array`; it is written unless it lies on disk already."""
-        kept = self._kept.get(id(array))
-        if kept is not None:
-            return kept[1]
-        created = self._created.get(id(array))
-        if created is not None:
-            return adopt_segment(created[1], array)
-        segment = write_segment(self.path / "segments", array, dtype)
-        written.append(self.path / "segments" / segment.file)
-        return segment
-
-    def _nodes_entry(self, nodes: Any, written: list[Path]) -> NodesEntry:
-        ids = nodes.ids
-        parts = None if ids is None else {name: self._segment(a, written) for name, a in ids.arrays.items()}
-        return NodesEntry(nodes.count, parts, self._columns_entry(nodes.columns, written))
-
-    def _columns_entry(self, columns: Columns, written: list[Path]) -> dict[str, Segment]:
-        return {name: self._segment(columns.stored(name), written) for name in columns}
-
-    def _edges_entry(self, store: GraphStore, edge_set: EdgeSet, written: list[Path], *, merge: bool) -> EdgesEntry:
-        edge_type = edge_set.edge_type
-        columns = self._columns_entry(store._edge_columns[edge_type], written)
-        stored = self.manifest.edges.get(edge_type)
-        known = stored is not None and self._edge_sets.get(edge_type) is edge_set
-        if stored is not None and known and (not merge or edge_set.count == stored.base):
-            return replace(stored, count=edge_set.count, columns=columns)
-        edges = edge_set.list
-        ends = zip(("src", "dst"), (edge_type[0], edge_type[2]), strict=True)
-        arrays = {
-            name: self._segment(getattr(edges, name), written, id_dtype(store._node_types[node_type].count))
-            for name, node_type in ends
-        }
-        arrays |= {
-            name: self._segment(values, written)
-            for name in ("weight", "time")
-            if (values := getattr(edges, name)) is not None
-        }
-        rows = {}
-        for side in ("csr", "csc") if edge_set.directed else ("csr",):
-            with edge_set.rows_for_now(side) as adjacency:
-                parts = {
-                    name: self._segment(values, written)
-                    for name in ("indptr", "indices", "edge_ids", "weight", "time")
-                    if (values := getattr(adjacency, name)) is not None
-                }
-                rows[side] = RowsEntry(parts, adjacency.num_cols)
-        return EdgesEntry(edge_set.directed, edge_set.count, edge_set.count, arrays, rows, columns)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
-import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..errors import NotFound, StoreCorrupt, StoreExists, StoreMissing, StoreWriteFailed
+from ..errors import NotFound, StoreCorrupt, StoreLocked, StoreMissing, StoreWriteFailed
+from ..store.store import GraphStore
 from . import files
 from .folder import StoreFolder
-from .manifest import FORMAT_VERSION, Manifest, check_attributes, list_versions, manifest_path, read_manifest
+from .locking import WriterLock
+from .manifest import Manifest, check_attributes, check_message, list_versions, manifest_path, read_manifest
+from .marker import read_format, write_format
+from .replacing import making_folder
+from .temporary import remove_leftovers
 
-if TYPE_CHECKING:
-    from ..store.store import GraphStore
+_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,32 @@ class Version:
     num_edges: int
 
 
-def read_format(path: Path) -> str:
-    """Check that `path` is a store of a known format; returns its uuid."""
-    if not path.exists():
-        raise StoreMissing(f"there is no store at {path}")
-    marker = path / "FORMAT"
-    if not marker.is_file() or not (path / "manifests").is_dir():
-        raise StoreMissing(f"{path} is not a nearhop store: it has no FORMAT file; nearhop.ingest and save make one")
-    try:
-        with marker.open("rb") as stream:
-            content = json.loads(stream.read(1 << 16))
-        form, number, name = content["format"], content["format_version"], content["uuid"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreCorrupt(f"{marker} is damaged: {error!r}") from error
-    if form != "nearhop-store" or type(number) is not int or number < 1 or not isinstance(name, str):
-        raise StoreCorrupt(f"{marker} does not describe a nearhop store")
-    if number > FORMAT_VERSION:
-        raise StoreCorrupt(f"{path} has format version {number}; this nearhop reads up to {FORMAT_VERSION}: upgrade it")
-    return name
+def open_store(path: Path, version: int | None) -> GraphStore:
+    """Open the newest version, or an older one for reading.
+
+    A compaction that drops the version while it is being opened is met by opening the newest again.
+    """
+    path = Path(os.path.abspath(path))
+    for _ in range(_ATTEMPTS):
+        try:
+            folder = _open_folder(path, version)
+        except FileNotFoundError as error:
+            if isinstance(error, StoreMissing):
+                raise
+            continue  # a manifest that was listed is gone
+        store = GraphStore()
+        try:
+            folder.fill(store)
+        except StoreCorrupt:
+            if not folder.was_dropped():
+                raise
+            continue
+        store._folder = folder
+        return store
+    raise StoreLocked(f"{path}: a compaction dropped each of {_ATTEMPTS} versions while it was opened; try again")
 
 
-def open_folder(path: Path, version: int | None) -> StoreFolder:
-    """Open the newest version, or an older one for reading."""
+def _open_folder(path: Path, version: int | None) -> StoreFolder:
     name = read_format(path)
     present = list_versions(path)
     if not present:
@@ -74,48 +78,25 @@ def open_folder(path: Path, version: int | None) -> StoreFolder:
     return StoreFolder(path, manifest, read_only)
 
 
-def make_folder(path: Path) -> StoreFolder:
-    """An empty folder of the format, at version 0, which has no manifest."""
-    for part in (path, path / "manifests", path / "segments", path / "delta"):
-        part.mkdir()
-    name = uuid.uuid4().hex
-    content = {"format": "nearhop-store", "format_version": FORMAT_VERSION, "uuid": name}
-    descriptor = files.create(path / "FORMAT")
-    try:
-        files.write(descriptor, (json.dumps(content) + "\n").encode())
-        files.sync(descriptor)
-    finally:
-        os.close(descriptor)
-    return StoreFolder(path, Manifest(name, 0, 0, 0, "", {}, {}, None))
-
-
 def save_as(store: GraphStore, path: Path, message: str) -> None:
     """Write a store as a new folder: all of it appears at `path`, or nothing."""
-    if path.exists() or path.is_symlink():
-        raise StoreExists(f"{path} exists already, and nothing was written; choose another path or remove it first")
-    if not path.parent.is_dir():
-        raise StoreMissing(f"the folder {path.parent} does not exist; make it first")
-    partial = path.parent / f".{path.name}.partial-{uuid.uuid4().hex[:8]}"
-    try:
-        try:
-            folder = make_folder(partial)
-            folder.write_version(store, message, check_attributes(store.attributes), merge=True)
-            files.sync_folder(partial)
-            files.rename(partial, path)
-            files.sync_folder(path.parent)
-        except OSError as error:
-            reason = error.__cause__ if isinstance(error, StoreWriteFailed) else error
-            raise StoreWriteFailed(f"{path} could not be written ({reason}); nothing is left of it") from error
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    check_message(message)
+    attributes = check_attributes(store.attributes)
+    with making_folder(path) as folder:
+        for part in ("manifests", "segments", "delta"):
+            (folder / part).mkdir()
+        empty = Manifest(write_format(folder), 0, 0, 0, "", {}, {}, None)
+        StoreFolder(folder, empty).write_version(store, message, attributes, merge=True)
 
 
 def versions(path: Path) -> list[Version]:
     """What `path` holds, oldest first."""
     found = []
     for number in list_versions(path):
-        manifest = read_manifest(path, number)
+        try:
+            manifest = read_manifest(path, number)
+        except FileNotFoundError:  # dropped by a compaction since it was listed
+            continue
         created = datetime.datetime.fromtimestamp(manifest.created, datetime.UTC)
         num_nodes = sum(nodes.count for nodes in manifest.nodes.values())
         num_edges = sum(edges.count for edges in manifest.edges.values())
@@ -123,8 +104,11 @@ def versions(path: Path) -> list[Version]:
     return found
 
 
-def remove_unused(path: Path, keep: int | None) -> int:
-    """Drop all but the newest `keep` versions, and every file that no remaining version names; returns bytes freed."""
+def remove_unused(path: Path, keep: int | None) -> tuple[int, int]:
+    """Drop all but the newest `keep` versions, and every file that no remaining version names.
+
+    The caller holds the writer's lock. Returns how many files there were, and their bytes.
+    """
     numbers = list_versions(path)
     dropped = [] if keep is None else numbers[: max(0, len(numbers) - keep)]
     used: set[str] = set()
@@ -133,13 +117,40 @@ def remove_unused(path: Path, keep: int | None) -> int:
         used.update(segment.file for segment in manifest.segments())
         if manifest.log is not None:
             used.add(manifest.log.file)
-    for number in dropped:
-        files.remove(manifest_path(path, number))
-    files.sync_folder(path / "manifests")
-    freed = 0
-    temporary = [p for p in (path / "manifests").iterdir() if p.name.endswith(".tmp")]
-    for file in [*(path / "segments").iterdir(), *(path / "delta").iterdir(), *temporary]:
-        if file.name not in used:
-            freed += file.stat().st_size
-            files.remove(file)
-    return freed
+    count = freed = 0
+    try:
+        for number in dropped:
+            files.remove(manifest_path(path, number))
+        files.sync_folder(path / "manifests")
+        temporary = [p for p in (path / "manifests").iterdir() if p.name.endswith(".tmp")]
+        for file in [*(path / "segments").iterdir(), *(path / "delta").iterdir(), *temporary]:
+            if file.name not in used:
+                size = file.stat().st_size
+                files.remove(file)
+                count, freed = count + 1, freed + size
+    except OSError as error:
+        raise StoreWriteFailed(
+            f"{path}: files that no version needs could not be removed ({error.strerror or error}); every version "
+            "that is left is whole: compact again"
+        ) from error
+    return count, freed
+
+
+def clean(path: Path) -> tuple[int, int]:
+    """Remove what killed writers left in a folder, and inside it if it is a store; returns files and bytes.
+
+    What a living process works on stays: it holds a lock. Raises `StoreLocked` for a store that is being changed.
+    """
+    if not path.is_dir():
+        raise StoreMissing(f"there is no folder at {path}")
+    count, freed = remove_leftovers(path, earlier=True)
+    if (path / "FORMAT").is_file():
+        lock = WriterLock(path / "LOCK")
+        read_format(path)
+        lock.acquire()
+        try:
+            more, bytes_more = remove_unused(path, None)
+        finally:
+            lock.release()
+        count, freed = count + more, freed + bytes_more
+    return count, freed

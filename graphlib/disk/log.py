@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -22,28 +23,45 @@ _DTYPES = {"src": ("<i4", "<i8"), "dst": ("<i4", "<i8"), "weight": ("<f4",), "ti
 
 
 class LogWriter:
-    """Appends records behind the committed end of a log; `entry` is what a manifest says about it."""
+    """Appends records behind the committed end of a log.
+
+    `entry` is what a manifest says about it, and `added` the edges of each type since that end: what lies in the file
+    behind `entry.bytes` does not count, whatever a write that failed left there.
+    """
 
     def __init__(self, folder: Path, committed: LogEntry | None) -> None:
         self._folder = folder / "delta"
+        self.added: dict[EdgeType, int] = {}
         if committed is None:
             self.entry = LogEntry(f"{uuid.uuid4().hex}.log", 0, 0)
             self._descriptor = files.create(self._folder / self.entry.file)
         else:
             self.entry = committed
             path = self._folder / committed.file
-            files.truncate(path, committed.bytes)  # what a writer that died left behind it
             self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+            self._trim()  # what a writer that died left behind it
 
-    def append(self, edge_type: EdgeType, edges: EdgeList) -> None:
-        """Write one record; if that fails, the log ends where it ended before."""
-        record = _encode(edge_type, edges, self.entry.records)
+    def append(self, edge_type: EdgeType, edges: EdgeList, records_of: int) -> None:
+        """Write edges in records of at most `records_of` each: all of them, or the log ends where it ended before."""
+        entry, added = self.entry, self.added
         try:
-            files.write(self._descriptor, record)
+            self._trim()
+            for start in range(0, len(edges), records_of):
+                part = edges.slice(start, start + records_of)
+                record = _encode(edge_type, part, entry.records)
+                files.write(self._descriptor, record)
+                entry = LogEntry(entry.file, entry.bytes + len(record), entry.records + 1)
+                added = {**added, edge_type: added.get(edge_type, 0) + len(part)}
         except BaseException:
-            files.truncate(self._folder / self.entry.file, self.entry.bytes)
+            with contextlib.suppress(OSError):  # else the next append does it
+                self._trim()
             raise
-        self.entry = LogEntry(self.entry.file, self.entry.bytes + len(record), self.entry.records + 1)
+        self.entry, self.added = entry, added
+
+    def _trim(self) -> None:
+        """Cut off what lies behind the end that counts."""
+        if os.fstat(self._descriptor).st_size > self.entry.bytes:
+            files.truncate(self._folder / self.entry.file, self.entry.bytes)
 
     def sync(self) -> None:
         files.sync(self._descriptor)

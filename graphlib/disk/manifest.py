@@ -6,18 +6,34 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidInput, StoreCorrupt
+from ..errors import InvalidInput, InvalidType, StoreCorrupt
 from . import files
 from .segments import Segment
 
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = (1, 2)  # 2 has columns of text, and is written only where there are some
+_MOST_NESTING = 200
 _MAX_BYTES = 256 << 20
 _NAME = re.compile(r"(\d{10})\.json")
 _LOG = re.compile(r"[0-9a-f]{32}\.log")
+
+
+@dataclass(frozen=True)
+class TextEntry:
+    """A column of text: where its bytes and offsets lie."""
+
+    bytes: Segment
+    offsets: Segment
+
+    def to_json(self) -> dict[str, Any]:
+        return {"bytes": self.bytes.to_json(), "offsets": self.offsets.to_json()}
+
+
+Column = Segment | TextEntry
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class NodesEntry:
 
     count: int
     ids: dict[str, Segment] | None
-    columns: dict[str, Segment]
+    columns: dict[str, Column]
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class EdgesEntry:
     base: int
     arrays: dict[str, Segment]
     rows: dict[str, RowsEntry]
-    columns: dict[str, Segment]
+    columns: dict[str, Column]
 
 
 @dataclass(frozen=True)
@@ -76,12 +92,18 @@ class Manifest:
         """Every segment of the version."""
         found: list[Segment] = []
         for nodes in self.nodes.values():
-            found += [*(nodes.ids or {}).values(), *nodes.columns.values()]
+            found += [*(nodes.ids or {}).values(), *_segments_of(nodes.columns)]
         for edges in self.edges.values():
-            found += [*edges.arrays.values(), *edges.columns.values()]
+            found += [*edges.arrays.values(), *_segments_of(edges.columns)]
             for rows in edges.rows.values():
                 found += rows.arrays.values()
         return found
+
+
+def _segments_of(columns: dict[str, Column]) -> list[Segment]:
+    """Segments of columns, of which those of text have two."""
+    each = ((c.bytes, c.offsets) if isinstance(c, TextEntry) else (c,) for c in columns.values())
+    return [segment for several in each for segment in several]
 
 
 def manifest_path(folder: Path, version: int) -> Path:
@@ -94,11 +116,22 @@ def list_versions(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in names if match)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """A manifest as its file holds it, after it went through the reader: what is written can be read."""
+    try:
+        body = canonical_json(_to_json(manifest))
+        text = b'{"sha256": "%s",\n"body": %s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
+        found = parse_manifest(text, "the new version", manifest.version)
+    except (StoreCorrupt, TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"this cannot be committed, since it could not be read back: {error}") from error
+    if found != manifest:
+        raise InvalidInput("this cannot be committed, since it would be read back as something else")
+    return text
+
+
+def write_manifest(folder: Path, version: int, text: bytes) -> None:
     """Publish a version: from the moment its name exists it is the newest one."""
-    body = canonical_json(_to_json(manifest))
-    text = b'{"sha256": "%s",\n"body": %s}\n' % (hashlib.sha256(body).hexdigest().encode(), body)
-    final = manifest_path(folder, manifest.version)
+    final = manifest_path(folder, version)
     temporary = final.with_name(final.name + ".tmp")
     files.remove(temporary)
     descriptor = files.create(temporary)
@@ -117,6 +150,9 @@ def canonical_json(value: Any) -> bytes:
 
 def check_attributes(attributes: Any) -> Any:
     """A copy of the attributes as they will be read back, or an error that says why they cannot be kept."""
+    if not isinstance(attributes, dict):
+        raise InvalidType(f"attributes must be a dict with text keys; got {type(attributes).__name__}")
+    _check_nesting(attributes)
     try:
         plain = json.loads(canonical_json(attributes))
     except (TypeError, ValueError, RecursionError) as error:
@@ -126,35 +162,61 @@ def check_attributes(attributes: Any) -> Any:
     return plain
 
 
+def _check_nesting(value: Any) -> None:
+    """Refuse values that a reader with less of its stack left could not take in."""
+    layer, depth = [value], 0
+    while layer:
+        depth += 1
+        if depth > _MOST_NESTING:
+            raise InvalidInput(f"attributes must be plain JSON values, nested at most {_MOST_NESTING} deep")
+        inside = (v.values() if isinstance(v, dict) else v for v in layer if isinstance(v, dict | list | tuple))
+        layer = list({id(v): v for values in inside for v in values}.values())
+
+
+def check_message(message: Any) -> str:
+    """What a commit says about itself."""
+    if not isinstance(message, str):
+        raise InvalidType(f"a commit's message must be text; got {type(message).__name__} {message!r:.50}")
+    return message
+
+
 def read_manifest(folder: Path, version: int) -> Manifest:
     """Read and check one manifest; anything wrong is a `StoreCorrupt` that names the file."""
     path = manifest_path(folder, version)
     if path.stat().st_size > _MAX_BYTES:
         raise StoreCorrupt(f"{path} has {path.stat().st_size:,} bytes, more than a manifest can have")
+    return parse_manifest(path.read_bytes(), str(path), version)
+
+
+def parse_manifest(text: bytes, where: str, version: int) -> Manifest:
+    """A manifest from its bytes, checked."""
+    if len(text) > _MAX_BYTES:
+        raise StoreCorrupt(f"{where} has {len(text):,} bytes, more than a manifest can have")
     try:
-        outer = json.loads(path.read_bytes())
+        outer = json.loads(text)
         body = outer["body"]
         digest = hashlib.sha256(canonical_json(body)).hexdigest()
         if digest != outer["sha256"]:
-            raise StoreCorrupt(f"{path} is damaged: its checksum does not match its content")
+            raise StoreCorrupt(f"{where} is damaged: its checksum does not match its content")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, StoreCorrupt):
             raise
-        raise StoreCorrupt(f"{path} is not a manifest ({error})") from error
+        raise StoreCorrupt(f"{where} is not a manifest ({error})") from error
     try:
-        manifest = _from_json(body, str(path))
+        manifest = _from_json(body, where)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, StoreCorrupt):
             raise
-        raise StoreCorrupt(f"{path}: an entry is missing or of the wrong kind ({error!r})") from error
+        raise StoreCorrupt(f"{where}: an entry is missing or of the wrong kind ({error!r})") from error
     if manifest.version != version:
-        raise StoreCorrupt(f"{path} says that it is version {manifest.version}")
+        raise StoreCorrupt(f"{where} says that it is version {manifest.version}")
     return manifest
 
 
 def _to_json(manifest: Manifest) -> dict[str, Any]:
+    columns = [c for entry in (*manifest.nodes.values(), *manifest.edges.values()) for c in entry.columns.values()]
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": 2 if any(isinstance(c, TextEntry) for c in columns) else 1,
         "uuid": manifest.uuid,
         "version": manifest.version,
         "parent": manifest.parent,
@@ -188,7 +250,7 @@ def _to_json(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _each(segments: dict[str, Segment]) -> dict[str, Any]:
+def _each(segments: Mapping[str, Column]) -> dict[str, Any]:
     return {name: segment.to_json() for name, segment in segments.items()}
 
 
@@ -205,11 +267,12 @@ def _rows(rows: RowsEntry | None) -> dict[str, Any] | None:
 
 def _from_json(body: Any, where: str) -> Manifest:
     reader = _Reader(where)
-    if body["format_version"] != FORMAT_VERSION:
-        raise StoreCorrupt(f"{where} has format version {body['format_version']!r}; known is {FORMAT_VERSION}")
+    if body["format_version"] not in FORMAT_VERSIONS:
+        known = " and ".join(map(str, FORMAT_VERSIONS))
+        raise StoreCorrupt(f"{where} has format version {body['format_version']!r}; known are {known}: upgrade nearhop")
     nodes = {}
     for entry in body["nodes"]:
-        columns, count = reader.segments(entry["columns"]), reader.count(entry["count"])
+        columns, count = reader.columns(entry["columns"]), reader.count(entry["count"])
         nodes[reader.text(entry["type"])] = NodesEntry(count, reader.ids(entry["ids"], count), columns)
     edges = {}
     for entry in body["edges"]:
@@ -259,8 +322,16 @@ class _Reader:
             raise self._refuse(f"{value!r} is not a name")
         return value
 
-    def segments(self, entries: dict[str, Any]) -> dict[str, Segment]:
-        return {self.text(name): self._segment(entry) for name, entry in entries.items()}
+    def columns(self, entries: dict[str, Any]) -> dict[str, Column]:
+        return {self.text(name): self._column(entry) for name, entry in entries.items()}
+
+    def _column(self, entry: Any) -> Column:
+        if "offsets" not in entry:
+            return self._segment(entry)
+        data, offsets = self._segment(entry["bytes"], None, "|u1"), self._segment(entry["offsets"], None, "<i8")
+        if len(data.shape) != 1 or len(offsets.shape) != 1 or not offsets.shape[0]:
+            raise self._refuse(f"text in {data.file} has shape {list(data.shape)}, {list(offsets.shape)}")
+        return TextEntry(data, offsets)
 
     def _segment(self, entry: Any, length: int | None = None, kinds: str | None = None) -> Segment:
         segment = Segment.from_json(entry, self._where)
@@ -289,7 +360,7 @@ class _Reader:
         for side, near in (("csr", sources), ("csc", targets)):
             if entry[side] is not None:
                 rows[side] = self._rows(entry[side], near, base, directed)
-        return EdgesEntry(directed, count, base, arrays, rows, self.segments(entry["columns"]))
+        return EdgesEntry(directed, count, base, arrays, rows, self.columns(entry["columns"]))
 
     def _values(self, entry: Any, length: int) -> dict[str, Segment]:
         kinds = {"weight": "<f4", "time": "<i8 <f8"}

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import StoreCorrupt
 from . import files
+from .mapping import map_private
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -124,16 +125,22 @@ def _contiguous_parts(array: NDArray[Any]) -> Any:
 
 
 def create_segment(folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Path, NDArray[Any]]:
-    """A new file of zeros in the segment format and a writable map of its data; `adopt_segment` finishes it."""
+    """A new file of zeros in the segment format and a writable map of its data; `adopt_segment` finishes it.
+
+    The device gives the file all of its room now, so filling the map cannot fail later.
+    """
     little = dtype.newbyteorder("<")
     path = folder / f"{uuid.uuid4().hex}.npy"
     descriptor = files.create(path)
     try:
         files.write(descriptor, npy_header(little, shape))
-        os.truncate(path, DATA_START + math.prod(shape) * little.itemsize)
-    finally:
+        files.reserve(descriptor, DATA_START + math.prod(shape) * little.itemsize)
+    except BaseException:
         os.close(descriptor)
-    if not math.prod(shape):
+        files.remove(path)
+        raise
+    os.close(descriptor)
+    if not math.prod(shape) * little.itemsize:
         return path, np.zeros(shape, little)
     return path, np.memmap(path, little, "r+", DATA_START, shape)
 
@@ -169,7 +176,7 @@ def map_segment(folder: Path, segment: Segment) -> NDArray[Any]:
     try:
         if size == DATA_START:
             return np.empty(segment.shape, dtype)
-        return np.memmap(path, dtype, "c", DATA_START, segment.shape).view(np.ndarray)
+        return map_private(path, dtype, DATA_START, segment.shape)
     except ValueError as error:
         raise StoreCorrupt(f"{path}: {segment.dtype}{list(segment.shape)} cannot be mapped ({error})") from error
 
@@ -177,7 +184,10 @@ def map_segment(folder: Path, segment: Segment) -> NDArray[Any]:
 def verify_segment(folder: Path, segment: Segment) -> None:
     """Read every byte and compare every checksum."""
     path = folder / segment.file
-    found = block_checksums(path)
+    try:
+        found = block_checksums(path)
+    except FileNotFoundError as error:
+        raise StoreCorrupt(f"{path} is missing") from error
     if len(found) != len(segment.crc32):
         raise StoreCorrupt(f"{path} has {path.stat().st_size:,} bytes; it was written with {segment.bytes:,}")
     for number, (now, then) in enumerate(zip(found, segment.crc32, strict=True)):

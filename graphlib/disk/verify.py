@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import StoreCorrupt
+from ..errors import NotFound, StoreCorrupt
+from ..store.text import TextColumn
 from .segments import verify_segment
 
 if TYPE_CHECKING:
@@ -31,7 +32,15 @@ def verify(store: GraphStore) -> Verified:
     if store._folder is not None:
         folder = store._folder
         for segment in folder.manifest.segments():
-            verify_segment(folder.path / "segments", segment)
+            try:
+                verify_segment(folder.path / "segments", segment)
+            except StoreCorrupt as error:
+                if not folder.was_dropped():
+                    raise
+                raise NotFound(
+                    f"{folder.path} has no version {store.version} any more: a compaction dropped it while it was open "
+                    "here; its arrays stay usable, but there is nothing left to verify: open the store again"
+                ) from error
             files += 1
             size += segment.bytes
         log = folder.manifest.log
@@ -40,6 +49,10 @@ def verify(store: GraphStore) -> Verified:
     for nodes in store._node_types.values():
         if nodes.ids is not None:
             nodes.ids.verify()
+    for columns in (*store._node_columns.values(), *store._edge_columns.values()):
+        for column in map(columns.stored, columns):
+            if isinstance(column, TextColumn):
+                column.values()
     for edges in store._edge_sets.values():
         edges.verify()
         _verify_edges(edges)

@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import unmasked
 from ..errors import InvalidInput, InvalidType, NotFound
 from ..types import choose_type
+from .text import TEXT, TextColumn, as_text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from .guard import Guard
+
 _KINDS = "biufSUM"
+_MOST_DIMENSIONS = 32  # what the format on disk holds
 
 
 class Columns(MutableMapping[str, "NDArray[Any]"]):
     """A mapping from a column's name to its array.
 
-    Arrays are kept as given where NumPy can view them in place, so assigning a float32 array copies nothing. On a store
-    that lies on disk, an assigned column is staged and written by `commit()`.
+    Arrays are kept as given where NumPy can view them in place, so assigning a float32 array copies nothing. Text of
+    any length is NumPy's StringDType, or fixed-width text where it is given as that. On a store that lies on disk, an
+    assigned column is staged and written by `commit()`, also what is written into it until then; a column that is
+    committed is read-only. To change one, assign a changed copy.
 
     Examples
     --------
@@ -37,36 +44,45 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
         length: Callable[[], int],
         on_change: Callable[[], None],
         create: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]],
+        guard: Guard,
     ) -> None:
         self._owner = owner
         self._length = length
         self._on_change = on_change
         self._create = create
-        self._arrays: dict[str, NDArray[Any]] = {}
+        self._guard = guard
+        self._arrays: dict[str, NDArray[Any] | TextColumn] = {}
+        self._views: dict[str, NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        if name not in self._arrays:
-            known = ", ".join(sorted(self._arrays)) or "none yet"
-            raise NotFound(f"{self._owner} have no column {name!r}; columns: {known}")
-        array = self._arrays[name]
-        if array.shape[0] != self._length():
+        array = self.private(name)
+        return self._views.get(name, array)
+
+    def private(self, name: str) -> NDArray[Any]:
+        """The column, also a committed one, to be written to by this process alone: nothing reaches the files."""
+        kept = self.stored(name)
+        if kept.shape[0] != self._length():
             raise InvalidInput(
-                f"column {name!r} has {array.shape[0]} rows but there are {self._length()} {self._owner} since edges "
+                f"column {name!r} has {kept.shape[0]} rows but there are {self._length()} {self._owner} since edges "
                 f"were appended; assign it again, or call pad({name!r}, fill=...)"
             )
-        return array
+        return kept.values() if isinstance(kept, TextColumn) else kept
 
     def __setitem__(self, name: str, values: ArrayLike) -> None:
         check_name(name)
-        array = check_column(name, values, self._length(), self._owner)
-        self._on_change()
-        self._arrays[name] = array
+        with self._guard.lock:
+            array = check_column(name, values, self._length(), self._owner)
+            self._on_change()
+            self._views.pop(name, None)
+            self._arrays[name] = array
 
     def __delitem__(self, name: str) -> None:
-        if name not in self._arrays:
-            raise NotFound(f"{self._owner} have no column {name!r} to delete")
-        self._on_change()
-        del self._arrays[name]
+        with self._guard.lock:
+            if name not in self._arrays:
+                raise NotFound(f"{self._owner} have no column {name!r} to delete")
+            self._on_change()
+            self._views.pop(name, None)
+            del self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -80,37 +96,51 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
     def create(self, name: str, shape: tuple[int, ...] = (), dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """A new column of zeros to be filled in place; each row has `shape`.
 
-        On a store that lies on disk it is a map of a file there, so it can be larger than memory. Fill it,
-        `commit()`, and do not write to it afterwards.
+        On a store that lies on disk it is a map of a file there, so it can be larger than memory; its room on the disk
+        is taken at once. Fill it and `commit()`, which makes the array read-only.
         """
         check_name(name)
         dtype = np.dtype(dtype)
         if dtype.kind not in _KINDS:
             raise InvalidType(f"column {name!r} cannot have dtype {dtype}; allowed: numbers, booleans, dates and text")
-        array = self._create((self._length(), *shape), dtype)
-        self._on_change()
-        self._arrays[name] = array
+        with self._guard.lock:
+            whole = (self._length(), *shape)
+            _check_dimensions(name, whole)
+            array = self._create(whole, dtype)
+            self._views.pop(name, None)
+            self._arrays[name] = array
         return array
 
-    def pad(self, name: str, fill: Any = 0) -> None:
-        """Lengthen a column that fell short when appended edges brought new nodes; new rows hold `fill`."""
-        if name not in self._arrays:
-            raise NotFound(f"{self._owner} have no column {name!r} to pad")
-        old = self._arrays[name]
-        new = np.full((self._length(), *old.shape[1:]), fill, old.dtype)
-        new[: old.shape[0]] = old
-        self[name] = new
+    def pad(self, name: str, fill: Any = None) -> None:
+        """Lengthen a column that fell short when appended edges brought new nodes.
 
-    def stored(self, name: str) -> NDArray[Any]:
-        """The array as it is kept, however many rows it has."""
+        New rows hold `fill`: by default 0, or "" for text of any length.
+        """
+        with self._guard.lock:
+            old = self.stored(name)
+            if fill is None:
+                fill = "" if old.dtype.kind == "T" else 0
+            new: NDArray[Any] = np.full((self._length(), *old.shape[1:]), fill, old.dtype)
+            new[: old.shape[0]] = old.values() if isinstance(old, TextColumn) else old
+            self[name] = new
+
+    def stored(self, name: str) -> NDArray[Any] | TextColumn:
+        """The column as it is kept, however many rows it has."""
+        if name not in self._arrays:
+            known = ", ".join(sorted(self._arrays)) or "none yet"
+            raise NotFound(f"{self._owner} have no column {name!r}; columns: {known}")
         return self._arrays[name]
 
-    def restore(self, name: str, array: NDArray[Any]) -> None:
-        """Put back an array that is already part of the store (no change is recorded)."""
+    def restore(self, name: str, array: NDArray[Any] | TextColumn) -> None:
+        """Put back a column that is committed (no change is recorded); it is handed out read-only."""
+        if not isinstance(array, TextColumn):  # whose values are read-only anyway
+            view = array.view()
+            view.flags.writeable = False
+            self._views[name] = view
         self._arrays[name] = array
 
     def __repr__(self) -> str:
-        parts = [f"{name}: {a.dtype}{list(a.shape)}" for name, a in self._arrays.items()]
+        parts = [f"{name}: {dtype_name(a.dtype)}{list(a.shape)}" for name, a in self._arrays.items()]
         return f"<{self._length():,} {self._owner}; {', '.join(parts) or 'no columns'}>"
 
 
@@ -146,8 +176,8 @@ class TypedColumns(MutableMapping[str, "NDArray[Any]"]):
     def __contains__(self, name: object) -> bool:
         return name in self._default()
 
-    def pad(self, name: str, fill: Any = 0) -> None:
-        """Lengthen a column that fell short when appended edges brought new nodes; new rows hold `fill`."""
+    def pad(self, name: str, fill: Any = None) -> None:
+        """Lengthen a column that fell short when appended edges brought new nodes. See `Columns.pad`."""
         self._default().pad(name, fill)
 
     def create(self, name: str, shape: tuple[int, ...] = (), dtype: DTypeLike = np.float32) -> NDArray[Any]:
@@ -169,20 +199,41 @@ def check_name(name: object) -> None:
 
 
 def check_column(name: str, values: ArrayLike, length: int, owner: str) -> NDArray[Any]:
-    """`values` as an array of numbers, booleans, dates or fixed-width text with `length` rows."""
-    array: NDArray[Any] = np.asarray(values)
-    if array.dtype.kind in "OT":
-        array = _fixed_width_text(name, array)
-    if array.dtype.kind not in _KINDS:
+    """`values` as an array of numbers, booleans, dates or text with `length` rows."""
+    array: NDArray[Any] = unmasked(f"column {name!r}", values)
+    if array.dtype.kind == "O" or (array.dtype.kind == "T" and array.dtype != TEXT):
+        array = _of_objects(name, array)
+    elif array.dtype.kind == "U" and not isinstance(values, np.ndarray) and array.ndim == 1:
+        listed = list(values) if hasattr(values, "__iter__") else []
+        if any(isinstance(text, str) and text.endswith("\0") for text in listed):  # fixed-width text would lose them
+            array = as_text(name, listed)
+    if array.dtype.kind == "T" and array.ndim != 1:
+        raise InvalidInput(f"column {name!r} has shape {array.shape}; a column of text has one dimension")
+    if array.dtype.kind not in _KINDS + "T":
         raise InvalidType(
             f"column {name!r} has dtype {array.dtype}; allowed are booleans, integers, floats, datetime64 and text"
         )
     if array.ndim == 0 or array.shape[0] != length:
         raise InvalidInput(f"column {name!r} has shape {array.shape}; its first axis must be {length}, the {owner}")
+    _check_dimensions(name, array.shape)
     return array
 
 
-def _fixed_width_text(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    if not all(isinstance(value, str) for value in array.flat):
-        raise InvalidType(f"column {name!r} holds Python objects; allowed are numbers, booleans, dates and text")
-    return array.astype(np.str_)
+def _of_objects(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    if array.ndim == 1:
+        return as_text(name, array)
+    flat = as_text(name, array.reshape(-1))
+    fixed = flat.astype(np.str_)
+    if fixed.astype(TEXT).tolist() != flat.tolist():
+        raise InvalidInput(f"column {name!r} holds texts that end in a zero character, in several dimensions")
+    return fixed.reshape(array.shape)
+
+
+def _check_dimensions(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) > _MOST_DIMENSIONS:
+        raise InvalidInput(f"column {name!r} has {len(shape)} dimensions; a column has at most {_MOST_DIMENSIONS}")
+
+
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """A dtype in a word: "text" for text of any length."""
+    return "text" if dtype.kind == "T" else str(dtype)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .adjacency import id_dtype
+from .columns import dtype_name
+from .text import TextColumn
 
 if TYPE_CHECKING:
     from .columns import Columns
@@ -22,7 +24,7 @@ def describe(store: GraphStore) -> dict[str, Any]:
             name: {
                 "count": nodes.count,
                 "ids": None if nodes.ids is None else ("text" if nodes.ids.is_text else "int64"),
-                "columns": _described(nodes.columns),
+                "columns": _described(store._node_columns[name]),
             }
             for name, nodes in store._node_types.items()
         },
@@ -42,15 +44,15 @@ def describe(store: GraphStore) -> dict[str, Any]:
 
 def _described(columns: Columns) -> dict[str, str]:
     arrays = ((name, columns.stored(name)) for name in columns)
-    return {name: f"{array.dtype}{list(array.shape)}" for name, array in arrays}
+    return {name: f"{dtype_name(array.dtype)}{list(array.shape)}" for name, array in arrays}
 
 
 def summary(store: GraphStore) -> str:
     """The store's `repr`."""
     where = "in memory" if store.path is None else f"{store.path.name}, version {store.version}"
     lines = [f"GraphStore({store.num_nodes:,} nodes, {store.num_edges:,} edges; {where})"]
-    for name, nodes in store._node_types.items():
-        lines.append(f"  {name}: {nodes.columns!r}")
+    for name, columns in store._node_columns.items():
+        lines.append(f"  {name}: {columns!r}")
     for edge_type, edges in store._edge_sets.items():
         kind = "directed" if edges.directed else "undirected"
         lines.append(f"  {'-'.join(edge_type)}: {kind} {store._edge_columns[edge_type]!r}")
@@ -113,11 +115,17 @@ def estimate_store(store: GraphStore) -> Estimate:
     for edge_type, edges in store._edge_sets.items():
         width = max(store.num_nodes_of(edge_type[0]), store.num_nodes_of(edge_type[2]))
         total += _estimate_edges(edges, width)
-    columns = [*(nodes.columns for nodes in store._node_types.values()), *store._edge_columns.values()]
-    size = sum(each.stored(name).nbytes for each in columns for name in each)
+    columns = [*store._node_columns.values(), *store._edge_columns.values()]
+    size = sum(_bytes_of_column(each.stored(name)) for each in columns for name in each)
     for nodes in store._node_types.values():
         size += 0 if nodes.ids is None else sum(array.nbytes for array in nodes.ids.arrays.values())
     return total + Estimate(size, size, 0)
+
+
+def _bytes_of_column(column: Any) -> int:
+    if column.dtype.kind == "T" and not isinstance(column, TextColumn):  # staged: as it will lie in the files
+        return 8 * (len(column) + 1) + sum(len(text.encode()) for text in column.tolist())
+    return int(column.nbytes)
 
 
 def _estimate_edges(edges: EdgeSet, num_nodes: int) -> Estimate:

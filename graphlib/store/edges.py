@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidInput, InvalidType
+from ..checks import unmasked
+from ..errors import InvalidInput, InvalidType, OutOfMemory
 from ..types import EdgeType
 from .adjacency import Adjacency, build_adjacency, id_dtype, merge_adjacency, ordered_by_time, with_values
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
+
+    from .guard import Guard
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,7 +57,7 @@ def check_edges(
     """
     ends = []
     for name, given, limit in (("src", src, limits[0]), ("dst", dst, limits[1])):
-        ids: NDArray[Any] = np.asarray(given)
+        ids = unmasked(name, given)
         if ids.size == 0 and ids.dtype.kind == "f":
             ids = ids.astype(np.int64)
         if ids.dtype.kind not in "iu":
@@ -112,7 +115,7 @@ def check_time(time: ArrayLike | None, count: int) -> NDArray[Any] | None:
 
 
 def _one_per_edge(name: str, given: ArrayLike, count: int, kinds: str) -> NDArray[Any]:
-    values: NDArray[Any] = np.asarray(given)
+    values = unmasked(name, given)
     if values.dtype.kind not in kinds:
         raise InvalidType(f"{name} must hold numbers; got dtype {values.dtype}")
     if values.shape != (count,):
@@ -129,49 +132,55 @@ class EdgeSet:
         directed: bool,
         edges: EdgeList,
         num_nodes: Callable[[str], int],
+        guard: Guard,
     ) -> None:
         self.edge_type = edge_type
         self.directed = directed
-        self._base = edges
-        self._delta: list[EdgeList] = []
+        self._parts = [(edges, len(edges))]  # with the number of edges up to the end of each
         self._num_nodes = num_nodes
+        self._guard = guard
         self._rows: dict[tuple[str, str], Adjacency] = {}
         self._rows_cover: dict[str, int] = {}
         self._checks: dict[str, Callable[[], None]] = {}
 
     @property
     def count(self) -> int:
-        return len(self._base) + sum(len(part) for part in self._delta)
+        return self._parts[-1][1]
+
+    @property
+    def _first(self) -> EdgeList:
+        return self._parts[0][0]
 
     def has(self, name: str) -> bool:
         """Whether the edges carry "weight" or "time"."""
-        return getattr(self._base, name) is not None
+        return getattr(self._first, name) is not None
 
     @property
     def time_dtype(self) -> str | None:
-        return None if self._base.time is None else str(self._base.time.dtype)
+        return None if self._first.time is None else str(self._first.time.dtype)
 
     @property
     def list(self) -> EdgeList:
         """All edges; parts appended since are joined here, once."""
-        self._check("list")
-        if self._delta:
-            parts = [self._base, *self._delta]
-            self._base = EdgeList(
-                _join([p.src for p in parts]),
-                _join([p.dst for p in parts]),
-                None if self._base.weight is None else _join([p.weight for p in parts]),
-                None if self._base.time is None else _join([p.time for p in parts]),
-            )
-            self._delta = []
-        return self._base
+        with self._guard.lock:
+            self._check("list")
+            if len(self._parts) > 1:
+                parts, first = [part for part, _ in self._parts], self._first
+                joined = EdgeList(
+                    _join([p.src for p in parts]),
+                    _join([p.dst for p in parts]),
+                    None if first.weight is None else _join([p.weight for p in parts]),
+                    None if first.time is None else _join([p.time for p in parts]),
+                )
+                self._parts = [(joined, len(joined))]
+            return self._first
 
     def check_fits(self, edges: EdgeList) -> None:
         """Weight and time must be given exactly when the set has them, and be of its dtype."""
         if not self.count:
             return
         for name in ("weight", "time"):
-            ours, given = getattr(self._base, name), getattr(edges, name)
+            ours, given = getattr(self._first, name), getattr(edges, name)
             if (ours is None) != (given is None):
                 state = "have no" if ours is None else "have"
                 verb = "were given" if ours is None else "are missing"
@@ -180,16 +189,17 @@ class EdgeSet:
                 raise InvalidInput(f"append_edges: {name}s are {given.dtype}, but the edges so far have {ours.dtype}")
 
     def append(self, edges: EdgeList) -> None:
-        """Add edges behind the present ones; they must fit (`check_fits`)."""
+        """Add edges behind the present ones, in one step; they must fit (`check_fits`)."""
         self.check_fits(edges)
+        part = edges, self.count + len(edges)
         if self.count:
-            self._delta.append(edges)
+            self._parts.append(part)
         else:
-            self._base = edges
+            self._parts = [part]
 
     def rebase(self, edges: EdgeList) -> None:
         """Take the same edges from other arrays, such as memory maps of what was written."""
-        self._base, self._delta = edges, []
+        self._parts = [(edges, len(edges))]
         self._rows.clear()
         self._checks.clear()
 
@@ -204,8 +214,9 @@ class EdgeSet:
 
     def verify(self) -> None:
         """Run the checks that wait for a first use."""
-        for part in list(self._checks):
-            self._check(part)
+        with self._guard.lock:
+            for part in list(self._checks):
+                self._check(part)
 
     @contextlib.contextmanager
     def rows_for_now(self, side: str) -> Iterator[Adjacency]:
@@ -222,8 +233,17 @@ class EdgeSet:
 
     def rows(self, side: str, order: str = "id") -> Adjacency:
         """Adjacency by source ("csr") or destination ("csc"); undirected edges have one that serves both."""
-        if not self.directed:
-            side = "csr"
+        with self._guard.lock:
+            try:
+                return self._made_rows(side if self.directed else "csr", order)
+            except MemoryError as error:
+                counts = f"{self.count:,} edges between {', '.join(self._sizes())}"
+                raise OutOfMemory(f"the adjacency of {counts} does not fit in memory ({error})") from error
+
+    def _sizes(self) -> dict[str, None]:
+        return dict.fromkeys(f"{self._num_nodes(n):,} {n} nodes" for n in (self.edge_type[0], self.edge_type[2]))
+
+    def _made_rows(self, side: str, order: str) -> Adjacency:
         self._check(side)
         source, _, target = self.edge_type
         near, far = (source, target) if side == "csr" else (target, source)

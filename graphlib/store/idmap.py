@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import unmasked
 from ..errors import InvalidInput, InvalidType, NotFound
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class IdMap:
     @classmethod
     def from_values(cls, values: ArrayLike) -> IdMap:
         """Make the map of distinct user ids given in node order."""
-        given: NDArray[Any] = np.asarray(values)
+        given = unmasked("the array of user ids", values)
         if given.ndim != 1:
             raise InvalidInput(f"user ids must have one dimension; got shape {given.shape}")
         if given.dtype.kind in "iu":

@@ -13,6 +13,7 @@ from ..types import EDGE, NODE, EdgeType, choose_type
 from . import describe
 from .columns import Columns, TypedColumns, check_name
 from .edges import EdgeList, EdgeSet, check_edges, widest_id
+from .guard import Guard
 from .idmap import IdMap
 
 if TYPE_CHECKING:
@@ -25,11 +26,28 @@ if TYPE_CHECKING:
     from .describe import Estimate
 
 
+_MOST_NODES = 1 << 48
+_FREE_GROWTH = 1 << 24  # nodes that appended edges may bring in any case
+
+
 class _NodeType:
-    def __init__(self, count: int, columns: Columns, ids: IdMap | None = None) -> None:
+    def __init__(self, count: int, ids: IdMap | None = None) -> None:
         self.count = count
-        self.columns = columns
         self.ids = ids
+
+
+class _Home:
+    """The folder of a store, once it has one. Columns hold this and not the store, which goes with its last user."""
+
+    def __init__(self) -> None:
+        self.folder: StoreFolder | None = None
+
+    def changing(self) -> None:
+        if self.folder is not None:
+            self.folder.begin_writing()
+
+    def create(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        return np.zeros(shape, dtype) if self.folder is None else self.folder.create(shape, dtype)
 
 
 class GraphStore:
@@ -53,7 +71,8 @@ class GraphStore:
         self._edge_sets: dict[EdgeType, EdgeSet] = {}
         self._node_columns: dict[str, Columns] = {}
         self._edge_columns: dict[EdgeType, Columns] = {}
-        self._folder: StoreFolder | None = None
+        self._home = _Home()
+        self._guard = Guard()
         self.attributes: dict[str, Any] = {}
         self.nodes = TypedColumns("node", NODE, self._node_columns)
         self.edges = TypedColumns("edge", EDGE, self._edge_columns)
@@ -95,7 +114,7 @@ class GraphStore:
         edges = check_edges(src, dst, weight, time, limits=(num_nodes, num_nodes))
         store = cls()
         store._add_nodes(NODE, max(widest_id(edges)) if num_nodes is None else num_nodes)
-        store._add_edges(EDGE, edges, directed)
+        store._add_edges(EDGE, edges, check_directed(directed))
         return store
 
     @classmethod
@@ -142,8 +161,16 @@ class GraphStore:
     # what is there
 
     @property
+    def _folder(self) -> StoreFolder | None:
+        return self._home.folder
+
+    @_folder.setter
+    def _folder(self, folder: StoreFolder) -> None:
+        self._home.folder = folder
+
+    @property
     def path(self) -> Path | None:
-        """The store's folder, or None for a store in memory."""
+        """The store's folder, absolute, or None for a store in memory."""
         return None if self._folder is None else self._folder.path
 
     @property
@@ -228,12 +255,13 @@ class GraphStore:
 
     def set_ids(self, user_ids: ArrayLike, node_type: str | None = None) -> None:
         """Give every node of a type a user id: distinct integers, or distinct texts."""
-        nodes = self._nodes_of(node_type)
         ids = IdMap.from_values(user_ids)
-        if len(ids) != nodes.count:
-            raise InvalidInput(f"there are {nodes.count} nodes but {len(ids)} user ids")
-        self._changing()
-        nodes.ids = ids
+        with self._guard.lock:
+            nodes = self._nodes_of(node_type)
+            if len(ids) != nodes.count:
+                raise InvalidInput(f"there are {nodes.count} nodes but {len(ids)} user ids")
+            self._home.changing()
+            nodes.ids = ids
 
     def where(self, sql: str, *, node_type: str | None = None, as_bitmap: bool = False) -> NDArray[Any]:
         """Positions of the nodes whose columns satisfy an SQL condition, such as "year >= 2010 AND country = 'FR'".
@@ -260,11 +288,12 @@ class GraphStore:
     def add_node_type(self, name: str, count: int) -> None:
         """Add `count` nodes of a new type."""
         check_name(name)
-        if name in self._node_types:
-            raise InvalidInput(f"node type {name!r} exists already, with {self._node_types[name].count} nodes")
         count = _check_count(f"the number of {name!r} nodes", count)
-        self._changing()
-        self._add_nodes(name, count)
+        with self._guard.lock:
+            if name in self._node_types:
+                raise InvalidInput(f"node type {name!r} exists already, with {self._node_types[name].count} nodes")
+            self._home.changing()
+            self._add_nodes(name, count)
 
     def add_edge_type(
         self,
@@ -282,18 +311,20 @@ class GraphStore:
         `exist_ok` replaces an edge type of the same name, and its columns.
         """
         edge_type = check_edge_type(edge_type)
+        directed = check_directed(directed)
         source, _, target = edge_type
-        for name in (source, target):
-            if name not in self._node_types:
-                raise NotFound(f"edge type {edge_type!r} needs node type {name!r}, which does not exist")
-        if not directed and source != target:
-            raise InvalidInput(f"undirected edges need one node type at both ends; got {edge_type!r}")
-        if edge_type in self._edge_sets and not exist_ok:
-            raise InvalidInput(f"edge type {edge_type!r} exists already; use exist_ok=True to replace it")
-        limits = self._node_types[source].count, self._node_types[target].count
-        edges = check_edges(src, dst, weight, time, limits=limits)
-        self._changing()
-        self._add_edges(edge_type, edges, directed)
+        with self._guard.lock:
+            for name in (source, target):
+                if name not in self._node_types:
+                    raise NotFound(f"edge type {edge_type!r} needs node type {name!r}, which does not exist")
+            if not directed and source != target:
+                raise InvalidInput(f"undirected edges need one node type at both ends; got {edge_type!r}")
+            if edge_type in self._edge_sets and not exist_ok:
+                raise InvalidInput(f"edge type {edge_type!r} exists already; use exist_ok=True to replace it")
+            limits = self._node_types[source].count, self._node_types[target].count
+            edges = check_edges(src, dst, weight, time, limits=limits)
+            self._home.changing()
+            self._add_edges(edge_type, edges, directed)
 
     def append_edges(
         self,
@@ -310,44 +341,63 @@ class GraphStore:
         go to an append log, so the cost is proportional to what is appended until `compact()` merges it. Columns that
         became too short say so when read; assign them again, or use `pad`.
         """
-        edge_set = self._edges_of(edge_type)
         edges = check_edges(src, dst, weight, time)
+        with self._guard.lock:
+            self._append(self._edges_of(edge_type), edges)
+
+    def _append(self, edge_set: EdgeSet, edges: EdgeList) -> None:
         source, _, target = edge_set.edge_type
         widest: dict[str, int] = {}
         for name, needed in zip((source, target), widest_id(edges), strict=True):
             widest[name] = max(needed, widest.get(name, 0))
         for name, needed in widest.items():
-            nodes = self._node_types[name]
-            if nodes.ids is not None and needed > nodes.count:
-                raise InvalidInput(
-                    f"append_edges names node {needed - 1}, but there are {nodes.count} {name} nodes, with user "
-                    "ids; give the new ones theirs first, with add_nodes(ids=...)"
-                )
+            self._check_growth(name, needed)
         edge_set.check_fits(edges)
-        self._changing()
-        if self._folder is not None:
-            self._folder.log(edge_set, edges)
-        edge_set.append(edges)
-        for name, needed in widest.items():
-            self._node_types[name].count = max(self._node_types[name].count, needed)
+        self._home.changing()
+        number, counts = edge_set.count, {name: self._node_types[name].count for name in widest}
+        try:
+            for name, needed in widest.items():
+                self._node_types[name].count = max(counts[name], needed)
+            if self._folder is not None:
+                self._folder.log(edge_set, edges)
+            edge_set.append(edges)
+        except BaseException:
+            if edge_set.count == number:  # all of it, or nothing
+                for name, count in counts.items():
+                    self._node_types[name].count = count
+            raise
+
+    def _check_growth(self, name: str, needed: int) -> None:
+        nodes = self._node_types[name]
+        if nodes.ids is not None and needed > nodes.count:
+            raise InvalidInput(
+                f"append_edges names node {needed - 1}, but there are {nodes.count} {name} nodes, with user "
+                "ids; give the new ones theirs first, with add_nodes(ids=...)"
+            )
+        if needed > max(16 * nodes.count, nodes.count + _FREE_GROWTH):
+            raise InvalidInput(
+                f"append_edges names node {needed - 1}, but there are {nodes.count} {name} nodes, and every node "
+                f"between would take room in each index; if that is meant, call add_nodes({needed - nodes.count}) first"
+            )
 
     def add_nodes(
         self, count: int | None = None, *, ids: ArrayLike | None = None, node_type: str | None = None
     ) -> None:
         """Add nodes behind the present ones: `count` of them, or one per user id where nodes have user ids."""
-        nodes = self._nodes_of(node_type)
-        if (nodes.ids is not None) != (ids is not None) or (count is None) == (ids is None):
-            need = "ids=..., since nodes have user ids" if nodes.ids is not None else "a count"
-            raise InvalidInput(f"add_nodes: give {need}")
-        if ids is None:
-            more = _check_count("count", count)
-            self._changing()
-        else:
-            both = IdMap.from_values(np.concatenate([nodes.ids.values(), np.asarray(ids)]))  # type: ignore[union-attr]
-            more = len(both) - nodes.count
-            self._changing()
-            nodes.ids = both
-        nodes.count += more
+        with self._guard.lock:
+            nodes = self._nodes_of(node_type)
+            if (nodes.ids is not None) != (ids is not None) or (count is None) == (ids is None):
+                need = "ids=..., since nodes have user ids" if nodes.ids is not None else "a count"
+                raise InvalidInput(f"add_nodes: give {need}")
+            if ids is None:
+                whole = _check_count("the number of nodes", nodes.count + _check_count("count", count))
+                self._home.changing()
+                nodes.count = whole
+            else:
+                given = np.concatenate([nodes.ids.values(), np.asarray(ids)])  # type: ignore[union-attr]
+                both = IdMap.from_values(given)
+                self._home.changing()
+                nodes.ids, nodes.count = both, len(both)
 
     # on disk
 
@@ -368,7 +418,8 @@ class GraphStore:
         """
         from ..disk.folders import save_as
 
-        save_as(self, Path(path), message)
+        with self._guard.lock:
+            save_as(self, Path(path), message)
         return open(path)
 
     def commit(self, message: str = "") -> int:
@@ -382,7 +433,8 @@ class GraphStore:
         StoreWriteFailed
             The disk is full or failed. The last version is whole and the changes are still in this object.
         """
-        return self._stored("commit").commit(self, message)
+        with self._guard.lock:
+            return self._stored("commit").commit(self, message)
 
     def compact(self, *, keep: int | None = None) -> int:
         """Merge appended edges into the adjacency, commit, and free the files that no version needs.
@@ -395,12 +447,13 @@ class GraphStore:
             raise InvalidInput(f"keep must be at least 1 version; got {keep}")
         from ..disk.folders import remove_unused
 
-        folder.commit(self, "compacted", merge=True)
-        folder.lock()
-        try:
-            return remove_unused(folder.path, keep)
-        finally:
-            folder.release()
+        with self._guard.lock:
+            folder.commit(self, "compacted", merge=True)
+            folder.lock()
+            try:
+                return remove_unused(folder.path, keep)[1]
+            finally:
+                folder.release()
 
     def versions(self) -> list[Version]:
         """The committed versions, oldest first: number, time, message and size."""
@@ -419,8 +472,9 @@ class GraphStore:
 
     def close(self) -> None:
         """Forget what was not committed and let others write. Arrays handed out stay usable."""
-        if self._folder is not None:
-            self._folder.discard()
+        with self._guard.lock:
+            if self._folder is not None:
+                self._folder.discard()
 
     def __enter__(self) -> GraphStore:
         return self
@@ -430,23 +484,17 @@ class GraphStore:
 
     def _add_nodes(self, name: str, count: int, ids: IdMap | None = None) -> None:
         owner = "nodes" if name == NODE else f"{name} nodes"
-        columns = Columns(owner, lambda: self._node_types[name].count, self._changing, self._create)
-        self._node_types[name] = _NodeType(count, columns, ids)
-        self._node_columns[name] = columns
+        nodes = _NodeType(_check_count(f"the number of {name!r} nodes", count), ids)
+        columns = Columns(owner, lambda: nodes.count, self._home.changing, self._home.create, self._guard)
+        self._node_columns[name], self._node_types[name] = columns, nodes
 
     def _add_edges(self, edge_type: EdgeType, edges: EdgeList, directed: bool) -> EdgeSet:
-        edge_set = EdgeSet(edge_type, directed, edges, lambda name: self._node_types[name].count)
-        self._edge_sets[edge_type] = edge_set
+        node_types = self._node_types
+        edge_set = EdgeSet(edge_type, directed, edges, lambda name: node_types[name].count, self._guard)
         owner = "edges" if edge_type == EDGE else f"{edge_type[1]} edges"
-        self._edge_columns[edge_type] = Columns(owner, lambda: edge_set.count, self._changing, self._create)
+        columns = Columns(owner, lambda: edge_set.count, self._home.changing, self._home.create, self._guard)
+        self._edge_columns[edge_type], self._edge_sets[edge_type] = columns, edge_set
         return edge_set
-
-    def _changing(self) -> None:
-        if self._folder is not None:
-            self._folder.begin_writing()
-
-    def _create(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        return np.zeros(shape, dtype) if self._folder is None else self._folder.create(shape, dtype)
 
     def _stored(self, what: str) -> StoreFolder:
         if self._folder is None:
@@ -472,9 +520,18 @@ def check_edge_type(edge_type: Any) -> EdgeType:
     return source, relation, target
 
 
+def check_directed(directed: Any) -> bool:
+    """True or False, of Python or NumPy."""
+    if not isinstance(directed, bool | np.bool_):
+        raise InvalidType(f"directed must be True or False; got {directed!r}")
+    return bool(directed)
+
+
 def _check_count(what: str, count: Any) -> int:
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
         raise InvalidInput(f"{what} must be an integer >= 0; got {count!r}")
+    if count >= _MOST_NODES:
+        raise InvalidInput(f"{what} must be less than 2**48; got {count}")
     return int(count)
 
 
@@ -490,12 +547,6 @@ def open(path: str | Path, *, version: int | None = None) -> GraphStore:
     StoreMissing, StoreCorrupt, NotFound
         There is no store at `path`; a file of it is damaged (the message names it); there is no such version.
     """
-    from ..disk.folders import open_folder
+    from ..disk.folders import open_store
 
-    if version is not None:
-        version = _check_count("version", version)
-    folder = open_folder(Path(path), version)
-    store = GraphStore()
-    folder.fill(store)
-    store._folder = folder
-    return store
+    return open_store(Path(path), None if version is None else _check_count("version", version))
