@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidInput, InvalidType, StoreCorrupt
+from ..errors import InvalidInput, InvalidType, StoreCorrupt, StoreMissing
 from . import files
 from .segments import Segment
 
@@ -112,7 +112,10 @@ def manifest_path(folder: Path, version: int) -> Path:
 
 def list_versions(folder: Path) -> list[int]:
     """Numbers of the committed versions, rising."""
-    names = (_NAME.fullmatch(name) for name in os.listdir(folder / "manifests"))
+    try:
+        names = [_NAME.fullmatch(name) for name in os.listdir(folder / "manifests")]
+    except FileNotFoundError as error:
+        raise StoreMissing(f"there is no store at {folder} any more") from error
     return sorted(int(match[1]) for match in names if match)
 
 
@@ -214,9 +217,8 @@ def parse_manifest(text: bytes, where: str, version: int) -> Manifest:
 
 
 def _to_json(manifest: Manifest) -> dict[str, Any]:
-    columns = [c for entry in (*manifest.nodes.values(), *manifest.edges.values()) for c in entry.columns.values()]
     return {
-        "format_version": 2 if any(isinstance(c, TextEntry) for c in columns) else 1,
+        "format_version": _version_of([*manifest.nodes.values(), *manifest.edges.values()]),
         "uuid": manifest.uuid,
         "version": manifest.version,
         "parent": manifest.parent,
@@ -250,6 +252,11 @@ def _to_json(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _version_of(entries: list[Any]) -> int:
+    """The oldest format that holds the columns of these entries."""
+    return 2 if any(isinstance(column, TextEntry) for entry in entries for column in entry.columns.values()) else 1
+
+
 def _each(segments: Mapping[str, Column]) -> dict[str, Any]:
     return {name: segment.to_json() for name, segment in segments.items()}
 
@@ -280,6 +287,8 @@ def _from_json(body: Any, where: str) -> Manifest:
         if source not in nodes or target not in nodes:
             raise StoreCorrupt(f"{where}: edges {source}/{relation}/{target} join node types that do not exist")
         edges[source, relation, target] = reader.edges(entry, nodes[source].count, nodes[target].count)
+    if _version_of([*nodes.values(), *edges.values()]) != body["format_version"]:
+        raise StoreCorrupt(f"{where} has format version {body['format_version']}, which does not fit its columns")
     if len(nodes) != len(body["nodes"]) or len(edges) != len(body["edges"]):
         raise StoreCorrupt(f"{where}: a node or edge type is listed twice")
     log = body["log"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import NotFound, StoreCorrupt
 from ..store.text import TextColumn
+from .marker import check_identity
 from .segments import verify_segment
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def verify(store: GraphStore) -> Verified:
             try:
                 verify_segment(folder.path / "segments", segment)
             except StoreCorrupt as error:
+                check_identity(folder.path, folder.manifest.uuid)
                 if not folder.was_dropped():
                     raise
                 raise NotFound(

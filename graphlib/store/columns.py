@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .guard import Guard
 
 _KINDS = "biufSUM"
+_LAST_CHARACTER = 0x10FFFF
 _MOST_DIMENSIONS = 32  # what the format on disk holds
 
 
@@ -203,6 +204,8 @@ def check_column(name: str, values: ArrayLike, length: int, owner: str) -> NDArr
     array: NDArray[Any] = unmasked(f"column {name!r}", values)
     if array.dtype.kind == "O" or (array.dtype.kind == "T" and array.dtype != TEXT):
         array = _of_objects(name, array)
+    elif array.dtype.kind == "U" and array.size and _largest_character(array) > _LAST_CHARACTER:
+        raise InvalidInput(f"column {name!r} holds a number where a character should be, beyond U+10FFFF")
     elif array.dtype.kind == "U" and not isinstance(values, np.ndarray) and array.ndim == 1:
         listed = list(values) if hasattr(values, "__iter__") else []
         if any(isinstance(text, str) and text.endswith("\0") for text in listed):  # fixed-width text would lose them
@@ -217,6 +220,11 @@ def check_column(name: str, values: ArrayLike, length: int, owner: str) -> NDArr
         raise InvalidInput(f"column {name!r} has shape {array.shape}; its first axis must be {length}, the {owner}")
     _check_dimensions(name, array.shape)
     return array
+
+
+def _largest_character(array: NDArray[Any]) -> int:
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return int(np.ascontiguousarray(native).view(np.uint32).max(initial=0))
 
 
 def _of_objects(name: str, array: NDArray[Any]) -> NDArray[Any]:

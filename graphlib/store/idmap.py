@@ -47,8 +47,9 @@ class IdMap:
             ranked = arrays["values"][order]
             repeated = ranked[1:][ranked[1:] == ranked[:-1]]
         else:
-            texts = _texts(given)
-            encoded = [text.encode() for text in texts]
+            # fixed-width text would lose zero characters at the end of Python's texts
+            texts = _texts(given if isinstance(values, np.ndarray) else list(values))  # type: ignore[arg-type]
+            encoded = [_encoded(text, place) for place, text in enumerate(texts)]
             offsets = np.zeros(len(encoded) + 1, np.int64)
             np.cumsum([len(e) for e in encoded], out=offsets[1:])
             arrays = {"bytes": np.frombuffer(b"".join(encoded), np.uint8), "offsets": offsets}
@@ -115,8 +116,15 @@ class IdMap:
         raise NotFound(f"user id {text!r} is not in the store")
 
 
-def _texts(given: NDArray[Any]) -> list[str]:
-    texts = given.tolist()
+def _encoded(text: str, place: int) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"user id number {place}, {text!r}, is not valid Unicode ({error.reason})") from error
+
+
+def _texts(given: NDArray[Any] | list[Any]) -> list[str]:
+    texts = given.tolist() if isinstance(given, np.ndarray) else given
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise InvalidType(f"user ids must be all integers or all text; number {position} is {text!r}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .describe import Estimate
 
 
-_MOST_NODES = 1 << 48
+_MOST_NODES = 1 << 40
 _FREE_GROWTH = 1 << 24  # nodes that appended edges may bring in any case
 
 
@@ -531,7 +531,7 @@ def _check_count(what: str, count: Any) -> int:
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
         raise InvalidInput(f"{what} must be an integer >= 0; got {count!r}")
     if count >= _MOST_NODES:
-        raise InvalidInput(f"{what} must be less than 2**48; got {count}")
+        raise InvalidInput(f"{what} must be less than 2**40; got {count}")
     return int(count)
 
 
