@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.compute.jit import plain_view
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from .exact import Exact
 from .hnsw.check import MOST_LEVELS, check_graph, level_rows
@@ -307,10 +308,10 @@ def _open_in_place(store: GraphStore, given: dict[str, Any]) -> HNSW:
 
 
 def _laid_out(name: str, array: NDArray[Any], dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A column as kernels take it; `IndexMismatch` where it is another."""
+    """A column as kernels take and change it (its pages are private); `IndexMismatch` where it is another."""
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous or not array.flags.aligned:
         raise IndexMismatch(f"column {name!r} must be {np.dtype(dtype)} {shape}; got {array.dtype} {array.shape}")
-    return np.asarray(array)
+    return plain_view(array)
 
 
 def _new_index(fields: dict[str, Any]) -> HNSW:

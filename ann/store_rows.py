@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.compute.jit import plain_view
 from ..graphlib.errors import IndexMismatch, NotFound
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArr
             f"column {column!r} is {values.dtype}{list(values.shape)}, but an index needs a float32 matrix; assign "
             "np.ascontiguousarray(x, np.float32) as a new column"
         )
-    return values
+    return plain_view(values)
 
 
 def store_ids(store: GraphStore, node_type: str | None, count: int, *, text: bool) -> NDArray[Any]:
