@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.compute.jit import resolve_threads
+from ..graphlib.disk.replacing import replacing
 from ..graphlib.errors import InvalidInput, MissingExtra, NotFitted, StoreCorrupt, StoreExists, StoreMissing
 from ..graphlib.extras import require
 from .exact import check_queries, empty_result
@@ -285,13 +286,11 @@ class Faiss:
         if self._labels is None and not np.array_equal(self._rows.values, np.arange(len(self._rows))):
             parts += [whole]
             whole = _with_ids(faiss, whole, self._rows.values)
-        part = final.with_name(final.name + ".part")
-        try:
-            with _plain_errors("save"):
+        with replacing(final, overwrite=overwrite) as part:
+            try:
                 faiss.write_index(whole, str(part))
-            part.replace(final)
-        finally:
-            part.unlink(missing_ok=True)
+            except RuntimeError as error:
+                raise OSError(_told(error)) from error
 
     @classmethod
     def load(cls, path: str | Path) -> Faiss:

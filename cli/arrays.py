@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.disk.replacing import replacing, replacing_stream
 from ..graphlib.errors import InvalidInput, NotFound, StoreMissing
 from ..graphlib.guarded import NPY_MAGIC, check_regular, guarded, read_npy
 from ..graphlib.store.store import open as open_store
@@ -135,9 +136,11 @@ def write_table(target: str, columns: dict[str, NDArray[Any]]) -> None:
         csv.write_csv(made, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     elif target.endswith(".parquet"):
-        _replace(target, lambda part: parquet.write_table(made, part))
+        with replacing(target) as part:
+            parquet.write_table(made, part)
     elif target.endswith(".csv"):
-        _replace(target, lambda part: csv.write_csv(made, part))
+        with replacing(target) as part:
+            csv.write_csv(made, part)
     else:
         raise InvalidInput(f"{target}: results are written as {_WRITES}")
 
@@ -150,29 +153,12 @@ def write_arrays(target: str, arrays: dict[str, NDArray[Any]]) -> None:
     """Write several arrays as one .npz, or the first as .npy; text in NumPy's fixed width."""
     arrays = {name: np.array(a.tolist(), np.str_) if a.dtype.kind == "T" else a for name, a in arrays.items()}
     if target.endswith(".npz"):
-        _replace(target, lambda part: _savez(part, arrays))
+        with replacing_stream(target) as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
     else:
         _write_npy(target, next(iter(arrays.values())))
 
 
-def _savez(part: str, arrays: dict[str, NDArray[Any]]) -> None:
-    with open(part, "wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
-
-
 def _write_npy(target: str, array: NDArray[Any]) -> None:
-    def write(part: str) -> None:
-        with open(part, "wb") as stream:
-            np.save(stream, array, allow_pickle=False)
-
-    _replace(target, write)
-
-
-def _replace(target: str, write: Any) -> None:
-    """Write beside the target and rename, so that an interruption leaves no half-written file."""
-    part = Path(target + ".part")
-    try:
-        write(str(part))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing_stream(target) as stream:
+        np.save(stream, array, allow_pickle=False)

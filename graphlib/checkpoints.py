@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import NearhopError, StoreCorrupt, StoreMissing, StoreWriteFailed
+from .disk.replacing import replacing_stream
+from .errors import NearhopError, StoreCorrupt, StoreMissing
 from .guarded import Npz, guarded, read_numpy
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FACTS = "facts.json"
 def save_checkpoint(
     path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], *, entry: str = FACTS
 ) -> None:
-    """Write beside, flush, rename: the name holds the old file or the new one at every moment.
+    """Write one file: its name holds the old one or the new one at every moment.
 
     Parameters
     ----------
@@ -50,20 +51,9 @@ def save_checkpoint(
     >>> arrays["weights"].tolist(), facts
     ([1.0, 1.0, 1.0], {'epoch': 2})
     """
-    target = Path(path)
     text = np.frombuffer(json.dumps(dict(facts)).encode(), np.uint8)
-    beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **{entry: text, **arrays})
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(beside, target)
-    except OSError as error:
-        raise StoreWriteFailed(f"the checkpoint {target} could not be written ({error}); it is as it was") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+    with replacing_stream(Path(path)) as stream:
+        np.savez(stream, allow_pickle=False, **{entry: text, **arrays})
 
 
 def load_checkpoint(

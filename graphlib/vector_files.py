@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .disk.replacing import replacing_stream
 from .errors import InvalidInput, InvalidType, NotFound, StoreCorrupt
 from .extras import require
 from .guarded import check_regular, guarded
@@ -72,7 +73,8 @@ def write_vecs(path: str | Path, matrix: NDArray[Any]) -> None:
     rows["dim"], rows["values"] = array.shape[1], array
     if kind.kind != "f" and (rows["values"] != array).any():
         raise InvalidInput(f"{given.name}: {given.suffix} holds {kind} values and some do not fit")
-    given.write_bytes(rows.tobytes())
+    with replacing_stream(given) as stream:
+        stream.write(rows.tobytes())
 
 
 def read_hdf5(path: str | Path, dataset: str) -> NDArray[Any]:

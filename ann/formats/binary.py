@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ...graphlib.disk.files import sync_folder
-from ...graphlib.errors import StoreCorrupt, StoreExists, StoreMissing
+from ...graphlib.errors import StoreCorrupt, StoreMissing
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -86,32 +82,6 @@ class Reader:
             raise self.corrupt(
                 f"{self.left:,} bytes follow the end of the index; the file is damaged or of another kind"
             )
-
-
-@contextlib.contextmanager
-def replacing(path: str | Path, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """A stream that becomes the file at `path` when the block ends; an exception or a crash leaves what was there.
-
-    Raises
-    ------
-    StoreExists
-        The path is taken and `overwrite` is false.
-    """
-    final = Path(path)
-    if final.exists() and not overwrite:
-        raise StoreExists(
-            f"{final} exists already, and nothing was written; choose another path or pass overwrite=True"
-        )
-    part = final.with_name(final.name + ".part")
-    try:
-        with open(part, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(final)
-        sync_folder(final.absolute().parent)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_vector(stream: BinaryIO, values: NDArray[Any]) -> None:

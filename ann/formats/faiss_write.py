@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from ...graphlib.disk.replacing import replacing_stream
 from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
 from ..exact import Exact
 from ..hnsw.index import HNSW
 from ..ivf.index import IVFFlat
 from ..metrics import COSINE, check_count, inverse_norms, metric_code
 from . import scalar_codes as sq
-from .binary import replacing, write_items, write_vector
+from .binary import write_items, write_vector
 from .graphs import GraphRecord, record_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def write_faiss(
         raise InvalidInput(f"an inverted file is written as float32; got storage={storage!r}")
     number = _METRIC_NUMBER[index.metric]
     shape = vectors.shape
-    with replacing(path, overwrite=overwrite) as stream:
+    with replacing_stream(path, overwrite=overwrite) as stream:
         if not isinstance(index, IVFFlat) and not np.array_equal(ids, np.arange(len(ids))):
             _header(stream, b"IxM2", shape, number)
         if index.metric == "cosine":

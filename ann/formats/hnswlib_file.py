@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.disk.replacing import replacing_stream
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ..exact import Exact
 from ..metrics import COSINE, check_count, inverse_norms, metric_code
-from .binary import Reader, replacing, write_items
+from .binary import Reader, write_items
 from .graphs import GraphRecord, LevelLinks, index_of, recoded, record_of
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def write_hnswlib(index: HNSW, path: str | Path, *, overwrite: bool = False, max
                            record.ef_construction)  # fmt: skip
     labels = labels_of(record.ids, record.dead)
     size = header.record_bytes
-    with replacing(path, overwrite=overwrite) as stream:
+    with replacing_stream(path, overwrite=overwrite) as stream:
         fields = (
             0, most, n, size, size - 8, 4 + 4 * max_m0, record.top, record.entry, max_m, max_m0, record.M,
             1 / math.log(record.M), record.ef_construction,
@@ -218,7 +219,7 @@ def write_hnswlib_flat(index: Exact, path: str | Path, *, overwrite: bool = Fals
         vectors = vectors * inverse_norms(vectors, COSINE)[:, None]
     rows = np.zeros(len(live), np.dtype([("vector", "<f4", (vectors.shape[1],)), ("label", "<i8")]))
     rows["vector"], rows["label"] = vectors, index._rows.integers("hnswlib files")[live]
-    with replacing(path, overwrite=overwrite) as stream:
+    with replacing_stream(path, overwrite=overwrite) as stream:
         stream.write(struct.pack(_FLAT_HEADER, len(live), rows.itemsize, len(live)))
         write_items(stream, rows)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...graphlib.disk.replacing import replacing
 from . import pictures
 from .steps import GRAPH, NEIGHBORS, DemoResult, one_class
 
@@ -16,9 +17,8 @@ _STYLE = Path(__file__).parent / "report.css"
 
 def write_report(result: DemoResult, path: Path) -> None:
     """Draw the panels that apply and write the page, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(page(result), encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(page(result), encoding="utf-8")
 
 
 def page(result: DemoResult) -> str:

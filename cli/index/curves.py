@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.disk.replacing import replacing
 from ...graphlib.errors import IndexMismatch, InvalidInput
 from ...graphlib.extras import require
 from ...graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
@@ -173,12 +174,8 @@ def draw(curves: dict[str, list[Score]], path: Path, k: int) -> None:
     axes.set(xlabel=f"recall@{k}", ylabel="queries per second", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend()
-    part = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as part:
         figure.savefig(part, format="png", dpi=150)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def timed(run: Callable[[], Any]) -> tuple[Any, float]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.disk.replacing import replacing
 from ...graphlib.errors import InvalidInput
 from ..quality import entries_of, symmetric_matrix
 from . import layout as picture_layout
@@ -281,8 +282,7 @@ class Picture:
         target = Path(path)
         if target.suffix not in (".html", ".png"):
             raise InvalidInput(f"pictures are written as .html or .png; got {str(path)!r}")
-        part = target.with_name(target.name + ".part")
-        try:
+        with replacing(target) as part:
             if target.suffix == ".html":
                 from .page import page
 
@@ -291,9 +291,6 @@ class Picture:
                 from .plot import plot
 
                 part.write_bytes(plot(self))
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
         return target
 
     def __repr__(self) -> str:

@@ -36,7 +36,8 @@ def open_store(path: Path, version: int | None) -> GraphStore:
 
     A compaction that drops the version while it is being opened is met by opening the newest again.
     """
-    path = Path(os.path.abspath(path))
+    read_format(path)  # says so in the words of the caller where there is no store
+    path = Path(os.path.abspath(path))  # the process may change its folder later
     for _ in range(_ATTEMPTS):
         try:
             folder = _open_folder(path, version)

@@ -60,7 +60,7 @@ def map_private(path: Path, dtype: np.dtype[Any], start: int, shape: tuple[int, 
             raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(descriptor)
-    pages = memoryview(np.asarray(_Mapping(address, size)))
+    pages = np.asarray(_Mapping(address, size)).data
     return np.ndarray.__new__(np.memmap, shape, dtype, pages).view(np.ndarray)
 
 

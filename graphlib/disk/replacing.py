@@ -8,6 +8,7 @@ removes it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -18,6 +19,8 @@ from typing import BinaryIO
 from ..errors import InvalidInput, NearhopError, StoreExists, StoreMissing, StoreWriteFailed
 from . import files
 from .temporary import new_file, new_folder, remove_leftovers
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 @contextlib.contextmanager
@@ -101,13 +104,23 @@ def making_folder(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def scratch_folder(beside: Path | None) -> Iterator[Path]:
-    """A folder for work in progress in `beside` (by default the system's temporary folder), removed at the end."""
+def scratch_folder(beside: Path | None, target: str | Path | None = None) -> Iterator[Path]:
+    """A folder for work in progress in `beside` (by default the system's temporary folder), removed at the end.
+
+    A disk that is full or fails is reported as a `StoreWriteFailed` of `target`.
+    """
     root = Path(tempfile.gettempdir()) if beside is None else beside.absolute()
     remove_leftovers(root)
     descriptor, folder = new_folder(root / "scratch")
     try:
         yield folder
+    except OSError as error:
+        short = error.errno is None and "requested and" in str(error)  # how NumPy says it
+        if isinstance(error, NearhopError) or not (short or error.errno in _DISK_ERRORS):
+            raise
+        what = f"the temporary folder {root}" if target is None else str(target)
+        reason = "the disk is full" if short else error.strerror
+        raise StoreWriteFailed(f"{what} could not be written ({reason}); nothing is left of it") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)

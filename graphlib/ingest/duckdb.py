@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import IngestError, InvalidInput
+from ..errors import IngestError, InvalidInput, StoreWriteFailed
 
 ROWS_AT_ONCE = 1 << 18
 _UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -86,6 +86,8 @@ def translated(error: Exception) -> Exception:
     if not isinstance(error, duckdb.Error | pa.ArrowException | OSError):
         return error
     text = str(error)
+    if "No space left" in text or "failed to offload" in text.lower() or "quota" in text.lower():
+        return StoreWriteFailed(f"the ingest ran out of disk space ({text.splitlines()[0]}); make room and repeat it")
     line = re.search(r"CSV Error on Line: (\d+)", text)
     if line is None:
         return IngestError(f"the source could not be read: {text.splitlines()[0]}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..disk.replacing import scratch_folder
 from ..errors import IngestError, InvalidInput, StoreExists
 from ..store.store import GraphStore
 from .columns import ColumnFile, IdFile, to_numpy
@@ -121,9 +121,7 @@ def ingest(
     beside = None if target is None else target.absolute().parent
     if beside is not None:
         beside.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".nearhop-ingest-", dir=beside))
-    connection = connect(scratch, limit, threads)
-    try:
+    with scratch_folder(beside, target) as scratch, contextlib.closing(connect(scratch, limit, threads)) as connection:
         table = open_source(connection, source, view="edge_source", header=header, delimiter=delimiter, scratch=scratch)
         roles = choose_roles(table, src=src, dst=dst, weight=weight, time=time, columns=columns)
         node_table = None
@@ -136,9 +134,6 @@ def ingest(
         store = job.build(node_table, num_nodes, directed, in_memory=target is None)
         connection.close()  # its buffers make room for the adjacency that `save` builds
         return store if target is None else store.save(target)
-    finally:
-        connection.close()
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @dataclass

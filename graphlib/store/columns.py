@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -207,7 +207,7 @@ def check_column(name: str, values: ArrayLike, length: int, owner: str) -> NDArr
     elif array.dtype.kind == "U" and array.size and _largest_character(array) > _LAST_CHARACTER:
         raise InvalidInput(f"column {name!r} holds a number where a character should be, beyond U+10FFFF")
     elif array.dtype.kind == "U" and not isinstance(values, np.ndarray) and array.ndim == 1:
-        listed = list(values) if hasattr(values, "__iter__") else []
+        listed: list[Any] = list(cast("Any", values))
         if any(isinstance(text, str) and text.endswith("\0") for text in listed):  # fixed-width text would lose them
             array = as_text(name, listed)
     if array.dtype.kind == "T" and array.ndim != 1:

@@ -94,7 +94,7 @@ class Saboteur:
         self._power = power
         self._synced: dict[str, int] = {}
         self._new_names: set[str] = set()
-        for name in ("create", "write", "sync", "sync_folder", "truncate", "publish", "rename", "remove"):
+        for name in "create reserve write sync sync_folder truncate publish rename replace remove".split():
             setattr(files, name, self._wrap(name, getattr(files, name)))
 
     def _wrap(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,7 +116,7 @@ class Saboteur:
         if name == "sync":
             path = os.readlink(f"/proc/self/fd/{args[0]}")
             self._synced.pop(path, None)
-        elif name in ("create", "publish", "rename"):
+        elif name in ("create", "publish", "rename", "replace"):
             self._new_names.add(str(args[-1]))
         elif name == "sync_folder":
             self._new_names = {p for p in self._new_names if os.path.dirname(p) != str(args[0])}

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from nearhop.tests.support import ROOT
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: fork and /proc")
 
 
@@ -20,7 +18,7 @@ def crash(tmp_path: Path, mode: str, start: int, step: int) -> dict[str, Any]:
     done = subprocess.run(
         [
             sys.executable,
-            str(ROOT / "tests" / "graphlib" / "crash_script.py"),
+            str(Path(__file__).with_name("crash_script.py")),
             str(tmp_path),
             mode,
             str(start),
