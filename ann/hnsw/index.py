@@ -185,7 +185,7 @@ class HNSW:
             Distinct, and not in the index; by default they continue behind the largest integer so far. All ids of an
             index are of one kind.
         progress : callable (done, total), optional
-            Called after every batch of at most 512 rows.
+            Called after every batch of at most 512 rows. It may search and save the index, not change it.
 
         Raises
         ------
@@ -346,7 +346,8 @@ class HNSW:
             200 rows of the index by default, which are easier than queries from elsewhere.
         k : int, default 10
         """
-        self.ef_search = tune(self, target_recall, queries, k)
+        with self._lock.reading():
+            self.ef_search = tune(self, target_recall, queries, k)
         return self.ef_search
 
     def explain(
@@ -362,7 +363,8 @@ class HNSW:
         >>> index.explain([7.2], k=3, filter=range(500))
         Explanation(scan, beam 0, 500 of 3,000 rows pass (16.7 %), recall 1.000, 0 missed)
         """
-        return explain(self, query, k, ef_search, filter)
+        with self._lock.reading():
+            return explain(self, query, k, ef_search, filter)
 
     def estimate_memory(self, num_rows: int, dim: int) -> MemoryEstimate:
         """Bytes that an index with these parameters will hold for so many vectors; nothing is allocated.
@@ -462,7 +464,7 @@ class HNSW:
         """
         from ..persist import save_hnsw
 
-        with self._lock.writing():
+        with self._lock.steady():
             save_hnsw(self, path, edges=edges)
 
     def save_into(self, store: GraphStore, name: str) -> None:
@@ -472,7 +474,7 @@ class HNSW:
         """
         from ..persist import save_into
 
-        with self._lock.writing():
+        with self._lock.steady():
             save_into(self, store, name)
 
     @classmethod

@@ -13,6 +13,7 @@ from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitt
 from ..exact import empty_result
 from ..filters import allowed_rows
 from ..ids import RowIds
+from ..locking import SharedLock
 from ..metrics import check_count
 from ..minhash.minhash import MinHash
 from ..minhash.sets import RaggedSets, read_only
@@ -108,6 +109,7 @@ class LSH:
         self._buffer: NDArray[np.uint32] = np.empty((0, self.minhash.num_perm), np.uint32)
         self._segments: list[Segment] = []
         self._rows = RowIds()
+        self._lock = SharedLock()
 
     def __len__(self) -> int:
         return len(self._rows) - self._rows.num_dead
@@ -144,28 +146,30 @@ class LSH:
         InvalidInput
             An id given twice or in the index already.
         """
-        bands, width = self.shape
         rows = self._signatures_of(source)
-        new = self._rows.for_new_rows(len(rows), ids, text=False)
+        with self._lock.writing():
+            self._insert(rows, self._rows.for_new_rows(len(rows), ids, text=False))
+        return self
+
+    def _insert(self, rows: NDArray[np.uint32], new: NDArray[np.int64]) -> None:
+        bands, width = self.shape
         before = len(self._rows)
         after = before + len(rows)
         if after > np.iinfo(np.int32).max:
             raise InvalidInput(f"add: an index holds at most 2,147,483,647 rows; got {after}")
-        if before == 0:
-            self._buffer = rows
-        else:
-            if after > len(self._buffer) or not self._buffer.flags.writeable:
-                grown = np.empty((max(after, before + before // 2), rows.shape[1]), np.uint32)
-                grown[:before] = self._buffer[:before]
-                self._buffer = grown
-            self._buffer[before:after] = rows
-        segments = [*self._segments, self._segment(self._filled(before, after), bands, width)]
+        buffer = rows
+        if before:
+            buffer = self._buffer
+            if after > len(buffer) or not buffer.flags.writeable:
+                buffer = np.empty((max(after, before + before // 2), rows.shape[1]), np.uint32)
+                buffer[:before] = self._buffer[:before]
+            buffer[before:after] = rows
+        segments = [*self._segments, self._segment(buffer, self._filled(buffer, before, after), bands, width)]
         while len(segments) > 1 and 2 * len(segments[-1]) > len(segments[-2]):
-            members = np.sort(np.concatenate([s.rows[0] for s in segments[-2:]])).astype(np.int64)
-            segments[-2:] = [self._segment(members, bands, width)]
-        self._rows.append(new)
-        self._segments = segments
-        return self
+            segments[-2:] = [self._segment(buffer, _members(segments[-2:]), bands, width)]
+        with self._lock.changing():
+            self._buffer, self._segments = buffer, segments
+            self._rows.append(new)
 
     def search(
         self,
@@ -194,7 +198,8 @@ class LSH:
         signatures = self._signatures_of(queries)
         nobody = np.full(len(signatures), -1, np.int64)
         given = None if verify is None else RaggedSets.of(queries)
-        return self._search(signatures, nobody, k, filter, verify, given, None, threads)
+        with self._lock.reading():
+            return self._search(signatures, nobody, k, filter, verify, given, None, threads)
 
     def search_ids(
         self,
@@ -207,8 +212,9 @@ class LSH:
     ) -> SearchResult:
         """As `search` for sets that are in the index, named by id; a set is not among its own results."""
         k = check_count("k", k)
-        rows = self.rows_of(ids)
-        return self._search(self.signatures[rows], rows, k, filter, verify, None, rows, threads)
+        with self._lock.reading():
+            rows = self.rows_of(ids)
+            return self._search(self.signatures[rows], rows, k, filter, verify, None, rows, threads)
 
     def rows_of(self, ids: ArrayLike) -> NDArray[np.int64]:
         """Row numbers of ids; `NotFound` names the first unknown one."""
@@ -256,12 +262,14 @@ class LSH:
 
         `verify` takes the indexed sets in row order: pairs down to three standard deviations below the
         threshold by estimate are then kept or dropped by exact Jaccard similarity, which replaces the estimate. Memory
-        is bounded by the block.
+        is bounded by the block. All blocks are of the index as it was when this was called.
         """
-        if not self._segments:
-            raise NotFitted("pairs: the index is empty; add sets first")
-        self._one_segment()
-        return pairs_of(self, threshold, verify, rows_per_block, self.threads if threads is None else threads)
+        threads = self.threads if threads is None else threads
+        with self._lock.steady():
+            if not self._segments:
+                raise NotFitted("pairs: the index is empty; add sets first")
+            self._one_segment()
+            return pairs_of(self, threshold, verify, rows_per_block, threads)
 
     def similarity_graph(self, threshold: float, *, verify: Any = None, threads: int | None = None) -> SimilarityGraph:
         """All `pairs` as one set of undirected edges between ids, each once with src's row before dst's.
@@ -280,20 +288,27 @@ class LSH:
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete sets by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
-        return self._rows.remove(ids)
+        with self._lock.writing(), self._lock.changing():
+            return self._rows.remove(ids)
 
     def compact(self) -> LSH:
         """Drop deleted rows and merge all segments; bitmap filters then count the remaining rows only."""
-        if self._rows.num_dead:
-            live = ~self._rows.dead
-            self._buffer = self.signatures[live]
-            self._rows = RowIds(self._rows.values[live])
-            self._segments = [self._segment(self._filled(0, len(self._rows)), *self.shape)]
-        self._one_segment()
+        with self._lock.writing():
+            if self._rows.num_dead:
+                live = np.flatnonzero(self._rows.live)
+                buffer = self.signatures[live]
+                whole = self._segment(buffer, self._filled(buffer, 0, len(live)), *self.shape)
+                with self._lock.changing():
+                    self._buffer, self._segments, self._rows = buffer, [whole], self._rows.chosen(live)
+            self._one_segment()
         return self
 
     def stats(self) -> LSHStatistics:
         """Sizes, buckets and bytes."""
+        with self._lock.reading():
+            return self._stats()
+
+    def _stats(self) -> LSHStatistics:
         bands, width = self.shape
         sizes = [s.bucket_sizes(band) for s in self._segments for band in range(bands)]
         return LSHStatistics(
@@ -309,10 +324,11 @@ class LSH:
         """Write the index as a new store folder; `LSH.load` opens it memory-mapped."""
         from .stored import save_lsh
 
-        if not len(self._rows):
-            raise NotFitted("save: the index is empty; add sets first")
-        self._one_segment()
-        save_lsh(self, path)
+        with self._lock.steady():
+            if not self._segments:
+                raise NotFitted("save: the index is empty; add sets first")
+            self._one_segment()
+            save_lsh(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> LSH:
@@ -360,21 +376,23 @@ class LSH:
             return self.minhash.check_signatures(source)
         return self.minhash.fit_transform(source)
 
-    def _filled(self, first: int, last: int) -> NDArray[np.int64]:
+    def _filled(self, buffer: NDArray[np.uint32], first: int, last: int) -> NDArray[np.int64]:
         """Rows of sets that are not empty."""
         from .buckets_cpu import has_elements
 
         filled = np.empty(last - first, np.bool_)
-        has_elements(read_only(self._buffer[first:last]), filled)
+        has_elements(read_only(buffer[first:last]), filled)
         return first + np.flatnonzero(filled)
 
-    def _segment(self, rows: NDArray[np.int64], bands: int, width: int) -> Segment:
-        return make_segment(read_only(self._buffer), rows, bands, width, self.threads)
+    def _segment(self, buffer: NDArray[np.uint32], rows: NDArray[np.int64], bands: int, width: int) -> Segment:
+        return make_segment(read_only(buffer), rows, bands, width, self.threads)
 
     def _one_segment(self) -> None:
+        """Merge all segments; inside `steady`."""
         if len(self._segments) > 1:
-            members = np.sort(np.concatenate([s.rows[0] for s in self._segments])).astype(np.int64)
-            self._segments = [self._segment(members, *self.shape)]
+            whole = self._segment(self._buffer, _members(self._segments), *self.shape)
+            with self._lock.changing():
+                self._segments = [whole]
 
     def _choose(self) -> tuple[int, int]:
         check_count("max_bucket", self.max_bucket)
@@ -393,6 +411,11 @@ class LSH:
         bands, width = self.shape
         dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
         return f"LSH({self.minhash!r}, {len(self):,} sets{dead}, {bands} bands of {width} slots)"
+
+
+def _members(segments: list[Segment]) -> NDArray[np.int64]:
+    """The rows of segments, rising."""
+    return np.sort(np.concatenate([s.rows[0] for s in segments])).astype(np.int64)
 
 
 __all__ = ["LSH", "LSHStatistics"]
