@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..ann.lsh.buckets import say_capped
 from ..ann.lsh.index import LSH
 from ..ann.metrics import check_count
 from ..ann.minhash.minhash import MinHash
@@ -59,7 +60,7 @@ class CommunitySearch:
     max_active : int, default 5,000
         "pagerank" takes the square of the number of candidates; it keeps the best so many by average.
     max_bucket : int, default 10,000
-        See `LSH`.
+        See `LSH`; a warning says when a larger bucket may have cost members.
     index : LSH, optional
         Made from this store by an earlier search (`search.index.save(path)`, then `LSH.load(path)`, which maps it),
         instead of signing the store now; `num_perm`, `bands`, `seed`, `scheme` and `max_bucket` are then its own.
@@ -161,10 +162,18 @@ class CommunitySearch:
         if (signatures[rows] == EMPTY).all():
             listed = ", ".join(map(str, self._names[rows[:5]].tolist()))
             raise InvalidInput(f"search: no seed has a neighbour to be described by ({listed}); choose other seeds")
-        active = np.setdiff1d(self.index.candidates(rows), rows)
+        candidates, capped = self.index._candidates(rows)
+        active = np.setdiff1d(candidates, rows)
         active = active[np.argsort(self._names[active], kind="stable")]
         if not len(active):
             return Community(self._names[active], np.empty(0, np.float32))
+        found = self._ranked(rows, active, size, method)
+        whole = method != "pagerank" and len(found.ids) == size and bool(found.scores[-1] >= 1)
+        if capped and not whole:  # nothing is nearer than exact copies
+            say_capped("search: seeds", self.index.max_bucket, self.index._few, stacklevel=2)
+        return found
+
+    def _ranked(self, rows: NDArray[np.int64], active: NDArray[np.int64], size: int, method: str) -> Community:
         if method == "exact":
             return self._best(active, self._exact_average(rows, active), size)
         average = self._average(rows, active)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from ..exact import Exact
+from ..hnsw.check import MOST_LEVELS
 from ..hnsw.index import HNSW
 from ..ids import RowIds
 from ..ivf.index import IVFFlat
@@ -158,6 +159,7 @@ def read_faiss(
     if parsed.graph is not None:
         return recoded(graph, storage)
     index = Exact(parsed.metric)
+    index._dim = parsed.dim
     if parsed.count:
         index._vectors, index._scale = rows, inverse_norms(rows, metric_code(index.metric))
         index._rows = RowIds(ids)
@@ -235,7 +237,8 @@ def _graph(reader: Reader, name: str, depth: int) -> FaissFile:
     widths = np.diff(starts.astype(np.int64))
     if len(starts) < 2 or starts[0] != 0 or widths.min() < 0 or widths.max() > starts[1] or starts[1] < 1:
         raise reader.corrupt(f"its links per level end at {starts[:8].tolist()}; level 0 has the most")
-    if n and (levels.min() < 1 or levels.max() >= len(starts) or top != levels.max() - 1 or not 0 <= entry < n):
+    highest = min(len(starts) - 1, MOST_LEVELS)
+    if n and (levels.min() < 1 or levels.max() > highest or top != levels.max() - 1 or not 0 <= entry < n):
         raise reader.corrupt(f"entry {entry} at level {top} with node levels {levels.min()}..{levels.max()}")
     reach = np.concatenate([[0], np.cumsum(starts.astype(np.int64)[levels])])
     if not np.array_equal(reach, offsets.astype(np.int64)) or reach[-1] != len(neighbors):

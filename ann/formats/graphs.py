@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
-from ..hnsw.check import level_rows
+from ..hnsw.check import MOST_LEVELS, level_rows
 from ..hnsw.graph import HNSWGraph
 from ..hnsw.index import HNSW
 from ..ids import RowIds
@@ -23,7 +23,6 @@ from ..storage.scalar_codes import ScalarCodes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MOST_LEVELS = 31
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +86,8 @@ def index_of(record: GraphRecord, where: str) -> HNSW:
         return index
     if n > np.iinfo(np.int32).max:
         raise IndexMismatch(f"{where}: holds {n:,} vectors; an index holds at most {np.iinfo(np.int32).max:,}")
-    if not 0 <= record.top < _MOST_LEVELS or record.levels.min() < 0 or record.levels.max() != record.top:
-        raise StoreCorrupt(f"{where}: levels must be in [0, {record.top}] and reach {record.top}, below {_MOST_LEVELS}")
+    if not 0 <= record.top < MOST_LEVELS or record.levels.min() < 0 or record.levels.max() != record.top:
+        raise StoreCorrupt(f"{where}: levels must be in [0, {record.top}] and reach {record.top}, below {MOST_LEVELS}")
     live = np.sort(record.ids[~record.dead])
     twice = live[1:] == live[:-1]
     if twice.any():

@@ -17,6 +17,7 @@ import numpy as np
 from ...graphlib.disk.replacing import replacing_stream
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ..exact import Exact
+from ..hnsw.check import MOST_LEVELS
 from ..metrics import COSINE, check_count, inverse_norms, metric_code
 from .binary import Reader, write_items
 from .graphs import GraphRecord, LevelLinks, index_of, recoded, record_of
@@ -281,6 +282,11 @@ def _upper(reader: Reader, header: HnswlibHeader) -> tuple[NDArray[np.int64], li
         node = int(np.argmax(sizes % block != 0))
         raise reader.corrupt(f"the upper links of node {node} take {sizes[node]} bytes, not a multiple of {block}")
     levels = sizes // block
+    if n and (levels.max() != header.max_level or header.max_level >= MOST_LEVELS):
+        raise reader.corrupt(
+            f"node {int(levels.argmax())} has links at {levels.max():,} upper levels, the header says "
+            f"{header.max_level:,}, and at most {MOST_LEVELS - 1} are read"
+        )
     layout = np.dtype([("count", "<u2"), ("unused", "<u2"), ("links", "<i4", (header.max_m,))])
     links: list[LevelLinks] = []
     for level in range(1, int(levels.max(initial=0)) + 1):

@@ -117,7 +117,7 @@ def search_passing(
                 continue
             for place in range(links.shape[1]):
                 other = links[node, place]
-                if other < 0:
+                if other < 0 or other >= rows.shape[0]:
                     break
                 if passes[other]:
                     size = _offer(pool, size, ef, key_of(metric, rows, terms, query, factor, other))

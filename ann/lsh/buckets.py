@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _KEYS_PER_PLACE = 8
 _GRID = 512
+PAIRS_OF_A_LARGE_BUCKET = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,21 @@ def check_segment(segment: Segment, bands: int, num_rows: int, where: str) -> No
         raise StoreCorrupt(f"{where}: the keys of a band are out of order")
 
 
+def few_of(max_bucket: int, bands: int) -> int:
+    """How many rows of a larger bucket a query looks at: `max_bucket` in all bands together, at least 16 in each."""
+    return min(max_bucket, max(PAIRS_OF_A_LARGE_BUCKET, max_bucket // bands))
+
+
+def say_capped(what: str, max_bucket: int, few: int, *, stacklevel: int) -> None:
+    """Warn that some results may be missing."""
+    warnings.warn(
+        f"{what} share a bucket with more than max_bucket = {max_bucket:,} others, of which {few:,} were looked at: "
+        "near ones may be missing. Raise max_bucket, or take more slots per band",
+        UserWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
 def candidate_probability(similarity: Any, bands: int, width: int) -> Any:
     """Probability that two sets of this similarity share a bucket: 1 - (1 - J^r)^b."""
     return 1 - (1 - np.asarray(similarity, np.float64) ** width) ** bands
@@ -104,4 +121,7 @@ def choose_bands(num_perm: int, threshold: float, weights: tuple[float, float]) 
     return best[1], best[2]
 
 
-__all__ = ["Segment", "candidate_probability", "check_segment", "choose_bands", "make_segment", "table_size"]
+__all__ = [
+    "Segment", "candidate_probability", "check_segment", "choose_bands", "few_of", "make_segment", "say_capped",
+    "table_size",
+]  # fmt: skip

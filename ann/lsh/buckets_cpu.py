@@ -92,37 +92,54 @@ def lookup(signature, width, keys, order, starts, first, last):
 
 
 @kernel
-def gather(signature, width, keys, order, starts, most, floor, marks, mark, found, count):
-    """Append to `found` the rows above `floor` that share a bucket, each once; returns the count and skipped buckets.
+def part_of_bucket(members, begin, end, few, floor, band):
+    """The range of `few` members of a large bucket: those behind row `floor`, or without one (-1) others per band."""
+    if floor < 0:
+        begin += (band * few) % (end - begin - few + 1)
+    else:
+        low, high = begin, end
+        while low < high:
+            middle = (low + high) >> 1
+            if members[middle] <= floor:
+                low = middle + 1
+            else:
+                high = middle
+        begin = low
+    return begin, min(begin + few, end)
 
-    `marks[row] == mark` tells rows found before. Buckets of more than `most` rows are skipped.
+
+@kernel
+def gather(signature, width, keys, order, starts, most, few, floor, marks, mark, found, count):
+    """Append to `found` the rows above `floor` that share a bucket, each once; returns the count and capped buckets.
+
+    `marks[row] == mark` tells rows found before. Of a bucket of more than `most` rows, `few` are looked at.
     """
-    skipped = 0
+    capped = 0
     first, last = np.empty(keys.shape[0], np.int64), np.empty(keys.shape[0], np.int64)
     lookup(signature, width, keys, order, starts, first, last)
     for band in range(keys.shape[0]):
-        if last[band] - first[band] > most:
-            skipped += 1
-            continue
-        members = order[band]
-        for i in range(first[band], last[band]):
+        members, begin, end = order[band], first[band], last[band]
+        if end - begin > most:
+            capped += 1
+            begin, end = part_of_bucket(members, begin, end, few, floor, band)
+        for i in range(begin, end):
             row = members[i]
             if row > floor and marks[row] != mark:
                 marks[row] = mark
                 found[count] = row
                 count += 1
-    return count, skipped
+    return count, capped
 
 
 @kernel
-def union_of_candidates(signatures, width, keys, order, starts, most, marks, mark, found, count):
-    """Rows that share a bucket with any of the signatures, each once."""
-    skipped = 0
+def union_of_candidates(signatures, width, keys, order, starts, most, few, marks, mark, found, count):
+    """Rows that share a bucket with any of the signatures, each once, and how many buckets were capped."""
+    capped = 0
     for i in range(signatures.shape[0]):
         if not is_empty(signatures[i]):
-            count, more = gather(signatures[i], width, keys, order, starts, most, -1, marks, mark, found, count)
-            skipped += more
-    return count, skipped
+            count, more = gather(signatures[i], width, keys, order, starts, most, few, -1, marks, mark, found, count)
+            capped += more
+    return count, capped
 
 
 @kernel
@@ -140,8 +157,8 @@ def keep_best(share, row, label, shares, rows, labels, kept):
 
 
 @parallel_kernel
-def search_segment(queries, masks, signatures, width, keys, order, starts, most, allowed, labels, marks, turns, found,
-                   shares, rows, best_labels, kept, examined, skipped):  # fmt: skip
+def search_segment(queries, masks, signatures, width, keys, order, starts, most, few, allowed, labels, marks, turns,
+                   found, shares, rows, best_labels, kept, capped):  # fmt: skip
     """Insert the rows of a segment that share a bucket with a query into the query's list of the best.
 
     `allowed` has no row (all may be found), one for all queries or one per query; `masks[q]` is a row not to be found,
@@ -155,25 +172,25 @@ def search_segment(queries, masks, signatures, width, keys, order, starts, most,
         turns[thread] += 1
         list_ = found[thread]
         count, more = gather(
-            queries[q], width, keys, order, starts, most, -1, marks[thread], turns[thread], list_, 0
+            queries[q], width, keys, order, starts, most, few, -1, marks[thread], turns[thread], list_, 0
         )  # fmt: skip
-        skipped[q] += more
+        capped[q] += more
         which = min(np.int64(q), np.int64(allowed.shape[0] - 1))
         for i in range(count):
             row = np.int64(list_[i])
             if row != masks[q] and (which < 0 or allowed[which, row]):
-                examined[q] += 1
                 share = np.float32(matches(queries[q], signatures[row])) / slots
                 kept[q] = keep_best(share, row, labels[row], shares[q], rows[q], best_labels[q], kept[q])
 
 
 @parallel_kernel
-def sorted_pairs_of_block(signatures, begin, end, width, keys, order, starts, most, least, dead, marks, turns,
-                          found, src, dst, equal, filled, reached):  # fmt: skip
+def sorted_pairs_of_block(signatures, begin, end, width, keys, order, starts, most, few, least, dead, marks, turns,
+                          found, src, dst, equal, filled, reached, capped):  # fmt: skip
     """Pairs row < other with at least `least` equal slots, for the rows of each task's range.
 
     Task t handles rows begin[t]..end[t]-1 from `reached[t]` on, writes behind `filled[t]` and stops before the first
-    row whose pairs do not fit. Rows reached are the same whatever the threads.
+    row whose pairs do not fit. Rows reached are the same whatever the threads. Of a bucket of more than `most` rows, a
+    row meets the `few` behind it; `capped[t]` then counts up.
     """
     for task in numba.prange(begin.shape[0]):
         if reached[task] >= end[task]:
@@ -188,7 +205,10 @@ def sorted_pairs_of_block(signatures, begin, end, width, keys, order, starts, mo
             written = filled[task]
             if not dead[row] and not is_empty(signature):
                 turns[thread] += 1
-                count, _ = gather(signature, width, keys, order, starts, most, row, seen, turns[thread], list_, 0)
+                count, more = gather(
+                    signature, width, keys, order, starts, most, few, row, seen, turns[thread], list_, 0
+                )  # fmt: skip
+                capped[task] += more
                 for i in range(count):
                     prefetch(signatures[list_[i]], 0)
                 for i in range(count):

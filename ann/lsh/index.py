@@ -18,7 +18,7 @@ from ..metrics import check_count
 from ..minhash.minhash import MinHash
 from ..minhash.sets import RaggedSets, read_only
 from ..result import SearchResult
-from .buckets import Segment, choose_bands, make_segment
+from .buckets import Segment, choose_bands, few_of, make_segment, say_capped
 from .pairs import SimilarityGraph, pairs_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class LSH:
     weights : (float, float), default (0.5, 0.5)
         Cost of false positives and of false negatives.
     max_bucket : int, default 10,000
-        Buckets of more rows are passed over: they say little and cost much. `stats()` counts them.
+        Larger buckets say little and cost much: of theirs, a query looks at `max_bucket` rows in all bands together (16
+        at least in each), and `pairs` compares a row with the 16 behind it. A warning says when that may have cost
+        results; `stats()` counts such buckets.
     threads : int, optional
         Default all cores; results do not depend on it.
 
@@ -123,6 +125,10 @@ class LSH:
     def signatures(self) -> NDArray[np.uint32]:
         """uint32 (rows, num_perm), in row order; a read-only view."""
         return read_only(self._buffer[: len(self._rows)])
+
+    @property
+    def _few(self) -> int:
+        return few_of(self.max_bucket, self.shape[0])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -231,29 +237,30 @@ class LSH:
 
     def candidates(self, ids: ArrayLike) -> NDArray[np.int64]:
         """Ids, ascending, of all sets that share a bucket with any of the named ones (the named ones included)."""
+        found, capped = self._candidates(ids)
+        if capped:
+            say_capped("candidates: sets", self.max_bucket, self._few, stacklevel=2)
+        return found
+
+    def _candidates(self, ids: ArrayLike) -> tuple[NDArray[np.int64], bool]:
+        """`candidates`, and whether a bucket was too large to be looked at as a whole."""
         from .buckets_cpu import union_of_candidates
 
-        rows = self.rows_of(ids)
-        n = len(self._rows)
-        marks, found = np.zeros(n, np.int32), np.empty(n, np.int32)
-        marks[rows] = 1
-        count = 0
-        queries = read_only(self.signatures[rows])
-        for segment in self._segments:
-            count, _ = union_of_candidates(
-                queries,
-                self.shape[1],
-                segment.keys,
-                segment.rows,
-                segment.starts,
-                self.max_bucket,
-                marks,
-                1,
-                found,
-                count,
-            )
-        union = np.union1d(rows, found[:count].astype(np.int64))
-        return np.sort(self._rows.values[union[~self._rows.dead[union]]])
+        with self._lock.reading():
+            rows = self.rows_of(ids)
+            n = len(self._rows)
+            marks, found = np.zeros(n, np.int32), np.empty(n, np.int32)
+            marks[rows] = 1
+            count = capped = 0
+            queries = read_only(self.signatures[rows])
+            for segment in self._segments:
+                count, more = union_of_candidates(
+                    queries, self.shape[1], segment.keys, segment.rows, segment.starts, self.max_bucket, self._few,
+                    marks, 1, found, count,
+                )  # fmt: skip
+                capped += more
+            union = np.union1d(rows, found[:count].astype(np.int64))
+            return np.sort(self._rows.values[union[~self._rows.dead[union]]]), capped > 0
 
     def pairs(
         self, threshold: float, *, verify: Any = None, rows_per_block: int = 1 << 16, threads: int | None = None
@@ -356,7 +363,7 @@ class LSH:
             return empty_result(count, k)
         wide = min(n, k if verify is None else max(_VERIFIED_PER_RESULT * k, _VERIFIED_AT_LEAST))
         chosen = self.threads if threads is None else threads
-        shares, rows, kept = best_rows(self, signatures, nobody, wide, allowed, chosen)
+        shares, rows, kept, capped = best_rows(self, signatures, nobody, wide, allowed, chosen)
         if verify is not None:
             sets = RaggedSets.of(verify)
             if len(sets) != n:
@@ -368,12 +375,22 @@ class LSH:
         result.distances[:, :width][filled] = 1 - shares[:, :width][filled]
         result.ids[:, :width][filled] = self._rows.values[rows[:, :width][filled]]
         result.counts[:] = np.minimum(kept, k)
+        short = (capped > 0) & ((kept < k) | (shares[:, width - 1] < 1))  # k exact copies would be all there is to find
+        if short.any():
+            say_capped(f"search: {short.sum():,} of {count:,} queries", self.max_bucket, self._few, stacklevel=3)
         return result
 
     def _signatures_of(self, source: Any) -> NDArray[np.uint32]:
         self._choose()
-        if isinstance(source, np.ndarray) and source.dtype == np.uint32 and source.ndim == 2:
-            return self.minhash.check_signatures(source)
+        if hasattr(source, "__array__") and getattr(source, "ndim", 0) == 2:
+            source = np.asarray(source)
+            if source.dtype == np.uint32:
+                return self.minhash.check_signatures(source)
+            if source.shape[1] == self.minhash.num_perm:
+                raise InvalidType(
+                    f"a matrix of {source.shape[1]} columns, as many as signatures have slots, is of {source.dtype}: "
+                    "signatures are uint32, as MinHash makes them; rows that are sets are given as list(rows)"
+                )
         return self.minhash.fit_transform(source)
 
     def _filled(self, buffer: NDArray[np.uint32], first: int, last: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput
 from ..metrics import check_count
 from ..minhash.sets import RaggedSets
+from .buckets import PAIRS_OF_A_LARGE_BUCKET, Segment, say_capped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,31 +62,49 @@ class SimilarityGraph(NamedTuple):
         return store
 
 
+class _State(NamedTuple):
+    """What pairs are read from: an index as it was at one moment."""
+
+    signatures: NDArray[np.uint32]
+    ids: NDArray[np.int64]
+    dead: NDArray[np.bool_]
+    segment: Segment
+    width: int
+    max_bucket: int
+
+
 def pairs_of(
     index: LSH, threshold: float, verify: Any, rows_per_block: int, threads: int | None
 ) -> Iterator[SimilarityGraph]:
-    """Blocks of edges in order of (src row, dst row); see `LSH.pairs`."""
+    """Blocks of edges in order of (src row, dst row); see `LSH.pairs`. Called while nothing changes."""
     if not 0 < threshold <= 1:
         raise InvalidInput(f"threshold must be in (0, 1]; got {threshold!r}")
     rows_per_block = check_count("rows_per_block", rows_per_block)
-    n = len(index._rows)
+    rows = index._rows
     sets = None if verify is None else RaggedSets.of(verify)
-    if sets is not None and len(sets) != n:
-        raise IndexMismatch(f"verify has {len(sets)} sets but the index has {n} rows")
+    if sets is not None and len(sets) != len(rows):
+        raise IndexMismatch(f"verify has {len(sets)} sets but the index has {len(rows)} rows")
     if sets is not None:
         sets = sets.in_order()
-    return _blocks(index, threshold, sets, rows_per_block, threads, n)
+    # Changes write behind these rows and into new segments; marks of deleted rows alone are written in place.
+    state = _State(
+        index.signatures, rows.values, rows.dead.copy(), index._segments[0], index.shape[1], index.max_bucket
+    )  # fmt: skip
+    return _blocks(state, threshold, sets, rows_per_block, threads)
 
 
 def _blocks(
-    index: LSH, threshold: float, sets: RaggedSets | None, rows_per_block: int, threads: int | None, n: int
+    state: _State, threshold: float, sets: RaggedSets | None, rows_per_block: int, threads: int | None
 ) -> Iterator[SimilarityGraph]:
-    slots = index.minhash.num_perm
+    n, slots = state.signatures.shape
     slack = 0.0 if sets is None else 3 * math.sqrt(threshold * (1 - threshold) / slots)
     least = max(1, math.ceil(slots * (threshold - slack) - 1e-9))
-    ids, dead = index._rows.values, index._rows.dead
+    said = False
     for start in range(0, n, rows_per_block):
-        left, right, equal = _block(index, start, min(start + rows_per_block, n), least, dead, threads)
+        left, right, equal, capped = _block(state, start, min(start + rows_per_block, n), least, threads)
+        if capped and not said:
+            said = True
+            say_capped("pairs: sets", state.max_bucket, PAIRS_OF_A_LARGE_BUCKET, stacklevel=3)
         order = np.lexsort((right, left))
         left, right = left[order], right[order]
         similarity = (equal[order] / slots).astype(np.float32)
@@ -93,21 +112,20 @@ def _blocks(
             similarity = sets.jaccard(left, right, threads=threads)
             kept = similarity >= threshold
             left, right, similarity = left[kept], right[kept], similarity[kept]
-        yield SimilarityGraph(ids[left], ids[right], similarity)
+        yield SimilarityGraph(state.ids[left], state.ids[right], similarity)
 
 
 def _block(
-    index: LSH, start: int, stop: int, least: int, dead: NDArray[np.bool_], threads: int | None
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    state: _State, start: int, stop: int, least: int, threads: int | None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], bool]:
     from .buckets_cpu import sorted_pairs_of_block
 
-    signatures = index.signatures
+    signatures, segment = state.signatures, state.segment
     bounds = np.linspace(start, stop, _TASKS + 1).astype(np.int64)
     begin, end = bounds[:-1], bounds[1:]
     reached = begin.copy()
     parts: list[list[Any]] = [[], [], []]
-    capacity = _CAPACITY
-    segment = index._segments[0]
+    capacity, capped = _CAPACITY, np.zeros(_TASKS, np.int64)
     with threads_in_use(threads) as workers:
         marks, found = np.zeros((workers, len(signatures)), np.int32), np.empty((workers, len(signatures)), np.int32)
         turns = np.zeros(workers, np.int32)
@@ -115,15 +133,16 @@ def _block(
             src, dst, equal = (np.empty((_TASKS, capacity), np.int32) for _ in range(3))
             filled, before = np.zeros(_TASKS, np.int64), reached.copy()
             sorted_pairs_of_block(
-                signatures, begin, end, index.shape[1], segment.keys, segment.rows, segment.starts, index.max_bucket,
-                least, dead, marks, turns, found, src, dst, equal, filled, reached,
+                signatures, begin, end, state.width, segment.keys, segment.rows, segment.starts, state.max_bucket,
+                PAIRS_OF_A_LARGE_BUCKET, least, state.dead, marks, turns, found, src, dst, equal, filled, reached,
+                capped,
             )  # fmt: skip
             for part, table in zip(parts, (src, dst, equal), strict=True):
                 part.extend(table[task, : filled[task]].copy() for task in range(_TASKS))
             if ((reached == before) & (reached < end)).any():
                 capacity *= 2  # the pairs of one row did not fit
     left, right, agree = (np.concatenate(part) for part in parts)
-    return left, right, agree
+    return left, right, agree, bool(capped.any())
 
 
 __all__ = ["SimilarityGraph", "pairs_of"]

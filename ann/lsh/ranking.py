@@ -22,14 +22,14 @@ def best_rows(
     width: int,
     allowed: NDArray[np.bool_] | None,
     threads: int | None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Similarities, rows and counts of the best `width` candidates of every query."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Similarities, rows and counts of the best `width` candidates of every query, and how many buckets were capped."""
     from .buckets_cpu import search_segment
 
     count, n = len(queries), len(index._rows)
     shares = np.full((count, width), -1, np.float32)
     rows, labels = np.full((count, width), -1, np.int64), np.full((count, width), -1, np.int64)
-    kept, examined, skipped = (np.zeros(count, np.int64) for _ in range(3))
+    kept, capped = np.zeros(count, np.int64), np.zeros(count, np.int64)
     may = np.empty((0, 0), np.bool_) if allowed is None else allowed
     with threads_in_use(min(resolve_threads(threads), count)) as workers:
         marks, found = np.zeros((workers, n), np.int32), np.empty((workers, n), np.int32)
@@ -37,10 +37,10 @@ def best_rows(
         for segment in index._segments:
             search_segment(
                 read_only(queries), masks, index.signatures, index.shape[1], segment.keys, segment.rows,
-                segment.starts, index.max_bucket, may, index._rows.values, marks, turns, found, shares, rows, labels,
-                kept, examined, skipped,
+                segment.starts, index.max_bucket, index._few, may, index._rows.values, marks, turns, found, shares,
+                rows, labels, kept, capped,
             )  # fmt: skip
-    return shares, rows, kept
+    return shares, rows, kept, capped
 
 
 def rerank(
