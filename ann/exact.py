@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.compute.jit import plain_view
+from ..graphlib.errors import InvalidInput
+from ..graphlib.process import physical_memory
 from .distances.scan import nearest_rows
 from .filters import allowed_rows
 from .ids import RowIds, ids_of
+from .locking import SharedLock
 from .metrics import COSINE, HAMMING, L2, as_words, check_count, check_rows, inverse_norms, metric_code
 from .result import SearchResult
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+_BYTES_PER_RESULT = 12
+_MOST_RESULT = 1 << 30  # results up to here are not looked at closer
 
 
 class Exact:
@@ -51,6 +57,7 @@ class Exact:
         self._dim: int | None = None
         self._scale: NDArray[np.float32] = np.ones(1, np.float32)
         self._rows = RowIds()
+        self._lock = SharedLock()
 
     def __len__(self) -> int:
         return len(self._rows) - self._rows.num_dead
@@ -70,28 +77,36 @@ class Exact:
 
         `ids` are distinct int64 or text, by default continuing behind the largest integer.
         """
+        with self._lock.writing():
+            self._insert(vectors, ids)
+        return self
+
+    def _insert(self, vectors: ArrayLike, ids: ArrayLike | None) -> None:
         metric = metric_code(self.metric, bits=True)
         rows = check_rows("add", vectors, metric, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids)
-        self._dim = rows.shape[1]
+        dim = rows.shape[1]
         rows = as_words(rows) if metric == HAMMING else rows
         joined = rows.copy() if self._vectors is None else np.concatenate([self._vectors, rows])
-        self._scale = inverse_norms(joined, metric)
-        self._vectors = joined
-        self._rows.append(new)
-        return self
+        scale = inverse_norms(joined, metric)
+        with self._lock.changing():
+            self._vectors, self._scale, self._dim = joined, scale, dim
+            self._rows.append(new)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
-        return self._rows.remove(ids)
+        with self._lock.writing(), self._lock.changing():
+            return self._rows.remove(ids)
 
     def compact(self) -> Exact:
         """Give back the memory of deleted rows; bitmap filters then count the remaining rows only."""
-        if self._rows.num_dead and self._vectors is not None:
-            live = ~self._rows.dead
-            self._vectors = self._vectors[live]
-            self._scale = inverse_norms(self._vectors, metric_code(self.metric, bits=True))
-            self._rows = RowIds(self._rows.values[live])
+        with self._lock.writing():
+            if self._rows.num_dead and self._vectors is not None:
+                live = np.flatnonzero(self._rows.live)
+                kept = self._vectors[live]
+                scale = inverse_norms(kept, metric_code(self.metric, bits=True))
+                with self._lock.changing():
+                    self._vectors, self._scale, self._rows = kept, scale, self._rows.chosen(live)
         return self
 
     def search(
@@ -115,6 +130,10 @@ class Exact:
         InvalidInput
             NaN or infinite values, k < 1.
         """
+        with self._lock.reading():
+            return self._search(queries, k, filter, threads)
+
+    def _search(self, queries: ArrayLike, k: int, filter: ArrayLike | None, threads: int | None) -> SearchResult:
         metric = metric_code(self.metric, bits=True)
         rows, k = check_queries(queries, k, self.dim, metric)
         allowed = allowed_rows(filter, self._rows, len(rows))
@@ -142,7 +161,8 @@ class Exact:
         """Write the index as a new store folder; `nearhop.ann.load` opens it."""
         from .persist import save_exact
 
-        save_exact(self, path)
+        with self._lock.steady():
+            save_exact(self, path)
 
     def __repr__(self) -> str:
         size, kind = (
@@ -170,7 +190,16 @@ def query_scales(queries: NDArray[Any], metric: int) -> NDArray[np.float32]:
 
 
 def empty_result(num_queries: int, k: int, ids: NDArray[Any] | None = None) -> SearchResult:
-    """A result in which no place is filled; its ids are of the kind of `ids`."""
+    """A result in which no place is filled; its ids are of the kind of `ids`.
+
+    `InvalidInput` where the result alone would not fit in memory.
+    """
+    size = num_queries * k * _BYTES_PER_RESULT
+    if size > _MOST_RESULT and size > physical_memory():
+        raise InvalidInput(
+            f"search: k = {k:,} results for each of {num_queries:,} queries would take {size / 2**30:,.0f} GiB, most "
+            "of it empty; ask for no more than the index has rows"
+        )
     distances = np.full((num_queries, k), np.inf, np.float32)
     blank = ids_of(np.empty(0, np.int64) if ids is None else ids[:0], np.full((num_queries, k), -1, np.int64))
     return SearchResult(distances, blank, np.zeros(num_queries, np.int32))
@@ -184,10 +213,14 @@ def finish(
     k: int,
 ) -> SearchResult:
     """Row numbers turned into user ids, padded to width k."""
-    found = ids_of(ids, rows)
-    if rows.shape[1] < k:
-        padded = empty_result(len(rows), k, ids)
-        padded.distances[:, : rows.shape[1]] = distances
-        padded.ids[:, : rows.shape[1]] = found
-        distances, found = padded.distances, padded.ids
-    return SearchResult(distances, found, counts)
+    return padded(SearchResult(distances, ids_of(ids, rows), counts), k, ids)
+
+
+def padded(result: SearchResult, k: int, ids: NDArray[Any]) -> SearchResult:
+    """A result of width k, its further places not filled."""
+    width = result.ids.shape[1]
+    if width >= k:
+        return result
+    wide = empty_result(len(result), k, ids)
+    wide.distances[:, :width], wide.ids[:, :width] = result.distances, result.ids
+    return SearchResult(wide.distances, wide.ids, result.counts)

@@ -14,9 +14,10 @@ from ..graphlib.compute.jit import resolve_threads
 from ..graphlib.disk.replacing import replacing
 from ..graphlib.errors import InvalidInput, MissingExtra, NotFitted, StoreCorrupt, StoreExists, StoreMissing
 from ..graphlib.extras import require
-from .exact import check_queries, empty_result
+from .exact import check_queries, empty_result, padded
 from .filters import allowed_rows
 from .ids import RowIds
+from .locking import SharedLock
 from .metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code
 from .result import SearchResult
 
@@ -85,6 +86,7 @@ class Faiss:
         self._owner: Any = None  # the object that frees a loaded index
         self._labels: NDArray[np.int64] | None = None  # FAISS's ids of the rows, where they are not row numbers
         self._rows = RowIds()
+        self._lock = SharedLock()
 
     @classmethod
     def from_store(
@@ -134,6 +136,11 @@ class Faiss:
 
     def fit(self, vectors: ArrayLike) -> Faiss:
         """Make the index and train it on the vectors, float32 (count, dim); float32 rows are not copied."""
+        with self._lock.writing():
+            self._fit(vectors)
+        return self
+
+    def _fit(self, vectors: ArrayLike) -> None:
         faiss, metric = _faiss(), metric_code(self.metric)
         if len(self._rows):
             raise InvalidInput("fit: the index holds rows already; make a new index to train on others")
@@ -151,8 +158,8 @@ class Faiss:
                 raise InvalidInput(f"device must be 'cpu' or 'cuda'; got {self.device!r}")
             if not index.is_trained:
                 index.train(_unit(rows, metric))
-        self._index = index
-        return self
+        with self._lock.changing():
+            self._index = index
 
     def add(
         self,
@@ -163,28 +170,35 @@ class Faiss:
     ) -> Faiss:
         """Add rows, float32 (count, dim), with distinct int64 ids; trains first where the index is not trained.
 
-        `progress(done, total)` is called after every block.
+        `progress(done, total)` is called after every block; it may search the index, not change it.
         """
+        with self._lock.writing():
+            self._insert(vectors, ids, progress)
+        return self
+
+    def _insert(
+        self, vectors: ArrayLike, ids: ArrayLike | None, progress: Callable[[int, int], None] | None
+    ) -> None:  # fmt: skip
         metric = metric_code(self.metric)
         rows = check_vectors("add", vectors, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids, text=False)
         if not len(rows):
-            return self
+            return
         if self._index is None:
-            self.fit(rows)
+            self._fit(rows)
         with _plain_errors("add"), _threads(_faiss(), self.threads):
             for start in range(0, len(rows), _BLOCK):
                 part = slice(start, min(start + _BLOCK, len(rows)))
                 block = _unit(rows[part], metric)
-                if self._labels is None:
-                    self._index.add(block)
-                else:
-                    self._index.add_with_ids(block, new[part])
-                    self._labels = np.concatenate([self._labels, new[part]])
-                self._rows.append(new[part])
+                with self._lock.changing():
+                    if self._labels is None:
+                        self._index.add(block)
+                    else:
+                        self._index.add_with_ids(block, new[part])
+                        self._labels = np.concatenate([self._labels, new[part]])
+                    self._rows.append(new[part])
                 if progress is not None:
                     progress(part.stop, len(rows))
-        return self
 
     def search(
         self,
@@ -217,6 +231,13 @@ class Faiss:
         InvalidInput
             NaN or infinite values, k < 1, an option or a filter that the index cannot take.
         """
+        with self._lock.reading():
+            return self._search(queries, k, ef_search, nprobe, filter, threads)
+
+    def _search(
+        self, queries: ArrayLike, k: int, ef_search: int | None, nprobe: int | None, filter: ArrayLike | None,
+        threads: int | None,
+    ) -> SearchResult:  # fmt: skip
         metric = metric_code(self.metric)
         rows, k = check_queries(queries, k, self.dim)
         allowed = allowed_rows(filter, self._rows, len(rows))
@@ -227,43 +248,46 @@ class Faiss:
         parts = [(rows, None)] if allowed is None else [(rows, allowed[0])]
         if allowed is not None and len(allowed) > 1:
             parts = [(rows[i : i + 1], allowed[i]) for i in range(len(rows))]
-        near, found = [], []
+        near, found, width = [], [], min(k, len(self._rows))
         with _plain_errors("search"), _threads(faiss, self.threads if threads is None else threads):
             for block, mask in parts:
                 options = _parameters(faiss, self._index, self._selector(faiss, mask), ef_search, nprobe)
                 try:
-                    d, i = self._index.search(block, k, params=options)
+                    d, i = self._index.search(block, width, params=options)
                 except RuntimeError as error:  # a kind of index that takes no selectors
                     if mask is None or "params" not in str(error):
                         raise
-                    d, i = self._sifted(block, k, mask)
+                    d, i = self._sifted(block, width, mask)
                 near.append(d)
                 found.append(i)
-        return self._result(np.concatenate(near), np.concatenate(found))
+        return padded(self._result(np.concatenate(near), np.concatenate(found)), k, self._rows.values)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
-        return self._rows.remove(ids)
+        with self._lock.writing(), self._lock.changing():
+            return self._rows.remove(ids)
 
     def compact(self) -> Faiss:
         """Add the rows that are left to an empty copy of the index, and drop the rest.
 
         `InvalidInput` when FAISS cannot give the vectors of such an index back; the index is then unchanged.
         """
-        if self._rows.num_dead:
-            faiss, live = _faiss(), np.flatnonzero(~self._rows.dead)
-            with _plain_errors("compact"), _threads(faiss, self.threads):
-                fresh = faiss.clone_index(self._index)
-                fresh.reset()
-                for start in range(0, len(live), _BLOCK):
-                    fresh.add(self._vectors(live[start : start + _BLOCK]))
-            self._index, self._owner, self._labels = fresh, None, None
-            self._rows = RowIds(self._rows.values[live])
+        with self._lock.writing():
+            if self._rows.num_dead:
+                faiss, live = _faiss(), np.flatnonzero(self._rows.live)
+                with _plain_errors("compact"), _threads(faiss, self.threads):
+                    fresh = faiss.clone_index(self._index)
+                    fresh.reset()
+                    for start in range(0, len(live), _BLOCK):
+                        fresh.add(self._vectors(live[start : start + _BLOCK]))
+                with self._lock.changing():
+                    self._index, self._owner, self._labels = fresh, None, None
+                    self._rows = self._rows.chosen(live)
         return self
 
     def vectors(self) -> NDArray[np.float32]:
         """The rows that are not deleted, float32 (count, dim), as FAISS decodes them ("cosine": of length 1)."""
-        with _plain_errors("vectors"):
+        with self._lock.steady(), _plain_errors("vectors"):
             return self._vectors(np.flatnonzero(~self._rows.dead))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -271,7 +295,11 @@ class Faiss:
 
         The file appears whole or not at all; `StoreExists` where the path is taken, unless `overwrite`.
         """
-        faiss, final = _faiss(), Path(path)
+        with self._lock.steady():
+            self._save(Path(path), overwrite)
+
+    def _save(self, final: Path, overwrite: bool) -> None:
+        faiss = _faiss()
         if self._index is None:
             raise NotFitted("save: the index is empty; add vectors first")
         if self._rows.num_dead:
@@ -357,7 +385,8 @@ class Faiss:
         faiss = _faiss()
         inner = _innermost(faiss, self.index)
         if hasattr(inner, "make_direct_map"):
-            inner.set_direct_map_type(faiss.DirectMap.Hashtable)
+            with self._lock.changing():
+                inner.set_direct_map_type(faiss.DirectMap.Hashtable)
         labels = rows if self._labels is None else self._labels[rows]
         return self._index.reconstruct_batch(np.ascontiguousarray(labels, np.int64))
 

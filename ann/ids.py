@@ -22,12 +22,16 @@ class RowIds:
     Ids of a first kind decide what the others must be. Text is kept as a NumPy `StringDType` array.
     """
 
-    def __init__(self, values: NDArray[Any] | None = None, dead: NDArray[np.bool_] | None = None) -> None:
+    def __init__(
+        self, values: NDArray[Any] | None = None, dead: NDArray[np.bool_] | None = None, *, next_id: int = 0
+    ) -> None:
         self._ids: NDArray[Any] = np.empty(0, np.int64) if values is None else values
         self._gone: NDArray[np.bool_] = np.zeros(len(self._ids), bool) if dead is None else dead
         self._count = len(self._ids)
         self._borrowed = values is not None or dead is not None  # arrays of others are copied before they are written
         self._highest: int | None = None
+        if next_id and not self.is_text:
+            self._highest = max(next_id - 1, int(self._ids.max(initial=-1)))
         self.num_dead = int(self.dead.sum())
         self._live: NDArray[np.bool_] | None = None
         # Look-ups: integers in one sorted table and a dictionary of what came since; text in a dictionary.
@@ -72,7 +76,7 @@ class RowIds:
         if ids is None:
             if self.is_text and self._count:
                 raise InvalidInput("add: the index has text ids, which do not continue by themselves; give ids=...")
-            first = max(self._largest() + 1, 0)
+            first = self.next_id
             if first > _INT64_MAX - count:
                 raise InvalidInput("add: ids cannot continue behind the largest int64; give ids=...")
             return np.arange(first, first + count, dtype=np.int64)
@@ -186,6 +190,11 @@ class RowIds:
         if self._highest is None:
             self._highest = int(self.values.max()) if self._count and not self.is_text else -1
         return self._highest
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next row gets by default; 0 where ids are text."""
+        return 0 if self.is_text else max(self._largest() + 1, 0)
 
     def unused(self, count: int) -> NDArray[Any]:
         """So many distinct ids that no live row has; `positions` of them stay -1."""

@@ -100,10 +100,10 @@ class _Change:
 
     def __init__(self, lock: SharedLock) -> None:
         self._lock = lock
-        self._calm = unbroken()  # of the change that holds the turn
+        self._calm = HeldBack()  # of the change that holds the turn
 
     def __enter__(self) -> None:
-        lock, calm = self._lock, unbroken()
+        lock, calm = self._lock, HeldBack()
         try:
             calm.__enter__()
             lock._turn.acquire()
@@ -134,13 +134,13 @@ class _Change:
         calm.__exit__()
 
 
-class unbroken:
+class HeldBack:
     """Hold Ctrl-C back until the end of the block; only the main thread is ever interrupted by it.
 
     Examples
     --------
     >>> try:
-    ...     with unbroken():
+    ...     with HeldBack():
     ...         signal.raise_signal(signal.SIGINT)
     ...         print("whole")
     ... except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from .ids import RowIds
 from .metrics import COSINE, inverse_norms, metric_code
 from .storage.rows import BitRows, CodeRows, FloatRows, HalfRows, form_of
 from .storage.scalar_codes import ScalarCodes
-from .store_rows import NodeCondition, store_column, store_ids
+from .store_rows import NodeCondition, checksum, store_column, store_ids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,8 +91,7 @@ def from_saved(store: GraphStore) -> Exact | HNSW | IVFFlat | LSH:
         if kind == "exact" and given.get("metric") == "hamming":
             return _open_bits(store, given)
         vectors = store_column(store, "vector", _NODE)
-        dead = _dead(store)
-        rows = RowIds(store_ids(store, _NODE, len(vectors), text=True), dead)
+        rows = _row_ids(store, given, store_ids(store, _NODE, len(vectors), text=True))
         if kind == "hnsw":
             return _open_hnsw(store, given, vectors, rows, _NODE, "link", "level", "scale")
         fields = _checked_fields(given, _EXACT_FIELDS)
@@ -111,7 +110,7 @@ def _open_bits(store: GraphStore, given: dict[str, Any]) -> Exact:
     exact, rows = Exact("hamming"), store.nodes(_NODE)["vector"]
     words = _laid_out("vector", rows, np.uint8, (len(rows), -(-fields["dim"] // 8) * 8))
     exact._vectors, exact._dim = words.view(np.uint64), fields["dim"]
-    exact._rows = RowIds(store_ids(store, _NODE, len(rows), text=True), _dead(store))
+    exact._rows = _row_ids(store, given, store_ids(store, _NODE, len(rows), text=True))
     return exact
 
 
@@ -121,7 +120,9 @@ def save_exact(index: Exact, path: str | Path) -> None:
         raise NotFitted("save: the index is empty; add vectors first")
     bits = index._vectors.dtype == np.uint64
     store = _new_store(index._vectors.view(np.uint8) if bits else index._vectors, index._rows)
-    store.attributes["index"] = {"kind": "exact", "metric": index.metric, "dim": index.dim}
+    store.attributes["index"] = {
+        "kind": "exact", "metric": index.metric, "dim": index.dim, **next_id_field(index._rows)
+    }  # fmt: skip
     store.save(path)
 
 
@@ -151,7 +152,7 @@ def hnsw_store(index: HNSW, *, edges: bool = False) -> GraphStore:
         columns["code"] = graph.codes.codes[:n]
     if coder is not None:
         _write_basis(coder, store, "code_basis")
-    store.attributes["index"] = {**_fields(index, graph), "layout": _LAYOUT}
+    store.attributes["index"] = {**_fields(index, graph), "layout": _LAYOUT, **next_id_field(index._rows)}
     return store
 
 
@@ -182,7 +183,10 @@ def save_into(index: HNSW, store: GraphStore, name: str) -> None:
     if graph.codes is not None:
         columns[f"{name}_code"] = graph.codes.codes[: graph.count]
         _write_basis(graph.codes, store, f"{name}_code_basis")
-    fields = {**_fields(index, graph), "node_type": node_type, "column": column}
+    fields = {
+        **_fields(index, graph), "node_type": node_type, "column": column,
+        "column_crc32": checksum(graph.vectors[: graph.count]),
+    }  # fmt: skip
     if index._rows.is_text:
         fields["text_ids"] = True
     store.attributes["indexes"] = {**listed, name: fields}
@@ -202,7 +206,12 @@ def attach(store: GraphStore, name: str) -> HNSW:
         index = _open_hnsw(
             store, fields, vectors, RowIds(ids), node_type, f"{name}_link", f"{name}_level", f"{name}_scale"
         )  # fmt: skip
-        index._where = NodeCondition(store, node_type, ids)
+        if "column_crc32" in fields and fields["column_crc32"] != checksum(vectors):
+            raise IndexMismatch(
+                f"index {name!r} was made from other values than column {fields['column']!r} now holds; the column was "
+                "replaced: make the index again with from_store and save_into"
+            )
+        index._where = NodeCondition(store, node_type, ids, fields["column"], vectors)
     except (InvalidInput, NotFound) as error:
         raise IndexMismatch(f"index {name!r} does not fit its store: {error}; build it again") from error
     return index
@@ -299,11 +308,7 @@ def _open_in_place(store: GraphStore, given: dict[str, Any]) -> HNSW:
     if not 0 <= entry < n or not 0 <= top < MOST_LEVELS or graph.levels[entry] != top:
         raise IndexMismatch(f"entry {entry} at level {top} is not one of {n} nodes of that level, below {MOST_LEVELS}")
     graph.borrowed = graph.unchecked = True
-    ids = store_ids(store, _NODE, n, text=True)
-    dead = _dead(store)
-    if len(ids) != n or (dead is not None and len(dead) != n):
-        raise IndexMismatch(f"there are {n} rows but {len(ids)} ids")
-    index._graph, index._rows = graph, RowIds(ids, dead)
+    index._graph, index._rows = graph, _row_ids(store, given, store_ids(store, _NODE, n, text=True))
     return index
 
 
@@ -402,6 +407,28 @@ def _fields(index: HNSW, graph: HNSWGraph) -> dict[str, Any]:
 def _check_dim(fields: dict[str, Any], vectors: NDArray[np.float32]) -> None:
     if fields["dim"] != vectors.shape[1]:
         raise IndexMismatch(f"the index says dim {fields['dim']} but its vectors have width {vectors.shape[1]}")
+
+
+def next_id_field(rows: RowIds) -> dict[str, int]:
+    """Where default ids go on, as a field of an index's parameters; nothing where the living ids tell it."""
+    after = int(rows.values[rows.live].max(initial=-1)) + 1 if not rows.is_text else 0
+    return {"next_id": rows.next_id} if rows.next_id > after else {}
+
+
+def next_id_of(given: dict[str, Any]) -> int:
+    """What `next_id_field` wrote; 0 where it wrote nothing."""
+    value = given.get("next_id", 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        raise IndexMismatch(f"index parameter 'next_id' must be an integer in [0, 2**63); got {value!r}")
+    return value
+
+
+def _row_ids(store: GraphStore, given: dict[str, Any], ids: NDArray[Any]) -> RowIds:
+    """Ids, marks of deleted rows and the next default id, as a store holds them."""
+    dead = _dead(store)
+    if dead is not None and len(dead) != len(ids):
+        raise IndexMismatch(f"there are {len(ids)} ids but {len(dead)} marks of deleted rows")
+    return RowIds(ids, dead, next_id=next_id_of(given))
 
 
 def _dead(store: GraphStore) -> NDArray[np.bool_] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +18,32 @@ if TYPE_CHECKING:
 
 
 class NodeCondition:
-    """Answers SQL conditions on the columns of a store with a bitmap over the rows of an index made from it.
+    """The nodes that an index was made from: notices another column, and answers SQL conditions with a bitmap of rows.
 
     A row stands for the node whose id it has, wherever it lies; rows with ids that the store has not never pass.
     """
 
-    def __init__(self, store: GraphStore, node_type: str | None, ids: NDArray[Any]) -> None:
+    def __init__(
+        self, store: GraphStore, node_type: str | None, ids: NDArray[Any], column: str, vectors: NDArray[np.float32]
+    ) -> None:
         self._store, self._node_type, self._ids = store, node_type, ids
+        self._columns = store.nodes(node_type)
+        self._column, self._vectors = column, vectors
         self.in_order = True  # row i is node i
+
+    def check_column(self) -> None:
+        """`IndexMismatch` where the column holds other values than the index was made from; else O(1).
+
+        A column that is another array is compared once: a commit puts a map of the file in its place.
+        """
+        if self._column not in self._columns or (now := self._columns.stored(self._column)) is self._vectors:
+            return
+        if now.shape != self._vectors.shape or now.dtype != np.float32 or checksum(now) != checksum(self._vectors):
+            raise IndexMismatch(
+                f"column {self._column!r} was replaced since the index was made from it; make the index again with "
+                "from_store"
+            )
+        self._vectors = now
 
     def __call__(self, sql: str, rows: RowIds) -> NDArray[np.bool_]:
         passing = self._store.where(sql, node_type=self._node_type, as_bitmap=True)
@@ -34,6 +53,11 @@ class NodeCondition:
         bitmap = np.zeros(len(rows), bool)
         bitmap[found[found >= 0]] = True
         return bitmap
+
+
+def checksum(rows: NDArray[Any]) -> int:
+    """CRC-32 of the rows' bytes, in their order."""
+    return zlib.crc32(np.ascontiguousarray(rows).reshape(-1).view(np.uint8))
 
 
 def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArray[np.float32]:

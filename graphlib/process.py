@@ -1,4 +1,4 @@
-"""Which process this is: the one that imported nearhop, or a forked child of it."""
+"""Which process this is, the one that imported nearhop or a forked child of it, and how much memory its machine has."""
 
 from __future__ import annotations
 
@@ -14,3 +14,15 @@ def is_forked() -> bool:
     False
     """
     return os.getpid() != _FIRST
+
+
+def physical_memory() -> int:
+    """Bytes of memory of this machine; 2**63 - 1 where the system does not say.
+
+    >>> physical_memory() > 1 << 20
+    True
+    """
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # no such call, or no such number
+        return (1 << 63) - 1

@@ -374,8 +374,9 @@ def _ivf(parsed: FaissFile, block: ListsBlock, rows: NDArray[np.float32], ids: N
     index._centroids, index._coarse = block.centroids, block.coarse
     index._starts = np.zeros(block.nlist + 1, np.int64)
     if len(rows):
-        index._place(rows, np.repeat(np.arange(block.nlist), block.sizes), metric_code(index.metric))
         index._rows = RowIds(ids)
+        lists = np.repeat(np.arange(block.nlist), block.sizes)
+        index._place(rows, lists, metric_code(index.metric), lambda: None)
     return index
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-
 @dataclass(frozen=True, eq=False)
 class LevelLinks:
     """The links of one level: row i belongs to `nodes[i]` and holds `counts[i]` ids, padded with anything."""

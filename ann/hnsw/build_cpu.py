@@ -198,14 +198,39 @@ def reach(links, counts, start, seen, queue):
 
 
 @kernel
+def held_by_peers(links, counts, members, out):
+    """Mark those of `members`, rising, that level 0 leads to from one another, as far as their own links tell."""
+    held = 0
+    for i in range(members.shape[0]):
+        node = members[i]
+        by_peer, by_other = False, False
+        for j in range(counts[node]):
+            other = links[node, j]
+            for place in range(counts[other]):
+                if links[other, place] == node:
+                    at = np.searchsorted(members, other)
+                    if at < members.shape[0] and members[at] == other:
+                        by_peer = True
+                    else:
+                        by_other = True
+                    break
+            if by_other:
+                break
+        out[i] = by_peer and not by_other
+        held += out[i]
+    return held
+
+
+@kernel
 def repair(
     metric, vectors, scale, rows, terms, width, row_of, upper, links, counts, clean, entry, top, nodes, reached, queue,
-    ef, bits, seen,
+    ef, bits, seen, one_by_one,
 ):  # fmt: skip
     """Link every unreached node of `nodes` from a reached node near it; returns how many links were made.
 
     A row with room is taken where it is hardly farther than the nearest one. A full row gives up its last link to the
-    new node, which takes that link over, so nothing else is cut off.
+    new node, which takes that link over, so nothing else is cut off. What is linked from such a node then counts as
+    reached, except `one_by_one`: then a node counts as reached that a search for it finds.
     """
     keys = np.empty(links.shape[1], np.int64)
     pool = np.empty(ef, np.int64)
@@ -221,6 +246,11 @@ def repair(
         size = beam(metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1, everything, 0)
         if rows.itemsize == 1:
             rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
+        if one_by_one:
+            for i in range(size):
+                reached[node] |= unpack_node(pool[i]) == node
+            if reached[node]:
+                continue
         host = np.int64(-1)
         limit = np.float32(0)
         for i in range(size):
@@ -252,5 +282,8 @@ def repair(
                 counts[node] = place + 1
                 clean[node] = min(clean[node], place)
         made += 1
-        reach(links, counts, node, reached, queue)
+        if one_by_one:
+            reached[node] = True
+        else:
+            reach(links, counts, node, reached, queue)
     return made

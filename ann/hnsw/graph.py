@@ -232,6 +232,7 @@ class HNSWGraph:
                         if self.free is not None:
                             self.free = free[last:]
                         self._reverse(batch, workers)
+                        self._lead_to(kernels, batch, ef)
                         if self.levels[highest] > self.top:
                             self.entry, self.top = highest, int(self.levels[highest])
                     done = last
@@ -297,20 +298,37 @@ class HNSWGraph:
 
     def repair(self, ef: int) -> int:
         """Link every node that level 0 does not reach from one near it; O(links) plus a search per such node."""
+        seen, queue = self.reached()
+        made = 0 if seen.all() else self._link_unreached(np.flatnonzero(~seen), seen, queue, ef, one_by_one=False)
+        self.unrepaired = 0
+        return made
+
+    def _lead_to(self, kernels: Any, members: NDArray[np.int64], ef: int) -> None:
+        """Link members of a batch that only others of it lead to from nodes near them, unless a search finds them.
+
+        Members know one another without having searched. Rows that are far from all before and from one another would
+        otherwise hang on a single link together, which no search for one of them comes across.
+        """
+        doubtful = np.empty(len(members), bool)
+        if len(members) > 1 and kernels.held_by_peers(self.links, self.counts, members, doubtful):
+            found = np.ones(self.count, bool)
+            found[members[doubtful]] = False
+            self._link_unreached(members[doubtful], found, np.empty(0, np.int64), ef, one_by_one=True)
+
+    def _link_unreached(
+        self, nodes: NDArray[np.int64], reached: NDArray[np.bool_], queue: NDArray[np.int64], ef: int, *,
+        one_by_one: bool,
+    ) -> int:  # fmt: skip
         from . import build_cpu as kernels
 
-        seen, queue = self.reached()
-        made = 0
-        if not seen.all():
-            table = self.take_scratch(1)
-            rows, terms, width = self.walked()
-            made = kernels.repair(
-                self.metric, self.vectors, self.scale, rows, terms, width, self.upper_row, self.upper,
-                self.links, self.counts, self.clean, self.entry, self.top, np.flatnonzero(~seen), seen, queue, ef,
-                table[0][0], table[1][0],
-            )  # fmt: skip
-            self.scratch.give(table)
-        self.unrepaired = 0
+        table = self.take_scratch(1)
+        rows, terms, width = self.walked()
+        made = kernels.repair(
+            self.metric, self.vectors, self.scale, rows, terms, width, self.upper_row, self.upper, self.links,
+            self.counts, self.clean, self.entry, self.top, nodes, reached, queue, ef, table[0][0], table[1][0],
+            one_by_one,
+        )  # fmt: skip
+        self.scratch.give(table)
         return int(made)
 
     def search(

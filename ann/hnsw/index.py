@@ -137,7 +137,7 @@ class HNSW:
         vectors = store_column(store, column, node_type)
         check_finite("from_store", vectors, f"column {column!r}")
         ids = store_ids(store, node_type, len(vectors), text=text_ids)
-        index._where = NodeCondition(store, node_type, ids)
+        index._where = NodeCondition(store, node_type, ids, column, vectors)
         index._insert(vectors, ids, progress, borrowed=True)
         return index
 
@@ -315,11 +315,13 @@ class HNSW:
         Raises
         ------
         IndexMismatch
-            Queries of another width, or a bitmap of another length.
+            Queries of another width, a bitmap of another length, or a column of the store that was replaced since the
+            index was made from it.
         InvalidInput
             NaN or infinite values, k or ef_search < 1.
         """
         with self._lock.reading():
+            self._check_column()
             found = search_few(self, queries, k, ef_search, threads) if filter is None else None
             return self._search(queries, k, ef_search, filter, threads) if found is None else found
 
@@ -333,6 +335,7 @@ class HNSW:
         parameters and errors are those of `search`.
         """
         with self._lock.reading():
+            self._check_column()
             return search_within(self, queries, radius, ef_search, filter, threads)
 
     def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int:
@@ -479,10 +482,18 @@ class HNSW:
 
     @classmethod
     def attach(cls, store: GraphStore, name: str) -> HNSW:
-        """Open an index that `save_into` put into a store; the vectors stay in their column."""
+        """Open an index that `save_into` put into a store; the vectors stay in their column.
+
+        Links and vectors are read, to see that the column still holds what the index was made from (`IndexMismatch`).
+        """
         from ..persist import attach
 
         return attach(store, name)
+
+    def _check_column(self) -> None:
+        """Notice that the column in which the rows lie was replaced; rows of an index's own are beside the question."""
+        if self._where is not None and self._graph is not None and self._graph.borrowed:
+            self._where.check_column()
 
     def _check_parameters(self) -> int:
         if self._metric is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ..distances.scan import nearest_rows
 from ..exact import check_queries, empty_result, finish, query_scales
 from ..filters import allowed_rows, num_passing
 from ..ids import RowIds
+from ..locking import SharedLock
 from ..metrics import COSINE, L2, check_count, check_vectors, inverse_norms, metric_code
 from ..result import SearchResult
 
@@ -74,6 +76,7 @@ class IVFFlat:
         self._starts = np.zeros(1, np.int64)
         self._members = np.empty(0, np.int64)
         self._rows = RowIds()
+        self._lock = SharedLock()
 
     def __len__(self) -> int:
         return len(self._rows) - self._rows.num_dead
@@ -107,6 +110,11 @@ class IVFFlat:
 
     def fit(self, vectors: ArrayLike) -> IVFFlat:
         """Learn the centroids; at least `nlist` vectors, and before any are added."""
+        with self._lock.writing():
+            self._fit(vectors)
+        return self
+
+    def _fit(self, vectors: ArrayLike) -> None:
         metric = self._check_parameters()
         if len(self._rows):
             raise InvalidInput("fit: the index holds rows already; make a new index to learn other centroids")
@@ -118,24 +126,27 @@ class IVFFlat:
         sample = rows[np.sort(rng.choice(len(rows), most, replace=False))]
         if metric == COSINE:
             sample = sample * inverse_norms(sample, COSINE)[:, None]
-        self._centroids = _kmeans(sample, self.nlist, rng, self.threads)
-        self._starts = np.zeros(self.nlist + 1, np.int64)
-        return self
+        centroids = _kmeans(sample, self.nlist, rng, self.threads)
+        with self._lock.changing():
+            self._centroids, self._starts = centroids, np.zeros(self.nlist + 1, np.int64)
 
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> IVFFlat:
         """Add rows, float32 (count, dim), with distinct int64 or text ids (by default behind the largest integer)."""
+        with self._lock.writing():
+            self._insert(vectors, ids)
+        return self
+
+    def _insert(self, vectors: ArrayLike, ids: ArrayLike | None) -> None:
         metric = self._check_parameters()
         rows = check_vectors("add", vectors, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids)
         if not len(rows):
-            return self
+            return
         if self._centroids is None:
-            self.fit(rows)
+            self._fit(rows)
         which = self._nearest_lists(rows, 1, self.threads)[:, 0]
         joined = rows.copy() if self._vectors is None else np.concatenate([self._vectors, rows])
-        self._place(joined, np.concatenate([self._lists, which]), metric)
-        self._rows.append(new)
-        return self
+        self._place(joined, np.concatenate([self._lists, which]), metric, lambda: self._rows.append(new))
 
     def search(
         self,
@@ -165,6 +176,12 @@ class IVFFlat:
         InvalidInput
             NaN or infinite values, k < 1, nprobe < 1.
         """
+        with self._lock.reading():
+            return self._search(queries, k, nprobe, filter, threads)
+
+    def _search(
+        self, queries: ArrayLike, k: int, nprobe: int | None, filter: ArrayLike | None, threads: int | None
+    ) -> SearchResult:
         from . import lists_cpu as kernels
 
         metric = self._check_parameters()
@@ -199,21 +216,27 @@ class IVFFlat:
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
-        return self._rows.remove(ids)
+        with self._lock.writing(), self._lock.changing():
+            return self._rows.remove(ids)
 
     def compact(self) -> IVFFlat:
         """Give back the memory of deleted rows; bitmap filters then count the remaining rows only."""
-        if self._rows.num_dead and self._vectors is not None:
-            live = ~self._rows.dead
-            self._place(self._vectors[live], self._lists[live], metric_code(self.metric))
-            self._rows = RowIds(self._rows.values[live])
+        with self._lock.writing():
+            if self._rows.num_dead and self._vectors is not None:
+                live = np.flatnonzero(self._rows.live)
+                kept = self._rows.chosen(live)
+                self._place(
+                    self._vectors[live], self._lists[live], metric_code(self.metric),
+                    lambda: setattr(self, "_rows", kept),
+                )  # fmt: skip
         return self
 
     def save(self, path: str | Path) -> None:
         """Write the index as a new store folder; `nearhop.ann.load` opens it."""
         from .stored import save_ivf
 
-        save_ivf(self, path)
+        with self._lock.steady():
+            save_ivf(self, path)
 
     def _nearest_lists(self, rows: NDArray[np.float32], count: int, threads: int | None) -> NDArray[np.int64]:
         metric, centroids = metric_code(self.metric), self.centroids
@@ -225,11 +248,17 @@ class IVFFlat:
             allowed=None, num_rows=len(centroids), threads=threads,
         )[1]  # fmt: skip
 
-    def _place(self, vectors: NDArray[np.float32], lists: NDArray[np.int64], metric: int) -> None:
+    def _place(
+        self, vectors: NDArray[np.float32], lists: NDArray[np.int64], metric: int, put_ids: Callable[[], None]
+    ) -> None:
+        """Take these rows and lists instead of those before, and with them the ids."""
         members = np.argsort(lists, kind="stable")
         starts = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=self.nlist))])
-        self._vectors, self._scale, self._lists = vectors, inverse_norms(vectors, metric), lists
-        self._starts, self._members = starts, members
+        scale = inverse_norms(vectors, metric)
+        with self._lock.changing():
+            self._vectors, self._scale, self._lists = vectors, scale, lists
+            self._starts, self._members = starts, members
+            put_ids()
 
     def _check_parameters(self) -> int:
         check_count("nlist", self.nlist)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
-from ..ids import RowIds
 from ..metrics import metric_code
-from ..persist import _checked_fields, _dead, _new_store
+from ..persist import _checked_fields, _new_store, _row_ids, next_id_field
 from ..store_rows import store_column, store_ids
 from .index import IVFFlat
 
@@ -30,7 +29,7 @@ def save_ivf(index: IVFFlat, path: str | Path) -> None:
     store.nodes("list")["centroid"] = index.centroids
     store.attributes["index"] = {
         "kind": "ivf", "metric": index.metric, "dim": index.dim, "nlist": index.nlist, "nprobe": index.nprobe,
-        "seed": index.seed, "coarse": index.coarse,
+        "seed": index.seed, "coarse": index.coarse, **next_id_field(index._rows),
     }  # fmt: skip
     store.save(path)
 
@@ -48,11 +47,16 @@ def ivf_from_store(store: GraphStore) -> IVFFlat:
         lists = np.asarray(store.nodes("node")["list"])
         if centroids.shape != (index.nlist, fields["dim"]) or vectors.shape[1] != fields["dim"]:
             raise IndexMismatch(f"dim {fields['dim']} with vectors {vectors.shape} and centroids {centroids.shape}")
-        if lists.dtype != np.int64 or lists.ndim != 1 or lists.min() < 0 or lists.max() >= index.nlist:
+        if (
+            lists.dtype != np.int64
+            or lists.ndim != 1
+            or lists.min(initial=0) < 0
+            or lists.max(initial=0) >= index.nlist
+        ):
             raise IndexMismatch(f"column 'list' must be int64 in [0, {index.nlist})")
         index._centroids, index._coarse = centroids, fields["coarse"]
-        index._place(vectors, lists, metric_code(index.metric))
-        index._rows = RowIds(store_ids(store, "node", len(vectors), text=True), _dead(store))
+        index._rows = _row_ids(store, fields, store_ids(store, "node", len(vectors), text=True))
+        index._place(vectors, lists, metric_code(index.metric), lambda: None)
     except (IndexMismatch, InvalidInput, NotFound) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
     return index

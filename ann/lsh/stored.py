@@ -11,6 +11,7 @@ from ...graphlib.errors import IndexMismatch, InvalidInput, NotFound, StoreCorru
 from ..ids import RowIds
 from ..minhash.minhash import MinHash
 from ..minhash.sets import read_only
+from ..persist import next_id_field, next_id_of
 from .buckets import Segment, check_segment, table_size
 from .index import LSH
 
@@ -38,7 +39,7 @@ def save_lsh(index: LSH, path: str | Path) -> None:
     store.nodes(_START)["place"] = segment.starts.reshape(-1)
     store.attributes["index"] = {
         "kind": "lsh", "bands": bands, "slots_per_band": width, "max_bucket": index.max_bucket,
-        "minhash": index.minhash.parameters(),
+        "minhash": index.minhash.parameters(), **next_id_field(index._rows),
     }  # fmt: skip
     store.save(path)
 
@@ -88,7 +89,7 @@ def _opened(store: GraphStore, given: dict[str, Any], where: str) -> LSH:
     )
     check_segment(segment, bands, len(ids), where)
     index._buffer = minhash.check_signatures(signatures)
-    index._rows = RowIds(np.array(ids), np.array(dead))
+    index._rows = RowIds(np.array(ids), np.array(dead), next_id=next_id_of(given))
     index._segments = [segment]
     return index
 
