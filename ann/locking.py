@@ -55,10 +55,11 @@ class SharedLock:
             own = self._own.lock
         except AttributeError:
             own = self._joined()
-        if self._is_wanted and not own._is_owned():
+        if self._is_wanted:
             self._mend()
-            with self._turn:  # behind the change
-                pass
+            if not own._is_owned():
+                with self._turn:  # behind the change
+                    pass
         return own
 
     def writing(self) -> Any:

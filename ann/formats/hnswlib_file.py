@@ -284,8 +284,8 @@ def _upper(reader: Reader, header: HnswlibHeader) -> tuple[NDArray[np.int64], li
     levels = sizes // block
     if n and (levels.max() != header.max_level or header.max_level >= MOST_LEVELS):
         raise reader.corrupt(
-            f"node {int(levels.argmax())} has links at {levels.max():,} upper levels, the header says "
-            f"{header.max_level:,}, and at most {MOST_LEVELS - 1} are read"
+            f"levels must be in [0, {header.max_level:,}] and reach {header.max_level:,}, below {MOST_LEVELS}; node "
+            f"{int(levels.argmax())} has {int(levels.max()):,}"
         )
     layout = np.dtype([("count", "<u2"), ("unused", "<u2"), ("links", "<i4", (header.max_m,))])
     links: list[LevelLinks] = []

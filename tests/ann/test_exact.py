@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearhop.ann import Exact, SearchResult
+from nearhop.ann import HNSW, Exact, IVFFlat, SearchResult
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFound
 
 METRICS = ("l2", "ip", "cosine")
@@ -145,3 +145,13 @@ def test_read_only_and_strided_arrays_are_taken_and_left_alone():
     index = Exact("cosine").add(strided)
     assert index.search(queries, 4).ids.tolist() == Exact("cosine").add(vectors).search(queries, 4).ids.tolist()
     assert (wide == before).all()
+
+
+@pytest.mark.parametrize("make", [Exact, lambda: HNSW(M=4), lambda: IVFFlat(nlist=2)])
+def test_a_result_larger_than_the_machine_is_refused(make):
+    rows = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    with pytest.raises(
+        InvalidInput, match=r"k = 10,000,000,000,000 results for each of 2 queries .* than the index has"
+    ):
+        make().add(rows).search(rows[:2], 10**13)
+    assert make().add(rows).search(rows[:2], 1000).counts.tolist() == [30, 30]

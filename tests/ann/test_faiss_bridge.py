@@ -203,3 +203,18 @@ def test_a_gpu_needs_a_faiss_with_one(monkeypatch):
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
     with pytest.raises(MissingExtra, match="nearhop\\[faiss-gpu\\]"):
         Faiss("Flat", device="cuda").add(rows_of())
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,Flat", "LSH"])
+def test_a_k_beyond_the_rows_asks_faiss_for_the_rows_alone(factory, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    index = Faiss(factory, parameters={"nprobe": 4} if "IVF" in factory else None).add(rows)
+    asked, plain = [], type(index.index).search
+    monkeypatch.setattr(type(index.index), "search", lambda i, x, k, **n: (asked.append(k), plain(i, x, k, **n))[1])
+    for filter in (None, np.arange(20)):
+        found = index.search(rows[:3], 10_000, filter=filter)
+        assert found.ids.shape == (3, 10_000)
+        assert found.counts.max() <= 60
+        assert (found.ids[:, 60:] == -1).all()
+        assert np.isinf(found.distances[:, 60:]).all()
+    assert max(asked) == 60

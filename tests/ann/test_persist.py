@@ -8,6 +8,7 @@ import pytest
 import nearhop
 from nearhop import GraphStore, ann
 from nearhop.ann import HNSW, Exact
+from nearhop.ann.hnsw.plan import NAMES, make_plan, row_bytes
 from nearhop.ann.persist import from_saved, hnsw_store
 from nearhop.graphlib.errors import IndexMismatch, NotFitted, NotFound, StoreCorrupt, StoreExists, StoreMissing
 
@@ -87,6 +88,83 @@ def test_an_index_beside_its_column_shares_the_vectors(tmp_path):
     store.nodes["names"] = np.arange(1000)
     with pytest.raises(IndexMismatch, match="needs a float32 matrix"):
         HNSW.from_store(store, "names")
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_column_that_was_replaced_is_noticed(on_disk, tmp_path):
+    rows, others, queries = vectors_of(300), vectors_of(300, seed=1), vectors_of(5, seed=2)
+    store = GraphStore.from_edges(np.arange(299), np.arange(1, 300))
+    store.nodes["x"] = rows
+    HNSW.from_store(store, "x", M=4, ef_construction=20).save_into(store, "near")
+    if on_disk:
+        store = store.save(tmp_path / "s.nh")
+    made, attached = HNSW.from_store(store, "x", M=4, ef_construction=20), HNSW.attach(store, "near")
+    store.nodes["x"] = rows.copy()  # the same values elsewhere
+    if on_disk:
+        store.commit()
+    before = made.search(queries, 5)
+    assert same(attached.search(queries[0], 5), made.search(queries[0], 5))
+    own = HNSW.from_store(store, "x", M=4, ef_construction=20).add(rows[:1], ids=[300])
+    store.nodes["x"] = others
+    for index in (made, attached):
+        for call in (
+            lambda index=index: index.search(queries, 5),
+            lambda index=index: index.search(queries[0], 5),
+            lambda index=index: index.search(queries, 5, filter=[3]),
+            lambda index=index: index.search_within(queries, 1.0),
+        ):
+            with pytest.raises(IndexMismatch, match="column 'x' was replaced"):
+                call()
+    with pytest.raises(IndexMismatch, match="column was replaced"):
+        HNSW.attach(store, "near")
+    assert own.search(rows[0], 2).distances.tolist() == [[0, 0]]  # it copied its rows when it grew
+    store.nodes["x"] = rows
+    assert same(made.search(queries, 5), before)
+    assert HNSW.attach(store, "near").verify().live == 300
+
+
+@pytest.mark.parametrize("kind", ["Exact", "IVFFlat", "HNSW", "hamming"])
+def test_ids_go_on_behind_removed_ones(kind, tmp_path):
+    rows = vectors_of(20)
+    if kind == "hamming":
+        index, rows = Exact("hamming"), np.random.default_rng(0).integers(0, 256, (20, 5)).astype(np.uint8)
+    else:
+        index = {"Exact": Exact, "IVFFlat": lambda: ann.IVFFlat(nlist=2), "HNSW": lambda: HNSW(M=4)}[kind]()
+    index.add(rows[:10])
+    assert "next_id" not in _saved_fields(index, tmp_path / "plain.nh")
+    index.remove([8, 9])
+    index.save(tmp_path / "removed.nh")
+    index.compact().save(tmp_path / "compact.nh")
+    for one in (index, ann.load(tmp_path / "removed.nh"), ann.load(tmp_path / "compact.nh")):
+        assert one.add(rows[10:12]).ids.max() == 11
+        one.remove([11])
+        one.compact()
+        assert one.add(rows[12:13]).ids.max() == 12
+
+
+def _saved_fields(index, path):
+    index.save(path)
+    return nearhop.open(path).attributes["index"]
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 63, 1.5, "7", True])
+def test_a_damaged_next_id_is_refused(value):
+    store = hnsw_store(HNSW(M=4).add(vectors_of(20)))
+    store.attributes["index"]["next_id"] = value
+    with pytest.raises(StoreCorrupt, match="next_id"):
+        from_saved(store)
+
+
+@pytest.mark.parametrize("make", [Exact, lambda: ann.IVFFlat(nlist=2)])
+def test_an_emptied_index_is_saved_and_opened(make, tmp_path):
+    index = make().add(vectors_of(20))
+    index.remove(index.ids)
+    index.compact().save(tmp_path / "none.nh")
+    opened = ann.load(tmp_path / "none.nh")
+    assert (len(opened), opened.dim) == (0, 12)
+    assert opened.search(vectors_of(2), 3).counts.tolist() == [0, 0]
+    assert opened.add(vectors_of(3)).ids.tolist() == [20, 21, 22]
+    assert opened.search(vectors_of(3), 1).distances.tolist() == [[0], [0], [0]]
 
 
 def test_rows_added_after_an_interrupt_never_reach_the_column():
@@ -257,8 +335,60 @@ def test_damaged_links_are_searched_within_bounds_and_refused_by_all_else(name):
                 change()
 
 
+# Per method: the share of rows that pass, k and ef_search, storage, and how many queries.
+METHODS = {
+    "walk": (0.5, 2, 5, "float32", 20),
+    "step over": (0.14, 1, 1, "float32", 20),
+    "scan": (0.01, 1, 1, "float32", 20),
+    "scan of codes": (0.75, 10, 50, "int8", 20),
+}
+
+
+def planned(index, k, ef, mask, num_queries):
+    graph = index._graph
+    plan = make_plan(
+        max(ef, k), graph.M, mask[None], num_queries, graph.count, k, row_bytes(graph), coded=graph.is_coded
+    )  # fmt: skip
+    return {NAMES[method] for method in plan.method}
+
+
+@pytest.fixture(scope="module")
+def sound():
+    return {storage: HNSW("cosine", M=2, storage=storage).add(vectors_of(400)) for storage in ("float32", "int8")}
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_damaged_links_are_searched_within_bounds_by_every_method(method, sound):
+    share, k, ef, storage, num_queries = METHODS[method]
+    mask, queries = np.random.default_rng(1).random(400) < share, vectors_of(num_queries, seed=1)
+    for name, damage in HELD_BACK.items():
+        store = hnsw_store(sound[storage])
+        damage(store)
+        index = from_saved(store)
+        assert planned(index, k, ef, mask, num_queries) == {method}, name
+        found = index.search(queries, k, ef_search=ef, filter=mask)
+        assert found.ids.max() < 400, name
+        assert mask[found.ids[found.ids >= 0]].all(), name
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_damaged_links_are_searched_within_bounds_one_by_one_and_by_radius(storage, sound):
+    queries = vectors_of(20, seed=1)
+    for name, damage in HELD_BACK.items():
+        store = hnsw_store(sound[storage])
+        damage(store)
+        index = from_saved(store)
+        for query in queries:
+            found = index.search(query, 5)
+            assert found.ids.max() < 400, name
+        assert index._lock.kept, name  # the way of few queries was taken
+        near = index.search_within(queries, 0.3)
+        assert len(near.ids) == 0 or near.ids.max() < 400, name
+
+
 def test_searches_of_random_damage_stay_within_bounds():
-    index = HNSW("l2", M=4).add(vectors_of(300))
+    index = HNSW("l2", M=2).add(vectors_of(300))
+    methods = set()
     rng = np.random.default_rng(0)
     for _ in range(60):
         store = hnsw_store(index)
@@ -269,8 +399,13 @@ def test_searches_of_random_damage_stay_within_bounds():
             raw[places] = rng.integers(0, 256, len(places))
             store.nodes(kind)[name] = array
         store.nodes("node")["level"][index.graph.entry] = index.graph.top
-        found = from_saved(store).search(vectors_of(10, seed=1), 5, filter=rng.random(300) < rng.choice([0.1, 1]))
+        opened, mask = from_saved(store), rng.random(300) < rng.choice([0.02, 0.17, 0.5])
+        found = opened.search(vectors_of(10, seed=1), 1, ef_search=1, filter=mask)
         assert found.ids.max() < 300
+        methods |= planned(opened, 1, 1, mask, 10)
+        assert opened.search(vectors_of(10, seed=1), 5).ids.max() < 300
+        assert opened.search(vectors_of(1, seed=1)[0], 5).ids.max() < 300
+    assert methods == {"walk", "step over", "scan"}
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only"])

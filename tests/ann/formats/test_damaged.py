@@ -11,7 +11,15 @@ import pytest
 
 from nearhop import ann
 from nearhop.ann import HNSW, Exact, IVFFlat
-from nearhop.ann.formats import detect, read_faiss, read_hnswlib, read_hnswlib_flat, write_faiss, write_hnswlib
+from nearhop.ann.formats import (
+    detect,
+    hnswlib_file,
+    read_faiss,
+    read_hnswlib,
+    read_hnswlib_flat,
+    write_faiss,
+    write_hnswlib,
+)
 from nearhop.ann.formats import write_hnswlib_flat as write_flat
 from nearhop.graphlib.errors import IndexMismatch, NearhopError, StoreCorrupt, StoreMissing
 
@@ -81,18 +89,22 @@ def fuzz(kind, path, count, seed):
     WRITERS[kind](path)
     good = path.read_bytes()
     dim = opened(kind, path).dim
+    assert dim == rows_of(1).shape[1]
     rng = np.random.default_rng(seed)
-    refused = 0
+    refused = searched = 0
     for _ in range(count):
         path.write_bytes(changed(good, rng))
         try:
             index = opened(kind, path)
+            assert index.dim is not None or not len(index)
             if index.dim is not None:
                 queries = np.zeros((2, index.dim), np.float32)
                 found = index.search(queries, 4)
                 assert found.counts.min() >= min(4, len(index)) or isinstance(index, IVFFlat)
+                searched += 1
         except NearhopError as error:
             refused += path.name in str(error)
+    assert searched > count * 0.05
     path.write_bytes(good)
     assert opened(kind, path).dim == dim
     return refused
@@ -112,6 +124,23 @@ def test_ten_thousand_fuzzed_files(kind, tmp_path):
     assert fuzz(kind, tmp_path / "victim.idx", 10_000, seed=2) > 3000
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 400_000 * (1 if sys.platform == "linux" else 1024)
+
+
+@pytest.mark.parametrize("levels", [31, 5_000, 200_000])
+@pytest.mark.parametrize("says", [True, False])
+def test_levels_of_an_hnswlib_file_are_bounded_before_they_are_read(levels, says, tmp_path, monkeypatch):
+    path = tmp_path / "tall.idx"
+    write_hnswlib(HNSW(M=3, ef_construction=20).add(rows_of(1)), path)
+    good = bytearray(path.read_bytes())
+    if says:
+        good[48:52] = struct.pack("<i", levels)
+    block = 4 + 4 * 3
+    path.write_bytes(bytes(good[:-4]) + struct.pack("<I", levels * block) + bytes(levels * block))
+    made = []
+    monkeypatch.setattr(hnswlib_file, "LevelLinks", lambda *given: made.append(given))
+    with pytest.raises(StoreCorrupt, match=r"tall\.idx: levels must be in .* below 31; node 0 has"):
+        read_hnswlib(path, metric="l2")
+    assert made == []
 
 
 @pytest.mark.parametrize("kind", WRITERS)

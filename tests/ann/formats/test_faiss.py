@@ -208,6 +208,29 @@ def test_round_trips_without_faiss(tmp_path):
             assert len(ann.load(tmp_path / "part.faiss")) == 450
 
 
+@pytest.mark.parametrize("count", [0, 40])
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+def test_a_flat_file_says_its_width(metric, count, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(40, DIM)).astype(np.float32)
+    index = ann.Exact(metric).add(rows)
+    index.remove(np.arange(40 - count))
+    write_faiss(index, tmp_path / "a.faiss")
+    read = ann.load(tmp_path / "a.faiss", dim=DIM, metric=metric)
+    assert (read.dim, len(read)) == (DIM, count)
+    for width in (DIM - 1, DIM + 1):
+        for call in (lambda w: read.search(np.ones((2, w)), 3), lambda w: read.add(np.ones((2, w)))):
+            with pytest.raises(IndexMismatch, match=f"width {width} but the index has dim {DIM}"):
+                call(width)
+        with pytest.raises(IndexMismatch, match=f"dim={width} was asked for"):
+            ann.load(tmp_path / "a.faiss", dim=width)
+    if count:
+        read.save(tmp_path / "b.nh")
+        again = ann.load(tmp_path / "b.nh")
+        assert (again.dim, again.metric) == (DIM, metric)
+        assert again.search(rows, 3).ids.tolist() == read.search(rows, 3).ids.tolist()
+    assert read.add(rows).search(rows, 1).counts.tolist() == [1] * 40
+
+
 def test_deleted_rows_of_flat_and_inverted_files_are_left_out(tmp_path):
     for index in (Exact().add(rows_of(40)), IVFFlat(nlist=4).add(rows_of(40))):
         index.remove([0, 7])

@@ -11,6 +11,7 @@ import pytest
 import nearhop
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
+from nearhop.ann.hnsw import tuning
 from nearhop.ann.hnsw.plan import NAMES, make_plan
 from nearhop.ann.ids import RowIds
 from nearhop.ann.locking import SharedLock
@@ -175,6 +176,29 @@ def test_explanations_name_what_was_missed():
     assert "20 of 3,000 rows pass" in repr(few)
 
 
+def test_explain_and_tune_read_one_state(monkeypatch):
+    rows = rows_of(600)
+    index = HNSW(M=4, ef_construction=20).add(rows)
+    index.remove(np.arange(400))
+    for name, call in (("make_plan", lambda: index.explain(rows[500], 5)), ("least_effort", lambda: index.tune(0.9))):
+        plain, others = getattr(tuning, name), []
+
+        def meanwhile(*given, plain=plain, others=others, **named):
+            others.append(threading.Thread(target=index.compact, daemon=True))
+            others[0].start()
+            others[0].join(0.1)
+            assert others[0].is_alive(), "the index was compacted meanwhile"
+            return plain(*given, **named)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(tuning, name, meanwhile)
+            call()
+        others[0].join(20)
+        assert len(index) == index.graph.count == 200
+        index.add(rows[:50], ids=np.arange(50))
+        index.remove(np.arange(50))
+
+
 @pytest.mark.parametrize(("metric", "storage"), [("l2", "float32"), ("cosine", "float32"), ("l2", "int8")])
 def test_memory_is_as_estimated(metric, storage):
     index = HNSW(metric, M=8, storage=storage).add(rows_of())
@@ -194,27 +218,30 @@ def test_row_ids_grow_without_losing_marks():
 
 
 def test_readers_share_and_a_change_is_alone():
-    lock, inside, log = SharedLock(), threading.Barrier(2, timeout=20), []
+    lock, both, leave, log = SharedLock(), threading.Barrier(3, timeout=20), threading.Event(), []
 
     def read():
         with lock.reading():
-            inside.wait()  # both readers at once
-            inside.wait()
+            both.wait()
+            leave.wait(20)
             log.append("read")
-
-    readers = [threading.Thread(target=read) for _ in range(2)]
 
     def change():
         with lock.writing(), lock.changing():
             log.append("changed")
 
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(2)]
     for reader in readers:
         reader.start()
-    writer = threading.Thread(target=change)
+    both.wait()  # broken where readers do not share
+    writer = threading.Thread(target=change, daemon=True)
     writer.start()
+    writer.join(0.1)
+    assert log == []  # it waits for those inside
+    leave.set()
     for thread in (*readers, writer):
         thread.join(20)
-    assert log == ["read", "read", "changed"] or log[0] == "changed"
+    assert log == ["read", "read", "changed"]
 
 
 @pytest.mark.parametrize("storage", STORAGES)

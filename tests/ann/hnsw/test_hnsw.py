@@ -199,6 +199,20 @@ def test_identical_vectors_are_all_found_and_cut_nothing_off(copies):
     assert recall(others, Exact().add(vectors).search(vectors[copies : copies + 50], 1)) > 0.95
 
 
+def test_unrelated_rows_beside_near_duplicates_are_found_as_if_added_one_by_one():
+    rng = np.random.default_rng(0)
+    near = (rng.normal(size=128) + 1e-2 * rng.normal(size=(1500, 128))).astype(np.float32)
+    far, ids = rng.normal(size=(28, 128)).astype(np.float32), np.arange(1500, 1528)
+    whole, single = (HNSW("cosine", M=8, ef_construction=60).add(near) for _ in range(2))
+    whole.add(far)
+    for row in far:
+        single.add(row[None])
+    hits = [(index.search(far, 10).ids == ids[:, None]).any(axis=1).mean() for index in (whole, single)]
+    assert hits[0] >= hits[1] - 0.1
+    assert hits[0] > 0.8
+    assert whole.verify().unreachable == 0
+
+
 def test_growth_in_many_calls_equals_recall_of_one():
     vectors, queries = uniform(3000), uniform(100, seed=1)
     index = HNSW()

@@ -15,6 +15,7 @@ from nearhop.ann.persist import load
 from nearhop.graphlib.errors import (
     IndexMismatch,
     InvalidInput,
+    InvalidType,
     NotFitted,
     NotFound,
     StoreCorrupt,
@@ -152,21 +153,85 @@ def test_user_ids_and_filters():
     index = LSH(MinHash(64), bands=16).add(sets, ids=ids)
     assert index.search_ids([int(ids[0])], k=1).ids.tolist() == [[0]]  # its copy, the last set
     allowed = np.zeros(len(sets), bool)
-    allowed[2] = True
-    assert set(index.search(sets[:1], k=5, filter=allowed).ids[0].tolist()) <= {int(ids[2]), -1}
-    assert index.search(sets[:1], k=5, filter=[int(ids[1])]).ids[0, 0] in (int(ids[1]), -1)
+    allowed[[2, -1]] = True  # the last is a copy of the first
+    found = index.search(sets[:1], k=5, filter=allowed)
+    assert found.ids[0, 0] == ids[-1]
+    assert set(found.ids[0].tolist()) <= {int(ids[2]), int(ids[-1]), -1}
+    assert index.search(sets[:1], k=5, filter=[int(ids[-1])]).ids[0].tolist() == [int(ids[-1]), -1, -1, -1, -1]
+    assert index.search(sets[:1], k=5, filter=[int(ids[0])]).counts.tolist() == [1]
+    assert index.search(sets[:1], k=5, filter=[int(ids[-2])]).counts.tolist() == [0]  # an empty set
     with pytest.raises(InvalidInput, match="in the index already"):
         index.add([[1]], ids=[10])
 
 
-def test_giant_buckets_are_passed_over_and_counted():
+def test_copies_in_giant_buckets_are_found_and_what_is_left_out_is_said():
     sets = [*([range(20)] * 50), range(5, 25), range(7, 22)]
     index = LSH(MinHash(64), bands=16, max_bucket=40).add(sets)
     stats = index.stats()
     assert stats.largest_bucket >= 50
     assert stats.oversized_buckets == 16
-    assert index.search_ids([0], 10).counts.tolist() == [0]
+    found = index.search_ids([0], 10)
+    assert found.counts.tolist() == [10]
+    assert found.distances.tolist() == [[0] * 10]
     assert LSH(MinHash(64), bands=16).add(sets).search_ids([0], 10).counts.tolist() == [10]
+    with pytest.warns(UserWarning, match="1 of 2 queries share a bucket with more than max_bucket = 40 others"):
+        index.search([range(20), range(1000, 1020)], 51)
+    with pytest.warns(UserWarning, match="candidates: sets share a bucket"):
+        assert len(index.candidates([0])) > 16
+    with pytest.warns(UserWarning, match="pairs: sets share a bucket .* of which 16 were looked at"):
+        graph = index.similarity_graph(0.9)
+    assert set(zip(graph.src.tolist(), graph.dst.tolist(), strict=True)) >= {(i, i + 1) for i in range(49)}
+    assert graph.similarity.tolist() == [1] * len(graph.src)
+    for k in (1, 40, 49):
+        one = LSH(MinHash(64), bands=1, max_bucket=40).add(sets).search_ids([0], min(k, 39))
+        assert one.distances.max() == 0
+
+
+def test_signatures_of_another_dtype_are_refused():
+    minhash = MinHash(64)
+    signatures = minhash.fit_transform(families())
+    index = LSH(minhash, bands=16).add(signatures)
+    for dtype in (np.int64, np.uint64, np.int32, np.float32):
+        for call in (index.add, lambda given: index.search(given, 1)):
+            with pytest.raises(InvalidType, match=f"of {np.dtype(dtype)}: signatures are uint32"):
+                call(signatures.astype(dtype))
+    rows = np.arange(128).reshape(2, 64)
+    assert LSH(minhash, bands=16).add(list(rows)).search(list(rows), 1).distances.tolist() == [[0], [0]]
+    assert len(LSH(minhash, bands=16).add(np.arange(20).reshape(2, 10))) == 2
+
+
+@pytest.mark.parametrize("change", ["compact", "add"])
+def test_pairs_are_of_the_index_as_it_was(change):
+    sets = [range(k, k + 20) for k in np.random.default_rng(0).integers(0, 300, 400)]
+    index = LSH(MinHash(32), bands=16).add(sets)
+    whole = index.similarity_graph(0.5)
+    parts = index.pairs(0.5, rows_per_block=50)
+    found = [next(parts)]
+    if change == "compact":
+        index.remove(np.arange(390))
+        index.compact()
+    else:
+        index.add([range(k, k + 20) for k in range(900)])
+    found += list(parts)
+    for field, expected in zip(zip(*found, strict=True), whole, strict=True):
+        assert np.concatenate(field).tolist() == expected.tolist()
+
+
+def test_ids_go_on_behind_removed_ones_and_an_emptied_index_is_saved(tmp_path):
+    index = LSH(MinHash(16), bands=8).add([[1], [2], [3]])
+    index.remove([2])
+    index.save(tmp_path / "a.nh")
+    index.compact().save(tmp_path / "b.nh")
+    for one in (index, load(tmp_path / "a.nh"), load(tmp_path / "b.nh")):
+        assert one.add([[4]]).ids.tolist()[-1] == 3
+    index.remove([0, 1, 3])
+    index.compact().save(tmp_path / "none.nh")
+    empty = load(tmp_path / "none.nh")
+    assert len(empty) == 0
+    assert empty.search([[1]], 2).counts.tolist() == [0]
+    assert empty.add([[5]]).ids.tolist() == [4]
+    with pytest.raises(NotFitted):
+        LSH(MinHash(16), bands=8).save(tmp_path / "never.nh")
 
 
 def test_bands_from_a_threshold():
