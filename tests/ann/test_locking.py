@@ -162,9 +162,8 @@ def test_readers_that_come_during_a_change_wait_for_it():
 
 def test_a_change_from_inside_a_call_is_refused():
     lock = SharedLock()
-    with lock.writing():
-        with lock.steady(), pytest.raises(InvalidInput, match="from inside one of its own calls"):
-            lock.writing()
+    with lock.writing(), lock.steady(), pytest.raises(InvalidInput, match="from inside one of its own calls"):
+        lock.writing()
     with lock.reading(), pytest.raises(InvalidInput, match="from inside one of its own calls"):
         lock.writing()
     change(lock)
@@ -269,8 +268,11 @@ def test_searches_beside_changes_see_whole_states(kind):
 
 
 def test_what_is_held_back_comes_once():
-    with pytest.raises(KeyboardInterrupt):
+    def twice():
         with HeldBack(), HeldBack():
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
