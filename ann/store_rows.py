@@ -57,7 +57,7 @@ class NodeCondition:
 
 def checksum(rows: NDArray[Any]) -> int:
     """CRC-32 of the rows' bytes, in their order."""
-    return zlib.crc32(np.ascontiguousarray(rows).reshape(-1).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
 
 
 def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -125,11 +127,10 @@ def test_a_column_that_was_replaced_is_noticed(on_disk, tmp_path):
 
 @pytest.mark.parametrize("kind", ["Exact", "IVFFlat", "HNSW", "hamming"])
 def test_ids_go_on_behind_removed_ones(kind, tmp_path):
-    rows = vectors_of(20)
-    if kind == "hamming":
-        index, rows = Exact("hamming"), np.random.default_rng(0).integers(0, 256, (20, 5)).astype(np.uint8)
-    else:
-        index = {"Exact": Exact, "IVFFlat": lambda: ann.IVFFlat(nlist=2), "HNSW": lambda: HNSW(M=4)}[kind]()
+    kinds: dict[str, Any] = {"Exact": Exact, "IVFFlat": lambda: ann.IVFFlat(nlist=2), "HNSW": lambda: HNSW(M=4)}
+    kinds["hamming"] = lambda: Exact("hamming")
+    rows, index = vectors_of(20), kinds[kind]()
+    rows = rows if kind != "hamming" else np.packbits(rows > 0, axis=1)
     index.add(rows[:10])
     assert "next_id" not in _saved_fields(index, tmp_path / "plain.nh")
     index.remove([8, 9])
@@ -365,6 +366,7 @@ def test_damaged_links_are_searched_within_bounds_by_every_method(method, sound)
         store = hnsw_store(sound[storage])
         damage(store)
         index = from_saved(store)
+        assert isinstance(index, HNSW)
         assert planned(index, k, ef, mask, num_queries) == {method}, name
         found = index.search(queries, k, ef_search=ef, filter=mask)
         assert found.ids.max() < 400, name
@@ -378,6 +380,7 @@ def test_damaged_links_are_searched_within_bounds_one_by_one_and_by_radius(stora
         store = hnsw_store(sound[storage])
         damage(store)
         index = from_saved(store)
+        assert isinstance(index, HNSW)
         for query in queries:
             found = index.search(query, 5)
             assert found.ids.max() < 400, name
@@ -400,6 +403,7 @@ def test_searches_of_random_damage_stay_within_bounds():
             store.nodes(kind)[name] = array
         store.nodes("node")["level"][index.graph.entry] = index.graph.top
         opened, mask = from_saved(store), rng.random(300) < rng.choice([0.02, 0.17, 0.5])
+        assert isinstance(opened, HNSW)
         found = opened.search(vectors_of(10, seed=1), 1, ef_search=1, filter=mask)
         assert found.ids.max() < 300
         methods |= planned(opened, 1, 1, mask, 10)
