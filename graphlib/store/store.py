@@ -263,14 +263,17 @@ class GraphStore:
             self._home.changing()
             nodes.ids = ids
 
-    def where(self, sql: str, *, node_type: str | None = None, as_bitmap: bool = False) -> NDArray[Any]:
+    def where(
+        self, sql: str, *, node_type: str | None = None, as_bitmap: bool = False, timeout_s: float = 60.0
+    ) -> NDArray[Any]:
         """Positions of the nodes whose columns satisfy an SQL condition, such as "year >= 2010 AND country = 'FR'".
 
-        Returns sorted int64 positions, or with `as_bitmap` a boolean array over all nodes of the type.
+        Returns sorted int64 positions, or with `as_bitmap` a boolean array over all nodes of the type. A missing number
+        is NULL; a condition is given up after `timeout_s` seconds.
         """
         from .filters import where
 
-        return where(self, sql, node_type=node_type, as_bitmap=as_bitmap)
+        return where(self, sql, node_type=node_type, as_bitmap=as_bitmap, timeout_s=timeout_s)
 
     def describe(self) -> dict[str, Any]:
         """Everything a person or a program wants to know at a glance, as plain Python values."""

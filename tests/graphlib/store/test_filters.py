@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -140,3 +142,126 @@ def test_numbers_are_read_in_place():
     values = np.arange(1000, dtype=np.float64)
     address = _as_arrow(values).buffers()[1].address
     assert address == values.__array_interface__["data"][0]
+
+
+def test_a_missing_number_is_null_to_every_condition():
+    store = nearhop.GraphStore.from_edges([], [], num_nodes=5)
+    store.nodes["price"] = np.array([5, np.nan, 30, np.inf, np.nan])
+    store.nodes["half"] = store.nodes["price"].astype(np.float16)
+    store.nodes["day"] = np.array(["2020-01-01", "NaT", "2021-01-01", "NaT", "2022-01-01"], "datetime64[s]")
+    for name in ("price", "half"):
+        for condition, expected in {
+            "{} > 20": [2, 3],
+            "{} < 20": [0],
+            "{} <> 5": [2, 3],
+            "NOT {} = 5": [2, 3],
+            "{0} = {0}": [0, 2, 3],
+            "{} IN (5, 30)": [0, 2],
+            "{} NOT IN (5, 30)": [3],
+            "{} BETWEEN 0 AND 99": [0, 2],
+            "{} IS NULL": [1, 4],
+            "isnan({})": [1, 4],
+            "isnan({} * 2)": [1, 4],
+            "coalesce({}, 0) = 0": [1, 4],
+            "greatest({}, 0) > 20": [2, 3],
+        }.items():
+            found = where(store, condition.format(name)).tolist()
+            assert found == expected, condition
+    assert where(store, "day > DATE '2000-01-01'").tolist() == [0, 2, 4]
+    assert where(store, "day IS NULL").tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "repeat('x', 3000000000) = 'x'", "system.main.repeat('x', 3000000000) = 'x'",
+        "lpad('x', 3000000000, 'y') = 'x'",
+        "len(range(3000000000)) > 1", "len(generate_series(1, 3000000000)) > 1", "list_resize([1], 3000000000) = [1]",
+        "printf('%3000000000d', 1) = 'x'", "format('{:>3000000000}', 1) = 'x'", "replace(country, 'F', 'x') = 'x'",
+        "list_reduce(['a', 'b', 'c'], lambda a, b: a || a || b) = 'x'", "current_setting('memory_limit') = 'x'",
+        "getenv('HOME') = 'x'", "getvariable('x') = 1", "version() = 'x'", "now() > DATE '2020-01-01'",
+        "random() > 0.5", "current_date() > DATE '2020-01-01'", "current_database() = 'x'", "current_user() = 'x'",
+        "sleep_ms(10000) = 1",
+        "pg_sleep(10) IS NULL", "nextval('s') = 1", "error('x') = 1", "gen_random_uuid() IS NULL",
+        "setseed(0.5) IS NULL",
+        "hive_partition_component('a', 'b') = 'x'", "write_log('x') IS NULL", "json_serialize_sql('SELECT 1') IS NULL",
+        "factorial(1000000) > 1", "levenshtein(country, 'x') > 1", "year! > 1", "stats(year) = 'x'",
+    ],
+)  # fmt: skip
+def test_functions_that_reach_out_or_grow_without_bound_are_refused(store, call):
+    with pytest.raises(InvalidInput, match=r"which is not a function that only compares or computes"):
+        where(store, call)
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("#1 > 1", "holds positions of columns"),
+        ("NULL::INTEGER[100000] IS NULL", "casts to an array"),
+        ("list_transform([1], lambda a: list_sum(list_transform([1], lambda b: a + b))) = [2]", "none within another"),
+        ("list_filter(['a'], lambda a: a || a = 'aa') = ['a']", "joins no texts beside them"),
+        ("NOT " * 3000 + "true", "nested too deeply|is not an SQL condition|depth"),
+        ("(" * 3000 + "true" + ")" * 3000, "nested too deeply|is not an SQL condition|depth"),
+        ("true" + " AND true" * 30_000 + " AND x", "nested too deeply|depth|column 'x'"),
+    ],
+)
+def test_conditions_are_bounded(store, sql, message):
+    with pytest.raises((InvalidInput, NotFound), match=message) as caught:
+        where(store, sql)
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_condition_that_takes_long_is_given_up():
+    store = nearhop.GraphStore.from_edges([], [], num_nodes=300_000)
+    store.nodes["year"] = np.arange(300_000)
+    begun = time.monotonic()
+    slow = "year::VARCHAR"
+    for _ in range(60):
+        slow = f"sha256({slow})"
+    with pytest.raises(InvalidInput, match=r"took longer than timeout_s=0\.2 and was given up"):
+        where(store, f"{slow} = 'x'", timeout_s=0.2)
+    assert time.monotonic() - begun < 30
+    for wrong in (0, -1, True, np.nan, "1"):
+        with pytest.raises(InvalidInput, match="timeout_s must be a number of seconds > 0"):
+            where(store, "true", timeout_s=wrong)
+
+
+def test_long_lists_answer_as_short_ones_do():
+    rng = np.random.default_rng(0)
+    store = nearhop.GraphStore.from_edges([], [], num_nodes=500)
+    store.nodes["small"] = rng.integers(0, 300, 500).astype(np.uint8)
+    store.nodes["two words"] = rng.integers(-300, 300, 500)
+    store.nodes["name"] = rng.integers(0, 300, 500).astype(str)
+    store.nodes["odd"] = np.array(["it's", "a, b", "IN (1, 2)", "x"])[rng.integers(0, 4, 500)]
+    store.nodes["real"] = np.where(rng.random(500) < 0.2, np.nan, rng.integers(0, 300, 500))
+    numbers = rng.integers(-400, 400, 150).tolist()
+    listed, quoted = ", ".join(map(str, numbers)), ",".join(f"'{n}'" for n in numbers)
+    for sql, expected in {
+        f"small IN ({listed})": np.isin(store.nodes["small"], numbers),
+        f"SMALL not in ({listed})": ~np.isin(store.nodes["small"], numbers),
+        f'"two words" IN ({listed}) AND small > 5': np.isin(store.nodes["two words"], numbers)
+        & (store.nodes["small"] > 5),
+        f"NOT (name IN ({quoted}))": ~np.isin(store.nodes["name"], [str(n) for n in numbers]),
+        f"id IN ({listed})": np.isin(np.arange(500), numbers),
+        f"odd IN ('it''s', 'a, b', {quoted})": np.isin(store.nodes["odd"], ["it's", "a, b"]),
+        f"real IN ({listed})": np.isin(store.nodes["real"], numbers),
+        f"real NOT IN ({listed})": ~np.isin(store.nodes["real"], numbers) & ~np.isnan(store.nodes["real"]),
+        f"odd = 'IN (1, 2)' OR odd = 'small IN ({listed})'": store.nodes["odd"] == "IN (1, 2)",
+        f"small < 9 -- name IN ({listed})": store.nodes["small"] < 9,
+        f"nodes.small IN ({listed})": np.isin(store.nodes["small"], numbers),
+        f"small::INT + 1 IN ({listed})": np.isin(store.nodes["small"].astype(int) + 1, numbers),
+        f"small IN ({listed}, {10**30})": np.isin(store.nodes["small"], numbers),
+    }.items():
+        assert np.array_equal(where(store, sql, as_bitmap=True), expected), sql[:60]
+    with pytest.raises(NotFound, match="column 'nobody'"):
+        where(store, f"nobody IN ({listed})")
+    with pytest.raises(InvalidInput, match=r"small IN \(.{10,300} \.\.\.'"):
+        where(store, f"small IN ({listed}) + 'x'")
+
+
+def test_a_list_of_a_hundred_thousand_takes_a_moment():
+    store = nearhop.GraphStore.from_edges([], [], num_nodes=100_000)
+    begun = time.process_time()
+    found = where(store, f"id IN ({', '.join(map(str, range(0, 200_000, 2)))})")
+    assert time.process_time() - begun < 1.0  # parsed as constants: four seconds
+    assert np.array_equal(found, np.arange(0, 100_000, 2))
