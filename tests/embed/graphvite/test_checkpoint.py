@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from nearhop.embed import GraphVite
 from nearhop.embed.graphvite.run import parts_of
+from nearhop.graphlib.disk import files
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt, StoreMissing, StoreWriteFailed
 from nearhop.tests.embed.skipgram.test_skipgram import two_groups
 from nearhop.tests.support import ROOT, needs
@@ -172,11 +174,16 @@ def test_numpy_integers_are_integers(tmp_path):
     assert parts_of(GraphVite(partitions=np.int64(4)), 200) == 4
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path):
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "run.npz"
     store, _ = interrupted(path)
     whole = path.read_bytes()
-    (tmp_path / f"run.npz.{os.getpid()}.tmp").mkdir()  # in the way of the new file
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "replace", full)
     with pytest.raises(StoreWriteFailed, match=r"run\.npz could not be written"):
         GraphVite(**OPTIONS, checkpoint=path).resume(store)
     assert path.read_bytes() == whole
+    assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
