@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
+from ...graphlib.compute.moves_cpu import reorder
 from ...graphlib.compute.sorting_cpu import stable_order
 
 
@@ -25,9 +26,9 @@ def sort_rows(offsets, values, weights):
     for row in numba.prange(offsets.shape[0] - 1):
         start, stop = offsets[row], offsets[row + 1]
         order = stable_order(values[start:stop])
-        values[start:stop] = values[start:stop][order]
+        reorder(values[start:stop], order)
         if weights.shape[0] > 0:
-            weights[start:stop] = weights[start:stop][order]
+            reorder(weights[start:stop], order)
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...graphlib.compute.jit import kernel
+from ...graphlib.compute.moves_cpu import copy_to
 from ...graphlib.compute.random_cpu import bounded, stream
 
 DONE, MUST_OPEN, OUT_OF_PASSES = 0, 1, 2
@@ -121,7 +122,7 @@ def relax(
                         queued[other] = 1
                         later[fresh] = other
                         fresh += 1
-        active[:fresh] = later[:fresh]
+        copy_to(active, later[:fresh])
         size = fresh
         done += 1
     return DONE, size, done, pushes, visited

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...graphlib.compute.jit import kernel
+from ...graphlib.compute.moves_cpu import copy_to
 
 DONE, MUST_OPEN = 0, 1
 
@@ -63,6 +64,6 @@ def push(
                 queued[slot] = 1
                 later[fresh] = slot
                 fresh += 1
-        active[:fresh] = later[:fresh]
+        copy_to(active, later[:fresh])
         size = fresh
     return DONE, size, pushes, visited

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from ..compute.jit import kernel, parallel_kernel
+from ..compute.moves_cpu import reorder
 from ..compute.sorting_cpu import stable_order
 
 
@@ -76,8 +77,8 @@ def sort_rows(indptr, indices, edge_ids):
                 ids[j + 1] = edge
         else:
             order = stable_order(row)
-            row[:] = row[order]
-            ids[:] = ids[order]
+            reorder(row, order)
+            reorder(ids, order)
 
 
 @parallel_kernel
@@ -88,10 +89,13 @@ def sort_rows_by_time(indptr, indices, edge_ids, time):
         if stop - start < 2:
             continue
         by_edge = stable_order(edge_ids[start:stop])
-        order = by_edge[stable_order(time[start:stop][by_edge])]
-        indices[start:stop] = indices[start:stop][order]
-        edge_ids[start:stop] = edge_ids[start:stop][order]
-        time[start:stop] = time[start:stop][order]
+        reorder(indices[start:stop], by_edge)
+        reorder(edge_ids[start:stop], by_edge)
+        reorder(time[start:stop], by_edge)
+        by_time = stable_order(time[start:stop])
+        reorder(indices[start:stop], by_time)
+        reorder(edge_ids[start:stop], by_time)
+        reorder(time[start:stop], by_time)
 
 
 @parallel_kernel

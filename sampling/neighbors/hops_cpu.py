@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...graphlib.compute.jit import kernel
+from ...graphlib.compute.moves_cpu import copy_to
 from .neighbor_cpu import count_picks, number_nodes, pick_uniform, repeat_numbers, whole_rows
 
 
@@ -74,5 +75,5 @@ def sample_hops(
     count = node_ends[hop]
     if count > all_nodes.shape[0]:
         return hop
-    all_nodes[:count] = nodes[:count]
+    copy_to(all_nodes, nodes[:count])
     return hop + 1

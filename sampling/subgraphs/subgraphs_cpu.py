@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
+from ...graphlib.compute.moves_cpu import copy_to
 from ...graphlib.compute.random_cpu import bounded, stream
 
 _AHEAD = 16
@@ -28,10 +29,10 @@ def _search(indptr, indices, seed, hops, limit, mark, stamp, queue, hop):
                     continue
                 if count == queue.shape[0]:
                     wider = np.empty(2 * count, np.int64)
-                    wider[:count] = queue
+                    copy_to(wider, queue[:count])
                     queue = wider
                     further = np.empty(2 * count, np.int32)
-                    further[:count] = hop
+                    copy_to(further, hop[:count])
                     hop = further
                 mark[node] = stamp
                 queue[count], hop[count] = node, depth

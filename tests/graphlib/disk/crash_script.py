@@ -94,7 +94,18 @@ class Saboteur:
         self._power = power
         self._synced: dict[str, int] = {}
         self._new_names: set[str] = set()
-        for name in "create reserve write sync sync_folder truncate publish rename replace remove".split():
+        for name in [
+            "create",
+            "reserve",
+            "write",
+            "sync",
+            "sync_folder",
+            "truncate",
+            "publish",
+            "rename",
+            "replace",
+            "remove",
+        ]:
             setattr(files, name, self._wrap(name, getattr(files, name)))
 
     def _wrap(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
