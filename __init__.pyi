@@ -6,7 +6,7 @@ from . import gnn as gnn
 from . import interop as interop
 from . import sampling as sampling
 from .graphlib.errors import NearhopError as NearhopError
-from .graphlib.ingest.job import ingest as ingest
+from .graphlib.ingest.api import ingest as ingest
 from .graphlib.store.store import GraphStore as GraphStore
 from .graphlib.store.store import open as open
 

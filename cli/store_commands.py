@@ -39,7 +39,7 @@ def ingest(
 
     Example: nearhop ingest sales.parquet shop.nh --src user --dst item --time ts --directed
     """
-    from ..graphlib.ingest.job import ingest as run
+    from ..graphlib.ingest.api import ingest as run
 
     start = clock.perf_counter()
     with stages(f"reading {source}") as progress:

@@ -1,1 +1,1 @@
-from .job import ingest as ingest
+from .api import ingest as ingest

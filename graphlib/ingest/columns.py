@@ -54,6 +54,8 @@ class ColumnFile:
     def finish(self, in_memory: bool) -> NDArray[Any]:
         """The whole column: a memory map of the file, or an array in memory."""
         if self.nulls:
+            if self.dtype.kind in "iu" and self._outgrows_float64():
+                return self._as_text()
             if self.dtype.kind in "biu":
                 self.convert(np.float64)
             array = self.view()
@@ -61,6 +63,69 @@ class ColumnFile:
                 array[some] = np.array("NaT", self.dtype) if self.dtype.kind == "M" else np.nan
         array = self.view()
         return np.array(array) if in_memory else array
+
+    def _outgrows_float64(self) -> bool:
+        whole = self.view()
+        return bool(self.dtype.itemsize == 8 and whole.size and (whole.max() > 1 << 53 or whole.min() < -(1 << 53)))
+
+    def _as_text(self) -> NDArray[Any]:
+        """Integers whose digits a float64 would lose, as text, "" where there is none."""
+        text = self.view().astype(np.str_)
+        for some in self.nulls:
+            text[some] = ""
+        return text
+
+
+class TextColumn:
+    """A column of text that grows on disk; `finish` gives it the width of its longest cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.text_bytes = 0
+        self._parts: list[tuple[int, int]] = []  # (rows, width) in the order of the file
+        path.write_bytes(b"")
+
+    def append(self, column: Any) -> None:
+        """Add an Arrow column of strings."""
+        import pyarrow.compute as pc
+
+        longest = pc.max(pc.utf8_length(column)).as_py() or 0
+        self.text_bytes += pc.sum(pc.binary_length(column)).as_py() or 0
+        step = max(1, (1 << 22) // max(longest, 1))
+        with self.path.open("ab") as stream:
+            for start in range(0, len(column), step):
+                part = np.array(column.slice(start, step).to_pylist(), np.str_)
+                part.tofile(stream)
+                self._parts.append((part.shape[0], part.dtype.itemsize // 4))
+        self.count += len(column)
+
+    @property
+    def width(self) -> int:
+        """Characters of the longest cell."""
+        return max((width for _, width in self._parts), default=1)
+
+    @property
+    def bytes(self) -> int:
+        """What the finished column needs."""
+        return 4 * self.width * self.count
+
+    def finish(self, in_memory: bool) -> NDArray[Any]:
+        """The whole column as fixed-width text: a memory map of a file, or an array in memory."""
+        dtype = np.dtype(f"<U{self.width}")
+        if not self.count:
+            return np.empty(0, dtype)
+        whole: Any = np.empty(self.count, dtype)
+        if not in_memory:
+            target = self.path.with_suffix(".text")
+            whole = np.memmap(target, dtype, "w+", shape=(self.count,))
+        row = 0
+        with self.path.open("rb") as stream:
+            for count, width in self._parts:
+                whole[row : row + count] = np.fromfile(stream, f"<U{width}", count)
+                row += count
+        array: NDArray[Any] = whole.view(np.ndarray)
+        return array
 
 
 class IdFile(ColumnFile):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import IngestError, InvalidInput, StoreWriteFailed
+from .paths import shown
+
+Explain = Callable[[Exception], Exception]
 
 ROWS_AT_ONCE = 1 << 18
 _UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -45,26 +49,29 @@ def connect(scratch: Path, memory_limit: int, threads: int) -> Any:
         },
     )
     connection.execute("SET enable_progress_bar = false").fetchall()
+    connection.execute("SET GLOBAL TimeZone = 'UTC'").fetchall()  # whatever the machine's zone is
     return connection
 
 
-def rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+def rows(connection: Any, sql: str, explain: Explain | None = None) -> list[tuple[Any, ...]]:
     """All rows of a small result."""
     try:
         return list(connection.sql(sql).fetchall())
     except Exception as error:
-        raise translated(error) from error
+        raise (explain or translated)(error) from error
 
 
-def run(connection: Any, sql: str) -> None:
+def run(connection: Any, sql: str, explain: Explain | None = None) -> None:
     """Carry out a statement without a result."""
     try:
         connection.execute(sql).fetchall()
     except Exception as error:
-        raise translated(error) from error
+        raise (explain or translated)(error) from error
 
 
-def batches(connection: Any, sql: str, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Any]:
+def batches(
+    connection: Any, sql: str, rows_at_once: int = ROWS_AT_ONCE, explain: Explain | None = None
+) -> Iterator[Any]:
     """A result as Arrow record batches, in order, streamed."""
     try:
         relation = connection.sql(sql)
@@ -75,11 +82,11 @@ def batches(connection: Any, sql: str, rows_at_once: int = ROWS_AT_ONCE) -> Iter
     except GeneratorExit:
         raise
     except Exception as error:
-        raise translated(error) from error
+        raise (explain or translated)(error) from error
 
 
 def translated(error: Exception) -> Exception:
-    """DuckDB's and Arrow's complaints about the data as an `IngestError` of a few lines; other errors unchanged."""
+    """DuckDB's and Arrow's complaints about the data as an `IngestError` of one line; other errors unchanged."""
     import duckdb
     import pyarrow as pa
 
@@ -88,19 +95,7 @@ def translated(error: Exception) -> Exception:
     text = str(error)
     if "No space left" in text or "failed to offload" in text.lower() or "quota" in text.lower():
         return StoreWriteFailed(f"the ingest ran out of disk space ({text.splitlines()[0]}); make room and repeat it")
-    line = re.search(r"CSV Error on Line: (\d+)", text)
-    if line is None:
-        return IngestError(f"the source could not be read: {text.splitlines()[0]}")
-    file = re.search(r"file ?= ?(.+)", text)
-    content = re.search(r"Original Line: ?(.*)", text)
-    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-    where = f"{Path(file[1].strip()).name if file else 'the source'}, line {line[1]}"
-    if counts:
-        problem = f"has {counts[2]} columns where {counts[1]} are expected"
-    else:
-        problem = "cannot be parsed"
-    cure = 'columns separated by runs of blanks need delimiter="whitespace"'
-    return IngestError(f"{where}: {content[1] if content else ''!r} {problem}; mend the line ({cure})")
+    return IngestError(f"the source could not be read: {shown(text.splitlines()[0])}")
 
 
 def ident(name: str) -> str:
@@ -119,3 +114,12 @@ def literal(text: str) -> str:
     "'it''s'"
     """
     return "'" + text.replace("'", "''") + "'"
+
+
+def file_literal(path: Path) -> str:
+    """The name of one file as SQL: a name, not a pattern.
+
+    >>> file_literal(Path("a[1].csv"))
+    "'a[[]1].csv'"
+    """
+    return literal(glob.escape(str(path)))

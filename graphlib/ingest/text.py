@@ -1,165 +1,235 @@
-"""What a text file of edges looks like: delimiter, header and comments, and on which line a row stands."""
+"""Text files as one table: every file is read by its own layout, and columns are matched by name."""
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from ..errors import IngestError, InvalidInput
-from ..guarded import is_gzip, open_gzip
+from ..errors import IngestError
+from .duckdb import file_literal, ident, literal, translated
+from .layout import Head, TextOptions, read_head
+from .lines import WHITESPACE, Layout, data_records, even_out
+from .paths import shown
+from .survey import MAX_LINE, Facts, survey
+from .table import Table
 
-PAIRS = (("src", "dst"), ("source", "target"), ("u", "v"), ("from", "to"))
-_KNOWN = {name for pair in PAIRS for name in pair}
-_SAMPLE_LINES = 1000
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How to read a text file.
-
-    Attributes
-    ----------
-    delimiter : one character
-    header : bool
-        Whether the first line after `skip` names the columns.
-    names : tuple of str
-    skip : int
-        Lines before the header or the first row.
-    comment : str
-        Lines that start with it are left out; "" for none.
-    ragged : bool
-        Columns are separated by runs of blanks, so lines have to be rewritten first.
-    """
-
-    delimiter: str
-    header: bool
-    names: tuple[str, ...]
-    skip: int = 0
-    comment: str = ""
-    ragged: bool = False
+_SHOWN_FILES = 20
 
 
-def open_text(path: Path) -> IO[str]:
-    """A text file, or a gzip file of text, as lines of UTF-8."""
-    if is_gzip(path):
-        return io.TextIOWrapper(open_gzip(path, error=IngestError), encoding="utf-8", errors="replace", newline="")
-    return path.open(encoding="utf-8", errors="replace", newline="")
+@dataclass
+class TextFile:
+    """One text file: what it holds, how it is laid out, and what DuckDB reads in its place."""
+
+    facts: Facts
+    layout: Layout
+    clean: Path
+    clean_layout: Layout
+    comments: int
+
+    def described(self) -> dict[str, Any]:
+        """For the report."""
+        delimiter = {"\t": "tab", WHITESPACE: "blanks", ",": "comma", ";": "semicolon", "|": "bar"}
+        told: dict[str, Any] = {
+            "name": self.facts.name,
+            "delimiter": delimiter.get(self.layout.delimiter, self.layout.delimiter),
+            "header": self.layout.header,
+            "comment": " ".join(self.layout.comments),
+            "comment_lines": self.comments,
+            "blank_lines": self.facts.blank,
+        }
+        if self.facts.quotes:
+            told["quote"] = self.layout.quote
+        for name, value, usual in (("encoding", self.facts.encoding, "utf-8"), ("packed", self.facts.packed, "")):
+            if value != usual:
+                told[name] = value
+        return told
 
 
-def detect_layout(path: Path, *, delimiter: str | None, header: bool | str) -> Layout:
-    """The layout of a file, judged by its first 1,000 lines; `delimiter` and `header` overrule what is found."""
-    if header not in (True, False, "auto"):
-        raise InvalidInput(f'header must be True, False or "auto"; got {header!r}')
-    if delimiter is not None and delimiter != "whitespace" and len(delimiter) != 1:
-        raise InvalidInput(f'delimiter must be one character or "whitespace"; got {delimiter!r}')
-    with open_text(path) as stream:
-        lines = [line.rstrip("\r\n") for line in itertools.islice(stream, _SAMPLE_LINES)]
-    _refuse_foreign(path, lines)
-    skip = 0
-    while skip < len(lines) and (not lines[skip].strip() or lines[skip].lstrip()[0] in "#%"):
-        skip += 1
-    marks = {line.lstrip()[0] for line in lines[:skip] if line.strip()}
-    comment = marks.pop() if len(marks) == 1 else ""
-    body = [line for line in lines[skip:] if line.strip() and not (comment and line.startswith(comment))]
-    if not body:
-        raise IngestError(f"{path.name} holds no rows")
-    mark, ragged = _find_delimiter(path, body, delimiter)
-    first, *rest = _cells(body, mark, ragged)
-    named = header if isinstance(header, bool) else _is_header(first, rest)
-    names = tuple(name.strip() or f"column{i}" for i, name in enumerate(first)) if named else ()
-    names = names or tuple(f"column{i}" for i in range(len(first)))
-    if len({name.lower() for name in names}) != len(names):
-        raise IngestError(f"{path.name}: column names must differ (letters' case aside); the header has {list(names)}")
-    return Layout(mark, named, names, skip, comment, ragged)
+def text_table(
+    connection: Any,
+    paths: list[Path],
+    name: str,
+    options: TextOptions,
+    scratch: Path,
+    view: str,
+    least_columns: int = 2,
+) -> Table:
+    """The rows of some text files."""
+    heads = [
+        read_head(survey(path, options.encoding, scratch / f"{view}-{number}.utf8"), options, least_columns)
+        for number, path in enumerate(paths)
+    ]
+    files = [
+        clean(head.facts, layout, scratch / f"{view}-{number}.even")
+        for number, (head, layout) in enumerate(zip(heads, _layouts(heads, options), strict=True))
+    ]
+    return table_of(connection, files, name)
 
 
-def _refuse_foreign(path: Path, lines: list[str]) -> None:
-    start = "\n".join(lines[:2]).lstrip("\ufeff \t\n")[:200]
-    if start.startswith("version https://git-lfs"):
-        raise IngestError(f"{path.name} is a git-lfs pointer, not the data; fetch the file with git lfs pull")
-    if start[:9].lower() == "<!doctype" or start[:5].lower() == "<html":
-        raise IngestError(f"{path.name} is an HTML page, not a table; was a download answered with an error page?")
-    if "\0" in start or start.startswith("PAR1"):
-        raise IngestError(f"{path.name} is a binary file under the name of a text file")
+def table_of(connection: Any, files: list[TextFile], name: str) -> Table:
+    """The table of files whose layouts are known."""
+    columns = files[0].layout.names
+    listed = ", ".join(ident(column) for column in columns)
+    groups: list[list[TextFile]] = []
+    for file in files:
+        if groups and _reader(groups[-1][:1]) == _reader([replace(file, clean=groups[-1][0].clean)]):
+            groups[-1].append(file)
+        else:
+            groups.append([file])
+    relation = " UNION ALL ".join(f"SELECT {_matched(group[0], columns)} FROM {_reader(group)}" for group in groups)
+    relation = _reader(groups[0]) if len(groups) == 1 else f"(SELECT {listed} FROM ({relation}))"
+    table = Table(
+        name,
+        connection,
+        relation,
+        _placer(files, name),
+        all_text=True,
+        named=files[0].layout.header,
+        heads=[f"(SELECT {_matched(file, columns)} FROM {_reader([file])})" for file in files]
+        if len(files) > 1
+        else [],
+        explain=_explainer(files),
+        described={"files": [file.described() for file in files[:_SHOWN_FILES]], "file_count": len(files)},
+    )
+    if columns[0].lower() in ("column0", "unnamed: 0") and files[0].layout.header:
+        table.indexes.add(columns[0])
+    return table
 
 
-def _find_delimiter(path: Path, body: list[str], wanted: str | None) -> tuple[str, bool]:
-    if wanted is not None and wanted != "whitespace":
-        return wanted, False
-    if wanted is None:
-        for mark in ",\t;|":
-            cells = list(csv.reader(body[:200], delimiter=mark))
-            widths = {len(row) for row in cells}
-            # a tab at the end of every line separates nothing
-            filled = mark != "\t" or all(any(cell.strip() for cell in column) for column in zip(*cells, strict=False))
-            if len(widths) == 1 and widths.pop() > 1 and filled:
-                return mark, False
-    for mark in " \t":
-        if wanted is None and len(body[0].split()) > 1 and all(line == mark.join(line.split()) for line in body):
-            return mark, False
-    if len(body[0].split()) < 2 and wanted is None:
-        # one column, or separated unevenly: the mark of the first line lets the reader name the line that differs
-        mark = next((mark for mark in ",\t;|" if mark in body[0]), "")
-        if not mark:
+def _layouts(heads: list[Head], options: TextOptions) -> list[Layout]:
+    """The layout of every file, or an error where their columns cannot be matched."""
+    if options.header == "first":
+        first = heads[0].layout(True)
+        others = [head.layout(False, first.names) for head in heads[1:]]
+        for head in heads[1:]:
+            _check_width(head, len(first.names), heads[0])
+        return [first, *others]
+    decided = [head.header(options.header) for head in heads]
+    named = [_key(head.cells[0]) for head, header in zip(heads, decided, strict=True) if header]
+    decided = [
+        header or (options.header == "auto" and _key(head.cells[0]) in named) or header
+        for head, header in zip(heads, decided, strict=True)
+    ]
+    for head, header in zip(heads, decided, strict=True):
+        if header is None:
+            raise head.ask("its first line may name the columns or be a row", "say header=True or header=False")
+    if len(set(decided)) > 1:
+        odd = decided.index(not decided[0])
+        with_header, without = (heads[odd], heads[0]) if decided[odd] else (heads[0], heads[odd])
+        raise without.ask(
+            f"has no header, where {with_header.facts.name} has one, so columns cannot be matched by name",
+            'say header=True or header=False for all, or header="first" where only the first file has one',
+        )
+    layouts = [head.layout(bool(header)) for head, header in zip(heads, decided, strict=True)]
+    for head, layout in zip(heads[1:], layouts[1:], strict=True):
+        if not layout.header:
+            _check_width(head, len(layouts[0].names), heads[0])
+        elif _key(layout.names) != _key(layouts[0].names):
             raise IngestError(
-                f"{path.name} seems to have one column ({body[0][:80]!r}); edges need two, see delimiter="
+                f"{head.facts.name} has columns {[shown(n) for n in layout.names]}, and {heads[0].facts.name} has "
+                f"{[shown(n) for n in layouts[0].names]}; files of one source need the same columns, in any order"
             )
-        return mark, False
-    return " ", True
+    return layouts
 
 
-def _cells(body: list[str], mark: str, ragged: bool) -> list[list[str]]:
-    return [line.split() for line in body[:200]] if ragged else list(csv.reader(body[:200], delimiter=mark))
+def _key(names: Any) -> tuple[str, ...]:
+    return tuple(sorted(name.strip().lower() for name in names))
 
 
-def _is_header(first: list[str], rest: list[list[str]]) -> bool:
-    if _KNOWN & {cell.strip().lower() for cell in first}:
-        return True
-    second = rest[0] if rest else []
-    return any(not _is_number(a) and _is_number(b) for a, b in zip(first, second, strict=False))
+def _check_width(head: Head, width: int, first: Head) -> None:
+    if len(head.cells[0]) != width:
+        raise head.ask(
+            f"has {len(head.cells[0])} columns, where {first.facts.name} has {width}", "read the files one by one"
+        )
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def clean(facts: Facts, layout: Layout, target: Path) -> TextFile:
+    """The file itself where DuckDB can read it as it is, else a copy in one even form."""
+    above = _marked_above(facts, layout)
+    marked = sum(count for mark, count in facts.marked.items() if mark in layout.comments)
+    blank = layout.delimiter == WHITESPACE
+    if (
+        facts.blanks_only
+        or facts.mixed_ends
+        or marked > above
+        or any(mark not in ("#", "%") for mark in layout.comments)
+        or (blank and (facts.uneven or facts.tabs or facts.quotes))
+        or (len(layout.names) == 1 and (facts.blank or layout.skip))
+    ):
+        even, comments = even_out(facts.path, layout, target)
+        return TextFile(facts, layout, target, even, comments + above)
+    even = replace(layout, delimiter=" ") if blank else layout
+    return TextFile(facts, layout, facts.path, replace(even, comments=()), above)
 
 
-def rewrite_ragged(path: Path, layout: Layout, target: Path) -> Layout:
-    """Copy a file with every run of blanks made one blank. Lines keep their numbers."""
-    with open_text(path) as lines, target.open("w", encoding="utf-8", newline="\n") as out:
-        for line in lines:
-            out.write(" ".join(line.split()) + "\n")
-    return replace(layout, ragged=False, delimiter=" ")
+def _marked_above(facts: Facts, layout: Layout) -> int:
+    """Comment lines among those that are skipped."""
+    marks = tuple(mark.encode() for mark in layout.comments)
+    with facts.path.open("rb") as lines:
+        return sum(bool(marks) and next(lines, b"").startswith(marks) for _ in range(layout.skip))
 
 
-def line_of_row(paths: list[Path], layout: Layout, row: int) -> tuple[Path, int]:
-    """The file and the line, counted from 1, on which data row `row`, counted from 0, stands."""
-    for path in paths:
-        with open_text(path) as lines:
-            for line in _data_lines(lines, layout):
-                if row == 0:
-                    return path, line
-                row -= 1
-    raise IndexError(row)
+def _reader(group: list[TextFile]) -> str:
+    """The call by which DuckDB reads files of one layout."""
+    layout = group[0].clean_layout
+    options = {
+        "auto_detect": "false",
+        "hive_partitioning": "false",
+        "delim": literal(layout.delimiter),
+        "quote": literal(layout.quote),
+        "escape": literal(layout.quote),
+        "header": str(layout.header).lower(),
+        "skip": str(layout.skip),
+        "max_line_size": str(2 * MAX_LINE),
+        "compression": "'none'",
+        "columns": "{" + ", ".join(f"{literal(column)}: 'VARCHAR'" for column in layout.names) + "}",
+    }
+    listed = ", ".join(file_literal(file.clean) for file in group)
+    return f"read_csv([{listed}], {', '.join(f'{key} = {value}' for key, value in options.items())})"
 
 
-def _data_lines(lines: IO[str], layout: Layout) -> Iterator[int]:
-    for _ in range(layout.skip):
-        next(lines)
-    reader = csv.reader(lines, delimiter=layout.delimiter)
-    header = layout.header
-    for cells in reader:
-        if not any(cell.strip() for cell in cells) or (layout.comment and cells[0].startswith(layout.comment)):
-            continue
-        if header:
-            header = False
-            continue
-        yield layout.skip + reader.line_num
+def _matched(file: TextFile, columns: tuple[str, ...]) -> str:
+    """The columns of a file under the names, and in the order, of the first file."""
+    own = {name.lower(): name for name in file.layout.names}
+    same = not file.layout.header or own.keys() != {column.lower() for column in columns}
+    pairs = zip(file.layout.names, columns, strict=True) if same else ((own[c.lower()], c) for c in columns)
+    return ", ".join(f"{ident(name)} AS {ident(column)}" for name, column in pairs)
+
+
+def _placer(files: list[TextFile], name: str) -> Callable[[int], str]:
+    def place(row: int) -> str:
+        left = row
+        for file in files:
+            for record in data_records(file.facts.path, file.layout):
+                if left == 0:
+                    return f"{file.facts.name}, line {record.line}"
+                left -= 1
+        return f"{name}, row {row}"
+
+    return place
+
+
+def _explainer(files: list[TextFile]) -> Callable[[Exception], Exception]:
+    def explain(error: Exception) -> Exception:
+        plain = translated(error)
+        return next(_bad_lines(files), plain) if plain is not error and "CSV" in str(error) else plain
+
+    return explain
+
+
+def _bad_lines(files: list[TextFile]) -> Iterator[Exception]:
+    """The first line of each file that does not fit, as an error."""
+    for file in files:
+        width = len(file.layout.names)
+        for record in data_records(file.facts.path, file.layout):
+            if len(record.cells) == width and not record.problem:
+                continue
+            text = (file.layout.delimiter if file.layout.delimiter != WHITESPACE else " ").join(record.cells)
+            problem = record.problem or f"has {len(record.cells)} columns where {width} are expected"
+            cure = 'quote="" takes quotes as text' if record.problem else "or see delimiter=, quote= and comment="
+            yield IngestError(
+                f"{file.facts.name}, line {record.line}: {text[:200]!r} {problem}; mend the line ({cure})"
+            )
+            break

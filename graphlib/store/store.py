@@ -15,6 +15,7 @@ from .columns import Columns, TypedColumns, check_name
 from .edges import EdgeList, EdgeSet, check_edges, widest_id
 from .guard import Guard
 from .idmap import IdMap
+from .ingest_report import KEY, IngestReport
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -281,6 +282,11 @@ class GraphStore:
 
     def __repr__(self) -> str:
         return describe.summary(self)
+
+    @property
+    def ingest_report(self) -> IngestReport | None:
+        """What `nearhop.ingest` took for what when it made this store; None for stores made in other ways."""
+        return IngestReport.from_dict(self.attributes.get(KEY))
 
     def estimate(self) -> Estimate:
         """Bytes the store needs on disk, in memory with every array in use, and while it is written."""

@@ -1,0 +1,230 @@
+"""A source as a relation that DuckDB can read, with the kind of each column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import IngestError
+from .duckdb import ROWS_AT_ONCE, batches, ident, rows, translated
+from .header import MISSING
+
+KINDS = ("integer", "float", "bool", "date", "text")
+_SAMPLE_ROWS = 20_000
+_ZONE = r"'\d:\d\d.*(Z|z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?|\s[A-Za-z]+/[A-Za-z_/]+)\s*$'"
+_FINE = r"'\.\d{7,}'"
+_WHOLE = r"'\s*[+-]?\d+\s*'"
+_REAL = r"'\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*|\s*[+-]?(nan|inf|infinity)\s*'"
+_COMMA = r"'\s*[+-]?\d*,\d+\s*|\s*[+-]?\d+\s*'"
+_THOUSANDS = r"'\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*'"
+
+
+@dataclass
+class Table:
+    """A source of rows.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    relation : str
+        What stands behind FROM.
+    kinds : dict
+        Column -> "integer", "float", "bool", "date", "text" or "other".
+    types : dict
+        Column -> DuckDB's name of its type.
+    all_text : bool
+        Whether columns arrive as text and are cast when read.
+    place : callable
+        Row, counted from 0 -> where that is, in words.
+    renew : callable or None
+        Makes the Arrow object that the relation reads, where it is one.
+    padded : set
+        Columns of whole numbers that are not written as numbers are: 007, +7, more than 64 bits.
+    lenient : set
+        Columns that the caller calls integer: 007 is 7 there.
+    commas : set
+        Columns of numbers with a decimal comma.
+    zoned, fine : set
+        Columns of dates that name their time zone, and of dates with nanoseconds.
+    indexes : set
+        Columns that count the rows of a data frame and belong to nothing.
+    named : bool
+        Whether columns have names of their own.
+    heads : list of str
+        A relation for the head of each file, where there are several.
+    explain : callable
+        An error of DuckDB in the words of the file -> the error to raise.
+    described : dict
+        What the reader found out, for the report.
+    weight, directed, num_nodes, num_rows, first_id
+        What the source itself says of the edges, where it does. `num_nodes` is (sources, destinations).
+    """
+
+    name: str
+    connection: Any
+    relation: str
+    place: Callable[[int], str]
+    kinds: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    all_text: bool = False
+    renew: Callable[[], Any] | None = None
+    padded: set[str] = field(default_factory=set)
+    lenient: set[str] = field(default_factory=set)
+    commas: set[str] = field(default_factory=set)
+    zoned: set[str] = field(default_factory=set)
+    fine: set[str] = field(default_factory=set)
+    indexes: set[str] = field(default_factory=set)
+    named: bool = True
+    heads: list[str] = field(default_factory=list)
+    explain: Callable[[Exception], Exception] = translated
+    described: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    weight: str | None = None
+    directed: bool | None = None
+    num_nodes: tuple[int, int] | None = None
+    num_rows: int | None = None
+    first_id: int = 0
+
+    def ready(self) -> Any:
+        """A connection on which the relation can be read, whatever else is being read at the same time."""
+        cursor = self.connection.cursor()
+        if self.renew is not None:
+            try:
+                cursor.register(self.relation, self.renew())
+            except Exception as error:
+                raise translated(error) from error
+        return cursor
+
+    def read(self, select: Mapping[str, str], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Any]:
+        """Record batches of the expressions in `select`, named by its keys."""
+        listed = ", ".join(f"{sql} AS {ident(name)}" for name, sql in select.items())
+        return batches(self.ready(), f"SELECT {listed} FROM {self.relation}", rows_at_once, self.explain)
+
+    def value(self, column: str, row: int) -> Any:
+        """What stands in a column at a row, for messages."""
+        found = rows(self.ready(), f"SELECT {ident(column)} FROM {self.relation} LIMIT 1 OFFSET {row}", self.explain)
+        return found[0][0] if found else None
+
+    def integer(self, column: str, *, padded: bool = False) -> str:
+        """SQL that gives a column as BIGINT, and NULL where it is not a whole number that fits.
+
+        A number in text must be written as numbers are, without zeros or a plus sign before it, unless `padded`.
+        """
+        name = ident(column)
+        if not self.all_text:
+            return f"TRY_CAST({name} AS BIGINT)"
+        number = f"TRY_CAST({name} AS BIGINT)"
+        if padded or column in self.lenient:
+            return f"CASE WHEN regexp_full_match({name}, {_WHOLE}) THEN {number} END"
+        return f"CASE WHEN {self._is_written_as_integer(column)} THEN {number} END"
+
+    def _is_written_as_integer(self, column: str) -> str:
+        name = ident(column)
+        return f"CAST(TRY_CAST({name} AS BIGINT) AS VARCHAR) = trim({name}, {BLANKS})"
+
+    def real(self, column: str) -> str:
+        """SQL that gives a column of text as DOUBLE, and NULL where it is not a number."""
+        name = ident(column)
+        if column in self.commas:
+            return (
+                f"CASE WHEN regexp_full_match({name}, {_COMMA}) THEN TRY_CAST(replace({name}, ',', '.') AS DOUBLE) END"
+            )
+        return f"CASE WHEN NOT contains({name}, '_') THEN TRY_CAST({name} AS DOUBLE) END"
+
+    def moment(self, column: str, unit: str) -> str:
+        """SQL that gives a column of dates as whole microseconds ("us") or nanoseconds ("ns") since 1970, in UTC."""
+        name, kind = ident(column), self.types[column]
+        if not self.all_text:
+            if unit == "ns":
+                return f"epoch_ns({name})" if kind.endswith("_NS") else f"epoch_us(CAST({name} AS TIMESTAMP)) * 1000"
+            return f"epoch_us({name})" if "ZONE" in kind or "TZ" in kind else f"epoch_us(CAST({name} AS TIMESTAMP))"
+        zoned = f"regexp_matches({name}, {_ZONE})"
+        cast = "TIMESTAMPTZ" if column in self.zoned else "TIMESTAMP"
+        right = zoned if column in self.zoned else f"NOT {zoned}"
+        micro = f"epoch_us(TRY_CAST({name} AS {cast}))"
+        if unit == "ns":
+            rest = f"CAST(rpad(regexp_extract({name}, '\\.\\d{{6}}(\\d{{1,3}})', 1), 3, '0') AS BIGINT)"
+            return f"CASE WHEN {right} AND abs({micro}) < 9200000000000000 THEN {micro} * 1000 + {rest} END"
+        return f"CASE WHEN {right} AND NOT regexp_matches({name}, '\\.\\d{{6}}\\d*[1-9]') THEN {micro} END"
+
+    def describe(self, types: Mapping[str, str], decimal: str | None) -> None:
+        """Fill `types` and `kinds`; the kinds of text files are judged by the first 20,000 rows of every file."""
+        listed = rows(self.ready(), f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self.relation})")
+        self.types = dict(listed)
+        if not self.kinds:
+            self.kinds = {name: _kind(kind) for name, kind in listed}
+            if self.all_text:
+                self.kinds = {name: self._judge(name, decimal) for name in self.types}
+        for column, kind in types.items():
+            if column not in self.kinds:
+                raise IngestError(f"{self.name} has no column {column!r} for types; columns: {', '.join(self.kinds)}")
+            if not self.all_text and kind not in ("text", self.kinds[column]):
+                raise IngestError(
+                    f"{self.name}: column {column!r} holds {self.kinds[column]}; types can make it text only"
+                )
+            self.kinds[column] = kind
+            self.padded.discard(column)
+            if kind == "integer":
+                self.lenient.add(column)
+        self.fine |= {name for name, kind in self.types.items() if kind.upper().endswith("_NS")}
+
+    def _judge(self, column: str, decimal: str | None) -> str:
+        c = ident(column)
+        zoned = f"regexp_matches({c}, {_ZONE})"
+        tests = {
+            "integer": f"coalesce({self._is_written_as_integer(column)}, false)",
+            "padded": f"regexp_full_match({c}, {_WHOLE})",
+            "float": f"regexp_full_match(lower({c}), {_REAL})",
+            "comma": f"regexp_full_match({c}, {_COMMA})" if decimal != "." else "false",
+            "bool": f"lower({c}) IN ('true', 'false')",
+            "date": f"TRY_CAST({c} AS TIMESTAMP) IS NOT NULL AND NOT {zoned}",
+            "instant": f"TRY_CAST({c} AS TIMESTAMPTZ) IS NOT NULL AND {zoned}",
+        }
+        present = f"{c} IS NOT NULL AND {not_missing(c)}"
+        counts = [f"count(*) FILTER ({present} AND NOT ({test}))" for test in tests.values()]
+        counts.append(f"count(*) FILTER ({present})")
+        counts.append(f"count(*) FILTER ({present} AND regexp_full_match({c}, {_THOUSANDS}))")
+        counts.append(f"count(*) FILTER ({present} AND contains({c}, ','))")
+        counts.append(f"count(*) FILTER ({present} AND regexp_matches({c}, {_FINE}))")
+        total = [0] * len(counts)
+        for head in self.heads or [self.relation]:
+            sql = f"SELECT {', '.join(counts)} FROM (SELECT {c} FROM {head} LIMIT {_SAMPLE_ROWS})"
+            total = [a + b for a, b in zip(total, rows(self.ready(), sql, self.explain)[0], strict=True)]
+        *failures, some, thousands, commas, fine = total
+        kind = (
+            next((kind for kind, count in zip(tests, failures, strict=True) if not count), "text") if some else "text"
+        )
+        if kind == "comma" and thousands == commas and decimal is None:
+            self.remarks.append(
+                f'column "{column}" may hold decimal commas or thousands, so it is kept as text; see decimal='
+            )
+            return "text"
+        self.padded |= {column} if kind == "padded" else set()
+        self.commas |= {column} if kind == "comma" else set()
+        self.zoned |= {column} if kind == "instant" else set()
+        self.fine |= {column} if kind in ("date", "instant") and fine else set()
+        return {"padded": "integer", "comma": "float", "instant": "date"}.get(kind, kind)
+
+
+BLANKS = "' \t'"
+
+
+def not_missing(name: str) -> str:
+    """SQL: a cell holds more than a placeholder such as NA or -."""
+    listed = ", ".join("'" + word + "'" for word in MISSING)
+    return f"lower(trim({name})) NOT IN ({listed}, '')"
+
+
+def _kind(duckdb_type: str) -> str:
+    name = duckdb_type.upper()
+    if name.endswith(("INT", "INTEGER")):
+        return "integer"
+    if name in ("FLOAT", "DOUBLE", "REAL") or name.startswith("DECIMAL"):
+        return "float"
+    if name == "BOOLEAN":
+        return "bool"
+    if name == "DATE" or (name.startswith("TIMESTAMP") and "(" not in name):
+        return "date"
+    return "text" if name in ("VARCHAR", "UUID") or name.startswith("ENUM") else "other"
