@@ -17,9 +17,11 @@ from . import (
     demo_command,
     embed_commands,
     index,
+    ingest_command,
     local_commands,
     store_commands,
 )
+from .output import printable
 
 EPILOG = (
     "Every command takes --json for one JSON value on standard output, and --debug for the traceback of an error. "
@@ -38,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(no_args_is_help=True)(ingest_command.ingest)
 store_commands.register(app)
 app.add_typer(embed_commands.app, name="embed")
 app.add_typer(index.app, name="index")
@@ -97,5 +100,5 @@ def _run(words: list[str], *, debug: bool) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))
     return text if isinstance(error, NearhopError) else f"{type(error).__name__}: {text}"

@@ -18,16 +18,25 @@ def emit(value: Mapping[str, Any], *, as_json: bool, text: Callable[[], str] | N
     if as_json:
         typer.echo(json.dumps(value, default=_plain))
     elif text is not None:
-        typer.echo(text())
+        typer.echo(printable(text()))
     else:
         width = max((len(name) for name in value), default=0)
         for name, entry in value.items():
-            typer.echo(f"{name:<{width}}  {_for_people(entry)}")
+            typer.echo(printable(f"{name:<{width}}  {_for_people(entry)}"))
 
 
 def note(text: str) -> None:
     """A remark that is not the result, on standard error."""
-    typer.echo(f"note: {text}", err=True)
+    typer.echo(f"note: {printable(text)}", err=True)
+
+
+def printable(text: str) -> str:
+    """Text in which nothing steers a terminal: what is not printable stands there as an escape.
+
+    >>> print(printable("red: \\x1b[31m"))
+    red: \\x1b[31m
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _for_people(entry: Any) -> str:
@@ -65,9 +74,9 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(printable(what), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
@@ -83,9 +92,14 @@ def training_bar(what: str) -> Iterator[Callable[[Any], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None, rate="")
+        task = progress.add_task(printable(what), total=None, rate="")
 
         def update(state: Any) -> None:
             rate = f"{state.samples_per_second / 1e6:.2f} M samples/s, loss {state.loss:.4f}"
@@ -101,6 +115,7 @@ def stages(what: str) -> Iterator[Callable[[str, int], None]]:
         yield lambda stage, rows: None
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(what) as status:
-        yield lambda stage, rows: status.update(f"{what}: {stage}, {rows:,} rows")
+    with Console(stderr=True).status(Text(printable(what))) as status:
+        yield lambda stage, rows: status.update(Text(printable(f"{what}: {stage}, {rows:,} rows")))

@@ -1,66 +1,19 @@
-"""nearhop ingest, info, verify, compact."""
+"""nearhop info, verify, compact."""
 
 from __future__ import annotations
 
-import time as clock
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from .output import Json, emit, stages, table
+from .output import Json, emit, table
 
 
 def register(app: typer.Typer) -> None:
-    app.command(no_args_is_help=True)(ingest)
     app.command(no_args_is_help=True)(info)
     app.command(no_args_is_help=True)(verify)
     app.command(no_args_is_help=True)(compact)
-
-
-def ingest(
-    source: str = typer.Argument(help="CSV, TSV, Parquet, Arrow, MatrixMarket, .npy or .npz file, folder or glob."),
-    path: Path = typer.Argument(help="Where the store is made; must not exist."),
-    src: str | None = typer.Option(None, help="Column with the sources; default: src, source, ..., else the first."),
-    dst: str | None = typer.Option(
-        None, help="Column with the destinations; default: dst, target, ..., else the next."
-    ),
-    weight: str | None = typer.Option(None, help="Column with edge weights."),
-    time: str | None = typer.Option(None, help="Column with edge times."),
-    nodes: str | None = typer.Option(None, help="A table of node columns."),
-    node_id: str | None = typer.Option(None, help="Its column with the node ids."),
-    directed: bool = typer.Option(False, "--directed/--undirected", help="Whether edges count in one direction only."),
-    header: bool | None = typer.Option(None, "--header/--no-header", help="Whether the first line names the columns."),
-    ids: str = typer.Option("auto", help="auto, map (keep user ids) or positions (ids are 0..n-1)."),
-    memory_limit: str = typer.Option("2GiB", help="Bound of the memory used."),
-    as_json: bool = Json,
-) -> None:
-    """Make a store from a table of edges.
-
-    Example: nearhop ingest sales.parquet shop.nh --src user --dst item --time ts --directed
-    """
-    from ..graphlib.ingest.api import ingest as run
-
-    start = clock.perf_counter()
-    with stages(f"reading {source}") as progress:
-        store = run(
-            source,
-            path,
-            src=src,
-            dst=dst,
-            weight=weight,
-            time=time,
-            nodes=nodes,
-            node_id=node_id,
-            directed=directed,
-            ids=ids,
-            header="auto" if header is None else header,
-            memory_limit=memory_limit,
-            progress=progress,
-        )
-    seconds = clock.perf_counter() - start
-    told = {"path": str(path), "nodes": store.num_nodes, "edges": store.num_edges, "seconds": round(seconds, 3)}
-    emit(told, as_json=as_json)
 
 
 def info(
@@ -85,7 +38,9 @@ def info(
     def text() -> str:
         rows = [[h["version"], h["created"], h["edges"], h["message"]] for h in history]
         shown = table(rows, ["version", "created", "edges", "message"])
-        return f"{store!r}\n{size.disk_bytes / 2**20:,.1f} MiB\n\n{shown}"
+        report = store.ingest_report
+        made = "" if report is None else f"made from {report}\n"
+        return f"{store!r}\n{made}{size.disk_bytes / 2**20:,.1f} MiB\n\n{shown}"
 
     emit(told, as_json=as_json, text=text)
 

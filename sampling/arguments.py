@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput, InvalidType
+from ..graphlib.store.times import plain_times
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -40,17 +41,17 @@ def check_fanouts(name: str, fanouts: Sequence[int]) -> tuple[int, ...]:
     return tuple(checked)
 
 
-def check_seed_time(name: str, given: ArrayLike | None, count: int) -> NDArray[Any]:
-    """One finite time per seed, int64 or float64."""
+def check_seed_time(
+    name: str, given: ArrayLike | None, count: int, attributes: Mapping[str, Any] | None = None
+) -> NDArray[Any]:
+    """One finite time per seed, int64 or float64; moments are converted to the unit in the store's `attributes`."""
     if given is None:
         raise InvalidInput(f"a temporal sampler needs {name}: one time per seed")
-    times: NDArray[Any] = np.asarray(given)
+    times: NDArray[Any] = np.asarray(plain_times(given, attributes or {}, name))
     if times.shape != (count,):
         raise InvalidInput(f"{name} must have shape ({count},), one per seed; got {times.shape}")
     if times.size == 0:
         return times.astype(np.int64)
-    if times.dtype.kind == "M":
-        times = times.astype(np.int64)
     if times.dtype.kind not in "iuf":
         raise InvalidType(f"{name} must hold numbers in the units of the store's times; got dtype {times.dtype}")
     if times.dtype.kind == "f" and not np.isfinite(times).all():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.store.times import float_times
 from ...sampling.arguments import node_positions
 from ...sampling.ncache.cache import NCache
 from ..threads import steady
@@ -274,6 +275,7 @@ class NAT(nn.Module):
             )
         far = node_positions("negatives", others.ravel(), count)
         nodes, number = self.memory.like.distinct(one, two, far)
+        time = float_times(time)
         read = self._read = self._recall(nodes, time)
         pairs = one.shape[0]
         first = np.concatenate([number[:pairs], np.repeat(number[:pairs], others.shape[1])])
@@ -288,7 +290,7 @@ class NAT(nn.Module):
         """
         count = self.memory.like.num_nodes
         ends = [node_positions(name, ids, count) for name, ids in (("src", src), ("dst", dst))]
-        times, names = np.asarray(time, np.float64), np.asarray(edge_ids)
+        times, names = float_times(time), np.asarray(edge_ids)
         if ends[0].shape[0] == 0:
             return
         touched, _ = self.memory.like.distinct(*ends)

@@ -23,7 +23,7 @@ class Events:
     ----------
     src, dst : int64 (n,)
     time : float64 (n,)
-        Ascending.
+        Ascending. Whole numbers that float64 does not hold, such as nanoseconds since 1970, count from the first event.
     edge_ids : int64 (n,)
         Distinct; of the store's edges, so that row `edge_ids[i]` of an edge column belongs to event i.
     num_nodes : int
@@ -58,7 +58,7 @@ class Events:
         edges = store.edge_list(edge_type)
         if edges.time is None:
             raise InvalidInput("events need edge times, and these edges have none; ingest them with time=...")
-        time = np.asarray(edges.time, np.float64)
+        time = _as_floats(edges.time)
         order = np.argsort(time, kind="stable")
         src, dst = (np.asarray(ids)[order].astype(np.int64) for ids in (edges.src, edges.dst))
         return cls(src, dst, time[order], order, store.num_nodes)
@@ -74,6 +74,19 @@ class Events:
     def __repr__(self) -> str:
         span = f", time {self.time[0]:g}..{self.time[-1]:g}" if len(self) else ""
         return f"Events({len(self):,} among {self.num_nodes:,} nodes{span})"
+
+
+def _as_floats(time: NDArray[Any]) -> NDArray[np.float64]:
+    """Times as float64 without rounding."""
+    if time.dtype.kind in "iu" and time.size and max(-int(time.min()), int(time.max())) > 1 << 53:
+        first, last = int(time.min()), int(time.max())
+        if last - first > 1 << 53:
+            raise InvalidInput(
+                f"the events' times span {last - first:,} units, more than float64 holds exactly; keep them in larger "
+                "units, such as microseconds"
+            )
+        time = time - first
+    return np.asarray(time, np.float64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -155,7 +155,7 @@ def from_networkx(
 
     Nodes 0..n-1 keep their numbers; other integers and texts become user ids, nodes being numbered in sorted order.
     Attributes that hold numbers, booleans or equally long vectors become columns (NaN where a node or edge has none),
-    texts become columns of nodes. `weight` names the edge attribute of the weights, by default "weight" where every
+    texts become text columns. `weight` names the edge attribute of the weights, by default "weight" where every
     edge has it.
     """
     nodes = list(graph.nodes)
@@ -169,11 +169,12 @@ def from_networkx(
     position = {node: i for i, node in enumerate(ranked)}
     given = list(graph.edges(data=True))
     ends = np.array([(position[a], position[b]) for a, b, _ in given], np.int64).reshape(-1, 2)
-    columns = _attribute_columns([data for _, _, data in given], text=False)
-    if weight is None and given and all("weight" in data for _, _, data in given):
+    columns = _attribute_columns([data for _, _, data in given])
+    whole = given and all("weight" in data for _, _, data in given)
+    if weight is None and whole and "weight" in columns and columns["weight"].dtype.kind in "biuf":
         weight = "weight"
     for role, name in (("weight", weight), ("time", time)):
-        if name is not None and name not in columns:
+        if name is not None and (name not in columns or columns[name].dtype.kind == "U"):
             raise InvalidInput(f"{role}={name!r}: edges have no such attribute of numbers; they have {sorted(columns)}")
     store = GraphStore.from_edges(
         ends[:, 0],
@@ -187,17 +188,18 @@ def from_networkx(
         store.set_ids(np.array(ranked) if numbered else np.array(ranked, np.dtypes.StringDType()))
     for name, values in columns.items():
         store.edges[name] = values
-    for name, values in _attribute_columns([graph.nodes[node] for node in ranked], text=True).items():
+    for name, values in _attribute_columns([graph.nodes[node] for node in ranked]).items():
         store.nodes[name] = values
     return store
 
 
-def _attribute_columns(rows: list[Mapping[Any, Any]], *, text: bool) -> dict[str, NDArray[Any]]:
+def _attribute_columns(rows: list[Mapping[Any, Any]]) -> dict[str, NDArray[Any]]:
     """Columns of the attributes that fit into arrays."""
     columns = {}
     for name in dict.fromkeys(key for row in rows for key in row if isinstance(key, str)):
         values = [row.get(name) for row in rows]
-        if text and all(value is None or isinstance(value, str) for value in values):
+        kinds = {type(value) for value in values} - {type(None)}
+        if kinds and all(issubclass(kind, str) for kind in kinds):
             columns[name] = np.array([value or "" for value in values], np.str_)
             continue
         sample = next(value for value in values if value is not None) if any(v is not None for v in values) else 0.0
@@ -319,7 +321,7 @@ def _edge_columns(
     for name, tensor in tensors.items():
         if name == "edge_index" or not hasattr(tensor, "numpy"):
             continue
-        array = _to_array(tensor)
+        array = _to_array(tensor, name)
         if array.ndim and array.shape[0] == count:
             plain = name if name == "edge_attr" else name.removeprefix("edge_")
             columns[roles.get(name, plain)] = array.reshape(-1) if name in roles else array
@@ -329,11 +331,19 @@ def _edge_columns(
 def _put_node_columns(store: GraphStore, node_type: str | None, tensors: Mapping[str, Any], count: int) -> None:
     for name, tensor in tensors.items():
         if name != "edge_index" and hasattr(tensor, "numpy") and tensor.ndim and tensor.shape[0] == count:
-            store.nodes(node_type)[name] = _to_array(tensor)
+            store.nodes(node_type)[name] = _to_array(tensor, name)
 
 
-def _to_array(tensor: Any) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().cpu().numpy()
+def _to_array(tensor: Any, name: str = "edge_index") -> NDArray[Any]:
+    """A tensor as an array over the same memory; bfloat16, which NumPy lacks, as float32."""
+    torch = require("torch", "reading tensors")
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        kind = "quantized" if tensor.is_quantized else "sparse"
+        raise InvalidType(f"{name} is a {kind} tensor; give it dense, with .to_dense() or .dequantize()")
+    if tensor.is_complex():
+        raise InvalidType(f"{name} holds {tensor.dtype}; allowed are booleans, integers and real numbers")
+    plain = tensor.detach().cpu().resolve_neg()
+    array: NDArray[Any] = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
     return array
 
 

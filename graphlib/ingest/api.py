@@ -19,7 +19,7 @@ from .header import TWO_KINDS, plain
 from .job import Job, Progress
 from .layout import TextOptions
 from .nodes import NodeTable, read_nodes
-from .report import of_graph, of_table
+from .report import of_table
 from .roles import choose_roles
 from .sources import open_source
 from .table import KINDS
@@ -149,8 +149,8 @@ def ingest(
     >>> store = nearhop.ingest("trips.csv", weight="km", directed=True)
     >>> store.ids().tolist(), store.edge_list().src.tolist(), store.edge_list().weight.tolist()
     (['Lyon', 'Nice', 'Paris'], [2, 0], [466.0, 472.0])
-    >>> print(store.ingest_report)
-    trips.csv (delimiter comma, with header); src = from (text), dst = to (text), weight = km (integer); ids: text, kept in a map; directed, as asked for
+    >>> store.ingest_report.roles
+    {'src': 'from (text)', 'dst': 'to (text)', 'weight': 'km (integer)'}
     """
     limit = parse_bytes(memory_limit)
     text = TextOptions(header, delimiter, quote, comment, encoding, decimal).checked()
@@ -161,10 +161,10 @@ def ingest(
         raise StoreExists(f"{target} exists; ingest makes new stores only (choose another path or remove it)")
     found = from_graph(source, directed=directed, weight=weight, time=time)
     if found is not None:
-        store, name = found
+        store, report = found
         used = {"src": src, "dst": dst, "nodes": nodes, "num_nodes": num_nodes, "bipartite": bipartite, "types": types}
-        _refuse_table_options(name, {**used, "columns": None if columns == "auto" else columns})
-        store.attributes[KEY] = of_graph(store, name, directed, weight, time).to_dict()
+        _refuse_table_options(report.source, {**used, "columns": None if columns == "auto" else columns})
+        store.attributes[KEY] = report.to_dict()
         return store if target is None else store.save(target)
     beside = None if target is None else target.absolute().parent
     if beside is not None:
@@ -225,8 +225,8 @@ def _share_ids(store: GraphStore, src: str, dst: str) -> list[str]:
     if not both:
         return []
     told = (
-        f"{both:,} ids stand in both columns {src!r} and {dst!r} and are one node each; bipartite=True keeps the two "
-        "sides apart"
+        f"ids that stand in both columns {src!r} and {dst!r} ({both:,} of them) are one node each; bipartite=True keeps "
+        "the two sides apart"
     )
     warnings.warn(f"ingest: {told}; bipartite=False says that they are the same", UserWarning, stacklevel=3)
     return [told]

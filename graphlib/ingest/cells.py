@@ -68,7 +68,7 @@ class CellChecks:
         return f", and this column holds {kind} of {'nano' if column in self.table.fine else 'micro'}seconds"
 
     def _readable(self, role: str) -> None:
-        """A cell that holds something must hold what the column holds; only empty cells and placeholders are missing."""
+        """A cell that holds something must hold what the column holds; empty cells and placeholders are missing."""
         column = role.partition(":")[2]
         unit = "ns" if column in self.table.fine else "us"
         sql, row, count = expression(self.table, role, column, False, unit), 0, 0

@@ -122,4 +122,7 @@ def file_literal(path: Path) -> str:
     >>> file_literal(Path("a[1].csv"))
     "'a[[]1].csv'"
     """
-    return literal(glob.escape(str(path)))
+    escaped = glob.escape(str(path))
+    if escaped != str(path) and "\\" in escaped:
+        raise IngestError(f"{shown(path)} cannot be opened: rename it, without a backslash beside *, ? or [")
+    return literal(escaped)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import IngestError, InvalidInput, InvalidType
+from ..store.times import as_times, to_unit
 from .duckdb import ROWS_AT_ONCE
 from .paths import shown
 from .table import Table
@@ -15,13 +16,15 @@ from .table import Table
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_FORMAT = "in memory"
+
 
 def open_object(connection: Any, source: Any, view: str, name: str | None = None) -> Table:
     """The table behind an object; `view` is a free name under which it is registered with DuckDB."""
     import pyarrow as pa
 
     top = type(source).__module__.partition(".")[0]
-    label = name or f"the {top} {type(source).__name__}"
+    label = name or f"the {top} {type(source).__name__}".replace("the builtins ", "the ")
     remarks: list[str] = []
     try:
         if isinstance(source, pa.Table | pa.RecordBatch):
@@ -37,10 +40,13 @@ def open_object(connection: Any, source: Any, view: str, name: str | None = None
             table = pa.RecordBatchReader.from_stream(source).read_all()
         else:
             return _arrays_table(connection, _named_arrays(source), view, name or f"the {type(source).__name__}")
-    except (pa.ArrowException, OverflowError) as error:
-        raise IngestError(f"{label}: a column mixes kinds of values ({' '.join(str(error).split())})") from error
+    except OverflowError as error:
+        raise IngestError(f"{label} holds an integer of more than 64 bits; give such ids as text") from error
+    except pa.ArrowException as error:
+        reason = " ".join(" ".join(map(str, error.args)).split())
+        raise IngestError(f"{label}: a column mixes kinds of values ({shown(reason)})") from error
     check_names(table.column_names, label)
-    found = Table(label, connection, view, row_of(label), renew=lambda: table, described={"format": label})
+    found = Table(label, connection, view, row_of(label), renew=lambda: table, described={"format": _FORMAT})
     found.remarks += remarks
     return found
 
@@ -49,10 +55,10 @@ def check_names(names: Iterable[str], label: str) -> None:
     """Column names must differ by more than the case of their letters."""
     seen: dict[str, str] = {}
     for name in map(str, names):
-        if (other := seen.setdefault(name.lower(), name)) is not name:
-            raise IngestError(
-                f"{label} has columns {shown(other)!r} and {shown(name)!r}; names must differ, letters' case aside"
-            )
+        if name.lower() in seen:
+            two = f"{shown(seen[name.lower()])!r} and {shown(name)!r}"
+            raise IngestError(f"{label} has columns {two}; names must differ, letters' case aside")
+        seen[name.lower()] = name
 
 
 def _pandas(frame: Any, label: str, remarks: list[str]) -> Any:
@@ -68,6 +74,9 @@ def _pandas(frame: Any, label: str, remarks: list[str]) -> Any:
         frame = frame.reset_index()
     elif type(frame.index).__name__ != "RangeIndex":
         remarks.append("the index of the frame, which has no name, is left out (reset_index() makes it a column)")
+    for name in frame.columns:
+        if frame[name].dtype == object:
+            as_times(frame[name].to_numpy())  # moments with and without a zone do not mix
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except ValueError as error:
@@ -119,7 +128,7 @@ def _arrays_table(connection: Any, arrays: dict[str, NDArray[Any]], view: str, l
     def reader() -> Any:  # piece by piece: strided and memory-mapped arrays are never copied whole
         return pa.RecordBatchReader.from_batches(schema, (piece(s) for s in range(0, max(count, 1), ROWS_AT_ONCE)))
 
-    told = {"format": label}
+    told = {"format": _FORMAT}
     if any(array.dtype.kind in "OUT" for array in arrays.values()):
         whole = pa.table({name: _objects(array) for name, array in arrays.items()})
         return Table(label, connection, view, row_of(label), renew=lambda: whole, described=told)
@@ -150,14 +159,12 @@ def _arrow_kind(array: NDArray[Any], where: str) -> NDArray[Any]:
         unit = np.datetime_data(array.dtype)[0]
         if unit in ("D", "s", "ms", "us", "ns") and np.datetime_data(array.dtype)[1] == 1:
             return array
-        from ..store.times import to_unit
-
         return to_unit(array, "us", where).view("datetime64[us]")
     if array.dtype.kind in "cVm":
         raise InvalidType(f"{where} holds {array.dtype}; allowed are numbers, booleans, dates and text")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         raise InvalidType(f"{where} holds {array.dtype}, which is wider than 64 bits; convert it to float64")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array.astype(array.dtype.newbyteorder("="), copy=False) if array.dtype.kind in "biuf" else array
 
 
 def _named_arrays(source: Any) -> dict[str, NDArray[Any]]:
@@ -201,7 +208,7 @@ def _array(values: Any) -> NDArray[Any]:
         values = values.detach().cpu().numpy()
     elif isinstance(values, list | tuple) and any(isinstance(value, str) for value in values):
         return np.array(values, object)  # NumPy would turn numbers among texts into texts
-    array: NDArray[Any] = np.asarray(values)
+    array: NDArray[Any] = np.asarray(as_times(values))
     if array.dtype.kind == "S":
         return np.array([value.decode() for value in array.tolist()], object)
     return array

@@ -10,15 +10,17 @@ import numpy as np
 from ..errors import IngestError, InvalidInput
 from .foreign import NETWORKX, networkx_format, read_networkx
 from .paths import check_regular, kind_of, shown, suffix_of
+from .report import of_graph
 
 if TYPE_CHECKING:
+    from ..store.ingest_report import IngestReport
     from ..store.store import GraphStore
 
 
 def from_graph(
     source: Any, *, directed: bool | None, weight: str | None, time: str | None
-) -> tuple[GraphStore, str] | None:
-    """The store of a graph and what the source is called, or None where the source is a table."""
+) -> tuple[GraphStore, IngestReport] | None:
+    """The store of a graph and its report, or None where the source is a table."""
     from .. import convert
 
     name = f"a {type(source).__name__}"
@@ -32,7 +34,8 @@ def from_graph(
     if top == "scipy" and hasattr(source, "tocoo"):
         if time is not None or weight is not None:
             raise InvalidInput("weight and time name columns; the weights of a sparse matrix are its values")
-        return convert.from_scipy(source, directed=directed), name
+        store = convert.from_scipy(source, directed=directed)
+        return store, of_graph(store, name, directed, weight, time, {})
     readers: dict[str, Any] = {
         "networkx": convert.from_networkx,
         "torch_geometric": convert.from_pyg,
@@ -40,7 +43,30 @@ def from_graph(
     }
     if top not in readers:
         return None
-    return readers[top](source, directed=directed, weight=weight, time=time), name
+    store = readers[top](source, directed=directed, weight=weight, time=time)
+    out = {what: why for what, why in left_out(source, store).items() if what not in (weight, time)}
+    return store, of_graph(store, name, directed, weight, time, out)
+
+
+def left_out(source: Any, store: GraphStore) -> dict[str, str]:
+    """Attributes and tensors of a graph that are no columns of its store, and why."""
+    top = type(source).__module__.partition(".")[0]
+    kept = {name for each in store.node_types for name in store.nodes(each)}
+    kept |= {name for each in store.edge_types for name in store.edges(each)}
+    if top == "networkx":
+        rows = [data for _, data in source.nodes(data=True)] + [data for _, _, data in source.edges(data=True)]
+        names = {str(name) for data in rows for name in data} - {"weight", "time"}
+        return dict.fromkeys(sorted(names - kept), "its values do not fit into one array")
+    if top == "torch_geometric":
+        parts = [source, *getattr(source, "stores", [])]
+        names = {str(name) for part in parts for name in part.keys()}  # noqa: SIM118, a Data is no mapping
+        known = {"edge_index", "edge_weight", "edge_time", "num_nodes", "batch", "ptr"}
+        return {
+            name: "it is neither per node nor per edge"
+            for name in sorted(names - known)
+            if name not in kept and name.removeprefix("edge_") not in kept
+        }
+    return {}
 
 
 def _from_path(path: Path) -> tuple[Any, str]:

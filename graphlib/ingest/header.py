@@ -7,13 +7,15 @@ The procedure, in this order; what it leaves open is asked for:
 2. A first line of texts is a header where a column below it holds only numbers, dates or booleans. Placeholders such as
    NA are not names.
 3. Where every column holds text: a text of the first line that occurs again below is an id, so the line is a row; a
-   known pair, or known names for half of the columns, make a header (single letters do not); so does a first line without digits above columns
-   that all have them. A first line with characters that names do not have, or of the shape of the rows, is a row.
+   known pair, or known names for half of the columns, make a header (single letters do not); so does a first line
+   without digits above columns that all have them. A first line with characters that names do not have, or of the
+   shape of the rows, is a row.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 PAIRS = (("src", "dst"), ("source", "target"), ("u", "v"), ("from", "to"))
 MORE_PAIRS = (
@@ -179,4 +181,4 @@ def _counts(column: tuple[str, ...]) -> bool:
     if not all(cell.strip().isdecimal() for cell in column):
         return False
     numbers = [int(cell) for cell in column]
-    return all(b == a + 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    return all(b == a + 1 for a, b in pairwise(numbers))

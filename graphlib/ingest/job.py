@@ -66,7 +66,8 @@ class Job:
         count = max((file.count for file in files.values()), default=0)
         if self.table.num_rows is not None and not as_text and count != self.table.num_rows:
             raise IngestError(
-                f"{self.table.name} holds {count:,} entries, but its head promises {self.table.num_rows:,}; is it whole?"
+                f"{self.table.name} holds {count:,} entries, but its head promises {self.table.num_rows:,}; is "
+                "it whole?"
             )
         self.progress("numbering the nodes", count)
         ends = self._ends(files, nodes, num_nodes, as_text)

@@ -45,9 +45,9 @@ class TextOptions:
         if self.header not in (True, False, "auto", "first"):
             raise InvalidInput(f'header must be True, False, "first" or "auto"; got {self.header!r}')
         delimiter = _WORDS.get(self.delimiter or "", self.delimiter)
-        if delimiter is not None and delimiter != WHITESPACE:
-            if not delimiter or len(delimiter.encode()) > 4 or set(delimiter) & set("\r\n\"'"):
-                raise InvalidInput(f'delimiter must be one to four characters or "whitespace"; got {self.delimiter!r}')
+        given = delimiter not in (None, WHITESPACE)
+        if given and not (0 < len((delimiter or "").encode()) <= 4 and not set(delimiter or "") & set("\r\n\"'")):
+            raise InvalidInput(f'delimiter must be one to four characters or "whitespace"; got {self.delimiter!r}')
         if self.quote is not None and self.quote not in ('"', "'", ""):
             raise InvalidInput(f'quote must be \'"\', "\'" or "" for none; got {self.quote!r}')
         if self.comment is not None and (len(self.comment) > 8 or not self.comment.isprintable()):

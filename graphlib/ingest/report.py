@@ -26,7 +26,8 @@ def of_table(
     for name in table.commas & {roles.weight, roles.time, *roles.extra}:
         notes.append(f"column {shown(name)!r} has decimal commas")
     for name, count in job.checks.missing.items():
-        notes.append(f"column {shown(name)!r}: {count:,} placeholders such as NA are missing values")
+        cells = "cell such as NA is" if count == 1 else "cells such as NA are"
+        notes.append(f"column {shown(name)!r}: {count:,} {cells} missing values")
     if roles.time is not None and table.kinds[roles.time] == "date":
         zone = "" if _knows_zone(table, roles.time) else ", taken as UTC since none names a zone"
         notes.append(
@@ -67,7 +68,18 @@ def _direction(store: GraphStore, asked: bool | None, said: bool | None) -> str:
     return f"{word}, as the source says" if said is not None else f"{word} by default (directed=True changes it)"
 
 
-def of_graph(store: GraphStore, name: str, directed: bool | None, weight: str | None, time: str | None) -> IngestReport:
+def _kind(array: Any) -> str:
+    return "text" if array.dtype.kind in "US" else str(array.dtype)
+
+
+def of_graph(
+    store: GraphStore,
+    name: str,
+    directed: bool | None,
+    weight: str | None,
+    time: str | None,
+    left_out: dict[str, str],
+) -> IngestReport:
     """The report of a graph that came as one."""
     edge_type = store.edge_types[0] if store.edge_types else None
     roles = {}
@@ -79,13 +91,9 @@ def of_graph(store: GraphStore, name: str, directed: bool | None, weight: str | 
         source=name,
         format="graph",
         roles=roles,
-        kept={
-            shown(name): str(store.edges(each)[name].dtype) for each in store.edge_types for name in store.edges(each)
-        },
-        nodes={
-            shown(name): str(store.nodes(each)[name].dtype) for each in store.node_types for name in store.nodes(each)
-        },
+        kept={shown(name): _kind(store.edges(each)[name]) for each in store.edge_types for name in store.edges(each)},
+        nodes={shown(name): _kind(store.nodes(each)[name]) for each in store.node_types for name in store.nodes(each)},
         ids="the graph's own, kept in a map" if any(user_ids) else "positions",
         direction=_direction(store, directed, True),
-        notes=list(store.attributes.pop("convert_notes", [])),
+        left_out={shown(what): why for what, why in left_out.items()},
     )

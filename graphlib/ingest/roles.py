@@ -165,8 +165,7 @@ def _wrong_kind(table: Table, role: str, column: str, allowed: tuple[str, ...]) 
     if table.all_text and table.kinds[column] == "text" and "float" in allowed:
         tests = {"number": f"{table.real(column)} IS NOT NULL"}
         if "date" in allowed:
-            stamp = f"TRY_CAST({ident(column)} AS TIMESTAMP) IS NOT NULL"
-            tests["date"] = stamp
+            tests |= table.date_tests(column)
         found = _first_misfit(table, column, tests)
         if found is not None:
             where, told = found

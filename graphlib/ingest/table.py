@@ -12,6 +12,7 @@ from .header import MISSING
 
 KINDS = ("integer", "float", "bool", "date", "text")
 _SAMPLE_ROWS = 20_000
+_TESTED = ("integer", "padded", "float", "comma", "bool", "date", "instant")
 _ZONE = r"'\d:\d\d.*(Z|z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?|\s[A-Za-z]+/[A-Za-z_/]+)\s*$'"
 _FINE = r"'\.\d{7,}'"
 _WHOLE = r"'\s*[+-]?\d+\s*'"
@@ -156,7 +157,7 @@ class Table:
         if not self.kinds:
             self.kinds = {name: _kind(kind) for name, kind in listed}
             if self.all_text:
-                self.kinds = {name: self._judge(name, decimal) for name in self.types}
+                self._judge_all(decimal)
         for column, kind in types.items():
             if column not in self.kinds:
                 raise IngestError(f"{self.name} has no column {column!r} for types; columns: {', '.join(self.kinds)}")
@@ -170,36 +171,48 @@ class Table:
                 self.lenient.add(column)
         self.fine |= {name for name, kind in self.types.items() if kind.upper().endswith("_NS")}
 
-    def _judge(self, column: str, decimal: str | None) -> str:
+    def _judge_all(self, decimal: str | None) -> None:
+        """Count, in one pass over the head of every file, what the cells of each column are."""
+        counts = [count for column in self.types for count in self._counts(column, decimal)]
+        total = [0] * len(counts)
+        for head in self.heads or [self.relation]:
+            sql = f"SELECT {', '.join(counts)} FROM (SELECT * FROM {head} LIMIT {_SAMPLE_ROWS})"
+            total = [a + b for a, b in zip(total, rows(self.ready(), sql, self.explain)[0], strict=True)]
+        width = len(counts) // len(self.types)
+        for position, column in enumerate(self.types):
+            self.kinds[column] = self._judge(column, total[position * width : (position + 1) * width], decimal)
+
+    def _counts(self, column: str, decimal: str | None) -> list[str]:
+        """SQL: for each kind the cells that are not of it, then all cells, and cells of some forms."""
         c = ident(column)
-        zoned = f"regexp_matches({c}, {_ZONE})"
         tests = {
             "integer": f"coalesce({self._is_written_as_integer(column)}, false)",
             "padded": f"regexp_full_match({c}, {_WHOLE})",
             "float": f"regexp_full_match(lower({c}), {_REAL})",
             "comma": f"regexp_full_match({c}, {_COMMA})" if decimal != "." else "false",
             "bool": f"lower({c}) IN ('true', 'false')",
-            "date": f"TRY_CAST({c} AS TIMESTAMP) IS NOT NULL AND NOT {zoned}",
-            "instant": f"TRY_CAST({c} AS TIMESTAMPTZ) IS NOT NULL AND {zoned}",
+            **self.date_tests(column),
         }
         present = f"{c} IS NOT NULL AND {not_missing(c)}"
-        counts = [f"count(*) FILTER ({present} AND NOT ({test}))" for test in tests.values()]
-        counts.append(f"count(*) FILTER ({present})")
-        counts.append(f"count(*) FILTER ({present} AND regexp_full_match({c}, {_THOUSANDS}))")
-        counts.append(f"count(*) FILTER ({present} AND contains({c}, ','))")
-        counts.append(f"count(*) FILTER ({present} AND regexp_matches({c}, {_FINE}))")
-        total = [0] * len(counts)
-        for head in self.heads or [self.relation]:
-            sql = f"SELECT {', '.join(counts)} FROM (SELECT {c} FROM {head} LIMIT {_SAMPLE_ROWS})"
-            total = [a + b for a, b in zip(total, rows(self.ready(), sql, self.explain)[0], strict=True)]
-        *failures, some, thousands, commas, fine = total
-        kind = (
-            next((kind for kind, count in zip(tests, failures, strict=True) if not count), "text") if some else "text"
-        )
+        forms = [f"regexp_full_match({c}, {_THOUSANDS})", f"contains({c}, ',')", f"regexp_matches({c}, {_FINE})"]
+        tests_sql = [f"{present} AND NOT ({tests[kind]})" for kind in _TESTED]
+        return [f"count(*) FILTER ({sql})" for sql in (*tests_sql, present, *(f"{present} AND {f}" for f in forms))]
+
+    def date_tests(self, column: str) -> dict[str, str]:
+        """SQL that tells dates without a time zone ("date") and with one ("instant")."""
+        c = ident(column)
+        zoned = f"regexp_matches({c}, {_ZONE})"
+        return {
+            "date": f"(TRY_CAST({c} AS TIMESTAMP) IS NOT NULL AND NOT {zoned})",
+            "instant": f"(TRY_CAST({c} AS TIMESTAMPTZ) IS NOT NULL AND {zoned})",
+        }
+
+    def _judge(self, column: str, counts: list[int], decimal: str | None) -> str:
+        *failures, some, thousands, commas, fine = counts
+        fits = (kind for kind, count in zip(_TESTED, failures, strict=True) if some and not count)
+        kind = next(fits, "text")
         if kind == "comma" and thousands == commas and decimal is None:
-            self.remarks.append(
-                f'column "{column}" may hold decimal commas or thousands, so it is kept as text; see decimal='
-            )
+            self.remarks.append(f"column {column!r} may hold decimal commas or thousands, so it is text; see decimal=")
             return "text"
         self.padded |= {column} if kind == "padded" else set()
         self.commas |= {column} if kind == "comma" else set()

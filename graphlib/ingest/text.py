@@ -57,15 +57,19 @@ def text_table(
     least_columns: int = 2,
 ) -> Table:
     """The rows of some text files."""
-    heads = [
-        read_head(survey(path, options.encoding, scratch / f"{view}-{number}.utf8"), options, least_columns)
-        for number, path in enumerate(paths)
-    ]
+    facts = [survey(path, options.encoding, scratch / f"{view}-{n}.utf8") for n, path in enumerate(paths)]
+    filled = [each for each in facts if each.lines > each.blank] if len(facts) > 1 else facts
+    if not filled:
+        raise IngestError(f"{name}: its {len(paths)} files hold no rows")
+    heads = [read_head(each, options, least_columns) for each in filled]
     files = [
         clean(head.facts, layout, scratch / f"{view}-{number}.even")
         for number, (head, layout) in enumerate(zip(heads, _layouts(heads, options), strict=True))
     ]
-    return table_of(connection, files, name)
+    table = table_of(connection, files, name)
+    empty = [each.name for each in facts if each.lines <= each.blank]
+    table.remarks += [f"files without rows: {', '.join(empty)}"] if empty else []
+    return table
 
 
 def table_of(connection: Any, files: list[TextFile], name: str) -> Table:

@@ -16,6 +16,7 @@ from .edges import EdgeList, EdgeSet, check_edges, widest_id
 from .guard import Guard
 from .idmap import IdMap
 from .ingest_report import KEY, IngestReport
+from .times import UNIT, given_unit, plain_times
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -102,7 +103,9 @@ class GraphStore:
         weight : array (num_edges,), optional
             Kept as float32; finite.
         time : array (num_edges,), optional
-            Integers (or datetime64) are kept as int64, floats as float64; finite.
+            Integers are kept as int64, floats as float64; finite. Moments (datetime64, datetime objects, a column with
+            a time zone) become int64 in UTC, in their own unit, which the attribute `time_unit` names; moments given
+            later are converted to it.
 
         Raises
         ------
@@ -112,8 +115,10 @@ class GraphStore:
         """
         if num_nodes is not None:
             num_nodes = _check_count("num_nodes", num_nodes)
-        edges = check_edges(src, dst, weight, time, limits=(num_nodes, num_nodes))
         store = cls()
+        time, unit = store._plain_times(time)
+        edges = check_edges(src, dst, weight, time, limits=(num_nodes, num_nodes))
+        store._take_unit(unit)
         store._add_nodes(NODE, max(widest_id(edges)) if num_nodes is None else num_nodes)
         store._add_edges(EDGE, edges, check_directed(directed))
         return store
@@ -331,8 +336,10 @@ class GraphStore:
             if edge_type in self._edge_sets and not exist_ok:
                 raise InvalidInput(f"edge type {edge_type!r} exists already; use exist_ok=True to replace it")
             limits = self._node_types[source].count, self._node_types[target].count
+            time, unit = self._plain_times(time)
             edges = check_edges(src, dst, weight, time, limits=limits)
             self._home.changing()
+            self._take_unit(unit)
             self._add_edges(edge_type, edges, directed)
 
     def append_edges(
@@ -348,11 +355,13 @@ class GraphStore:
 
         Visible to this object at once, and to others that open the store after `commit()`. On a stored graph the edges
         go to an append log, so the cost is proportional to what is appended until `compact()` merges it. Columns that
-        became too short say so when read; assign them again, or use `pad`.
+        became too short say so when read; assign them again, or use `pad`. Moments (datetime64 of any unit) are
+        converted to the unit of the times so far.
         """
-        edges = check_edges(src, dst, weight, time)
         with self._guard.lock:
-            self._append(self._edges_of(edge_type), edges)
+            time, unit = self._plain_times(time)
+            self._append(self._edges_of(edge_type), check_edges(src, dst, weight, time))
+            self._take_unit(unit)
 
     def _append(self, edge_set: EdgeSet, edges: EdgeList) -> None:
         source, _, target = edge_set.edge_type
@@ -504,6 +513,18 @@ class GraphStore:
         columns = Columns(owner, lambda: edge_set.count, self._home.changing, self._home.create, self._guard)
         self._edge_columns[edge_type], self._edge_sets[edge_type] = columns, edge_set
         return edge_set
+
+    def _plain_times(self, time: Any) -> tuple[Any, str | None]:
+        """Times as numbers, and the unit that the store takes from them: the first moments that it is given set it."""
+        unit = given_unit(time)
+        timed = any(edges.has("time") and edges.count for edges in self._edge_sets.values())
+        if unit is None or UNIT in self.attributes or timed:
+            return plain_times(time, self.attributes), None
+        return plain_times(time, {UNIT: unit}), unit
+
+    def _take_unit(self, unit: str | None) -> None:
+        if unit is not None:
+            self.attributes[UNIT] = unit
 
     def _stored(self, what: str) -> StoreFolder:
         if self._folder is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def _reach(unit: str) -> float:
 
 
 def unit_of(attributes: Mapping[str, Any]) -> str | None:
-    """The unit of a store's times, where it is known: "us" after an ingest of dates, or that of the first datetime64."""
+    """The unit of a store's times where it is known: "us" after an ingest of dates, or that of the first moments."""
     unit = attributes.get(UNIT)
     if unit is None:
         return None
@@ -59,7 +60,7 @@ def unit_of(attributes: Mapping[str, Any]) -> str | None:
 
 def given_unit(time: ArrayLike | None) -> str | None:
     """The unit that a store takes from its first times: that of a datetime64 of single units, else None."""
-    kind = np.asarray(time).dtype if time is not None else None
+    kind = np.asarray(as_times(time)).dtype if time is not None else None
     if kind is None or kind.kind != "M":
         return None
     unit, step = np.datetime_data(kind)
@@ -68,6 +69,7 @@ def given_unit(time: ArrayLike | None) -> str | None:
 
 def plain_times(time: Any, attributes: Mapping[str, Any], name: str = "time") -> Any:
     """Times as plain numbers in the store's unit; what is not datetime64 is handed back as it is."""
+    time = as_times(time) if time is not None else None
     values = np.asarray(time) if time is not None else None
     if values is None or values.dtype.kind != "M":
         return time
@@ -78,3 +80,47 @@ def plain_times(time: Any, attributes: Mapping[str, Any], name: str = "time") ->
             f'or say the unit once: store.attributes["{UNIT}"] = "s"'
         )
     return to_unit(values, unit, name)
+
+
+def as_times(given: Any) -> Any:
+    """What holds moments, such as datetime objects or a frame's column with a time zone, as datetime64 in UTC; all else
+    as it is. Moments with and without a zone do not mix."""
+    kind = getattr(given, "dtype", None)
+    if getattr(kind, "tz", None) is not None:
+        return np.asarray(given, dtype=f"datetime64[{getattr(kind, 'unit', 'ns')}]")
+    values = np.asarray(given)
+    if values.dtype.kind != "O" or not values.size or not all(isinstance(each, datetime) for each in values.flat):
+        return given
+    zones = {each.tzinfo is not None for each in values.flat}
+    if len(zones) > 1:
+        raise InvalidInput("time holds moments with a time zone and moments without; give all of them one")
+    plain = [each.astimezone(UTC).replace(tzinfo=None) if each.tzinfo else each for each in values.flat]
+    return np.array(plain, "datetime64[us]").reshape(values.shape)
+
+
+def span_in(window: Any, attributes: Mapping[str, Any]) -> Any:
+    """A span of time as a number in the store's unit; timedelta64 and timedelta are converted, all else is kept."""
+    if not isinstance(window, np.timedelta64 | timedelta):
+        return window
+    unit = unit_of(attributes)
+    if unit is None:
+        raise InvalidInput(
+            f"window is {window!r}, but the times of this store are plain numbers of no known unit; give a number, or "
+            f'say the unit once: store.attributes["{UNIT}"] = "s"'
+        )
+    return float(np.timedelta64(window) / np.timedelta64(1, unit))
+
+
+def float_times(given: Any, name: str = "time") -> NDArray[np.float64]:
+    """Times as float64, for models that know no store; what float64 does not hold exactly is refused, not rounded."""
+    values = np.asarray(given)
+    if values.dtype.kind in "Mm":
+        raise InvalidInput(
+            f"{name} is {values.dtype}; give numbers of one unit, such as (times - times[0]) / np.timedelta64(1, 's')"
+        )
+    if values.dtype.kind in "iu" and values.size and max(-int(values.min()), int(values.max())) > 1 << 53:
+        raise InvalidInput(
+            f"{name} holds {values.max()}, which float64 cannot hold exactly; count from a later moment, or in larger "
+            "units"
+        )
+    return np.ascontiguousarray(values, np.float64)

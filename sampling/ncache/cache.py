@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.store.times import float_times
 from ..arguments import check_count, node_positions, threads_for
 from .read import CacheRead
 
@@ -368,7 +369,7 @@ class NCache:
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Times and names of a batch's events."""
         running = np.arange(self.num_events, self.num_events + count)
-        times = running.astype(np.float64) if time is None else np.ascontiguousarray(time, np.float64)
+        times = running.astype(np.float64) if time is None else float_times(time, "insert: time")
         names: NDArray[Any] = running if edge_ids is None else np.asarray(edge_ids)
         for name, given in (("time", times), ("edge_ids", names)):
             if given.shape != (count,):

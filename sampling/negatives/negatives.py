@@ -240,7 +240,7 @@ def historical_negatives(
         raise InvalidInput("historical negatives need edge times, and these edges have none; ingest them with time=...")
     rows = store.csr(edge_type, order="time")
     given = node_positions("src", src, rows.num_rows)
-    times = check_seed_time("time", time, given.shape[0])
+    times = check_seed_time("time", time, given.shape[0], store.attributes)
     out = np.empty((given.shape[0], check_count("num", num)), np.int64)
     with threads_in_use(threads_for(threads, out.size, 1024)):
         negatives_cpu.draw_from_history(

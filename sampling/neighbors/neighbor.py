@@ -14,7 +14,7 @@ from ..scratch import ResultMemory, Scratch, ScratchPool
 from .batch import Batch, Relation
 from .hops import Hops, UniformHops
 from .induced import induced_edges
-from .picks import Draw, RowPicker, Temporal
+from .picks import Draw, RowPicker, Temporal, in_units
 from .subgraph import SampledSubgraph
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class NeighborSampler:
         if isinstance(fanouts, Mapping):
             raise InvalidInput("fanouts per edge type need a TypedNeighborSampler; a NeighborSampler takes one per hop")
         self.fanouts = check_fanouts("fanouts", fanouts)
+        temporal = in_units(temporal, store.attributes)
         self.draw = Draw(replace, direction, method, weighted, temporal)
         if induced and (disjoint or temporal is not None):
             raise InvalidInput("induced=True returns edges between all sampled nodes, so trees cannot be disjoint")
@@ -110,6 +111,7 @@ class NeighborSampler:
         self.threads = threads
         picker = RowPicker(store, edge_type, self.draw)
         self._rows = picker.rows
+        self._attributes = store.attributes
         uniform = method == "uniform" and not weighted and not self.disjoint
         self._hops = UniformHops(self._rows, self.fanouts, replace) if uniform else None
         if self._rows.num_rows != self._rows.num_cols:
@@ -172,4 +174,4 @@ class NeighborSampler:
             if seed_time is not None:
                 raise InvalidInput("seed_time was given, but the sampler was made without temporal=Temporal(...)")
             return None
-        return check_seed_time("seed_time", seed_time, count)
+        return check_seed_time("seed_time", seed_time, count, self._attributes)

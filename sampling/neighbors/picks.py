@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.store.times import span_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from ...graphlib.store.adjacency import Adjacency
@@ -27,15 +31,22 @@ class Temporal:
     ----------
     inclusive : bool, default False
         Also edges at exactly the seed's time. The default is strictly earlier, so that simultaneous events do not leak.
-    window : float >= 0, optional
+    window : float >= 0 or timedelta64, optional
         Only edges at most this much older than the seed's time, in the units of the store's times.
     latest : bool, default False
         The most recent edges instead of uniform draws.
     """
 
     inclusive: bool = False
-    window: float | None = None
+    window: float | np.timedelta64 | timedelta | None = None
     latest: bool = False
+
+
+def in_units(rule: Temporal | None, attributes: Mapping[str, Any]) -> Temporal | None:
+    """The same rule with its window as a number in the store's unit."""
+    if rule is None or not isinstance(rule.window, np.timedelta64 | timedelta):
+        return rule
+    return replace(rule, window=span_in(rule.window, attributes))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..arguments import check_fanouts, check_seed_time, node_positions
 from ..scratch import ResultMemory, Scratch, ScratchPool
 from .batch import Batch, Relation
 from .induced import induced_edges
-from .picks import Draw, RowPicker, Temporal
+from .picks import Draw, RowPicker, Temporal, in_units
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -133,7 +133,8 @@ class TypedNeighborSampler:
             raise InvalidInput("induced=True returns edges between all sampled nodes, so trees cannot be disjoint")
         self.fanouts = _fanouts_by_type(store, fanouts)
         self.num_hops = max((len(f) for f in self.fanouts.values()), default=0)
-        self.draw = Draw(replace, direction, method, weighted, temporal)
+        self._attributes = store.attributes
+        self.draw = Draw(replace, direction, method, weighted, in_units(temporal, store.attributes))
         self.disjoint = disjoint or temporal is not None
         self.induced = induced
         self.seed = seed
@@ -219,7 +220,7 @@ class TypedNeighborSampler:
             return None
         given = seed_time or {}
         return {
-            name: check_seed_time(f"seed_time[{name!r}]", given.get(name), nodes.shape[0])
+            name: check_seed_time(f"seed_time[{name!r}]", given.get(name), nodes.shape[0], self._attributes)
             for name, nodes in seeds.items()
         }
 

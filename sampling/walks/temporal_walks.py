@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.store.times import span_in
 from ..arguments import check_count, check_seed_time, node_positions, threads_for
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def temporal_walks(
     length: int = 40,
     backward: bool = False,
     inclusive: bool = False,
-    window: float | None = None,
+    window: float | np.timedelta64 | timedelta | None = None,
     seed: int = 0,
     epoch: int = 0,
     edge_type: Any = None,
@@ -104,6 +106,7 @@ def temporal_walks(
     from .walks_cpu import occurrences
 
     steps = check_count("length", length)
+    window = span_in(window, store.attributes)
     if window is not None and not (np.isfinite(window) and window >= 0):
         raise InvalidInput(f"window must be a finite number >= 0; got {window!r}")
     side = store.csc if backward else store.csr
@@ -117,7 +120,11 @@ def temporal_walks(
     nodes = node_positions("starts", starts, rows.num_rows)
     count = nodes.shape[0]
     bounded = start_time is not None
-    times = check_seed_time("start_time", start_time, count) if bounded else np.zeros(count, rows.time.dtype)
+    times = (
+        check_seed_time("start_time", start_time, count, store.attributes)
+        if bounded
+        else np.zeros(count, rows.time.dtype)
+    )
     streams = np.empty(count, np.int32)
     occurrences(nodes, np.zeros(rows.num_rows, np.int32), streams)
     walks = np.empty((count, steps + 1), rows.indices.dtype)

@@ -164,8 +164,14 @@ def test_matrix_market(tmp_path, kind, directed):
         ("%%MatrixMarket matrix coordinate complex general\n1 1 0\n", "complex values"),
         ("%%MatrixMarket matrix coordinate real skew-symmetric\n1 1 0\n", "skew-symmetric"),
         ("%%MatrixMarket matrix coordinate real general\n2 3 0\n", "2 x 3 matrix"),
-        ("%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1 3\n", "m.mtx, line 3: dst 'column' is 3, which is outside 1..2"),
-        ("%%MatrixMarket matrix coordinate pattern general\n2 2 1\n0 1\n", "m.mtx, line 3: src 'row' is 0, which is outside 1..2"),
+        (
+            "%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1 3\n",
+            "m.mtx, line 3: dst 'column' is 3, which is outside 1..2",
+        ),
+        (
+            "%%MatrixMarket matrix coordinate pattern general\n2 2 1\n0 1\n",
+            "m.mtx, line 3: src 'row' is 0, which is outside 1..2",
+        ),
         ("%%MatrixMarket matrix coordinate real general\n", "ends before its size line"),
     ],
 )
