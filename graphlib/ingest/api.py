@@ -225,8 +225,8 @@ def _share_ids(store: GraphStore, src: str, dst: str) -> list[str]:
     if not both:
         return []
     told = (
-        f"ids that stand in both columns {src!r} and {dst!r} ({both:,} of them) are one node each; bipartite=True keeps "
-        "the two sides apart"
+        f"ids that stand in both columns {src!r} and {dst!r} ({both:,} of them) are one node each; bipartite=True "
+        "keeps the two sides apart"
     )
     warnings.warn(f"ingest: {told}; bipartite=False says that they are the same", UserWarning, stacklevel=3)
     return [told]

@@ -94,9 +94,9 @@ def matrix_ends(
             out.append(whole[start : start + _AT_ONCE].astype(np.int64) + shift)
         ends.append(out)
     if sides is None:
-        return Ends(*ends, shape[0], None, "positions, rows and columns of the matrix")
+        return Ends(ends[0], ends[1], shape[0], None, "positions, rows and columns of the matrix")
     names = [f"{side}:{i + first}" for side, count in zip(sides, shape, strict=True) for i in range(count)]
-    return Ends(*ends, sum(shape), _texts(names), _two_sides(sides), _sides(sides, shape))
+    return Ends(ends[0], ends[1], sum(shape), _texts(names), _two_sides(sides), _sides(sides, shape))
 
 
 def bipartite_ends(connection: Any, src: IdFile, dst: IdFile, sides: tuple[str, str], *, complain: Complain) -> Ends:

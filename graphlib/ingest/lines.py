@@ -86,7 +86,8 @@ def split(line: str, delimiter: str) -> list[str]:
 def split_quoted(line: str, delimiter: str, quote: str) -> tuple[list[str], str] | None:
     """Cells of a line with quotes and what is wrong with them, or None where a quoted cell goes on below."""
     blank = delimiter == WHITESPACE
-    cells, at, problem = [], 0, ""
+    cells: list[str] = []
+    at, problem = 0, ""
     while True:
         if blank:
             found = _BLANKS.match(line, at)

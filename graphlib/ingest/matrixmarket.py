@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import IngestError
 from .paths import shown
-from .survey import MAX_LINE, unpacked
+from .survey import MAX_LINE, unpacked, unpacking
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,14 @@ def read_head(path: Path, *, rectangular: bool = False) -> MatrixHead:
     return MatrixHead(num_rows, num_cols, num_entries, field != "pattern", symmetry == "symmetric", skip)
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path) -> Generator[str, None, None]:
     """Lines of the head, none of them without end."""
-    try:
-        with unpacked(path) as stream:
-            rest = b""
-            while piece := stream.read(1 << 16):
-                *lines, rest = (rest + piece).split(b"\n")
-                yield from (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
-                if len(rest) > MAX_LINE:
-                    raise IngestError(f"{shown(path.name)} has a line longer than {MAX_LINE >> 20} MiB")
-            if rest:
-                yield rest.decode("utf-8", "replace").rstrip("\r")
-    except (OSError, EOFError) as error:
-        if isinstance(error, IngestError):
-            raise
-        raise IngestError(f"{shown(path.name)} cannot be unpacked: {' '.join(str(error).split())}") from error
+    with unpacking(path), unpacked(path) as stream:
+        rest = b""
+        while piece := stream.read(1 << 16):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from (line.decode("utf-8", "replace").rstrip("\r") for line in lines)
+            if len(rest) > MAX_LINE:
+                raise IngestError(f"{shown(path.name)} has a line longer than {MAX_LINE >> 20} MiB")
+        if rest:
+            yield rest.decode("utf-8", "replace").rstrip("\r")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import bz2
 import codecs
 import contextlib
-import gzip
 import lzma
 import re
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import IngestError, InvalidInput
+from ..guarded import open_gzip
 from .paths import shown
 
 MAX_LINE = 2 << 20
@@ -78,7 +78,7 @@ def unpacked(path: Path) -> IO[bytes]:
     """The bytes of a file, unpacked if it is compressed."""
     kind = packing(path)
     if kind == "gzip":
-        return gzip.open(path, "rb")  # type: ignore[return-value]
+        return open_gzip(path, error=IngestError)
     if kind == "bzip2":
         return bz2.open(path, "rb")
     if kind == "xz":
@@ -91,25 +91,29 @@ def unpacked(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def pieces(path: Path) -> Iterator[bytes]:
-    """A file's bytes, unpacked, in pieces; a damaged one is an `IngestError`."""
+@contextlib.contextmanager
+def unpacking(path: Path) -> Iterator[None]:
+    """Damage of a compressed file as one `IngestError`."""
     try:
-        with unpacked(path) as stream:
-            while piece := stream.read(_PIECE):
-                yield piece
-    except (OSError, EOFError, lzma.LZMAError) as error:
+        yield
+    except IngestError:
+        raise
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise IngestError(f"{shown(path.name)} cannot be unpacked: {reason}") from error
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """A file's bytes, unpacked, in pieces."""
+    with unpacking(path), unpacked(path) as stream:
+        while piece := stream.read(_PIECE):
+            yield piece
 
 
 def start_of(path: Path, size: int = 4096) -> bytes:
     """The first bytes of a file, unpacked."""
-    try:
-        with unpacked(path) as stream:
-            return stream.read(size)
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise IngestError(f"{shown(path.name)} cannot be unpacked: {reason}") from error
+    with unpacking(path), unpacked(path) as stream:
+        return stream.read(size)
 
 
 def survey(path: Path, encoding: str | None, copy: Path) -> Facts:

@@ -108,7 +108,8 @@ def span_in(window: Any, attributes: Mapping[str, Any]) -> Any:
             f"window is {window!r}, but the times of this store are plain numbers of no known unit; give a number, or "
             f'say the unit once: store.attributes["{UNIT}"] = "s"'
         )
-    return float(np.timedelta64(window) / np.timedelta64(1, unit))
+    one: Any = np.array(1, f"m8[{unit}]")
+    return float(np.timedelta64(window) / one)
 
 
 def float_times(given: Any, name: str = "time") -> NDArray[np.float64]:

@@ -73,7 +73,8 @@ class Draw:
             raise InvalidInput(
                 "Temporal(latest=True) takes the most recent edges, so nothing is drawn: leave out the rest"
             )
-        if rule.window is not None and not (np.isfinite(rule.window) and rule.window >= 0):
+        window: Any = rule.window  # a number, once `in_units` has seen it
+        if window is not None and not (np.isfinite(window) and window >= 0):
             raise InvalidInput(f"Temporal.window must be a finite number >= 0; got {rule.window!r}")
 
     @property
@@ -126,7 +127,8 @@ class RowPicker:
         if draw.temporal is None:
             kernels.whole_rows(rows.indptr, frontier, low, high)
         else:
-            window = -1.0 if draw.temporal.window is None else float(draw.temporal.window)
+            given: Any = draw.temporal.window
+            window = -1.0 if given is None else float(given)
             kernels.rows_before(rows.indptr, rows.time, frontier, now, draw.temporal.inclusive, window, low, high)
         offsets = scratch.array(slot, size + 1)
         total = kernels.count_picks(low, high, fanout, draw.replace, offsets)

@@ -75,7 +75,7 @@ def temporal_walks(
         Walk into the past along in-edges, as causal models do that must not see the future.
     inclusive : bool, default False
         Allow an edge at exactly the time of the one before (or at `start_time`).
-    window : float >= 0, optional
+    window : float >= 0 or timedelta64, optional
         An edge is at most this far in time from the one before.
     seed, epoch : int
         A walk is determined by (seed, epoch, start node, how often that node came before in `starts`, start time).
@@ -106,8 +106,8 @@ def temporal_walks(
     from .walks_cpu import occurrences
 
     steps = check_count("length", length)
-    window = span_in(window, store.attributes)
-    if window is not None and not (np.isfinite(window) and window >= 0):
+    span: float | None = span_in(window, store.attributes)
+    if span is not None and not (np.isfinite(span) and span >= 0):
         raise InvalidInput(f"window must be a finite number >= 0; got {window!r}")
     side = store.csc if backward else store.csr
     if side(edge_type).time is None:
@@ -133,6 +133,6 @@ def temporal_walks(
     with threads_in_use(threads_for(threads, count)):
         temporal_walks_cpu.walk(
             *(rows.indptr, rows.indices, rows.edge_ids, rows.time, nodes, streams, times, bounded, backward),
-            *(inclusive, -1.0 if window is None else float(window), seed, epoch, walks, walk_times, edges),
+            *(inclusive, -1.0 if span is None else float(span), seed, epoch, walks, walk_times, edges),
         )
     return TemporalWalks(walks, walk_times, edges)

@@ -15,7 +15,7 @@ import nearhop
 from nearhop.graphlib.errors import IngestError, InvalidInput
 from nearhop.tests.support import needs
 
-convert: Any = importlib.import_module("nearhop.graphlib.convert")
+convert: Any = importlib.import_module("nearhop.graphlib.convert.convert")
 ingest: Any = nearhop.ingest
 
 

@@ -39,7 +39,8 @@ def test_every_reader_of_times_converts(unit):
     assert walks.edge_ids.ravel()[0] in (0, 1)
     assert set(historical_negatives(made, [0], now, 3).ravel().tolist()) == {3}
     made.append_edges([0], [2], time=np.array(["2020-01-10"], f"M8[{unit}]"))
-    assert np.diff(made.edge_list().time).tolist() == [86_400_000_000, 7 * 86_400_000_000, 86_400_000_000]
+    times: Any = made.edge_list().time
+    assert np.diff(times).tolist() == [86_400_000_000, 7 * 86_400_000_000, 86_400_000_000]
 
 
 def test_windows_are_spans():
