@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..disk.replacing import scratch_folder
 from ..errors import InvalidInput, InvalidType, StoreExists
 from ..store.ingest_report import KEY
 from .duckdb import connect, parse_bytes
@@ -169,9 +169,7 @@ def ingest(
     beside = None if target is None else target.absolute().parent
     if beside is not None:
         beside.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".nearhop-ingest-", dir=beside))
-    connection = connect(scratch, limit, threads)
-    try:
+    with scratch_folder(beside, target) as scratch, contextlib.closing(connect(scratch, limit, threads)) as connection:
         table = open_source(
             connection,
             source,
@@ -199,7 +197,6 @@ def ingest(
             ids,
             sorted,
             bipartite,
-            columns != "auto",
             progress or (lambda what, done: None),
         )
         store = job.build(node_table, num_nodes, directed, in_memory=target is None)
@@ -208,9 +205,6 @@ def ingest(
         store.attributes[KEY] = of_table(job, store, node_table, directed, remarks).to_dict()
         connection.close()  # its buffers make room for the adjacency that `save` builds
         return store if target is None else store.save(target)
-    finally:
-        connection.close()
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _share_ids(store: GraphStore, src: str, dst: str) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 _AT_ONCE = 1 << 22
+_WIDE_BYTES = 64 << 20
 
 
 class ColumnFile:
@@ -100,19 +101,26 @@ class TextColumn:
                 self._parts.append((part.shape[0], part.dtype.itemsize // 4))
         self.count += len(column)
 
+    def _of_any_length(self) -> NDArray[Any]:
+        texts = np.empty(self.count, np.dtypes.StringDType())
+        row = 0
+        with self.path.open("rb") as stream:
+            for count, width in self._parts:
+                texts[row : row + count] = np.fromfile(stream, f"<U{width}", count)
+                row += count
+        return texts
+
     @property
     def width(self) -> int:
         """Characters of the longest cell."""
         return max((width for _, width in self._parts), default=1)
 
-    @property
-    def bytes(self) -> int:
-        """What the finished column needs."""
-        return 4 * self.width * self.count
-
     def finish(self, in_memory: bool) -> NDArray[Any]:
-        """The whole column as fixed-width text: a memory map of a file, or an array in memory."""
+        """The whole column as fixed-width text, mapped or in memory, or as text of any length in memory where a few long
+        cells would blow that up."""
         dtype = np.dtype(f"<U{self.width}")
+        if 4 * self.width * self.count > max(_WIDE_BYTES, 16 * self.text_bytes):
+            return self._of_any_length()
         if not self.count:
             return np.empty(0, dtype)
         whole: Any = np.empty(self.count, dtype)

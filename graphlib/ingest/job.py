@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Progress = Callable[[str, int], None]
-_TEXT_BYTES = 64 << 20
 
 
 class IdsAreText(Exception):
@@ -46,7 +45,6 @@ class Job:
     rule: str
     sorted: bool
     bipartite: bool | None
-    columns_named: bool
     progress: Progress
     remarks: list[str] = field(default_factory=list)
     id_rule: str = ""
@@ -223,21 +221,11 @@ class Job:
             path = self.scratch / f"{number}.bin"
             if role not in files:  # a source without rows
                 files[role] = IdFile(path) if role in ("src", "dst") else ColumnFile(path, np.float64)
-            if isinstance(files[role], TextColumn):
-                self._check_text_size(role, files[role])
         return files
 
     def _holds_text(self, role: str) -> bool:
         name = role.partition(":")[2]
         return bool(name) and (self.table.kinds[name] == "text" or name in self.table.padded)
-
-    def _check_text_size(self, role: str, column: TextColumn) -> None:
-        if not self.columns_named and column.bytes > max(_TEXT_BYTES, 64 * column.text_bytes):
-            name = role.partition(":")[2]
-            raise IngestError(
-                f"{self.table.name}: text column {name!r} would take {column.bytes >> 20:,} MiB, because its longest "
-                f"cell has {column.width:,} characters; name the columns to keep with columns=[...]"
-            )
 
     def _check_ids(self, end: str, values: NDArray[Any], null: NDArray[Any] | None, done: int) -> NDArray[Any]:
         bad = np.zeros(values.shape[0], bool) if null is None else null

@@ -21,7 +21,7 @@ def of_table(
     table, roles = job.table, job.roles
     told = table.described
     kinds = {name: kept_kind(table, name) for name in roles.extra}
-    kinds |= {name: "text" for name in roles.extra if store.edges[name].dtype.kind == "U"}
+    kinds |= {name: "text" for name in roles.extra if store.edges[name].dtype.kind in "UT"}
     notes = [*table.remarks, *roles.remarks, *job.remarks, *remarks]
     for name in table.commas & {roles.weight, roles.time, *roles.extra}:
         notes.append(f"column {shown(name)!r} has decimal commas")
@@ -69,7 +69,7 @@ def _direction(store: GraphStore, asked: bool | None, said: bool | None) -> str:
 
 
 def _kind(array: Any) -> str:
-    return "text" if array.dtype.kind in "US" else str(array.dtype)
+    return "text" if array.dtype.kind in "UST" else str(array.dtype)
 
 
 def of_graph(
