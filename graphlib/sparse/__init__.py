@@ -1,4 +1,4 @@
-"""Products of sparse matrices, and topological levels of directed graphs."""
+"""Products of sparse matrices with dense columns and with each other, scores of pairs, levels of directed graphs."""
 
 from ..faces import attach
 

@@ -1,3 +1,15 @@
+from .best_pairs import top_pairs as top_pairs
+from .csr import CSR as CSR
 from .levels import Levels as Levels
 from .levels import topological_levels as topological_levels
+from .pairs import TopPairs as TopPairs
+from .pairs import pair_scores as pair_scores
+from .plan import ProductEstimate as ProductEstimate
+from .product_files import open_product as open_product
+from .products import estimate as estimate
+from .products import spgemm as spgemm
+from .products import transpose as transpose
 from .spmm import spmm as spmm
+from .triangle_counts import triangles as triangles
+from .walks_between import top_walks as top_walks
+from .walks_between import walk_scores as walk_scores

@@ -1,0 +1,91 @@
+"""Kernels over the rows of one sparse matrix."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ..compute.jit import kernel, parallel_kernel
+
+
+@kernel
+def count_columns(indices, counts):
+    """`counts[j + 1]` += how often column j occurs."""
+    for e in range(indices.shape[0]):
+        counts[indices[e] + 1] += 1
+
+
+@kernel
+def transpose(indptr, indices, values, cursor, out_indices, out_values):
+    """Place every entry behind the cursor of its column; an empty `values` stands for a pattern."""
+    for i in range(indptr.shape[0] - 1):
+        for e in range(indptr[i], indptr[i + 1]):
+            at = cursor[indices[e]]
+            cursor[indices[e]] = at + 1
+            out_indices[at] = i
+            if values.shape[0]:
+                out_values[at] = values[e]
+
+
+@parallel_kernel
+def rows_rise(indptr, indices):
+    """Whether columns rise strictly within every row."""
+    wrong = 0
+    for i in numba.prange(indptr.shape[0] - 1):
+        for e in range(indptr[i] + 1, indptr[i + 1]):
+            if indices[e] <= indices[e - 1]:
+                wrong += 1
+                break
+    return wrong == 0
+
+
+@kernel(forceinline=True)
+def lower_bound(indices, first, last, column):
+    """The first place in the sorted slice first:last (unsigned) whose column is not below `column`."""
+    one = np.uint64(1)
+    while first < last:
+        middle = (first + last) >> one
+        if indices[middle] < column:
+            first = middle + one
+        else:
+            last = middle
+    return first
+
+
+@parallel_kernel
+def mirror_counts(indptr, indices, bounds, counts):
+    """`counts[j]` = entries above the diagonal in column j; worker w counts columns bounds[w]:bounds[w + 1]."""
+    for w in numba.prange(bounds.shape[0] - 1):
+        low, high = bounds[w], bounds[w + 1]
+        for i in range(min(indptr.shape[0] - 1, high)):
+            first = lower_bound(indices, np.uint64(indptr[i]), np.uint64(indptr[i + 1]), max(low, i + 1))
+            for e in range(first, np.uint64(indptr[i + 1])):
+                j = np.int64(indices[e])
+                if j >= high:
+                    break
+                counts[j] += 1
+
+
+@parallel_kernel
+def mirror(indptr, indices, values, bounds, cursor, full_indptr, full_indices, full_values):
+    """Fill a symmetric matrix from its sorted upper triangle: the mirrored part of every row, then the row itself."""
+    for w in numba.prange(bounds.shape[0] - 1):
+        low, high = bounds[w], bounds[w + 1]
+        for i in range(min(indptr.shape[0] - 1, high)):
+            first = lower_bound(indices, np.uint64(indptr[i]), np.uint64(indptr[i + 1]), max(low, i + 1))
+            for e in range(first, np.uint64(indptr[i + 1])):
+                j = np.int64(indices[e])
+                if j >= high:
+                    break
+                at = cursor[j]
+                cursor[j] = at + 1
+                full_indices[at] = i
+                if values.shape[0]:
+                    full_values[at] = values[e]
+        for i in range(low, high):
+            length = indptr[i + 1] - indptr[i]
+            at = full_indptr[i + 1] - length
+            for s in range(length):
+                full_indices[at + s] = indices[indptr[i] + s]
+                if values.shape[0]:
+                    full_values[at + s] = values[indptr[i] + s]

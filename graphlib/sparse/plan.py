@@ -1,0 +1,142 @@
+"""How a product is cut into tasks and waves, and what memory it may need: known before the work begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..store.adjacency import id_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .csr import CSR
+
+WAVE_BYTES = 20 << 20  # of output per worker, before it is moved to the result
+_TASK = 1 << 19  # products
+_HASHED_COLUMNS = 1 << 21  # from this width on, rows of few products go through a hash table in the first cache
+_FEW_PRODUCTS = 512
+_DENSE_COLUMNS = 1 << 25  # from this width on, all rows do
+
+
+@dataclass(frozen=True)
+class ProductEstimate:
+    """What a product takes, at most.
+
+    Attributes
+    ----------
+    products : int
+        Multiplications; time is proportional to it.
+    max_entries : int
+        Upper bound of the entries of the result.
+    result_bytes : int
+        Upper bound of the result's size.
+    scratch_bytes : int
+        Working memory of all threads together.
+    longest_row : int
+        Upper bound of the entries of a row.
+    """
+
+    products: int
+    max_entries: int
+    result_bytes: int
+    scratch_bytes: int
+    longest_row: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Tasks of a product: rows `starts[t]:starts[t + 1]`, at most `bounds[t]` entries each; waves of tasks."""
+
+    products: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    waves: NDArray[np.int64]
+    max_entries: int
+    longest_row: int
+    longest_mask: int
+    few_products: int
+    workers: int
+    entry_bytes: int
+    num_cols: int
+
+    @property
+    def places(self) -> int:
+        """Slots of a worker's dense accumulator."""
+        return self.num_cols if self.few_products < np.iinfo(np.int64).max else 0
+
+    @property
+    def table_size(self) -> int:
+        """Slots of a worker's hash table."""
+        most = int(self.products.max(initial=0))
+        return 1 << max(4, (2 * min(self.few_products, most) - 1).bit_length()) if self.few_products >= 0 else 0
+
+    @property
+    def wave_entries(self) -> int:
+        return int(max((self.bounds[a:b].sum() for a, b in zip(self.waves, self.waves[1:], strict=False)), default=0))
+
+    def estimate(self) -> ProductEstimate:
+        own = 4 * self.places + 4 * self.table_size + self.num_cols // 7 + self.longest_mask
+        own += self.entry_bytes * self.longest_row
+        return ProductEstimate(
+            int(self.products.sum()),
+            self.max_entries,
+            self.max_entries * self.entry_bytes + 8 * (self.products.shape[0] + 1),
+            self.workers * own + self.entry_bytes * (self.wave_entries + 1),
+            self.longest_row,
+        )
+
+
+def make_plan(
+    A: CSR, B: CSR, mask: CSR | None, complement: bool, top_k: int, dtype: np.dtype[Any] | None, threads: int
+) -> Plan:
+    """Count products and cut the rows; the result of the product does not depend on the plan."""
+    from . import products_cpu as kernels
+
+    products = np.empty(A.num_rows, np.int64)
+    kernels.count_products(A.indptr, A.indices, B.indptr, products)
+    bounds = np.minimum(products, B.num_cols)
+    longest_mask = 0
+    if mask is not None and not complement:
+        bounds = np.diff(mask.indptr)  # a row is marked whole before it is filled
+        longest_mask = int(bounds.max(initial=0))
+    kept = np.minimum(bounds, top_k) if top_k else bounds
+    work = np.concatenate([[0], np.cumsum(products + 1)])
+    size = int(np.clip(work[-1] // (16 * threads), 1 << 12, _TASK))
+    cuts = np.searchsorted(work, np.arange(1, max(1, int(work[-1]) // size)) * size)
+    starts = np.unique(np.concatenate([[0], cuts, [A.num_rows]])).astype(np.int64)
+    entry_bytes = np.dtype(id_dtype(B.num_cols)).itemsize + (0 if dtype is None else dtype.itemsize)
+    room = np.concatenate([[0], np.cumsum(bounds)])
+    most = WAVE_BYTES * threads // entry_bytes
+    starts = _split_rooms(starts, room, max(1, most // threads))
+    task_bounds = np.diff(room[starts])
+    hashed = B.num_cols >= _HASHED_COLUMNS and mask is None
+    few = _FEW_PRODUCTS if hashed else -1
+    if hashed and B.num_cols >= _DENSE_COLUMNS:
+        few = np.iinfo(np.int64).max
+    return Plan(
+        *(products, starts, task_bounds, _waves(task_bounds, most), int(kept.sum()), int(bounds.max(initial=0))),
+        *(longest_mask, int(few), threads, entry_bytes, B.num_cols),
+    )
+
+
+def _split_rooms(starts: NDArray[np.int64], room: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Cut tasks that may write more than `most` entries, unless they are a single row."""
+    pieces = [starts]
+    for t in np.flatnonzero(np.diff(room[starts]) > most):
+        first, last = int(starts[t]), int(starts[t + 1])
+        targets = np.arange(room[first] + most, room[last], most)
+        pieces.append(np.clip(np.searchsorted(room, targets, "right") - 1, first, last))
+        pieces.append(np.clip(np.searchsorted(room, targets, "right"), first, last))  # a long row stands alone
+    return np.unique(np.concatenate(pieces)).astype(np.int64)
+
+
+def _waves(bounds: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    total = np.concatenate([[0], np.cumsum(bounds)])
+    cuts = [0]
+    while cuts[-1] < bounds.shape[0]:
+        fits = int(np.searchsorted(total, total[cuts[-1]] + most, "right")) - 1
+        cuts.append(max(cuts[-1] + 1, fits))
+    return np.array(cuts, np.int64)
