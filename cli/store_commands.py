@@ -1,4 +1,4 @@
-"""nearhop info, verify, compact."""
+"""nearhop info, verify, compact, clean."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command(no_args_is_help=True)(info)
     app.command(no_args_is_help=True)(verify)
     app.command(no_args_is_help=True)(compact)
+    app.command(no_args_is_help=True)(clean)
 
 
 def info(
@@ -71,3 +72,16 @@ def compact(
     store = open_store(path)
     freed = store.compact(keep=keep)
     emit({"path": str(path), "version": store.version, "freed_bytes": freed}, as_json=as_json)
+
+
+def clean(path: Path = typer.Argument(help="A folder, or a store."), as_json: bool = Json) -> None:
+    """Remove what killed writers left in a folder, and files that no version needs if it is a store.
+
+    What a living process works on stays, and so do all versions.
+
+    Example: nearhop clean .
+    """
+    from ..graphlib.disk.folders import clean as run
+
+    removed, freed = run(path)
+    emit({"path": str(path), "removed": removed, "freed_bytes": freed}, as_json=as_json)

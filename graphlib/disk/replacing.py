@@ -80,7 +80,7 @@ def replacing_stream(path: str | Path, *, overwrite: bool = True) -> Iterator[Bi
 def making_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder that becomes the folder `path` when the block ends; the path must be free.
 
-    A file LOCK lies in it, held until then. What is in the folder must be fsynced by who writes it.
+    What is in the folder must be fsynced by who writes it.
     """
     target = _absolute(path)
     with _reported(path, "nothing is left of it"):
@@ -89,9 +89,6 @@ def making_folder(path: str | Path) -> Iterator[Path]:
         descriptor, part = new_folder(target)
         try:
             yield part
-            if os.name == "nt":  # a folder with an open file in it cannot be renamed there
-                os.close(descriptor)
-                descriptor = -1
             files.sync_folder(part)
             _check_place(path, target, overwrite=False)
             files.rename(part, target)
@@ -110,20 +107,22 @@ def scratch_folder(beside: Path | None, target: str | Path | None = None) -> Ite
     A disk that is full or fails is reported as a `StoreWriteFailed` of `target`.
     """
     root = Path(tempfile.gettempdir()) if beside is None else beside.absolute()
+    what = f"the temporary folder {root}" if target is None else target
     remove_leftovers(root)
-    descriptor, folder = new_folder(root / "scratch")
+    with _reported(what, "nothing is left of it"):
+        descriptor, folder = new_folder(root / "scratch")
     try:
         yield folder
     except OSError as error:
         short = error.errno is None and "requested and" in str(error)  # how NumPy says it
         if isinstance(error, NearhopError) or not (short or error.errno in _DISK_ERRORS):
             raise
-        what = f"the temporary folder {root}" if target is None else str(target)
         reason = "the disk is full" if short else error.strerror
         raise StoreWriteFailed(f"{what} could not be written ({reason}); nothing is left of it") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _absolute(path: str | Path) -> Path:

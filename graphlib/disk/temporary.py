@@ -1,7 +1,7 @@
 """Temporary files and folders beside what they will become, and how to tell which of them nobody works on any more.
 
-A temporary of `NAME` is called `.NAME.nearhop-xxxxxxxx`. Its writer holds a lock while it lives: on the file itself, or
-on the file LOCK in a folder. The system drops the lock with the process, so a temporary that can be locked was left.
+A temporary of `NAME` is called `.NAME.nearhop-xxxxxxxx`. Its writer holds a lock on it, also on a folder, while it
+lives. The system drops the lock with the process, so a temporary that can be locked was left.
 """
 
 from __future__ import annotations
@@ -39,19 +39,18 @@ def new_file(target: Path) -> tuple[int, Path]:
 
 
 def new_folder(target: Path) -> tuple[int, Path]:
-    """A temporary folder beside `target` with a locked file LOCK in it: the lock's descriptor, and the folder."""
+    """A locked, empty temporary folder beside `target`: the lock's descriptor (-1 without one), and its path."""
     while True:
         path = _beside(target)
         path.mkdir()
+        if os.name == "nt":
+            return -1, path
         try:
-            descriptor = files.create(path / "LOCK")
-            if _claim(descriptor, path / "LOCK"):
-                return descriptor, path
-        except FileNotFoundError:  # somebody cleaned up between the two steps
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:  # a cleaner was quicker
             continue
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
+        if _claim(descriptor, path):
+            return descriptor, path
         os.close(descriptor)
 
 
@@ -93,7 +92,7 @@ def remove_leftovers(folder: Path, *, earlier: bool = False) -> tuple[int, int]:
         with contextlib.suppress(OSError), _left(path) as is_left:
             if is_left:
                 size = _size(path)
-                _remove(path)
+                shutil.rmtree(path) if path.is_dir() else files.remove(path)
                 count, freed = count + 1, freed + size
     return count, freed
 
@@ -119,11 +118,10 @@ def _left(path: Path) -> Iterator[bool]:
     if path.is_symlink():
         yield False
         return
-    held = path / "LOCK" if path.is_dir() else path
-    if os.name == "nt" or not held.exists() or _NAME.fullmatch(path.name) is None:
+    if os.name == "nt" or _NAME.fullmatch(path.name) is None:
         yield time.time() - path.stat().st_mtime > _QUIET_S
         return
-    descriptor = os.open(held, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         try:
             lock(descriptor)
@@ -133,18 +131,6 @@ def _left(path: Path) -> Iterator[bool]:
         yield locked
     finally:
         os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    """Remove a temporary; LOCK goes last, so that a removal that is cut short is found again."""
-    if not path.is_dir():
-        files.remove(path)
-        return
-    for entry in path.iterdir():
-        if entry.name != "LOCK":
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else files.remove(entry)
-    files.remove(path / "LOCK")
-    path.rmdir()
 
 
 def _size(path: Path) -> int:

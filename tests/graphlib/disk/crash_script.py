@@ -24,6 +24,10 @@ from nearhop.graphlib.disk import files
 from nearhop.graphlib.store.store import GraphStore
 
 NODES = 50
+OPERATIONS = [
+    *("create", "reserve", "write", "sync", "sync_folder", "truncate"),
+    *("publish", "rename", "replace", "remove"),
+]
 
 
 def graph(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,18 +98,7 @@ class Saboteur:
         self._power = power
         self._synced: dict[str, int] = {}
         self._new_names: set[str] = set()
-        for name in [
-            "create",
-            "reserve",
-            "write",
-            "sync",
-            "sync_folder",
-            "truncate",
-            "publish",
-            "rename",
-            "replace",
-            "remove",
-        ]:
+        for name in OPERATIONS:
             setattr(files, name, self._wrap(name, getattr(files, name)))
 
     def _wrap(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
@@ -218,6 +211,7 @@ def say(report: int, version: int) -> None:
 def main() -> None:
     root, mode, start, step = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     power = mode == "power"
+    os.fsync = lambda _: None  # what was not fsynced is known here, and lost on purpose
     make(root / "made.nh")
     shutil.copytree(root / "made.nh", root / "warm.nh")
     write(root / "warm.nh", lambda _: None)  # compiles every kernel once, for all forks
