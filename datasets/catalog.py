@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..graphlib.errors import NotFound
+from .circuits import listing
 from .sets import ORIGINS, SETS
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class DatasetInfo:
         What `load` takes.
     kind : str
         "nodes" (labelled nodes), "labels" (several labels a node), "links" (a graph without labels), "stream" (timed
-        edges), "graphs" (many labelled graphs in one store) or "vectors" (nodes without edges).
+        edges), "graphs" (many labelled graphs in one store), "vectors" (nodes without edges) or "circuit" (pins or
+        gates).
     nodes, edges : int
         As loaded; an undirected edge counts once.
     features : int
@@ -90,10 +92,11 @@ def info(name: str) -> DatasetInfo:
 @cache
 def _all() -> dict[str, DatasetInfo]:
     found = {}
-    lines = SETS.strip().splitlines()
+    lines = [*SETS.strip().splitlines(), *listing.sets().splitlines()]
+    origins = ORIGINS | listing.ORIGINS
     for card, files in zip(lines[0::2], lines[1::2], strict=True):
         name, kind, nodes, edges, features, classes, directed, origin, reader, use = card.split("|")
-        source, licence, citation = ORIGINS[origin]
+        source, licence, citation = origins[origin]
         found[name] = DatasetInfo(
             name=name,
             kind=kind,

@@ -270,7 +270,9 @@ class DataFile:
 def table() -> dict[str, DataFile]:
     """Every known file by its path."""
     found = {}
-    for folder, lines in _FILES.items():
+    from .circuits.listing import FILES
+
+    for folder, lines in (_FILES | FILES).items():
         for line in lines.split("\n")[1:-1]:
             name, size, digest = line.split()
             found[f"{folder}/{name}"] = DataFile(f"{folder}/{name}", int(size), digest)

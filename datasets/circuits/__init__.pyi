@@ -3,14 +3,14 @@ from .blif import read_blif as read_blif
 from .constraints import Constraints as Constraints
 from .constraints import read_sdc as read_sdc
 from .constraints import read_timing as read_timing
+from .labels import timing_store as timing_store
 from .liberty import Library as Library
 from .liberty import read_liberty as read_liberty
 from .logic import logic_store as logic_store
 from .netlist import Netlist as Netlist
+from .pins import TimingGraph as TimingGraph
+from .pins import timing_graph as timing_graph
 from .spef import read_spef as read_spef
 from .timing import Timing as Timing
 from .timing import analyse as analyse
-from .timing_graph import TimingGraph as TimingGraph
-from .timing_graph import timing_graph as timing_graph
-from .timing_store import timing_store as timing_store
 from .verilog import read_verilog as read_verilog

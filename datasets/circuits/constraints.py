@@ -1,4 +1,4 @@
-"""What a circuit's surroundings are: arrival times and slews at inputs, times required and loads at outputs, the clock."""
+"""What surrounds a circuit: arrival times and slews at inputs, times required and loads at outputs, the clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...graphlib.errors import IngestError
 from .tokens import decode, number
 
+_PORTS = r"\[get_ports\s+\{?([^\]}\[]*)\}?\s*\]"
 CORNERS = ("early rise", "early fall", "late rise", "late fall")
 Four = list[float | None]
 
@@ -113,14 +114,15 @@ def _arguments(words: list[str], where: str) -> tuple[list[str], list[str], dict
     values: list[str] = []
     flags: dict[str, str] = {}
     text = " ".join(words)
-    ports = [port for group in re.findall(r"\[get_ports\s+\{?([^\]}]*)\}?\s*\]", text) for port in group.split()]
-    rest = re.sub(r"\[[^\]]*\]", " ", text).split()
-    if "[" in " ".join(rest):
-        raise IngestError(f"{where}: only plain [get_ports name] is understood")
-    while rest:
-        word = rest.pop(0)
+    ports = [port for group in re.findall(_PORTS, text) for port in group.split()]
+    rest = re.sub(_PORTS, " ", text)
+    if "[" in rest or "]" in rest:
+        raise IngestError(f"{where}: only plain [get_ports name] is understood; got {rest.strip()[:60]!r}")
+    words = rest.split()
+    while words:
+        word = words.pop(0)
         if word in ("-period", "-name", "-clock"):
-            flags[word[1:]] = rest.pop(0) if rest else ""
+            flags[word[1:]] = words.pop(0) if words else ""
         elif re.match(r"-[a-z]", word):
             flags[word[1:]] = ""
         else:

@@ -6,6 +6,7 @@ over the resistors on its path from the driver, of resistance times all capacita
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Forest:
         capacitance = np.array(self._capacitance)[:, None] + pins
         order = np.argsort(depth, kind="stable")
         cuts = np.searchsorted(depth[order], np.arange(int(depth.max(initial=-1)) + 2))
-        levels = [order[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        levels = [order[a:b] for a, b in pairwise(cuts)]
         first, total = _moment(capacitance, parent, resistance, levels)
         second, weighted = _moment(capacitance * first, parent, resistance, levels)
         _, last = _moment(capacitance * second, parent, resistance, levels)

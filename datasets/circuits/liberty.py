@@ -79,7 +79,7 @@ class Pin:
 class Library:
     """Cells by name, each a mapping from pin names to pins.
 
-    `time_unit` is in seconds and `capacitance_unit` in farads; `thresholds` are those of slews, as shares of the supply.
+    `time_unit` is in seconds, `capacitance_unit` in farads; `thresholds` are those of slews, as shares of the supply.
     """
 
     name: str
@@ -203,7 +203,9 @@ def _pair(top: Group, name: str, what: str) -> float:
 def _time_unit(top: Group, what: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", top.get("time_unit", "1ns").lower())
     if match is None or match.group(2) not in _SECONDS:
-        raise IngestError(f"{what}: time_unit {top.get('time_unit')!r} is not a number and one of {', '.join(_SECONDS)}")
+        raise IngestError(
+            f"{what}: time_unit {top.get('time_unit')!r} is not a number and one of {', '.join(_SECONDS)}"
+        )
     return float(match.group(1)) * _SECONDS[match.group(2)]
 
 
@@ -217,7 +219,9 @@ def _pin(group: Group, templates: dict[str, Group], where: str) -> Pin:
     arcs = []
     for timing in group.all("timing"):
         tables = {
-            part.kind: _table(part, templates, f"{where}, {part.kind}") for part in timing.groups if part.kind in _TABLES
+            part.kind: _table(part, templates, f"{where}, {part.kind}")
+            for part in timing.groups
+            if part.kind in _TABLES
         }
         for related in timing.get("related_pin").split():
             kind = timing.get("timing_type", "combinational")

@@ -80,7 +80,9 @@ def _gate(instance: Instance) -> tuple[str, list[str], str]:
     elif {"D", "Q"} <= pins.keys() and not pins.keys() - set(_FLOP):
         return pins["Q"], [pins["D"]], "flip-flop"
     else:
-        raise IngestError(f"{instance.name} is a {instance.cell!r}, neither a gate ({', '.join(PRIMITIVES)}) nor a flip-flop")
+        raise IngestError(
+            f"{instance.name} is a {instance.cell!r}, neither a gate ({', '.join(PRIMITIVES)}) nor a flip-flop"
+        )
     return pins["0"], inputs, kind
 
 

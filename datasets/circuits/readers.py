@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 from .aiger import read_aiger
 from .blif import read_blif
 from .constraints import read_timing
+from .labels import timing_store
 from .liberty import Library, read_liberty
 from .logic import logic_store
+from .pins import timing_graph
 from .spef import read_spef
-from .timing_graph import timing_graph
-from .timing_store import timing_store
 from .verilog import read_verilog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...graphlib.store.store import GraphStore
     from ..catalog import DatasetInfo
     from ..folder import Files
+    from .aiger import Aig
+    from .netlist import Netlist
 
 _library = lru_cache(maxsize=2)(read_liberty)  # all circuits of a set share both
 
@@ -27,7 +31,7 @@ def read_tau(files: Files, info: DatasetInfo) -> GraphStore:
     """A circuit of the TAU 2015 contest, timed. See `timing_store` for its columns."""
     netlist, spef, constraints, early, late = (files.read(path) for path in info.files)
     libraries: list[Library] = [_library(early, "tau2015_Early.lib"), _library(late, "tau2015_Late.lib")]
-    name = info.name.removeprefix("tau2015-")
+    name = info.files[0].rpartition("/")[2].removesuffix(".v.gz")
     graph = timing_graph(
         read_verilog(netlist, f"{name}.v"),
         libraries[0],
@@ -42,8 +46,12 @@ def read_logic(files: Files, info: DatasetInfo) -> GraphStore:
     """A gate-level circuit in Verilog, BLIF or AIGER. See `logic_store` for its columns."""
     path = info.files[0]
     content = files.read(path)
-    reader = {".aig": read_aiger, ".blif": read_blif, ".v": read_verilog}[_suffix(path)]
-    return logic_store(reader(content, path))
+    readers: dict[str, Callable[[bytes, str], Netlist | Aig]] = {
+        ".aig": read_aiger,
+        ".blif": read_blif,
+        ".v": read_verilog,
+    }
+    return logic_store(readers[_suffix(path)](content, path))
 
 
 def _suffix(path: str) -> str:

@@ -89,7 +89,12 @@ class TableCollector:
         key = (cell, pin, id(late))
         if key not in self._rows:
             self._rows[key] = len(self._arcs)
-            tables = [arc.tables.get(name) for part in (0, 2) for arc in (early, late) for name in DELAY_TABLES[part : part + 2]]
+            tables = [
+                arc.tables.get(name)
+                for part in (0, 2)
+                for arc in (early, late)
+                for name in DELAY_TABLES[part : part + 2]
+            ]
             self._arcs.append((f"{cell} {late.related} -> {pin}", sense, tables))
         return self._rows[key]
 
@@ -117,7 +122,9 @@ def _grid(table: Table | None, where: str) -> tuple[NDArray[np.float64], NDArray
     if table is None:
         return np.arange(2.0), np.arange(2.0), np.zeros((2, 2))
     axes = [(index, name) for index, name in zip((table.index_1, table.index_2), table.axes, strict=False)]
-    unknown = [name for _, name in axes if name not in (*SLEW_AXES, "total_output_net_capacitance", "related_pin_transition")]
+    unknown = [
+        name for _, name in axes if name not in (*SLEW_AXES, "total_output_net_capacitance", "related_pin_transition")
+    ]
     if unknown:
         raise IngestError(f"{where}: tables over {unknown[0]!r} are not supported")
     first, second, values = table.index_1, table.index_2, table.values
@@ -139,6 +146,7 @@ def value(table: Table, first: float, second: float) -> float:
         for axis, at in zip(axes[:2], (first, second), strict=True)
     )
     corner = axes[2][int(i[0]) : int(i[0]) + 2, int(j[0]) : int(j[0]) + 2]
-    return float((1 - u[0]) * ((1 - v[0]) * corner[0, 0] + v[0] * corner[0, 1]) + u[0] * (
-        (1 - v[0]) * corner[1, 0] + v[0] * corner[1, 1]
-    ))
+    return float(
+        (1 - u[0]) * ((1 - v[0]) * corner[0, 0] + v[0] * corner[0, 1])
+        + u[0] * ((1 - v[0]) * corner[1, 0] + v[0] * corner[1, 1])
+    )

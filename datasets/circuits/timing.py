@@ -2,7 +2,7 @@
 
 Delays of cells come from non-linear tables over slew and load, where a wire's resistance hides part of its load; wires
 answer a ramp with one time constant, their Elmore delay; slews behind wires follow the PERI rule (Kashyap et al.,
-ASP-DAC 2002, doi:10.1109/ASPDAC.2002.995004). Slews and arrival times merge by the worst of each, as graph-based timing
+TAU 2002). Slews and arrival times merge by the worst of each, as graph-based timing
 engines do. Clocks are propagated through their buffers.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...graphlib.sparse.levels import Levels
-    from .timing_graph import TimingGraph
+    from .pins import TimingGraph
 
 _RISE, _FALL = 0, 1
 _ROUNDS = 4  # of the effective capacitance; the fifth changes it by less than 1e-4
@@ -91,14 +91,14 @@ def analyse(graph: TimingGraph) -> Timing:
 
 def pin_levels(graph: TimingGraph) -> Levels:
     """Levels of the pins over net and cell edges together; a loop is named by its pins."""
-    src, dst = (
-        np.concatenate([getattr(graph, f"net_{end}"), getattr(graph, f"cell_{end}")]) for end in ("src", "dst")
-    )
+    src, dst = (np.concatenate([getattr(graph, f"net_{end}"), getattr(graph, f"cell_{end}")]) for end in ("src", "dst"))
     try:
         return topological_levels(build_adjacency(src, dst, graph.num_pins, graph.num_pins))
     except CycleFound as error:
         shown = " -> ".join(graph.names[pin] for pin in error.nodes[:12])
-        raise CycleFound(f"{graph.name} has a combinational loop of {len(error.nodes)} pins: {shown}", error.nodes) from None
+        raise CycleFound(
+            f"{graph.name} has a combinational loop of {len(error.nodes)} pins: {shown}", error.nodes
+        ) from None
 
 
 def _by_level(levels: Levels, dst: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -43,7 +43,8 @@ def read_verilog(content: bytes | str, what: str = "verilog file", *, top: str |
     Notes
     -----
     Read are declarations with ranges (a bit is a net of its own, `a[3]`), instances with named pins, gate primitives,
-    and assignments of nets and constants. A module with behaviour (`always`, delays, ...) is taken for a cell of that name.
+    and assignments of nets and constants. A module with behaviour (`always`, delays, ...) is taken for a cell of that
+    name.
     """
     tokens = Tokens(decode(content, what), _TOKEN, what)
     modules: dict[str, Netlist] = {}
@@ -59,7 +60,9 @@ def read_verilog(content: bytes | str, what: str = "verilog file", *, top: str |
     if top is None:
         top = next((name for name in modules if name not in used and name not in opaque), None)
     if top is None or top not in modules or top in opaque:
-        raise IngestError(f"{what}: there is no structural module {top or 'at all'}; modules: {', '.join(modules) or 'none'}")
+        raise IngestError(
+            f"{what}: there is no structural module {top or 'at all'}; modules: {', '.join(modules) or 'none'}"
+        )
     for instance in modules[top].instances:
         if instance.cell in modules and instance.cell not in opaque:
             raise IngestError(f"{what}: {top} is not flat, {instance.name} is an instance of module {instance.cell}")

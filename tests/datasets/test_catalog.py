@@ -27,7 +27,7 @@ def test_card(name):
     card = datasets.info(name)
     module, _, function = card.reader.partition(":")
     assert callable(getattr(importlib.import_module(f"nearhop.datasets.{module}"), function))
-    assert card.kind in {"nodes", "labels", "links", "stream", "graphs", "vectors"}
+    assert card.kind in {"nodes", "labels", "links", "stream", "graphs", "vectors", "circuit"}
     assert card.nodes > 0
     assert card.use
     assert card.licence

@@ -12,8 +12,8 @@ from .timing import analyse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .pins import TimingGraph
     from .timing import Timing
-    from .timing_graph import TimingGraph
 
 NET, CELL = ("pin", "net", "pin"), ("pin", "cell", "pin")
 FEATURES = (
@@ -65,7 +65,7 @@ def timing_store(graph: TimingGraph, timing: Timing | None = None) -> GraphStore
     np.add.at(sinks, graph.net_src, graph.capacitance[graph.net_dst, 2])
     level = timing.levels.level
     to_end = _depth_to_end(graph, timing)
-    is_end = np.isfinite(graph.required).any(axis=1)
+    is_end = np.logical_or.reduce(np.isfinite(graph.required), axis=1)
     is_end[[check[0] for check in graph.checks]] = True
     store = GraphStore.from_typed(
         nodes={"pin": graph.num_pins, "table": len(graph.tables.names)},
@@ -73,7 +73,8 @@ def timing_store(graph: TimingGraph, timing: Timing | None = None) -> GraphStore
     )
     store.set_ids(graph.names, "pin")
     pins = store.nodes("pin")
-    columns = [graph.is_port, graph.is_driver, *np.log1p([fan_out, sinks, level, to_end]), *graph.capacitance.T]
+    shapes = np.log1p(np.stack([fan_out, sinks, level, to_end]))
+    columns = [graph.is_port, graph.is_driver, *shapes, *graph.capacitance.T]
     pins["x"] = np.stack(columns, axis=1).astype(np.float32)
     pins["level"], pins["level_to_end"] = level, to_end
     pins["is_port"], pins["is_driver"], pins["is_end"] = graph.is_port, graph.is_driver, is_end
@@ -87,8 +88,12 @@ def timing_store(graph: TimingGraph, timing: Timing | None = None) -> GraphStore
     cells["table"] = graph.cell_arc.astype(np.int32)
     _add_tables(store, graph)
     store.attributes.update(
-        circuit=graph.name, features=list(FEATURES), tables=graph.tables.names, unconnected=graph.unconnected,
-        time_unit_s=graph.time_unit, period=None if graph.clock is None else graph.clock[1],
+        circuit=graph.name,
+        features=list(FEATURES),
+        tables=graph.tables.names,
+        unconnected=graph.unconnected,
+        time_unit_s=graph.time_unit,
+        period=None if graph.clock is None else graph.clock[1],
     )
     return store
 
@@ -100,7 +105,9 @@ def _depth_to_end(graph: TimingGraph, timing: Timing) -> NDArray[np.int32]:
     dst = np.concatenate([graph.net_dst, graph.cell_dst])
     level = timing.levels.level[src]
     order = np.argsort(level, kind="stable")
-    for edges in reversed(np.split(order, np.searchsorted(level[order], np.arange(1, max(timing.levels.num_levels, 1))))):
+    for edges in reversed(
+        np.split(order, np.searchsorted(level[order], np.arange(1, max(timing.levels.num_levels, 1))))
+    ):
         np.maximum.at(depth, src[edges], depth[dst[edges]] + 1)
     return depth
 

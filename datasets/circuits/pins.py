@@ -127,7 +127,9 @@ class _Builder:
             found.sinks.append(pin)
         elif found.driver >= 0:
             names = list(self.places)
-            raise IngestError(f"{self.netlist.name}: net {net!r} is driven by {names[found.driver]} and by {names[pin]}")
+            raise IngestError(
+                f"{self.netlist.name}: net {net!r} is driven by {names[found.driver]} and by {names[pin]}"
+            )
         else:
             found.driver = pin
 
@@ -160,9 +162,9 @@ def timing_graph(
 
     Notes
     -----
-    Unconnected pins are left out, and so are arcs that begin or end there; `TimingGraph.unconnected` names them. Arcs of
-    other kinds than delays from input or clock to output, setup and hold (asynchronous set and clear, three-state) are
-    left out.
+    Unconnected pins are left out, and so are arcs that begin or end there; `TimingGraph.unconnected` names them. Arcs
+    of other kinds than delays from input or clock to output, setup and hold (asynchronous set and clear, three-state)
+    are left out.
     """
     if (early.time_unit, early.capacitance_unit) != (late.time_unit, late.capacitance_unit):
         raise IngestError(f"the libraries {early.name} and {late.name} have different units")
@@ -317,8 +319,7 @@ def _solve(
     load[drivers] = moments[at[drivers], :, 0] / library.capacitance_unit
     unit = library.capacitance_unit, library.time_unit / library.capacitance_unit, library.capacitance_unit
     pi[drivers] = pi_model(moments[at[drivers]]) / unit
-    wire = delay[at[sinks]] / library.time_unit
-    return sources, sinks, wire, load, pi
+    return sources, sinks, delay[at[sinks]] / library.time_unit, load, pi
 
 
 def _port(build: _Builder, name: str) -> int:

@@ -1,0 +1,204 @@
+"""The circuits of the catalogue: what they are, and the files they are made of, in the form of `sets` and `files`."""
+
+from __future__ import annotations
+
+# origin -> source, licence stated there, paper
+ORIGINS = {
+    "tau2015": (
+        "github.com/OpenTimer/OpenTimer (benchmark/) @ 1608e74a3662",
+        "MIT",
+        "Hu, Sinha, Keller, TAU 2015 contest: incremental timing analysis and CPPR, ICCAD 2015",
+    ),
+    "iscas": (
+        "github.com/circuitgraph/circuitgraph @ ba32d2794619 (re-synthesised)",
+        "MIT",
+        "Brglez and Fujiwara, ISCAS 1985; Brglez, Bryan, Kozminski, ISCAS 1989, doi:10.1109/ISCAS.1989.100747",
+    ),
+    "epfl": (
+        "github.com/lsils/benchmarks @ 94e25f33b9bc",
+        "MIT",
+        "Amaru, Gaillardon, De Micheli, The EPFL combinational benchmark suite, IWLS 2015",
+    ),
+}
+_USES = {
+    "tau2015": ("tau2015", "read_tau", 10, "timing before routing: typed pins, exact labels"),
+    "iscas85": ("iscas", "read_logic", 0, "levels and propagation along gates"),
+    "iscas89": ("iscas", "read_logic", 0, "levels and propagation along gates"),
+    "epfl": ("epfl", "read_logic", 0, "levels and propagation along gates"),
+}
+_FORMATS = {"hyp": "aig", "epfl": "blif.gz"}
+_PARTS = "tau2015_{Early,Late}.lib.gz"
+
+# set, circuit, nodes, edges
+_CIRCUITS = """
+epfl adder 1276 2040
+epfl arbiter 12095 23678
+epfl bar 3471 6672
+epfl cavlc 703 1386
+epfl ctrl 182 348
+epfl dec 312 608
+epfl div 57375 114494
+epfl hyp 214592 428670
+epfl i2c 1504 2698
+epfl int2float 271 520
+epfl log2 32092 64120
+epfl max 3377 5730
+epfl mem_ctrl 48314 93945
+epfl multiplier 27190 54124
+epfl priority 1106 1956
+epfl router 344 514
+epfl sin 5440 10832
+epfl sqrt 24746 49236
+epfl square 18550 36969
+epfl voter 14759 27516
+iscas85 c1355 559 1032
+iscas85 c17 11 12
+iscas85 c1908 512 986
+iscas85 c2670 933 1417
+iscas85 c3540 1093 2099
+iscas85 c432 207 347
+iscas85 c499 215 376
+iscas85 c5315 1764 3403
+iscas85 c6288 2385 4690
+iscas85 c7552 2538 4515
+iscas85 c880 383 661
+iscas89 s13207 1119 1512
+iscas89 s27 24 26
+iscas89 s38417 11969 18465
+iscas89 s38584 10625 16786
+tau2015 c1355 640 760
+tau2015 c17 27 26
+tau2015 c1908 794 979
+tau2015 c2670 1417 1665
+tau2015 c3540 2363 3124
+tau2015 c432 524 619
+tau2015 c499 624 742
+tau2015 c5315 3300 4175
+tau2015 c6288 4852 6244
+tau2015 c880 826 994
+tau2015 s1494 2358 2913
+tau2015 s27 92 81
+tau2015 s344 551 595
+tau2015 s386 571 653
+tau2015 s400 661 710
+tau2015 s510 905 1043
+tau2015 wb_dma 12779 15384
+"""
+
+
+def sets() -> str:
+    """The circuits as lines of `sets.SETS`."""
+    found = []
+    for line in _CIRCUITS.strip().splitlines():
+        group, circuit, nodes, edges = line.split()
+        origin, reader, features, use = _USES[group]
+        folder = f"circuits/{group}/"
+        if group == "tau2015":
+            files = f"{folder}{circuit}.{{v.gz,spef.gz,timing.gz}} {folder}{_PARTS}"
+        else:
+            files = f"{folder}{circuit}.{_FORMATS.get(circuit) or _FORMATS.get(group, 'v.gz')}"
+        name = f"{group}-{circuit.replace('_', '-')}"
+        found.append(
+            f"{name}|circuit|{nodes}|{edges}|{features}|0|d|{origin}|circuits.readers:{reader}|{use}\n  {files}"
+        )
+    return "\n".join(found)
+
+
+FILES = {
+    "circuits/epfl": """
+adder.blif.gz 31721 3126ec3f60fa4a37ac94fa5e70aa8706aac79ccf316ddaa09ed70db33625d472
+arbiter.blif.gz 361749 bf808364cacf4ccf38f9fdbfec39e33a407681b0cdf65783613ad8466b1c1499
+bar.blif.gz 103384 cbda4fc7dffda03ace50aa1d329ca81b0b597c6f52c480f12c5dfa3b93437a4b
+cavlc.blif.gz 23118 4fa57f4dd3064e2e5acb444577dcc99b8db1eb8d41dbbe11d3ecd7d22fa4107f
+ctrl.blif.gz 5739 659c64bb6f9d5643b817c41f4f6d34f1aa25c4fc5924e81e2001618e5f7ffe62
+dec.blif.gz 14042 47cd7abc0e02c47e56c148040027eb8d6c054d3c89265310e5001f79393468bf
+div.blif.gz 1862172 4c19702b927f23fd99940b283833ad65ec2694deecea7730444fc1ee1691a456
+hyp.aig 592213 b0be478cd838b5fb7bb91ee695aae9e5e8a6ddb3035f965461bb709c21386549
+i2c.blif.gz 40779 9a600ae50bbfd998251310c0432374b8bfad5adc1c8c89ea75e1e640e70cd999
+int2float.blif.gz 6984 efcdc03a007ff142c97dd083b1db5cba3378669862d02c8cc3cbb272225d5f85
+log2.blif.gz 1011939 c0d052af4e95de4c1327a2ceddd855518a052a8f3a3960e6d58c5b5ca65c0dde
+max.blif.gz 96268 9b64a56c5cc23a71aaf85e6c268a0f6d7d4af552235a7f109e0b5386032435c0
+mem_ctrl.blif.gz 1548271 ff6958b708e6a36e2903409e4e609e1f4288d506e03d30160fed78c357cc0397
+multiplier.blif.gz 853128 9f66477f16653748f444fb00ff076330d51da706607253e98d2ddfdbe69edd75
+priority.blif.gz 28185 23a1d6777c9c6d08f7d8ef055e511f51c857719f41bf1e5a4eeb8514fae606fd
+router.blif.gz 9369 eabb05688bbb01fc623ce1c1d231d3356b47e82948a6b9537b39eab2d8f7aa0c
+sin.blif.gz 158531 872bf88733e99ca72681c22a18951a59cef99fcaa36e598dcf1fa42e384771a3
+sqrt.blif.gz 807545 7c5a28925fb2a6b3f1d0979ceaa93eafabea39fa418ec717e09cb4ff3b882107
+square.blif.gz 577062 a5ffcd4b148c690817d0391bbe0894686ac983aaa0f43d24281bccdb2287b8f5
+voter.blif.gz 435738 542214e933efbcd563aebf9a3a7487dfb596c823af2e62f72b105b2dae1ed597
+""",
+    "circuits/iscas85": """
+c1355.v.gz 23905 f1b40d6ddc7a2fd2fda03ff90be8766ed293510ba9e5c6af98fc1d7313f7b9cb
+c17.v.gz 528 f77e3dedbe97fe1725d57e53ce11c2267c8d58055649acb5406dec51b6d1a584
+c1908.v.gz 23072 dacb1faf96eb4179220dd64499220cd6b9988fa935719492ca82aaf707452177
+c2670.v.gz 42020 a21c568de6912223695ec45648296c117613067b9d087f7e5547267321405e9e
+c3540.v.gz 48577 690a56f40acbba36f892c5424b7b2bcdea5bcaaed663349b9104ec053e510361
+c432.v.gz 7958 5940ec7ce663c91f3d1823551a3ed4c94a2661305fe2a0966c5f5c1b571eb89b
+c499.v.gz 8555 e2be81278026bd5baff45573dc6d12897f3def7ecc81f08def963579fa74f00b
+c5315.v.gz 80744 65940ddce297c9f1156c1363a04b3887dbc60a6a0101ce236f141aef13e2830d
+c6288.v.gz 109221 6b4eb0d897b05be6dd0ff9be649df4d9b483f6c180463a7e5921eca1981d0838
+c7552.v.gz 117054 3bf23863906518aceb09d0eb77dacc845fb138b38a0132b1284240804b99b0c5
+c880.v.gz 15128 db87f675f88291e5e16fca0a256f01b067e2819b6aea78635dd54fd29b7f7f6b
+""",
+    "circuits/iscas89": """
+s13207.v.gz 58858 c56d962304677a1519a9d39f92c0fd6e51e129d31c113e0c34b9d9673da0a59b
+s27.v.gz 1045 5de64f559203c6619d2f990f0a5bd99cdba8f7bdc326e1a9b52276f461ae1516
+s38417.v.gz 592826 99c27217b15f68b7bfb4ab671a08ca5bc983373699d51d13ba7da8b83c7fbb44
+s38584.v.gz 531993 ddb49650ab83f0e242f44c0a5e2f814608178622f295ee10062baada61e92b47
+""",
+    "circuits/tau2015": """
+c1355.spef.gz 148379 b62b37eead2c8b300ed446647c3e05e09c2970eb861c66e859dc062cc1b89bf8
+c1355.timing.gz 2918 9cf6bcb35ee48f59979ad815759acb0e12f0ac011fbcd175c84c73659fcd12f6
+c1355.v.gz 15802 1b014f2445cdde3acc0eb86213e7c94390ad72ef1b9f5268c9f9a03f2fb8c0e7
+c17.spef.gz 4752 95e2a37b9546419f10d7a77cbbb1f7b8a7be179b9ab25dc8df7dc6de84dca3cd
+c17.timing.gz 226 28a3fe5feda01d0ff58d080d8f7cc3b772ba715aed6004e3f40dff2e346aa7ec
+c17.v.gz 645 9b0c6452d6e64076ff9eccb4405793293b586cae40365bb3d273b9ad86c3abde
+c1908.spef.gz 184404 dfbeeff4315dbb3e223d8a822e941f33a34b5468479e504f0450e0e5dc0dd59a
+c1908.timing.gz 1891 4b2dd2af5a785617462a4e03bc19770dd7fc8d9c96e30d5b46cbc1fb2d85ca21
+c1908.v.gz 17853 1a5f788f4ed141a76de021936b586b639c66620bd47f4a95fa0070da928ffae0
+c2670.spef.gz 343187 941f4973a351bfc86ccbe99a6d0345b036218d66c0a1e3f905643151c8c4a411
+c2670.timing.gz 7315 43f2fe7d2cf4835e8263ef7f43d69d563581c0a639d81a1e22deebdf684dc1d9
+c2670.v.gz 31607 bce5b2ece2cf006bb14fda76cd65bec92818d3b7bdfe76da0be410b9ee8850aa
+c3540.spef.gz 579839 1b3b03dea80b84b550f592b71607d6c3e4a530cc891b2a700179dd4886f2663e
+c3540.timing.gz 2404 e1569552a303193834393dfc3389ca724dcb0c5672f400d57ee5d07ef56f1fb6
+c3540.v.gz 55807 e0baf38fd143657a0db00160d80efa21ea7c8a8b0440775890cdc906acc81007
+c432.spef.gz 109318 037d0fc4672e32e445f668827732589550dba5c88ffcee3134c08845937d4941
+c432.timing.gz 1645 ac01b692dfde79b70c5a8562db02f9eae9119031e5ffb1f2d1c0707e84d97d9a
+c432.v.gz 11797 59bad6eee01417549c4bd0ca9341676886a03722d6b8c608d49adc4db9f805ee
+c499.spef.gz 141528 4a1090ea46079669a4697f5bfaba64681acde3fa1046a87665fb83966b6997dd
+c499.timing.gz 2534 70578ab20d6ff7708392914c64b10e7c4d0611e016cbe00e5708942e5bfd2acf
+c499.v.gz 14553 313143a1821e67501184c2175bf5b721a0f772f484e0e82bc5df0b040f1b3e7c
+c5315.spef.gz 865477 0b9998a58bfdb01fc2534fdb1263dc679c15bd46491ed657198307b5fb25196d
+c5315.timing.gz 10081 a40ba70d23d1127506c1d2b671bc9ae061235f22aedcf2cdb1659b26c2a9dd70
+c5315.v.gz 76743 d1ce39bcaabe2a90aedfe0db05f41b954139ddcbaf106306491067853ee96e74
+c6288.spef.gz 1050110 0f14e541cb935c3b389e3e79685dd0ffd2b2e8173edacc975930eee6c499f0dc
+c6288.timing.gz 2576 d24df3b2e5f9d33c1c1cea4b14262e198211d7b487eac80e85623d1296f5e27f
+c6288.v.gz 129606 fae095e84eac5c97d0d022a3490834d0f3852cf6a551e5125cca0179bae8db39
+c880.spef.gz 197960 cef0deca51d370e07859b5d0860f6a04acc3d57a88ba4094a14c7ca5b050af60
+c880.timing.gz 3360 74864d2d51844c98c7c77d402d74813a7adbce4b093e96f186a7fe85a1fad4d3
+c880.v.gz 20023 54cc896ffa6fe5edbec871729448bee95322bef56571bda6c0295ddb6fb70232
+s1494.spef.gz 587017 a072a18d2b133bf4ee9ad24401195452a3c565c18e7237de348f84486b8aab79
+s1494.timing.gz 1255 e6a5aee3f3d5eda7a1f74e6903ddc74378a8d5a0f5b2beb7dd2ebfc787ccdeb2
+s1494.v.gz 59806 ac367d3d3057e8718b1ba9c0caafcac29fcacfd2ebc28c0954dd20cf3625b542
+s27.spef.gz 11371 abbee3a36f5a062c71c9b00d66dc6a3c765c7e5c6a7017dac43aa1ffceb7af29
+s27.timing.gz 260 911e5227c12bb95df948af8f5ecca1288358263aeb165ad5d0d2553f8df3da79
+s27.v.gz 2044 154a9797a7ba0a6ca899f555b2e0ea1c9813f63407e3c9ff310e845108c64d6d
+s344.spef.gz 96261 191674eddcba33cd52cc4b5dfc7b870bd8ab0c7f8d125a657c5e9925e948c85e
+s344.timing.gz 817 9df1583394706306af921b30ada7c07bd85fb53870b2a3242c306286b05c308f
+s344.v.gz 13069 6b59221d24947ea2f7cc0d5e58489c399e4d6e5512003c0a1df0d9246527f53d
+s386.spef.gz 104006 22797acfda3a56f8f8f1891b2c64a517b436d41ca3074853d89a822d4aae6d18
+s386.timing.gz 659 d0ffb9dad226c587aa43b1ff1f157c1763553b02521d1554272a8783e677995c
+s386.v.gz 13132 2853637335eaba70eb07a210a00da336e56e72c61914945b8d43be606b21f3f5
+s400.spef.gz 114601 7a95c8d6e7112deff267d32a19fc1a3f06743639d4a66f8e62448ad7ef0f6e23
+s400.timing.gz 458 997e41092f6623afd3074fe5b6cb883e78efd77917f16587f235632972f109b7
+s400.v.gz 15771 c1dd87db6912b62f6febe98a9ce3fd328430261649758bb4b1112a60b6ac532e
+s510.spef.gz 190990 a6206994992ede32da45e2237e33913b4e84971c75c24297a0b9ef30a90dee04
+s510.timing.gz 1111 92c2fea98ad869fd87d9b24fac6f631e9230682d5821198efce92c99209797eb
+s510.v.gz 21860 709baf9d6850471c836b55c1075cca2b27b2fd3388a5b87e78e03ea18eceade2
+tau2015_Early.lib.gz 1036706 5f2bb2dc00f9c534030b787095f808a9f2da261ffd1a5b240223b393c4b3d500
+tau2015_Late.lib.gz 1037279 0a2f95855c8a294f3b204785b0c5315a0712e6aa3bc9a47cfd634d8f5e9508eb
+wb_dma.spef.gz 3489810 f14b4b036b809336e280c26681c08df760748141753491e9c9adae6daeaf8700
+wb_dma.timing.gz 16458 e5379317d1fcecd248c4a6baa48dd4e48d5fd0b936ee769b7c42687546e5affe
+wb_dma.v.gz 340285 c51ced5cc621ab5be8a7a8ef49cc375d53bd71ee0c8ff0ce5f6b7a88abef2752
+""",
+}
