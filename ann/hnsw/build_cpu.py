@@ -17,15 +17,14 @@ from ..distances.distances_cpu import distance, insert, pack, scale_of, unpack_d
 from ..storage.space_cpu import as_query, as_row, scratch_query, scratch_row
 from .search_cpu import beam, descend, rescore
 
-_LEVELS_STREAM = 0x4C
 _TOP = 30
 
 
 @kernel
-def draw_levels(seed, first, M, out):
+def draw_levels(root, first, M, out):
     """Levels of the items first, first + 1, ...: floor(-ln(U) / ln(M)) with U in (0, 1] drawn per item."""
     for i in range(out.shape[0]):
-        u = 1.0 - uniform(stream(seed, _LEVELS_STREAM, first + i, 0), 0)
+        u = 1.0 - uniform(stream(root, first + i, 0, 0), 0)
         out[i] = min(_TOP, int(-math.log(u) / math.log(M)))
 
 

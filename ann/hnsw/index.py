@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
 from ..exact import check_queries, empty_result, finish, query_scales
 from ..filters import allowed_rows
@@ -267,7 +268,7 @@ class HNSW:
         if total > np.iinfo(np.int32).max:
             raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
         levels = np.empty(total - start, np.int8)
-        kernels.draw_levels(self.seed, start, self.M, levels)
+        kernels.draw_levels(root_of(self.seed, Purpose.LEVELS), start, self.M, levels)
         with self._lock.changing():
             graph.adapt(given)
             rows, scale = graph.form.keep(given)

@@ -114,8 +114,8 @@ def window_hashes(units, offsets, width, out_offsets, out):
 
 
 @kernel
-def random_words(seed, purpose, out):
-    """The first words of the stream (seed, purpose)."""
-    key = stream(seed, purpose, 0, 0)
+def random_words(seed, number, out):
+    """The first words of the stream (seed, number, 0, 0)."""
+    key = stream(seed, number, 0, 0)
     for i in range(out.shape[0]):
         out[i] = draw(key, i)

@@ -8,6 +8,7 @@ import numpy as np
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import draw, stream
 from ...graphlib.compute.sorting_cpu import stable_order
+from ...graphlib.compute.streams import SLOT_ORDERS
 from .affine_cpu import EMPTY
 from .hashing_cpu import fmix32, fold32
 
@@ -117,7 +118,7 @@ def probe_tables(seed, probes, ranks):
     slots = probes.shape[0]
     words = np.empty(slots, np.uint64)
     for slot in range(slots):
-        key = stream(seed, 5, slot, 0)
+        key = stream(seed, SLOT_ORDERS, slot, 0)
         for other in range(slots):
             words[other] = draw(key, other)
         words[slot] = np.uint64(0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute import streams
 from ...graphlib.errors import InvalidInput
 from .sets import fast_token_hash, read_only
 
@@ -88,7 +89,7 @@ def _mersenne(num_perm: int, seed: int) -> Scheme:
 def _one_permutation(num_perm: int, seed: int) -> Scheme:
     from .oph_cpu import merge_one_permutation, one_permutation_signatures, probe_tables
 
-    key = np.uint32(_words(seed, 1, 1)[0] >> np.uint64(32))
+    key = np.uint32(_words(seed, streams.SLOT_HASH, 1)[0] >> np.uint64(32))
     probes = np.empty((num_perm, num_perm), np.uint16)
     ranks = np.empty((num_perm, num_perm), np.uint8 if num_perm <= 1 << 8 else np.uint16)
     probe_tables(seed, probes, ranks)
@@ -106,17 +107,17 @@ def _circulant(num_perm: int, seed: int, universe: int | None) -> Scheme:
     from . import circulant_cpu as kernels
 
     if universe is None:
-        key = _words(seed, 2, 1)[0]
+        key = _words(seed, streams.MIXED_HASH, 1)[0]
         circle = max(_CIRCLE, num_perm)
-        table = (_words(seed, 6, circle) >> np.uint64(32)).astype(np.uint32)
+        table = (_words(seed, streams.CIRCLE_WORDS, circle) >> np.uint64(32)).astype(np.uint32)
         table = np.resize(table, circle + num_perm)
 
         def sign(sets: RaggedSets, bounds: Array, out: Array) -> None:
             kernels.circulant_mixed_signatures(sets.offsets, sets.values, bounds, key, circle, table, out)
 
         return Scheme(sign, _minima)
-    sigma = np.argsort(_words(seed, 3, universe), kind="stable")
-    pi = np.argsort(_words(seed, 4, universe), kind="stable").astype(np.uint32)
+    sigma = np.argsort(_words(seed, streams.CIRCLE_SIGMA, universe), kind="stable")
+    pi = np.argsort(_words(seed, streams.CIRCLE_PI, universe), kind="stable").astype(np.uint32)
     pi = np.resize(pi, universe + num_perm)
 
     def sign_known(sets: RaggedSets, bounds: Array, out: Array) -> None:
@@ -158,12 +159,12 @@ def _sha1(data: Array, offsets: Array) -> NDArray[np.uint32]:
     return out
 
 
-def _words(seed: int, purpose: int, count: int) -> NDArray[np.uint64]:
+def _words(seed: int, number: int, count: int) -> NDArray[np.uint64]:
     """Random words of a stream of this seed."""
     from .hashing_cpu import random_words
 
     out = np.empty(count, np.uint64)
-    random_words(seed, purpose, out)
+    random_words(seed, number, out)
     return out
 
 

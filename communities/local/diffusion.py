@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
 from .graph import Labels, LocalGraph
@@ -225,7 +226,7 @@ class _Flow:
         self._kernels = diffusion_cpu
         self._graph = graph
         self._solver = solver
-        self._seed = int(seed)
+        self._root = root_of(seed, Purpose.DIFFUSION)
         self._seeds = open_seeds(graph, seeds)
         self._active = np.empty(0, np.int64)
         self._later = np.empty(0, np.int64)
@@ -329,7 +330,7 @@ class _Flow:
             state, self._size, done, pushes, visited = kernels.relax(
                 *(self._active, self._size, self._later, self._queued, self.x, self.mass, sink),
                 *(graph.row_start, graph.row_stop, graph.row_weight, graph.entry_slot, graph.entry_weight),
-                *(1.0 / (solver.p - 1.0), float(solver.tolerance), self._seed, done, solver.max_passes, self._passes),
+                *(1.0 / (solver.p - 1.0), float(solver.tolerance), self._root, done, solver.max_passes, self._passes),
             )
             self._pushes += pushes
             self._visited += visited

@@ -69,7 +69,7 @@ def relax(
     entry_weight,
     power,
     tolerance,
-    seed,
+    root,
     done,
     most,
     first_pass,
@@ -87,7 +87,7 @@ def relax(
                 return MUST_OPEN, size, done, pushes, visited
         if done >= most:
             return OUT_OF_PASSES, size, done, pushes, visited
-        shuffle(active, size, stream(seed, first_pass + done, 0, 0))
+        shuffle(active, size, stream(root, first_pass + done, 0, 0))
         fresh = 0
         for k in range(size):
             slot = active[k]

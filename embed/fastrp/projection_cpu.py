@@ -9,8 +9,8 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import draw, stream, uniform
+from ...graphlib.compute.streams import PROJECTED_FEATURE, PROJECTED_NODE
 
-_NODE, _FEATURE = 1, 2  # second name part of the streams
 _S11, _ONE = np.uint64(11), np.uint64(1)
 _TWO_POW_MINUS_53 = 1.0 / (1 << 53)
 _FAR = float(1 << 40)  # a gap beyond any width, still exact as an integer
@@ -29,7 +29,7 @@ def _next_entry(key, count, column, log_rest):
 def count_entries(keys, seed, log_rest, width, first, last, counts):
     """`counts[v + 1]` = non-zeros of row v in columns first..last-1 of a sparse projection of `width` columns."""
     for v in numba.prange(keys.shape[0]):
-        key = stream(seed, _NODE, keys[v], 0)
+        key = stream(seed, PROJECTED_NODE, keys[v], 0)
         count = 0
         found = 0
         column, _ = _next_entry(key, 0, -1, log_rest)
@@ -45,7 +45,7 @@ def count_entries(keys, seed, log_rest, width, first, last, counts):
 def fill_entries(keys, seed, log_rest, width, first, last, magnitude, indptr, columns, values):
     """The entries that `count_entries` counted, columns relative to `first`; row v is multiplied by magnitude[v]."""
     for v in numba.prange(keys.shape[0]):
-        key = stream(seed, _NODE, keys[v], 0)
+        key = stream(seed, PROJECTED_NODE, keys[v], 0)
         count = 0
         at = indptr[v]
         column, sign = _next_entry(key, 0, -1, log_rest)
@@ -62,7 +62,7 @@ def fill_entries(keys, seed, log_rest, width, first, last, magnitude, indptr, co
 def fill_sparse(keys, seed, log_rest, width, first, magnitude, out):
     """The same entries in a dense matrix whose column 0 is `first`; columns from `width` on are left alone."""
     for v in numba.prange(keys.shape[0]):
-        key = stream(seed, _NODE, keys[v], 0)
+        key = stream(seed, PROJECTED_NODE, keys[v], 0)
         count = 0
         column, sign = _next_entry(key, 0, -1, log_rest)
         while column < min(first + out.shape[1], width):
@@ -76,7 +76,7 @@ def fill_sparse(keys, seed, log_rest, width, first, magnitude, out):
 def fill_gaussian(keys, seed, width, first, magnitude, out):
     """Standard normal values (Box and Muller) times magnitude[v]; columns from `width` on are left alone."""
     for v in numba.prange(keys.shape[0]):
-        key = stream(seed, _NODE, keys[v], 0)
+        key = stream(seed, PROJECTED_NODE, keys[v], 0)
         for column in range(first, min(first + out.shape[1], width)):
             pair = column // 2
             radius = math.sqrt(-2.0 * math.log(1.0 - uniform(key, 2 * pair)))
@@ -90,7 +90,7 @@ def mix_features(features, seed, width, first, magnitude, out):
     """Columns from `width` on: features[v] times a random matrix of values +1, 0, -1 with chances 1/6, 2/3, 1/6."""
     for v in numba.prange(features.shape[0]):
         for f in range(features.shape[1]):
-            key = stream(seed, _FEATURE, f, 0)
+            key = stream(seed, PROJECTED_FEATURE, f, 0)
             value = features[v, f] * magnitude[v]
             if value != 0.0:
                 for column in range(max(first, width), first + out.shape[1]):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
+from ...graphlib.compute.streams import Purpose, root_of
 from ..skipgram.walk_source import WalkSource
 from .grid import Grid
 
@@ -58,7 +59,7 @@ class PoolMaker:
         count = max(1, -(-samples // self.pairs_per_walk))
         first_nodes = np.empty(count, np.int64)
         with threads_in_use(source.threads):
-            pools_cpu.draw_starts(*self._starts, source.seed, number, first_nodes)
+            pools_cpu.draw_starts(*self._starts, root_of(source.seed, Purpose.POOL_STARTS), number, first_nodes)
         walks = source.walks(first_nodes, np.arange(count, dtype=np.int32), number, self._edges)
         with threads_in_use(source.threads):
             counts = np.zeros((-(-count // pools_cpu.CHUNK), grid.parts**2), np.int64)

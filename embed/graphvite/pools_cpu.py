@@ -9,14 +9,13 @@ from ...graphlib.compute.random_cpu import draw, stream
 from ..skipgram.logistic_cpu import alias_pick
 
 CHUNK = 1024  # walks whose pairs one thread deals; part of the result's definition, since it orders the pairs
-_START_STREAM = 0x53
 
 
 @parallel_kernel
-def draw_starts(keep, alias, seed, epoch, out):
-    """Nodes by the alias table; number i is drawn from the stream (seed, epoch, i)."""
+def draw_starts(keep, alias, root, epoch, out):
+    """Nodes by the alias table; number i is drawn from the stream (root, epoch, i)."""
     for i in numba.prange(out.shape[0]):
-        out[i] = alias_pick(draw(stream(seed, epoch, i, _START_STREAM), 0), keep, alias, 0, keep.shape[0])
+        out[i] = alias_pick(draw(stream(root, epoch, i, 0), 0), keep, alias, 0, keep.shape[0])
 
 
 @kernel(inline="always")

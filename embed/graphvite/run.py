@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ...graphlib.compute.jit import resolve_threads
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ..fastrp.parameters import adjacency_of
 from ..progress import Meter
@@ -57,8 +58,9 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
     base = step if model.model == "line" else 1
     maker = PoolMaker(source, grid, step=step, edges=_walk_edges(model, step), base=base)
     keep, alias = source.alias_of(source.frequency(model.exponent)[node_of], grid.offsets)
+    chosen = root_of(model.seed, Purpose.POOL_NEGATIVES)
     rules = Rules(
-        *(model.optimizer, model.num_negatives, model.negative_weight, model.weight_decay, keep, alias, model.seed)
+        *(model.optimizer, model.num_negatives, model.negative_weight, model.weight_decay, keep, alias, chosen)
     )
     model._fitted = tables, grid
     trainer: Any

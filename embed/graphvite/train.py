@@ -35,7 +35,8 @@ class Rules:
         Weight of a negative, and of the L2 penalty per touch.
     keep, alias : arrays (n,)
         Alias tables of the negatives of each context part.
-    seed : int
+    root : int
+        Of the streams of the negatives.
     """
 
     optimizer: str
@@ -44,7 +45,7 @@ class Rules:
     decay: float
     keep: NDArray[np.float32]
     alias: NDArray[np.int32]
-    seed: int
+    root: int
 
 
 class CpuTrainer:
@@ -102,7 +103,7 @@ class CpuTrainer:
             *(width_of(tables.vertex.shape[1]), tables.vertex, tables.context, pool.heads[a:b], pool.tails[a:b]),
             *(a - first, offsets[tail], offsets[tail + 1] - offsets[tail], rules.keep, rules.alias),
             *(rules.negatives, np.float32(rules.weight), np.float32(rules.decay), rate, slope),
-            *(rules.seed, pool.number, block, self._table),
+            *(rules.root, pool.number, block, self._table),
         )
         if rules.optimizer == "sgd":
             return float(graphvite_cpu.train_sgd(*common))

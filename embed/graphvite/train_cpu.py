@@ -1,7 +1,7 @@
 """GraphVite's training step on the processor: a sample, its negatives, plain SGD or a rule with moments.
 
 Both kernels take samples `heads[i]`, `tails[i]` (rows of the tables) in order. Negative k of sample i is drawn among
-the `rows` rows from `row` on by the alias table that starts there, from word (place + i) * K + k of the stream (seed,
+the `rows` rows from `row` on by the alias table that starts there, from word (place + i) * K + k of the stream (root,
 pool, block), so a block may be cut into pieces. The learning rate of sample i is rate + i * slope. They return the sum
 of the losses -log s(v.c) - weight * sum log s(-v.n), divided by 1 + weight * K.
 """
@@ -17,7 +17,6 @@ from ..skipgram.rows_cpu import fetch_row_far, row_dot, row_pull
 
 AHEAD = 16  # samples whose rows are asked for in advance
 MOMENTUM, ADAGRAD, ADAM = 1, 2, 3
-NEGATIVE_STREAM = 0x4E
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
 _MU, _BETA1, _BETA2 = np.float32(0.999), np.float32(0.999), np.float32(0.99999)
 _TINY, _SMALL = np.float32(1e-10), np.float32(1e-8)
@@ -25,12 +24,12 @@ _TINY, _SMALL = np.float32(1e-10), np.float32(1e-8)
 
 @kernel
 def train_sgd(
-    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, seed,
+    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, root,
     pool, block, table
 ):  # fmt: skip
     """theta <- theta - lr * w * (g + decay * theta) on both rows, for each negative and then the positive."""
     count = heads.shape[0]
-    key = stream(seed, pool, block, NEGATIVE_STREAM)
+    key = stream(root, pool, block, 0)
     drawn = np.empty((AHEAD, negatives), np.int64)
     loss = 0.0
     for i in range(-AHEAD, count):
@@ -76,7 +75,7 @@ def _moved(rule, theta, r, lr, first, second, i, j):
 
 @kernel
 def train_moments(
-    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, seed,
+    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, root,
     pool, block, table, rule, vertex_first, context_first, vertex_second, context_second
 ):  # fmt: skip
     """As `train_sgd`, by momentum, AdaGrad or Adam; tables of moments have the shape of what they belong to.
@@ -84,7 +83,7 @@ def train_moments(
     With r = w * (g + decay * theta): momentum m = mu m + (1 - mu) r, theta -= lr m; AdaGrad m += r^2,
     theta -= lr r / (sqrt(m) + 1e-10); Adam without bias correction, beta = (0.999, 0.99999).
     """
-    key = stream(seed, pool, block, NEGATIVE_STREAM)
+    key = stream(root, pool, block, 0)
     columns = vertex.shape[1]
     loss = 0.0
     for i in range(heads.shape[0]):

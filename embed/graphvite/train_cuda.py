@@ -19,7 +19,7 @@ from numba import cuda as _cuda
 from ...graphlib.compute.random_cuda import draw, high64, stream
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
 from ..skipgram.logistic_cpu import BOUND, CELLS, logistic_table
-from .train_cpu import ADAGRAD, ADAM, MOMENTUM, NEGATIVE_STREAM
+from .train_cpu import ADAGRAD, ADAM, MOMENTUM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def _moved(rule, theta, r, lr, first, second, i, j):
 @cuda.jit
 def train_block(
     vertex, context, vertex_first, context_first, vertex_second, context_second, heads, tails, head_row, tail_row, rows,
-    keep, alias, negatives, weight, decay, rate, slope, seed, pool, block, table, rule, losses
+    keep, alias, negatives, weight, decay, rate, slope, root, pool, block, table, rule, losses
 ):  # fmt: skip
     """As `graphvite_cpu.train_moments`, on the rows `head_row` on of the vertices and `tail_row` on of the contexts.
 
@@ -96,7 +96,7 @@ def train_block(
     columns = vertex.shape[1]
     rows_shared = cuda.shared.array(0, float32)
     base = within * columns
-    key = stream(seed, pool, block, NEGATIVE_STREAM)
+    key = stream(root, pool, block, 0)
     loss = _ZERO
     for i in range(warp, heads.shape[0], warps):
         v = np.int64(heads[i]) - head_row
@@ -259,7 +259,7 @@ class CudaTrainer:
             *(vertex.arrays[0], context.arrays[0], *moments),
             *(cuda.to_device(pool.heads[here]), cuda.to_device(pool.tails[here]), offsets[head], offsets[tail]),
             *(offsets[tail + 1] - offsets[tail], keep, alias, rules.negatives),
-            *(np.float32(rules.weight), np.float32(rules.decay), rate, slope, rules.seed, pool.number, block, table),
+            *(np.float32(rules.weight), np.float32(rules.decay), rate, slope, rules.root, pool.number, block, table),
             *(RULES[rules.optimizer], losses),
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
 from ..arguments import choice, number, positive, whole
 from ..model import Model
@@ -224,13 +225,14 @@ def _train(model: SkipGram, source: WalkSource, threads: int) -> tuple[NDArray[n
     total_walks = model.num_walks * nodes.shape[0]
     workers = 1 if model.deterministic else threads
     scratch = [aligned_table(1, model.dim) for _ in range(_PIECES * threads)]
+    windows = root_of(model.seed, Purpose.WINDOWS)
     orders: dict[int, NDArray[np.int64]] = {}
 
     def walk(job: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.float32]]:
         turn, at = job
         if turn not in orders:
             orders.clear()
-            orders[turn] = np.random.default_rng([model.seed, 0x77, turn]).permutation(nodes)
+            orders[turn] = generator(model.seed, Purpose.CORPUS_ORDER, turn).permutation(nodes)
         starts = orders[turn][at : at + chunk]
         done = turn * nodes.shape[0] + at + np.arange(starts.shape[0])
         rates = model.lr + (model.min_lr - model.lr) * (done / total_walks)
@@ -241,7 +243,7 @@ def _train(model: SkipGram, source: WalkSource, threads: int) -> tuple[NDArray[n
         sums = np.zeros(4)
         skipgram_cpu.train_walks(
             *(width, vertex, context, walks, model.window, model.shrink_windows, model.negative),
-            *(model.negatives == "window", keep, alias, table, scratch[piece], rates, model.seed, turn, sums),
+            *(model.negatives == "window", keep, alias, table, scratch[piece], rates, windows, turn, sums),
         )
         return sums
 

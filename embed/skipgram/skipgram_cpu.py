@@ -10,7 +10,6 @@ from .logistic_cpu import alias_pick, cell, loss_at
 from .rows_cpu import fetch_row, row_dot, row_exchange, row_move
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
-_WALK_STREAM = 0x57
 
 
 @kernel
@@ -28,7 +27,7 @@ def train_walks(
     table,
     total,
     rates,
-    seed,
+    root,
     epoch,
     sums,
 ):
@@ -37,7 +36,7 @@ def train_walks(
     For a centre w and a node c in its window the input row is `vertex[c]`, and the output rows are `context[w]` with
     label 1 and `context[n]` with label 0 for the negatives n: drawn once per window (`shared`) or once per pair. A
     negative equal to the centre is left out. The change of the input row is collected in `total[0]` (zero on entry and
-    exit) and applied after all targets of the pair, as word2vec does. Streams are named (seed, epoch, start node).
+    exit) and applied after all targets of the pair, as word2vec does. Streams are named (root, epoch, start node).
     `sums` receives [loss, loss terms, pairs, windows]; the loss is measured on one pair per window.
     """
     count = vertex.shape[0]
@@ -51,7 +50,7 @@ def train_walks(
         if steps < 2:
             continue
         rate = rates[w]
-        key = stream(seed, epoch, walks[w, 0], _WALK_STREAM)
+        key = stream(root, epoch, walks[w, 0], 0)
         counter = np.int64(0)
         now = 0
         for i in range(min(steps, window + 1)):

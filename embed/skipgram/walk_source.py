@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
+from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.errors import InvalidInput
 from ..fastrp.parameters import adjacency_of
 
@@ -61,6 +62,7 @@ class WalkSource:
     ) -> WalkSource:
         """Read the store's edges; InvalidInput for a graph without edges or with negative weights."""
         from ...sampling.walks import walks_cpu
+        from ...sampling.walks.walks import bounded_bias
 
         rows = adjacency_of(store, direction, owner)
         n = rows.num_rows
@@ -88,7 +90,7 @@ class WalkSource:
             values = weight
         directed = store.directed and direction == "out"
         mass = strength + np.bincount(rows.indices, values, minlength=n) if directed else strength
-        return cls(rows, strength, mass, tables, float(p), float(q), seed, threads)
+        return cls(rows, strength, mass, tables, bounded_bias(p), bounded_bias(q), seed, threads)
 
     @property
     def num_nodes(self) -> int:
@@ -99,7 +101,7 @@ class WalkSource:
         from ...sampling.walks import walks_cpu
 
         out = np.empty((starts.shape[0], length + 1), self.rows.indices.dtype)
-        common = (starts, streams, self.seed, epoch, out)
+        common = (starts, streams, root_of(self.seed, Purpose.CORPUS), epoch, out)
         edges = self.rows.indptr, self.rows.indices
         keep, alias, row_sum, weight = self.tables
         with threads_in_use(self.threads):
@@ -146,7 +148,7 @@ def initial_vertex(
     from .rows_cpu import aligned_table
 
     table = aligned_table(source.num_nodes, dim)
-    rng = np.random.default_rng([seed, 0x76])
+    rng = generator(seed, Purpose.INITIAL)
     place = None if order is None else np.argsort(order)
     for start in range(0, source.num_nodes, 1 << 16):
         stop = min(start + (1 << 16), source.num_nodes)

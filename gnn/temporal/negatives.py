@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...sampling.arguments import check_count
 
@@ -34,7 +35,7 @@ class TemporalNegatives:
     num : int, default 1
     collisions : {"allow", "refuse"}, default "refuse"
         Whether a random draw may be the event's own destination, or another that the source meets at the same time.
-        Papers that compute AP with one random negative mostly allow it. A draw is repeated up to 64 times.
+        Papers that compute AP with one random negative mostly allow it. Where the pool has nothing else, it is drawn.
     train : int array, optional
         Positions of the training events, for kind "inductive".
     seed : int, default 0
@@ -88,13 +89,13 @@ class TemporalNegatives:
 
     def draw(self, positions: NDArray[np.int64], *, epoch: int = 0) -> NDArray[np.int64]:
         """Negatives of the events at `positions`, int64 (n, num)."""
-        from . import negatives_cpu as temporal_cpu
+        from ...sampling.negatives import negatives_cpu
 
         out = np.empty((positions.shape[0], self.num), np.int64)
         events = self.events
-        temporal_cpu.random_destinations(
+        negatives_cpu.draw_from_pool(
             *(events.src, events.dst, events.time, events.edge_ids, positions, self.destinations),
-            *(self.collisions == "refuse", self.seed, epoch, out),
+            *(self.collisions == "refuse", root_of(self.seed, Purpose.DESTINATIONS), epoch, out),
         )
         if self._history is not None:
             from ...sampling.negatives.negatives import historical_negatives

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def inductive_split(
     later = np.unique(np.concatenate([events.src[first:], events.dst[first:]]))
     everyone = np.unique(np.concatenate([events.src, events.dst])).shape[0]
     count = min(int(share * everyone), later.shape[0])
-    masked = np.sort(np.random.default_rng(seed).choice(later, count, replace=False))
+    masked = np.sort(generator(seed, Purpose.UNSEEN).choice(later, count, replace=False))
     hidden = np.zeros(events.num_nodes, np.bool_)
     hidden[masked] = True
     touched = hidden[events.src] | hidden[events.dst]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Batching:
             from . import batches_cpu
 
             words = np.empty(total, np.uint64)
-            batches_cpu.order_words(self.seed, epoch, words)
+            batches_cpu.order_words(root_of(self.seed, Purpose.ORDER), epoch, words)
             order = np.argsort(words, kind="stable")
         rank, parts = self.part
         whole = int(self.batch_size) * parts

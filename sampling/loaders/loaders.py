@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
 from ..arguments import check_count, node_positions
+from ..negatives.negatives import NegativeSampler
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
 from ..prefetch import LoaderReport, Stopwatch, check_same_process, prefetched
@@ -173,15 +174,17 @@ class LinkLoader(_Loader):
     edge_type : optional
         Which edges, in a store with several types.
     negatives : int >= 0, default 1
-        Pairs per edge whose second end is a uniform node that the first has no edge to.
+        Pairs per edge whose second end is drawn as by `NegativeSampler`: a uniform node, not the first itself, that the
+        first has no edge to. An edge whose first end leads to every other node has none.
     tables, batch_size, shuffle, drop_last, seed, part, workers
         As for `NodeLoader`; `batch_size` counts edges.
 
     Notes
     -----
-    `edge_label_index` (2, batch * (1 + negatives)) are local numbers of the pairs, edges first; `edge_label` is 1 for
-    edges and 0 for negatives; `input_id` are edge ids. With several types they are found under the edge type. The edges
-    themselves may be among those sampled for messages. Negatives depend on (seed, epoch, edge) alone.
+    `edge_label_index` (2, pairs) are local numbers of the pairs, edges first, then the negatives in the order of their
+    edges; `edge_label` is 1 for edges and 0 for negatives; `input_id` are edge ids. With several types they are found
+    under the edge type. The edges themselves may be among those sampled for messages. Negatives depend on (seed, epoch,
+    edge) alone.
 
     Examples
     --------
@@ -215,26 +218,26 @@ class LinkLoader(_Loader):
             raise NotFound(f"edge_type must be one of {known}; got {edge_type!r}")
         self.edge_type = edge_type
         self._list = store.edge_list(edge_type)
-        self._rows = store.csr(edge_type)
         count = len(self._list)
         self.edges = np.arange(count) if edges is None else node_positions("edges", edges, count)
         self._total = self.edges.shape[0]
-        self._negatives = check_count("negatives", negatives)
+        self._num_negatives = check_count("negatives", negatives)
+        self._negatives = NegativeSampler(store, edge_type=edge_type, seed=seed, threads=1)
 
     def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[Any, dict[Any, dict[str, Any]]]:
         edges = self.edges[batch]
-        sample, pairs = self._around(*self._pairs(edges, epoch), epoch, None)
-        return sample, {self.edge_type: self._labels(edges, pairs)}
+        near, far, _ = self._pairs(edges, epoch)
+        sample, pairs = self._around(near, far, epoch, None)
+        return sample, {self.edge_type: _labels(edges, pairs)}
 
-    def _pairs(self, edges: NDArray[np.int64], epoch: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Both ends of the edges and, behind them, of their negatives."""
-        from . import batches_cpu
-
+    def _pairs(self, edges: NDArray[np.int64], epoch: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Both ends of the edges and, behind them, of their negatives; and which of `edges` each pair belongs to."""
         src, dst = self._list.src[edges].astype(np.int64), self._list.dst[edges].astype(np.int64)
-        wrong = np.empty((edges.shape[0], self._negatives), np.int64)
-        rows, seed = self._rows, self._batching.seed
-        batches_cpu.negative_ends(rows.indptr, rows.indices, src, edges, seed, epoch, rows.num_cols, wrong)
-        return np.concatenate([src, np.repeat(src, self._negatives)]), np.concatenate([dst, wrong.reshape(-1)])
+        wrong = self._negatives.sample(src, self._num_negatives, epoch=epoch, keys=edges)
+        found = wrong >= 0
+        place = np.arange(edges.shape[0])
+        owner = np.concatenate([place, np.repeat(place, found.sum(axis=1))])
+        return src[owner], np.concatenate([dst, wrong[found]]), owner
 
     def _around(
         self, near: NDArray[Any], far: NDArray[Any], epoch: int, when: NDArray[Any] | None
@@ -251,11 +254,6 @@ class LinkLoader(_Loader):
         sample = self.sampler.sample(seeds, epoch=epoch, seed_time=times)
         local = [sample.seed_index[name] for name in dict.fromkeys((source, target))]
         return sample, np.concatenate(local).reshape(2, -1)
-
-    def _labels(self, edges: NDArray[np.int64], pairs: NDArray[Any]) -> dict[str, Any]:
-        label = np.zeros(edges.shape[0] * (1 + self._negatives), np.float32)
-        label[: edges.shape[0]] = 1
-        return {"edge_label": label, "edge_label_index": pairs, "input_id": edges}
 
 
 class TemporalLoader(LinkLoader):
@@ -318,12 +316,19 @@ class TemporalLoader(LinkLoader):
     def _draw(self, batch: NDArray[np.int64], epoch: int) -> tuple[Any, dict[Any, dict[str, Any]]]:
         edges = self.edges[batch]
         when = self._time[edges]
-        each = np.concatenate([when, np.repeat(when, self._negatives)])
-        sample, pairs = self._around(*self._pairs(edges, epoch), epoch, each)
-        found = {**self._labels(edges, pairs), "edge_label_time": each}
+        near, far, owner = self._pairs(edges, epoch)
+        each = when[owner]
+        sample, pairs = self._around(near, far, epoch, each)
+        found = {**_labels(edges, pairs), "edge_label_time": each}
         if not self.typed:
             found["seed_time"] = np.concatenate([each, each])
         return sample, {self.edge_type: found}
+
+
+def _labels(edges: NDArray[np.int64], pairs: NDArray[Any]) -> dict[str, Any]:
+    label = np.zeros(pairs.shape[1], np.float32)
+    label[: edges.shape[0]] = 1
+    return {"edge_label": label, "edge_label_index": pairs, "input_id": edges}
 
 
 def _node_type(store: GraphStore, given: Any) -> tuple[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.store.times import float_times
 from ..arguments import check_count, node_positions, threads_for
@@ -265,7 +266,8 @@ class NCache:
         with threads_in_use(threads_for(self.threads, targets.shape[0], 128)):
             ncache_cpu.write_events(
                 *(self.keys, self.edge_ids, self.times, self.values, self.starts, *self._hash()),
-                *(self.replace_prob, self.keep_self, self.seed, epoch, *columns, targets, head, follow),
+                *(self.replace_prob, self.keep_self, root_of(self.seed, Purpose.NCACHE), epoch),
+                *(*columns, targets, head, follow),
                 *(read.place, read.key, read.edge_id, read.time, new),
             )
         head[targets] = -1
@@ -332,7 +334,7 @@ class NCache:
         columns = self._columns(hop)
         width = check_count("code_dim", code_dim, 1)
         out = np.empty((self.num_nodes, self.sizes[hop] * width), np.float32)
-        ncache_vectors_cpu.sign_codes(self.keys[:, columns], width, self.seed, out)
+        ncache_vectors_cpu.sign_codes(self.keys[:, columns], width, root_of(self.seed, Purpose.SIGN_CODES), out)
         return out
 
     @property

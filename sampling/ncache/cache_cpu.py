@@ -173,7 +173,7 @@ def chain(src, dst, head, follow, targets):
 
 @parallel_kernel
 def write_events(
-    keys, edge_ids, times, values, starts, kind, parameter, alpha, keep_self, seed, epoch,
+    keys, edge_ids, times, values, starts, kind, parameter, alpha, keep_self, root, epoch,
     src, dst, event_time, event_id, src_row, dst_row, targets, head, follow,
     place, read_key, read_edge, read_time, new_value,
 ):  # fmt: skip
@@ -206,7 +206,7 @@ def write_events(
                     )  # fmt: skip
                 if hops > 1:
                     j = first + slot_of(other, second - first, kind, parameter)
-                    name = stream(seed, epoch, event_id[event], 2 + side)
+                    name = stream(root, epoch, event_id[event], 2 + side)
                     if not written[j] and _accepted(keys[node, j], other, alpha, name, 0):
                         written[j] = True
                         held = place[mine, j]
@@ -216,7 +216,7 @@ def write_events(
                             new_value, kept,
                         )  # fmt: skip
                 if hops > 2:
-                    name = stream(seed, epoch, event_id[event], 4 + side)
+                    name = stream(root, epoch, event_id[event], 4 + side)
                     for from_column in range(second - 1, first - 1, -1):
                         s = place[theirs, from_column]
                         if s < 0:

@@ -14,6 +14,7 @@ from numba import config
 from numba import cuda as _cuda
 
 from ...graphlib.compute.random_cuda import stream, uniform
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ..arguments import node_positions
 from .cache import COLUMNS, HASHES, NCache
@@ -101,7 +102,7 @@ def sum_members(values, member, total):
 
 
 @cuda.jit
-def claim(keys, starts, kind, parameter, alpha, keep_self, seed, epoch, src, dst, event_id, src_row, dst_row, read_key, winner):  # fmt: skip  # noqa: E501
+def claim(keys, starts, kind, parameter, alpha, keep_self, root, epoch, src, dst, event_id, src_row, dst_row, read_key, winner):  # fmt: skip  # noqa: E501
     """A thread per event, side and write: accepted writes claim their slot of `winner` (rows read, width) by rank.
 
     Write 0 is hop 0, write 1 is hop 1, write 2 + s comes from slot s of the other's hop 1.
@@ -120,7 +121,7 @@ def claim(keys, starts, kind, parameter, alpha, keep_self, seed, epoch, src, dst
         elif write == 1:
             if hops > 1:
                 j = starts[1] + slot_of(other, near, kind, parameter)
-                name = stream(seed, epoch, event_id[event], 2 + side)
+                name = stream(root, epoch, event_id[event], 2 + side)
                 if accepted(keys[node, j], other, alpha, name, 0):
                     cuda.atomic.max(winner, (mine, j), np.int64(t))
         elif hops > 2:
@@ -128,7 +129,7 @@ def claim(keys, starts, kind, parameter, alpha, keep_self, seed, epoch, src, dst
             far = read_key[theirs, source]
             if far >= 0 and (far != node or keep_self):
                 j = starts[2] + slot_of(far, starts[3] - starts[2], kind, parameter)
-                name = stream(seed, epoch, event_id[event], 4 + side)
+                name = stream(root, epoch, event_id[event], 4 + side)
                 if accepted(keys[node, j], far, alpha, name, source):
                     cuda.atomic.max(winner, (mine, j), np.int64(t))
 
@@ -278,7 +279,8 @@ class CudaNCache:
         winner = cuda.to_device(np.full(read.key.shape, -1))
         writes = 2 + (like.sizes[1] if len(like.sizes) > 1 else 0)
         claim[_grid(2 * writes * ends[0].shape[0])](
-            *(self.keys, self._starts, *self._hash(), like.replace_prob, like.keep_self, like.seed, epoch),
+            *(self.keys, self._starts, *self._hash()),
+            *(like.replace_prob, like.keep_self, root_of(like.seed, Purpose.NCACHE), epoch),
             *(source, target, name, source_row, target_row, read.key, winner),
         )
         columns = (getattr(self, column) for column in COLUMNS)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
-from ..arguments import check_count, check_seed_time, node_positions, threads_for
+from ..arguments import check_count, check_seed_time, node_positions, resolve_edge_type, threads_for, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -84,9 +85,10 @@ class NegativeSampler:
         if self._num_drawn == 0:
             raise InvalidInput("there are no nodes to draw negatives from")
         self.reject_edges = reject_edges
-        chosen = edge_type if edge_type is not None else store.edge_types[0]
+        chosen = resolve_edge_type(store, edge_type)
         self.reject_self = reject_self and chosen[0] == chosen[2]
         self.seed = seed
+        self._names = (corrupt, *words_of(chosen))
         self.threads = threads
         self._keep, self._alias = np.empty(0, np.float32), np.empty(0, np.int32)
         if mass is not None:
@@ -96,6 +98,9 @@ class NegativeSampler:
         elif power > 0:
             other = store.csc(edge_type) if corrupt == "dst" else store.csr(edge_type)
             self._keep, self._alias = alias_table(other.degrees().astype(np.float64) ** power)
+
+    def _root(self, purpose: Purpose) -> int:
+        return root_of(self.seed, purpose, *self._names)
 
     def sample(
         self, nodes: ArrayLike, num: int = 1, *, epoch: int = 0, keys: ArrayLike | None = None
@@ -125,7 +130,7 @@ class NegativeSampler:
         with threads_in_use(threads_for(self.threads, out.size, 1024)):
             negatives_cpu.draw_negatives(
                 *(self._rows.indptr, self._rows.indices, self._keep, self._alias, self._num_drawn),
-                *(self.reject_edges, self.reject_self, given, *streams, self.seed, epoch, out),
+                *(self.reject_edges, self.reject_self, given, *streams, self._root(Purpose.NEGATIVES), epoch, out),
             )
         return out
 
@@ -149,7 +154,7 @@ class NegativeSampler:
         with threads_in_use(threads_for(self.threads, count, 1024)):
             negatives_cpu.draw_pairs(
                 *(self._rows.indptr, self._rows.indices, self._keep, self._alias, self._num_drawn),
-                *(self.reject_edges, self.reject_self, named, self.seed, epoch, near, far),
+                *(self.reject_edges, self.reject_self, named, self._root(Purpose.PAIRS), epoch, near, far),
             )
         if (far < 0).any():
             raise InvalidInput("nearly all pairs are linked, so pairs that are not cannot be found by drawing")
@@ -187,7 +192,7 @@ def in_batch_negatives(
     if far.ndim != 1 or (src is not None and near.shape != far.shape):
         raise InvalidInput(f"dst and src must be equally long; got shapes {far.shape} and {near.shape}")
     out = np.empty((far.shape[0], check_count("num", num)), np.int64)
-    negatives_cpu.draw_in_batch(near, far, seed, epoch, out)
+    negatives_cpu.draw_in_batch(near, far, root_of(seed, Purpose.IN_BATCH), epoch, out)
     return out
 
 
@@ -242,10 +247,13 @@ def historical_negatives(
     given = node_positions("src", src, rows.num_rows)
     times = check_seed_time("time", time, given.shape[0], store.attributes)
     out = np.empty((given.shape[0], check_count("num", num)), np.int64)
+    streams = (
+        *_streams(given, rows.num_rows, keys),
+        root_of(seed, Purpose.HISTORY, *words_of(resolve_edge_type(store, edge_type))),
+        epoch,
+    )
     with threads_in_use(threads_for(threads, out.size, 1024)):
-        negatives_cpu.draw_from_history(
-            rows.indptr, rows.indices, rows.time, given, times, *_streams(given, rows.num_rows, keys), seed, epoch, out
-        )
+        negatives_cpu.draw_from_history(rows.indptr, rows.indices, rows.time, given, times, *streams, out)
     return out
 
 

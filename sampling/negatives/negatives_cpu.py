@@ -67,11 +67,11 @@ def _draw_left_over(key, counter, indices, start, stop, num_nodes, refused):
 
 @parallel_kernel
 def draw_negatives(
-    indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, nodes, items, again, seed, epoch, out
+    indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, nodes, items, again, root, epoch, out
 ):
-    """Fill `out[i]` with nodes not linked to `nodes[i]`; streams are called (seed, epoch, items[i], again[i])."""
+    """Fill `out[i]` with nodes not linked to `nodes[i]`; streams are called (root, epoch, items[i], again[i])."""
     for i in numba.prange(nodes.shape[0]):
-        key = stream(seed, epoch, items[i], again[i])
+        key = stream(root, epoch, items[i], again[i])
         counter = np.int64(0)
         start, stop = indptr[nodes[i]], indptr[nodes[i] + 1]
         refused = nodes[i] if reject_self else np.int64(-1)
@@ -89,11 +89,11 @@ def draw_negatives(
 
 
 @parallel_kernel
-def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, items, seed, epoch, near, far):
-    """Fill `near`, `far` with pairs that are not linked, from streams (seed, epoch, items[i]); -1 if none was found."""
+def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, items, root, epoch, near, far):
+    """Fill `near`, `far` with pairs that are not linked, from streams (root, epoch, items[i]); -1 if none was found."""
     num_rows = indptr.shape[0] - 1
     for i in numba.prange(near.shape[0]):
-        key = stream(seed, epoch, items[i], -2)
+        key = stream(root, epoch, items[i], 0)
         counter = np.int64(0)
         far[i] = -1
         for _ in range(_PAIR_TRIES):
@@ -108,11 +108,11 @@ def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_sel
 
 
 @kernel
-def draw_in_batch(src, dst, seed, epoch, out):
+def draw_in_batch(src, dst, root, epoch, out):
     """Fill `out[i]` with positions of links that differ from link i in destination (and source, where given)."""
     size = dst.shape[0]
     for i in range(size):
-        key = stream(seed, epoch, i, -3)
+        key = stream(root, epoch, i, 0)
         counter = np.int64(0)
         for j in range(out.shape[1]):
             found = np.int64(-1)
@@ -151,10 +151,10 @@ def _position_of_time(time, start, stop, now, after):
 
 
 @parallel_kernel
-def draw_from_history(indptr, indices, time, src, now, items, again, seed, epoch, out):
+def draw_from_history(indptr, indices, time, src, now, items, again, root, epoch, out):
     """Fill `out[i]` with past neighbours of `src[i]` that are not neighbours at time `now[i]`."""
     for i in numba.prange(src.shape[0]):
-        key = stream(seed, epoch, items[i], again[i])
+        key = stream(root, epoch, items[i], again[i])
         counter = np.int64(0)
         start = indptr[src[i]]
         present = _position_of_time(time, start, indptr[src[i] + 1], now[i], False)
@@ -183,3 +183,52 @@ def draw_from_history(indptr, indices, time, src, now, items, again, seed, epoch
                                     break
                                 rank -= 1
             out[i, j] = found
+
+
+@kernel
+def _met_at_once(src, dst, time, event):
+    """The destinations that the source of `event` meets at that very time, repeats kept; events are sorted by time."""
+    first, last = event, event + 1
+    while first > 0 and time[first - 1] == time[event]:
+        first -= 1
+    while last < src.shape[0] and time[last] == time[event]:
+        last += 1
+    met = np.empty(last - first, np.int64)
+    count = 0
+    for other in range(first, last):
+        if src[other] == src[event]:
+            met[count] = dst[other]
+            count += 1
+    return met[:count]
+
+
+@kernel
+def draw_from_pool(src, dst, time, items, positions, pool, refuse, root, epoch, out):
+    """Row i of `out`: uniform draws from the sorted `pool` for event `positions[i]`, from stream `items[positions[i]]`.
+
+    With `refuse`, none that the event's source meets at that time, unless the pool has no other.
+    """
+    for i in range(positions.shape[0]):
+        event = positions[i]
+        key = stream(root, epoch, items[event], 0)
+        counter = np.int64(0)
+        refused = np.empty(0, np.int64)
+        if refuse:
+            refused = np.sort(_met_at_once(src, dst, time, event))
+            kept = 0
+            for node in refused:  # from nodes to places in the pool, those that it has
+                place = np.searchsorted(pool, node)
+                if place < pool.shape[0] and pool[place] == node:
+                    refused[kept] = place
+                    kept += 1
+            refused = refused[:kept]
+        for j in range(out.shape[1]):
+            found = np.int64(-1)
+            for _ in range(TRIES):
+                chosen, counter = bounded(key, counter, pool.shape[0])
+                if not is_linked(refused, 0, refused.shape[0], chosen):
+                    found = chosen
+                    break
+            if found < 0:
+                found, counter = _draw_left_over(key, counter, refused, 0, refused.shape[0], pool.shape[0], -1)
+            out[i, j] = pool[found if found >= 0 else chosen]

@@ -52,12 +52,12 @@ class Batch:
         num_nodes: Mapping[str, int],
         scratch: Mapping[str, Scratch],
         disjoint: bool,
-        stream: tuple[int, int],
+        epoch: int,
     ) -> None:
         self.relations = relations
         self.work = scratch[""]
         self.disjoint = disjoint
-        self.stream = stream
+        self.epoch = epoch
         self.numbers = {name: Numbers(scratch[name], count, disjoint) for name, count in num_nodes.items()}
         self.node_counts: dict[str, list[int]] = {name: [] for name in num_nodes}
         self.found = [_Found(0, [], []) for _ in relations]
@@ -119,8 +119,8 @@ class Batch:
             neighbor_cpu.tree_items(self.tree_key, tree, frontier, items)
             now = None if self.times is None else self.times[tree]
         slot = f"shares {relation.index} {hop}"
-        name = (*self.stream, hop + (relation.index << 32))
-        picked, shares = relation.picker.pick(self.work, frontier, items, now, relation.fanouts[hop], name, slot)
+        fanout = relation.fanouts[hop]
+        picked, shares = relation.picker.pick(self.work, frontier, items, now, fanout, self.epoch, hop, slot)
         rows, start = relation.picker.rows, found.count
         found.count += picked.shape[0]
         found.per_hop.append(picked.shape[0])

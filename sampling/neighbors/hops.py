@@ -16,8 +16,8 @@ from ..scratch import ResultMemory
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...graphlib.store.adjacency import Adjacency
     from ..scratch import Scratch
+    from .picks import RowPicker
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,22 @@ class UniformHops:
     A batch that outgrows it stops, gets more, and goes on where it was; only the first batches do.
     """
 
-    def __init__(self, rows: Adjacency, fanouts: tuple[int, ...], replace: bool) -> None:
-        self._rows = rows
+    def __init__(self, picker: RowPicker, fanouts: tuple[int, ...]) -> None:
+        self._rows = picker.rows
+        self._root = picker.root
         self._fanouts = np.array(fanouts, np.int64)
-        self._replace = replace
+        self._replace = picker.draw.replace
         self._results = ResultMemory()
         self._working = (0, 0, 0)  # rows and picks in a hop, and nodes: the most that any batch had
         self._taken: dict[int, tuple[int, int]] = {}  # bits of the number of seeds: nodes and edges of such batches
 
-    def sample(self, seeds: NDArray[np.int64], scratch: dict[str, Scratch], seed: int, epoch: int) -> Hops:
+    def sample(self, seeds: NDArray[np.int64], scratch: dict[str, Scratch], epoch: int) -> Hops:
         """Sample around `seeds`; the nodes stay marked in `scratch["node"]`."""
         from . import hops_cpu
 
         rows, work, marks = self._rows, scratch[""], scratch["node"]
         last_hop = self._fanouts.shape[0]
-        fixed = (rows.indptr, rows.indices, rows.edge_ids, seeds, self._fanouts, self._replace, seed, epoch)
+        fixed = (rows.indptr, rows.indices, rows.edge_ids, seeds, self._fanouts, self._replace, self._root, epoch)
         width, picks, room = map(max, self._working, (seeds.shape[0], 0, seeds.shape[0]))
         taken = self._taken.get(seeds.shape[0].bit_length(), (0, 0))
         (found,) = self._results.arrays((taken[0], np.int64))

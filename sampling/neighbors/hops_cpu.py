@@ -15,7 +15,7 @@ def sample_hops(
     seeds,
     fanouts,
     replace,
-    seed,
+    root,
     epoch,
     hop,
     mark,
@@ -66,7 +66,7 @@ def sample_hops(
         if total > positions.shape[0] or stop > far.shape[0] or last + total > nodes.shape[0]:
             return hop
         picked = positions[:total]
-        pick_uniform(a, b, frontier, seed, epoch, hop, fanouts[hop], replace, offsets, picked)
+        pick_uniform(a, b, frontier, root, epoch, hop, fanouts[hop], replace, offsets, picked)
         repeat_numbers(offsets, first, near[start:stop])
         node_ends[hop + 1] = number_nodes(
             indices, edge_ids, picked, mark, base, nodes, last, far[start:stop], edges[start:stop]

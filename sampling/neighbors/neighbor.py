@@ -109,11 +109,11 @@ class NeighborSampler:
         self.induced = induced
         self.seed = seed
         self.threads = threads
-        picker = RowPicker(store, edge_type, self.draw)
+        picker = RowPicker(store, edge_type, self.draw, seed)
         self._rows = picker.rows
         self._attributes = store.attributes
         uniform = method == "uniform" and not weighted and not self.disjoint
-        self._hops = UniformHops(self._rows, self.fanouts, replace) if uniform else None
+        self._hops = UniformHops(picker, self.fanouts) if uniform else None
         if self._rows.num_rows != self._rows.num_cols:
             raise InvalidInput(f"edges {edge_type!r} join two node types; use a TypedNeighborSampler")
         self._relations = (Relation(edge_type, "node", "node", picker, self.fanouts, 0),)
@@ -132,7 +132,7 @@ class NeighborSampler:
         if self._hops is None:
             found = self._one_by_one(nodes, times, scratch, epoch)
         else:
-            found = self._hops.sample(nodes, scratch, self.seed, epoch)
+            found = self._hops.sample(nodes, scratch, epoch)
         near, far, edges, edge_counts = found.near, found.far, found.edges, found.edge_counts
         if self.induced:
             near, far, edges = induced_edges(self._rows, found.nodes, scratch["node"], scratch[""], self._results)
@@ -157,7 +157,7 @@ class NeighborSampler:
     ) -> Hops:
         """The hops as kernels of their own, for the draws that `UniformHops` does not know."""
         size = {"node": self._rows.num_rows}
-        batch = Batch(self._relations, size, scratch, self.disjoint, (self.seed, epoch))
+        batch = Batch(self._relations, size, scratch, self.disjoint, epoch)
         seed_index = batch.enter_seeds({"node": seeds}, None if times is None else {"node": times})["node"]
         batch.run(len(self.fanouts))
         found, tree = batch.results_of_nodes(self._results)

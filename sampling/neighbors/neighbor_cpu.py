@@ -1,7 +1,7 @@
 """Kernels of neighbour sampling: pick positions in adjacency rows, then number the nodes reached.
 
 One batch is one thread's work (many batches run side by side), so these kernels are serial. A row is
-`indices[low[i]:high[i]]`; every random word comes from the stream (seed, epoch, item, hop), where the item is the node
+`indices[low[i]:high[i]]`; every random word comes from the stream (root, epoch, item, hop), where the item is the node
 whose row is sampled, or its tree and node in disjoint mode, so a pick never depends on what else is in the batch.
 """
 
@@ -126,7 +126,7 @@ def _floyd_hashed(key, first, degree, picks, out, at, table):
 
 
 @kernel
-def pick_uniform(low, high, items, seed, epoch, hop, fanout, replace, offsets, positions):
+def pick_uniform(low, high, items, root, epoch, hop, fanout, replace, offsets, positions):
     """Uniform picks, with or without replacement."""
     longest = np.int64(0)
     if not replace and fanout > _SCAN:
@@ -146,7 +146,7 @@ def pick_uniform(low, high, items, seed, epoch, hop, fanout, replace, offsets, p
         if picks == 0:
             continue
         if replace and fanout >= 0:
-            key = stream(seed, epoch, items[i], hop)
+            key = stream(root, epoch, items[i], hop)
             counter = np.int64(0)
             for j in range(picks):
                 chosen, counter = bounded(key, counter, degree)
@@ -154,7 +154,7 @@ def pick_uniform(low, high, items, seed, epoch, hop, fanout, replace, offsets, p
         elif picks == degree:
             _take_all(first, high[i], positions, at)
         else:
-            key = stream(seed, epoch, items[i], hop)
+            key = stream(root, epoch, items[i], hop)
             if picks <= _SCAN:
                 _floyd(key, first, degree, picks, positions, at)
             elif degree <= 8 * picks:
@@ -173,7 +173,7 @@ def pick_latest(low, high, offsets, positions):
 
 @kernel
 def pick_weighted_with_replacement(
-    low, high, row_start, cumulative, items, seed, epoch, hop, fanout, offsets, positions
+    low, high, row_start, cumulative, items, root, epoch, hop, fanout, offsets, positions
 ):
     """Independent draws in proportion to weight, by binary search in the row's running sums.
 
@@ -188,7 +188,7 @@ def pick_weighted_with_replacement(
         total = cumulative[high[i] - 1] - base
         if total <= 0.0:
             continue
-        key = stream(seed, epoch, items[i], hop)
+        key = stream(root, epoch, items[i], hop)
         for j in range(fanout):
             target = base + uniform(key, j) * total
             a, b = low[i], high[i] - 1
@@ -223,15 +223,15 @@ def _sift_down(keys, where, size):
 
 @kernel
 def pick_smallest_keys(
-    low, high, items, indices, weight, seed, epoch, hop, shared, shared_hop, fanout, offsets, positions
+    low, high, items, indices, weight, root, epoch, hop, shared, shared_root, shared_hop, fanout, offsets, positions
 ):
     """The picks of every row with the smallest random keys, in position order.
 
     Weighted draws without replacement use -ln(u) / w with one u per row entry (Efraimidis and Spirakis, 2006,
     doi:10.1016/j.ipl.2005.11.003). With `shared`, u belongs to the neighbour and not to the entry, so that all rows of
-    the batch prefer the same nodes: LABOR-0 (arXiv:2210.13339); it is word 0 of (seed, epoch, neighbour, `shared_hop`).
-    `weight` is empty for unit weights. Rows yield fewer picks than asked where fewer weights are positive; the true
-    ends of rows are returned in `offsets`.
+    the batch prefer the same nodes: LABOR-0 (arXiv:2210.13339); it is word 0 of (shared_root, epoch, neighbour,
+    shared_hop). `weight` is empty for unit weights. Rows yield fewer picks than asked where fewer weights are positive;
+    the true ends of rows are returned in `offsets`.
     """
     keys = np.empty(max(fanout, 1), np.float64)
     where = np.empty(max(fanout, 1), np.int64)
@@ -244,13 +244,16 @@ def pick_smallest_keys(
             _take_all(first, last, positions, written)
             written += last - first
             continue
-        row_key = stream(seed, epoch, items[i], hop)
+        row_key = stream(root, epoch, items[i], hop)
         size = 0
         for e in range(first, last):
             w = np.float64(weight[e]) if weighted else 1.0
             if w <= 0.0:
                 continue
-            u = uniform(stream(seed, epoch, indices[e], shared_hop), 0) if shared else uniform(row_key, e - first)
+            if shared:
+                u = uniform(stream(shared_root, epoch, indices[e], shared_hop), 0)
+            else:
+                u = uniform(row_key, e - first)
             value = -np.log1p(-u) / w
             if size < fanout:
                 slot = size

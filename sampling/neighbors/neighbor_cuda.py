@@ -17,12 +17,14 @@ from numba import cuda as _cuda
 
 from ...graphlib.compute.random_cuda import bounded, draw, high64, mix64, stream
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, any_lane, broadcast, wait_for_lanes
+from .picks import neighbor_root
 from .subgraph import SampledSubgraph
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.adjacency import Adjacency
+    from ...graphlib.types import EdgeType
 
 cuda: Any = _cuda  # its own types leave out what kernels use
 
@@ -149,7 +151,7 @@ def _draw_together(lane, key, first, degree, picks, replace, at, targets, positi
 
 
 @cuda.jit
-def pick_uniform(indptr, nodes, start, seed, epoch, hop, fanout, replace, offsets, targets, positions):
+def pick_uniform(indptr, nodes, start, root, epoch, hop, fanout, replace, offsets, targets, positions):
     """Positions of the edges picked for the nodes from `start` on, a warp per node."""
     lane = cuda.threadIdx.x % LANES
     warp = (cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x) // LANES
@@ -166,7 +168,7 @@ def pick_uniform(indptr, nodes, start, seed, epoch, hop, fanout, replace, offset
             for j in range(lane, picks, LANES):
                 positions[at + j] = first + j
             continue
-        key = stream(seed, epoch, node, hop)
+        key = stream(root, epoch, node, hop)
         if replace or picks > LANES:
             if not _draw_together(lane, key, first, degree, picks, replace, at, targets, positions) and lane == 0:
                 _draw_in_order(key, first, degree, picks, replace, at, targets, positions)
@@ -256,7 +258,9 @@ class CudaSampler:
     replace : bool, default False
     direction : {"in", "out"}, default "in"
         Which of the two `rows` are.
-    seed : int >= 0, default 0
+    seed : int, default 0
+    edge_type : optional
+        Of `rows`, where the store names it: other edge types draw other numbers.
     arrays : (indptr, indices, edge_ids), optional
         The arrays of `rows` where the GPU can reach them, such as those of a `PinnedAdjacency`; by default they are
         copied to it.
@@ -275,6 +279,7 @@ class CudaSampler:
         replace: bool = False,
         direction: str = "in",
         seed: int = 0,
+        edge_type: EdgeType | None = None,
         arrays: tuple[Any, Any, Any] | None = None,
     ) -> None:
         from ..arguments import check_fanouts
@@ -283,6 +288,7 @@ class CudaSampler:
         self.replace = replace
         self.direction = direction
         self.seed = seed
+        self._root = neighbor_root(seed, direction, edge_type)
         self._num_nodes = rows.num_rows
         self._edge_dtype = rows.edge_ids.dtype
         host = (rows.indptr, rows.indices, rows.edge_ids)
@@ -305,7 +311,7 @@ class CudaSampler:
             positions, targets = (cuda.device_array(total, np.int64) for _ in range(2))
             near = cuda.device_array(total, np.int64)
             if total:
-                name = (self.seed, epoch, hop, fanout, self.replace)
+                name = (self.root, epoch, hop, fanout, self.replace)
                 grid = _grid(size, WARPS_PER_BLOCK)[0], WARPS_PER_BLOCK * LANES
                 pick_uniform[grid](indptr, nodes, first, *name, offsets, targets, positions)
                 repeat_numbers[_grid(size)](offsets, first, near)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.store.times import span_in
+from ..arguments import resolve_edge_type, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +20,8 @@ if TYPE_CHECKING:
 
     from ...graphlib.store.adjacency import Adjacency
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from ..scratch import Scratch
-
-ALL_HOPS = -16  # called like a hop: the stream of numbers that rows of all hops share, and below it those of one hop
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,13 @@ class Draw:
 class RowPicker:
     """Draws entries of the rows of one edge type."""
 
-    def __init__(self, store: GraphStore, edge_type: Any, draw: Draw) -> None:
+    def __init__(self, store: GraphStore, edge_type: Any, draw: Draw, seed: int) -> None:
+        chosen = resolve_edge_type(store, edge_type)
         self.draw = draw
+        self.root = neighbor_root(seed, draw.direction, chosen)
+        # shared numbers belong to the neighbour, by whatever edges it is reached
+        far = chosen[0] if draw.direction == "in" else chosen[2]
+        self.shared_root = root_of(seed, Purpose.LABOR, draw.method, far)
         side = store.csc if draw.direction == "in" else store.csr
         if draw.temporal is not None and side(edge_type).time is None:
             raise InvalidInput(
@@ -111,13 +117,14 @@ class RowPicker:
         items: NDArray[Any],
         now: NDArray[Any] | None,
         fanout: int,
-        name: tuple[int, int, int],
+        epoch: int,
+        hop: int,
         slot: str,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions of the entries drawn for every frontier node, and where each node's share begins.
 
-        Streams are called (seed, epoch, `items[i]`, hop) with `name` = (seed, epoch, hop). `now` is the time of every
-        frontier node. The positions are valid until the next call, the shares as long as `slot` is not asked again.
+        Streams are named (root, epoch, `items[i]`, hop). `now` is the time of every frontier node. The positions are
+        valid until the next call, the shares as long as `slot` is not asked again.
         """
         from . import neighbor_cpu as kernels
 
@@ -137,18 +144,32 @@ class RowPicker:
             kernels.pick_latest(low, high, offsets, positions)
         elif draw.weighted and draw.replace and fanout >= 0:
             total = kernels.pick_weighted_with_replacement(
-                low, high, rows.indptr[frontier], self.cumulative, items, *name, fanout, offsets, positions
+                low,
+                high,
+                rows.indptr[frontier],
+                self.cumulative,
+                items,
+                self.root,
+                epoch,
+                hop,
+                fanout,
+                offsets,
+                positions,
             )
         elif (draw.weighted or draw.labor) and not draw.replace:
-            seed, epoch, hop = name
-            shared = ALL_HOPS if draw.method == "labor" else ALL_HOPS - 1 - hop
             arrays = (low, high, items, rows.indices, self.weight)
+            shared_hop = 0 if draw.method == "labor" else hop
             total = kernels.pick_smallest_keys(
-                *arrays, seed, epoch, hop, draw.labor, shared, fanout, offsets, positions
+                *(*arrays, self.root, epoch, hop, draw.labor, self.shared_root, shared_hop, fanout, offsets, positions)
             )
         else:
-            kernels.pick_uniform(low, high, items, *name, fanout, draw.replace, offsets, positions)
+            kernels.pick_uniform(low, high, items, self.root, epoch, hop, fanout, draw.replace, offsets, positions)
         return positions[:total], offsets
+
+
+def neighbor_root(seed: int, direction: str, edge_type: EdgeType | None) -> int:
+    """What the streams of a neighbour sampler are named by."""
+    return root_of(seed, Purpose.NEIGHBORS, direction, *words_of(edge_type))
 
 
 def checked_weight(rows: Adjacency, edge_type: Any = None) -> NDArray[np.float32]:

@@ -143,7 +143,9 @@ class TypedNeighborSampler:
         for index, (edge_type, counts) in enumerate(self.fanouts.items()):
             source, _, target = edge_type
             near, far = (target, source) if direction == "in" else (source, target)
-            relations.append(Relation(edge_type, near, far, RowPicker(store, edge_type, self.draw), counts, index))
+            relations.append(
+                Relation(edge_type, near, far, RowPicker(store, edge_type, self.draw, seed), counts, index)
+            )
         self._relations = tuple(relations)
         self._num_nodes = {name: store.num_nodes_of(name) for name in store.node_types}
         self._scratch = ScratchPool(self._new_scratch)
@@ -163,7 +165,7 @@ class TypedNeighborSampler:
         nodes = self._check_seeds(seeds)
         times = self._check_times(nodes, seed_time)
         scratch = self._scratch.take()
-        batch = Batch(self._relations, self._num_nodes, scratch, self.disjoint, (self.seed, epoch))
+        batch = Batch(self._relations, self._num_nodes, scratch, self.disjoint, epoch)
         seed_index = batch.enter_seeds(nodes, times)
         batch.run(self.num_hops)
         found, trees = batch.results_of_nodes(self._results)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ..arguments import check_count, node_positions
+from ..arguments import check_count, node_positions, resolve_edge_type, words_of
 from ..neighbors.picks import checked_weight
 from ..neighbors.subgraph import SampledSubgraph
 
@@ -106,6 +107,7 @@ class LayerSampler:
         self.method = method
         self.normalize = normalize
         self.seed = seed
+        self._root = root_of(seed, Purpose.LAYERS, *words_of(resolve_edge_type(store, edge_type)))
         self._rows = rows = store.csc(edge_type)
         if rows.num_rows != rows.num_cols:
             raise InvalidInput(f"edges {edge_type!r} join two node types; a LayerSampler needs one")
@@ -168,7 +170,7 @@ class LayerSampler:
         if candidates.shape[0] <= size:
             return candidates, np.ones(candidates.shape[0])
         keys = np.empty(candidates.shape[0])
-        layers_cpu.random_keys(candidates, mass, self.seed, epoch, layer, keys)
+        layers_cpu.random_keys(candidates, mass, self._root, epoch, layer, keys)
         smallest = np.argpartition(keys, size)
         bar = keys[smallest[size]]
         chosen = np.sort(smallest[:size])

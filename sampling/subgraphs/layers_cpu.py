@@ -7,8 +7,6 @@ import numpy as np
 from ...graphlib.compute.jit import kernel
 from ...graphlib.compute.random_cpu import stream, uniform
 
-_LAYER = -8  # below the hops of samplers: layer l is called _LAYER - l, above LABOR's -16
-
 
 @kernel
 def _total(start, stop, weight):
@@ -41,10 +39,10 @@ def squared_shares(indptr, indices, weight, nodes, out):
 
 
 @kernel
-def random_keys(nodes, mass, seed, epoch, layer, out):
-    """A key -ln(u) / mass for every node, from the stream (seed, epoch, node, layer)."""
+def random_keys(nodes, mass, root, epoch, layer, out):
+    """A key -ln(u) / mass for every node, from the stream (root, epoch, node, layer)."""
     for i in range(nodes.shape[0]):
-        u = uniform(stream(seed, epoch, nodes[i], _LAYER - layer), 0)
+        u = uniform(stream(root, epoch, nodes[i], layer), 0)
         out[i] = -np.log1p(-u) / mass[i]
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ..arguments import check_count
+from ..arguments import check_count, resolve_edge_type, words_of
 from ..negatives.negatives import alias_table
 from ..walks.walks import random_walks
 from .subgraphs import InducedSubgraphs
@@ -87,6 +88,7 @@ class SaintSampler:
         self.budget = check_count("budget", budget, 1)
         self.length = check_count("length", length)
         self.seed = seed
+        self._root = root_of(seed, Purpose.SAINT, method, *words_of(resolve_edge_type(store, edge_type)))
         self._store = store
         self._edge_type = edge_type
         self._induced = InducedSubgraphs(store, edge_type=edge_type)
@@ -120,13 +122,13 @@ class SaintSampler:
         from . import saint_cpu
 
         drawn = np.empty(self.budget, np.int64)
-        saint_cpu.draws(self._keep, self._alias, self._num_nodes, self.seed, epoch, index, drawn)
+        saint_cpu.draws(self._keep, self._alias, self._num_nodes, self._root, epoch, index, drawn)
         if self.method == "node":
             return drawn
         if self.method == "edge":
             edges = self._store.edge_list(self._edge_type)
             return np.stack([edges.src[drawn], edges.dst[drawn]], axis=1).ravel().astype(np.int64)
-        named = {"seed": self.seed, "epoch": saint_cpu.name_of(epoch, index)}
+        named = {"seed": root_of(self.seed, Purpose.SAINT_WALKS), "epoch": saint_cpu.name_of(epoch, index)}
         walks = random_walks(self._store, drawn, length=self.length, weighted=False, edge_type=self._edge_type, **named)
         return walks[walks >= 0].astype(np.int64)
 

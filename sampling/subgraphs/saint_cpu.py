@@ -9,9 +9,9 @@ from ...graphlib.compute.random_cpu import bounded, stream, uniform
 
 
 @kernel
-def draws(keep, alias, count, seed, epoch, index, out):
+def draws(keep, alias, count, root, epoch, index, out):
     """Fill `out` by the alias table, or uniformly from [0, count) where there is none."""
-    key = stream(seed, epoch, index, -4)
+    key = stream(root, epoch, index, 0)
     counter = np.int64(0)
     size = keep.shape[0] if keep.shape[0] > 0 else count
     for i in range(out.shape[0]):
@@ -26,4 +26,4 @@ def draws(keep, alias, count, seed, epoch, index, out):
 @kernel
 def name_of(epoch, index):
     """One number for an epoch and an index, for streams that have one place for both."""
-    return np.int64(stream(epoch, index, -4, -4) >> np.uint64(1))
+    return np.int64(stream(epoch, index, 0, 0) >> np.uint64(1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from ..arguments import check_count, node_positions, threads_for
 from ..neighbors.neighbor import NeighborSampler
@@ -312,7 +313,7 @@ def _cluster_batches(
     _, starts = np.unique(labels[by_cluster], return_index=True)
     members = np.split(by_cluster, starts[1:]) if labels.size else []
     order = np.arange(len(members))
-    subgraphs_cpu.shuffle(seed, epoch, order)
+    subgraphs_cpu.shuffle(root_of(seed, Purpose.CLUSTERS), epoch, order)
     for first in range(0, len(members), together):
         yield induced.take(np.concatenate([members[cluster] for cluster in order[first : first + together]]))
 

@@ -90,9 +90,9 @@ def edges_within_blocks(indptr, indices, nodes, blocks, mark, base, count_only, 
 
 
 @kernel
-def shuffle(seed, epoch, order):
-    """Fisher-Yates over the stream (seed, epoch, -5, -5)."""
-    key = stream(seed, epoch, -5, -5)
+def shuffle(root, epoch, order):
+    """Fisher-Yates over the stream (root, epoch, 0, 0)."""
+    key = stream(root, epoch, 0, 0)
     counter = np.int64(0)
     for i in range(order.shape[0] - 1, 0, -1):
         chosen, counter = bounded(key, counter, i + 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, NotFound
 from ...graphlib.store.adjacency import id_dtype
 from ..arguments import check_count, node_positions, threads_for
@@ -90,11 +91,12 @@ def metapath_walks(
     occurrences(nodes, np.zeros(count, np.int32), streams)
     out = np.empty((nodes.shape[0], steps + 1), id_dtype(max(store.num_nodes_of(t) for t in types)))
     out[:, 0] = nodes
+    chosen = root_of(seed, Purpose.METAPATHS, *map(list, metapath))
     counters = np.zeros(nodes.shape[0], np.int64)
     with threads_in_use(threads_for(threads, nodes.shape[0])):
         for step in range(steps):
             rows = parts[step % len(parts)]
-            metapath_cpu.step_along(rows.indptr, rows.indices, streams, seed, epoch, step, counters, out)
+            metapath_cpu.step_along(rows.indptr, rows.indices, streams, chosen, epoch, step, counters, out)
     return out
 
 

@@ -12,7 +12,7 @@ BLOCK = 32
 
 
 @parallel_kernel
-def step_along(indptr, indices, streams, seed, epoch, step, counters, out):
+def step_along(indptr, indices, streams, root, epoch, step, counters, out):
     """Fill column `step + 1` of `out` with a neighbour of column `step`, or -1.
 
     Walks of a block read together: first where their rows lie, then the chosen entries, so that cache misses overlap.
@@ -33,7 +33,7 @@ def step_along(indptr, indices, streams, seed, epoch, step, counters, out):
                 start = indptr[node]
                 degree = indptr[node + 1] - start
                 if degree > 0:
-                    key = stream(seed, epoch, out[walk, 0], streams[walk])
+                    key = stream(root, epoch, out[walk, 0], streams[walk])
                     chosen, counters[walk] = bounded(key, counters[walk], degree)
                     position[w] = start + chosen
                     prefetch(indices, position[w])

@@ -61,7 +61,7 @@ def walk(
     backward,
     inclusive,
     window,
-    seed,
+    root,
     epoch,
     out,
     out_time,
@@ -71,7 +71,7 @@ def walk(
     length = out.shape[1] - 1
     for w in numba.prange(out.shape[0]):
         node = starts[w]
-        key = stream(seed, epoch, node, streams[w])
+        key = stream(root, epoch, node, streams[w])
         if has_start:
             begin = np.float64(start_time[w])
             key = draw(key, np.int64(begin))

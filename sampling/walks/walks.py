@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ..arguments import node_positions, threads_for
+from ..arguments import node_positions, resolve_edge_type, threads_for, words_of
 from ..neighbors.picks import checked_weight
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def random_walks(
     Notes
     -----
     O(num_walks * length) expected time when `p = q = 1`; otherwise each step costs a few proposals and a binary search
-    each, and no table per edge is built. Weighted walks build alias tables of 12 bytes per adjacency entry first.
+    each, and no table per edge is built; a step that was refused 64 times (p or q far from 1) reads its row once, in
+    O(degree), and draws from the exact probabilities. Weighted walks build alias tables of 12 bytes per adjacency entry
+    first.
 
     References
     ----------
@@ -88,7 +91,8 @@ def random_walks(
     if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 0:
         raise InvalidInput(f"length must be an integer >= 0 (steps per walk); got {length!r}")
     for name, value in (("p", p), ("q", q)):
-        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        if not (number and math.isfinite(value) and value > 0):
             raise InvalidInput(f"{name} must be a positive finite number; got {value!r}")
     adjacency = store.csr(edge_type)
     if adjacency.num_rows != adjacency.num_cols:
@@ -104,19 +108,25 @@ def random_walks(
     streams = np.empty(nodes.shape[0], np.int32)
     walks_cpu.occurrences(nodes, np.zeros(adjacency.num_rows, np.int32), streams)
     out = np.empty((nodes.shape[0], int(length) + 1), adjacency.indices.dtype)
+    chosen = root_of(seed, Purpose.WALKS, *words_of(resolve_edge_type(store, edge_type)))
     with threads_in_use(threads_for(threads, nodes.shape[0])):
         keep, alias, row_sum, weight = _alias_tables(adjacency, edge_type) if weighted else _NO_TABLES
-        common = (nodes, streams, seed, epoch, out)
+        common = (nodes, streams, chosen, epoch, out)
         if p != 1 or q != 1:
             walks_cpu.node2vec_walks(
                 *(adjacency.indptr, adjacency.indices, keep, alias, row_sum, weight),
-                *(float(p), float(q), *common, np.empty(nodes.shape[0], np.int64)),
+                *(bounded_bias(p), bounded_bias(q), *common, np.empty(nodes.shape[0], np.int64)),
             )
         elif weighted:
             walks_cpu.weighted_walks(adjacency.indptr, adjacency.indices, keep, alias, *common)
         else:
             walks_cpu.uniform_walks(adjacency.indptr, adjacency.indices, *common)
     return out
+
+
+def bounded_bias(value: float) -> float:
+    """p or q within 1e-100..1e100, where products with any weights are finite; nobody can tell the walks apart."""
+    return min(max(float(value), 1e-100), 1e100)
 
 
 _NO_TABLES = (np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.float32))

@@ -14,11 +14,12 @@ from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
 from ...graphlib.compute.random_cpu import bounded, stream, uniform
 
 BLOCK = 32
-_ACCEPTED_RETURN = -2
+MOST_TRIALS = 64  # refused proposals of a step, after which its row is read once from end to end
+_ACCEPTED_RETURN, _REFUSED = -2, -3
 
 
 @parallel_kernel
-def uniform_walks(indptr, indices, starts, streams, seed, epoch, out):
+def uniform_walks(indptr, indices, starts, streams, root, epoch, out):
     """Fill `out[i]` with a walk from `starts[i]`; -1 past a node without out-edges."""
     num_walks, length = out.shape[0], out.shape[1] - 1
     for block in numba.prange((num_walks + BLOCK - 1) // BLOCK):
@@ -29,7 +30,7 @@ def uniform_walks(indptr, indices, starts, streams, seed, epoch, out):
         position = np.empty(BLOCK, np.int64)
         for w in range(count):
             node = starts[first + w]
-            key[w] = stream(seed, epoch, node, streams[first + w])
+            key[w] = stream(root, epoch, node, streams[first + w])
             out[first + w, 0] = node
             prefetch(indptr, node)
         for step in range(length):
@@ -53,7 +54,7 @@ def uniform_walks(indptr, indices, starts, streams, seed, epoch, out):
 
 
 @parallel_kernel
-def weighted_walks(indptr, indices, keep, alias, starts, streams, seed, epoch, out):
+def weighted_walks(indptr, indices, keep, alias, starts, streams, root, epoch, out):
     """As `uniform_walks`, choosing neighbours by weight with one alias table per row."""
     num_walks, length = out.shape[0], out.shape[1] - 1
     for block in numba.prange((num_walks + BLOCK - 1) // BLOCK):
@@ -64,7 +65,7 @@ def weighted_walks(indptr, indices, keep, alias, starts, streams, seed, epoch, o
         position = np.empty(BLOCK, np.int64)
         for w in range(count):
             node = starts[first + w]
-            key[w] = stream(seed, epoch, node, streams[first + w])
+            key[w] = stream(root, epoch, node, streams[first + w])
             out[first + w, 0] = node
             prefetch(indptr, node)
         for step in range(length):
@@ -114,14 +115,48 @@ def edge_range(indices, start, stop, node):
     return low, last
 
 
+@kernel
+def _exact_step(indptr, indices, weight, node, previous, back, away, u):
+    """The next node from `node` after `previous`, by adding up the row: for rows where proposals keep being refused.
+
+    Both rows are sorted, so one pass over them finds the neighbours of `previous`. The three biases are first divided
+    by the largest that occurs in the row, so that their sum is neither infinite nor zero. `u` is uniform in [0, 1).
+    """
+    start, stop = indptr[node], indptr[node + 1]
+    first, last = indptr[previous], indptr[previous + 1]
+    largest, total = 0.0, 0.0
+    for turn in range(3):  # the largest bias, the sum, the choice
+        target = u * total
+        total = 0.0
+        chosen = np.int64(-1)
+        at = first
+        for e in range(start, stop):
+            here = indices[e]
+            while at < last and indices[at] < here:
+                at += 1
+            w = np.float64(weight[e]) if weight.shape[0] > 0 else 1.0
+            if w <= 0.0:
+                continue
+            bias = back if here == previous else 1.0 if at < last and indices[at] == here else away
+            if turn == 0:
+                largest = max(largest, bias)
+                continue
+            total += w * (bias / largest)
+            chosen = np.int64(here)
+            if turn == 2 and total > target:
+                break
+    return chosen
+
+
 @parallel_kernel
-def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, streams, seed, epoch, out, trials):
+def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, streams, root, epoch, out, trials):
     """Second-order walks by rejection, the return edge folded out of the envelope.
 
     A proposal x is drawn from the first-order distribution and accepted with probability pi(x) / Q, where pi is 1/p for
     the previous node t, 1 for neighbours of t and 1/q for the rest. Where 1/p exceeds Q = max(1, 1/q), the excess area
     (1/p - Q) * w(v, t) is a separate outcome that returns to t at once, so Q need not grow (KnightKing, SOSP 2019,
-    doi:10.1145/3341301.3359634). `keep`, `alias`, `row_sum` and `weight` are empty for graphs without weights.
+    doi:10.1145/3341301.3359634). After `MOST_TRIALS` refusals a step is drawn from the row's exact probabilities, so
+    that no p or q makes a walk endless. `keep`, `alias`, `row_sum` and `weight` are empty for graphs without weights.
     `trials[i]` receives the number of proposals made for walk i.
     """
     num_walks, length = out.shape[0], out.shape[1] - 1
@@ -137,11 +172,12 @@ def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, 
         counter = np.zeros(BLOCK, np.int64)
         position = np.empty(BLOCK, np.int64)
         step = np.zeros(BLOCK, np.int64)
+        refused = np.zeros(BLOCK, np.int64)
         active = np.empty(BLOCK, np.int64)
         excess = np.empty(BLOCK, np.float64)  # folded area of the return edge, below zero until known for this step
         for w in range(count):
             node = starts[first + w]
-            key[w] = stream(seed, epoch, node, streams[first + w])
+            key[w] = stream(root, epoch, node, streams[first + w])
             out[first + w, 0] = node
             active[w] = w
             excess[w] = -1.0
@@ -157,6 +193,9 @@ def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, 
                 stop = indptr[node + 1]
                 if start == stop or (weighted and alias[start] < 0):
                     position[w] = -1
+                    continue
+                if refused[w] == MOST_TRIALS:
+                    position[w] = _REFUSED
                     continue
                 trials[walk] += 1
                 if folded and step[w] > 0:
@@ -193,6 +232,11 @@ def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, 
                     continue
                 if chosen == _ACCEPTED_RETURN:
                     candidate = out[walk, here - 1]
+                elif chosen == _REFUSED:
+                    u = uniform(key[w], counter[w])
+                    counter[w] += 1
+                    node, previous = out[walk, here], out[walk, here - 1]
+                    candidate = indices.dtype.type(_exact_step(indptr, indices, weight, node, previous, back, away, u))
                 else:
                     candidate = indices[chosen]
                     if here > 0:
@@ -207,12 +251,14 @@ def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, 
                                 low, high = edge_range(indices, indptr[previous], indptr[previous + 1], candidate)
                                 accepted = dart < (1.0 if high > low else away)
                         if not accepted:
+                            refused[w] += 1
                             active[survivors] = w
                             survivors += 1
                             continue
                 out[walk, here + 1] = candidate
                 prefetch(indptr, candidate)
                 step[w] = here + 1
+                refused[w] = 0
                 excess[w] = -1.0
                 if here + 1 < length:
                     active[survivors] = w

@@ -9,11 +9,13 @@ from numba import config
 from numba import cuda as _cuda
 
 from ...graphlib.compute.random_cuda import bounded, stream
+from ...graphlib.compute.streams import Purpose, root_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ...graphlib.store.adjacency import Adjacency
+    from ...graphlib.types import EdgeType
 
 cuda: Any = _cuda  # its own types leave out what kernels use
 
@@ -21,14 +23,14 @@ _THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 
 
 @cuda.jit
-def uniform_walks(indptr, indices, starts, streams, seed, epoch, out):
+def uniform_walks(indptr, indices, starts, streams, root, epoch, out):
     """Row i of `out` (length + 1, num_walks transposed: steps by walks) is a walk from `starts[i]`; -1 past a dead end.
 
     Steps are the first axis, so that the threads of a warp write next to each other.
     """
     for walk in range(cuda.grid(1), starts.shape[0], cuda.gridsize(1)):
         node = np.int64(starts[walk])
-        key = stream(seed, epoch, node, streams[walk])
+        key = stream(root, epoch, node, streams[walk])
         counter = np.int64(0)
         out[0, walk] = node
         for step in range(1, out.shape[0]):
@@ -43,12 +45,21 @@ def uniform_walks(indptr, indices, starts, streams, seed, epoch, out):
             out[step, walk] = node
 
 
-def random_walks(rows: Adjacency, starts: ArrayLike, *, length: int = 40, seed: int = 0, epoch: int = 0) -> Any:
+def random_walks(
+    rows: Adjacency,
+    starts: ArrayLike,
+    *,
+    length: int = 40,
+    seed: int = 0,
+    epoch: int = 0,
+    edge_type: EdgeType | None = None,
+) -> Any:
     """Uniform walks along `rows` (`store.csr()`), as a device array (length + 1, num_walks): column i is a walk.
 
-    Entry for entry the transpose of `nearhop.sampling.random_walks(store, starts, weighted=False, ...)`.
+    Entry for entry the transpose of `nearhop.sampling.random_walks(store, starts, weighted=False, ...)`; name the
+    edge type of `rows` where the store names it.
     """
-    from ..arguments import check_count, node_positions
+    from ..arguments import check_count, node_positions, words_of
     from . import walks_cpu
 
     length = check_count("length", length)
@@ -59,5 +70,5 @@ def random_walks(rows: Adjacency, starts: ArrayLike, *, length: int = 40, seed: 
     if nodes.shape[0]:
         blocks = -(-nodes.shape[0] // _THREADS)
         arrays = [cuda.to_device(array) for array in (rows.indptr, rows.indices, nodes, streams)]
-        uniform_walks[blocks, _THREADS](*arrays, seed, epoch, out)
+        uniform_walks[blocks, _THREADS](*arrays, root_of(seed, Purpose.WALKS, *words_of(edge_type)), epoch, out)
     return out

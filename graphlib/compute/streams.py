@@ -1,0 +1,87 @@
+"""What random numbers are for: a seed is never used as it is, but through the purpose that it serves.
+
+Kernels name their streams (root, epoch, item, ...), see `random_cpu`. A root is made here, from the seed, a purpose of
+the list below, and words that tell things of one purpose apart (an edge type, a direction). Two purposes share no
+numbers whatever the seed, so a neighbour that was sampled says nothing about the first step of a walk or about a
+negative of the same seed. Roots come from the words, not from their places in the list: new purposes change no draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import operator
+from enum import Enum, unique
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidType
+
+
+@unique
+class Purpose(Enum):
+    """Every purpose that a seed serves, one word each."""
+
+    # samples
+    NEIGHBORS = "neighbors"  # which entries of a row a neighbour sampler takes
+    LABOR = "labor"  # the number of a neighbour that all rows share
+    LAYERS = "layers"
+    WALKS = "walks"
+    METAPATHS = "metapaths"
+    TEMPORAL_WALKS = "temporal walks"
+    SAINT = "saint"  # nodes, edges or roots of a subgraph
+    SAINT_WALKS = "saint walks"
+    CLUSTERS = "clusters"  # which clusters come together
+    NEGATIVES = "negatives"
+    PAIRS = "pairs"  # negatives of which both ends are drawn
+    IN_BATCH = "in batch"
+    HISTORY = "history"  # past neighbours as negatives
+    DESTINATIONS = "destinations"  # random destinations of events as negatives
+    ORDER = "order"  # of the items of a loader
+    NCACHE = "ncache"  # whether a write replaces what a slot holds
+    SIGN_CODES = "sign codes"  # of the keys of an N-cache
+    # training and its evaluation
+    CORPUS = "corpus"  # walks that embeddings are trained on
+    CORPUS_ORDER = "corpus order"
+    INITIAL = "initial"  # vectors before training
+    WINDOWS = "windows"  # spans and negatives of skip-gram
+    POOL_STARTS = "pool starts"
+    POOL_NEGATIVES = "pool negatives"
+    SPLIT = "split"  # which edges are hidden
+    UNSEEN = "unseen"  # which nodes are hidden
+    # indexes and clusters
+    LEVELS = "levels"  # of an HNSW graph
+    DIFFUSION = "diffusion"  # the order of the pushes of a pass
+
+
+# Random functions, not samples: what they give is kept in files or compared with later values, so they go by numbers
+# and by the seed itself, as they did in the first version. Streams are (seed, number, item, 0).
+PROJECTED_NODE, PROJECTED_FEATURE = 1, 2
+SLOT_HASH, MIXED_HASH, CIRCLE_SIGMA, CIRCLE_PI, SLOT_ORDERS, CIRCLE_WORDS = 1, 2, 3, 4, 5, 6
+
+
+def root_of(seed: int, purpose: Purpose, *words: Any) -> int:
+    """What the streams of `purpose` are named by, in [0, 2**63): equal for equal arguments, on any machine.
+
+    Raises
+    ------
+    InvalidType
+        A seed that is no integer.
+
+    Examples
+    --------
+    >>> root_of(0, Purpose.WALKS) == root_of(0, Purpose.WALKS), root_of(0, Purpose.WALKS) == root_of(0, Purpose.PAIRS)
+    (True, False)
+    """
+    try:
+        whole = operator.index(seed)
+    except TypeError:
+        raise InvalidType(f"seed must be an integer; got {seed!r}") from None
+    name = json.dumps([whole, purpose.value, *words]).encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little") >> 1
+
+
+def generator(seed: int, purpose: Purpose, *words: Any) -> np.random.Generator:
+    """NumPy's generator for `purpose`, where whole arrays are drawn at once."""
+    return np.random.default_rng(root_of(seed, purpose, *words))
