@@ -103,7 +103,8 @@ def ego_networks(
     most = rows.num_rows if limit is None else check_count("limit", limit, 1)
     indptr = np.zeros(nodes.shape[0] + 1, np.int64)
     with threads_in_use(threads_for(threads, nodes.shape[0], 4)) as parts:
-        mark = np.zeros((parts, rows.num_rows), np.int32)
+        stamped = np.int32 if 2 * nodes.shape[0] < np.iinfo(np.int32).max else np.int64
+        mark = np.zeros((parts, rows.num_rows), stamped)
         none, no_hop = np.empty(0, rows.indices.dtype), np.empty(0, np.int32)
         subgraphs_cpu.ego(rows.indptr, rows.indices, nodes, depth, most, mark, 0, indptr, none, no_hop)
         np.cumsum(indptr, out=indptr)
@@ -164,14 +165,11 @@ class InducedSubgraphs:
 
         scratch = self._scratch.take()
         memory, rows = scratch[""], self._rows
-        common = (rows.indptr, rows.indices, nodes, blocks, memory.mark, memory.base)
+        common = (rows.indptr, rows.indices, nodes, blocks, memory.mark)
         none = np.empty(0, np.int64)
-        total = subgraphs_cpu.edges_within_blocks(*common, True, none, none, none)
-        memory.forget(nodes.shape[0])
+        total, base = subgraphs_cpu.edges_within_blocks(*common, memory.base, True, none, none, none)
         positions, row, col = (np.empty(total, np.int64) for _ in range(3))
-        common = (rows.indptr, rows.indices, nodes, blocks, memory.mark, memory.base)
-        subgraphs_cpu.edges_within_blocks(*common, False, positions, row, col)
-        memory.forget(nodes.shape[0])
+        _, memory.base = subgraphs_cpu.edges_within_blocks(*common, base, False, positions, row, col)
         self._scratch.give(scratch)
         return row, col, rows.edge_ids[positions]
 

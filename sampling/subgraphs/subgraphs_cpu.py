@@ -10,6 +10,7 @@ from ...graphlib.compute.moves_cpu import copy_to
 from ...graphlib.compute.random_cpu import bounded, stream
 
 _AHEAD = 16
+LARGEST_MARK = np.iinfo(np.int32).max
 
 
 @kernel
@@ -68,25 +69,31 @@ def ego(indptr, indices, seeds, hops, limit, mark, stamps, ends, nodes, hop):
 def edges_within_blocks(indptr, indices, nodes, blocks, mark, base, count_only, positions, row, col):
     """Adjacency entries between two nodes of the same block; first counted, then written.
 
-    `mark[v]` is base + the place of v in `nodes` for nodes of this or an earlier block.
+    `mark[v]` is base + the place of v in its block while that block's turn lasts, and less than `base` otherwise: the
+    base moves on by the size of each block, and marks are cleared before it would leave their type. Returns how many
+    entries there are, and the base for the next call.
     """
     found = np.int64(0)
     for b in range(blocks.shape[0] - 1):
         first, last = blocks[b], blocks[b + 1]
+        if base > LARGEST_MARK - (last - first):
+            mark[:] = 0
+            base = np.int64(1)
         for i in range(first, last):
-            mark[nodes[i]] = base + i
+            mark[nodes[i]] = base + i - first
         for i in range(first, last):
             for e in range(indptr[nodes[i]], indptr[nodes[i] + 1]):
                 if e + _AHEAD < indices.shape[0]:
                     prefetch(mark, indices[e + _AHEAD])
                 place = mark[indices[e]] - base
-                if place >= first:
+                if place >= 0:
                     if not count_only:
                         positions[found] = e
-                        row[found] = place
+                        row[found] = first + place
                         col[found] = i
                     found += 1
-    return found
+        base += last - first
+    return found, base
 
 
 @kernel

@@ -102,3 +102,44 @@ def test_bad_input_is_named():
             split_links(split.full, share)
     with pytest.raises(InvalidInput, match="no edge was hidden of 1; use a larger share"):
         split_links(GraphStore.from_edges([0], [1]), 1e-9)
+
+
+@given(
+    n=st.integers(2, 8),
+    edges=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=40),
+    directed=st.booleans(),
+    share=st.sampled_from([0.2, 0.5, 0.9]),
+    seed=st.integers(0, 3),
+)
+def test_no_hidden_pair_is_linked_in_train_either_way(n, edges, directed, share, seed):
+    pairs = np.array([e for e in edges if max(e) < n], np.int64).reshape(-1, 2)
+    m = len(pairs)
+    store = GraphStore.from_edges(
+        *(pairs[:, 0], pairs[:, 1]), num_nodes=n, directed=directed, weight=np.arange(m, dtype=np.float32),
+        time=np.arange(m),
+    )  # fmt: skip
+    try:
+        split = split_links(store, share, seed=seed)
+    except InvalidInput as error:
+        assert "no edge was hidden" in str(error)  # noqa: PT017
+        return
+    kept = split.train.edge_list()
+    left = list(zip(kept.src.tolist(), kept.dst.tolist(), strict=True))
+    hidden = list(zip(split.src.tolist(), split.dst.tolist(), strict=True))
+    assert not {frozenset(pair) for pair in hidden} & {frozenset(pair) for pair in left}
+    assert all(u != v for u, v in hidden)
+    assert len(set(hidden)) == len(hidden)
+    # nothing is lost, and what is kept keeps its weight and time
+    assert left == [tuple(pair) for pair in pairs[kept.time].tolist()]
+    np.testing.assert_array_equal(kept.weight, kept.time)
+    gone = {tuple(pair) for pair in np.delete(pairs, kept.time, axis=0).tolist()}
+    assert set(hidden) == (gone if directed else {(min(pair), max(pair)) for pair in gone})
+
+
+def test_edges_are_hidden_by_the_share_that_was_asked_for():
+    rng = np.random.default_rng(0)
+    u, v = rng.integers(0, 3000, (2, 20_000))
+    both = GraphStore.from_edges(np.concatenate([u, v]), np.concatenate([v, u]), directed=True)
+    split = split_links(both, 0.1, seed=1)
+    assert split.src.shape[0] / both.num_edges == pytest.approx(0.1, abs=0.01)
+    assert (split.train.num_edges + split.src.shape[0]) / both.num_edges == pytest.approx(1, abs=0.01)

@@ -7,6 +7,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="needs torch")
 pytest.importorskip("torch_geometric", reason="needs torch_geometric")
@@ -275,3 +277,37 @@ def test_tables_that_are_unified_tensors_are_used_as_they_are(store):
     rows = sum(batch.num_nodes for batch in loader)
     assert x.report().rows == rows
     assert x.report().gathers == 2
+
+
+@given(
+    n=st.integers(1, 7),
+    edges=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=40),
+    directed=st.booleans(),
+    timed=st.booleans(),
+)
+@settings(max_examples=60)
+def test_negatives_are_never_links_and_never_loops(n, edges, directed, timed):
+    """Every source gets as many as were asked for, or none where it leads to every other node."""
+    pairs = np.array([e for e in edges if max(e) < n], np.int64).reshape(-1, 2)
+    time = np.arange(len(pairs)) if timed else None
+    store = GraphStore.from_edges(pairs[:, 0], pairs[:, 1], num_nodes=n, directed=directed, time=time)
+    linked = set(map(tuple, pairs.tolist())) | (set() if directed else set(map(tuple, pairs[:, ::-1].tolist())))
+    linked |= {(node, node) for node in range(n)}
+    options = {"batch_size": 5, "negatives": 3, "tables": {}, "workers": 0, "seed": 4}
+    if timed:
+        loader = TemporalLoader(store, NeighborSampler(store, [2], temporal=Temporal()), **options)
+    else:
+        loader = LinkLoader(store, [2], **options)
+    for batch in loader:
+        links = batch.input_id.numpy()
+        count = len(links)
+        ends = batch.n_id[batch.edge_label_index].numpy()
+        np.testing.assert_array_equal(ends[:, :count], pairs[links].T)
+        assert batch.edge_label.tolist() == [1.0] * count + [0.0] * (ends.shape[1] - count)
+        assert not linked & set(map(tuple, ends[:, count:].T.tolist()))
+        full = np.array([len({far for near, far in linked if near == source}) == n for source in range(n)])
+        expected = np.repeat(pairs[links, 0], np.where(full[pairs[links, 0]], 0, 3))
+        np.testing.assert_array_equal(ends[0, count:], expected)
+        if timed:
+            of_negatives = np.repeat(links, np.where(full[pairs[links, 0]], 0, 3))
+            np.testing.assert_array_equal(batch.edge_label_time, [*links.tolist(), *of_negatives.tolist()])

@@ -203,3 +203,22 @@ def test_bad_input_is_named():
         cluster_batches(store, np.zeros(80))
     with pytest.raises(InvalidInput, match="per_batch must be an integer >= 1"):
         cluster_batches(store, np.zeros(80, int), per_batch=0)
+
+
+@pytest.mark.parametrize("left", [0, 1, 7, 150, 500])
+def test_marks_that_run_out_within_a_batch(left):
+    """Blocks overlap, so that a batch numbers more nodes than the graph has; marks are 32-bit and end somewhere."""
+    rng = np.random.default_rng(0)
+    store = GraphStore.from_edges(rng.integers(0, 50, 400), rng.integers(0, 50, 400), num_nodes=50)
+    sampler = ShadowSampler(store, fanouts=[5, 5], seed=0)
+    seeds = np.arange(50)
+    expected = sampler.sample(seeds)
+    assert expected.num_nodes > 500
+    scratch = sampler._induced._scratch.take()
+    scratch[""].base = np.iinfo(np.int32).max - left  # what many batches bring it to
+    sampler._induced._scratch.give(scratch)
+    for _ in range(2):
+        again = sampler.sample(seeds)
+        np.testing.assert_array_equal(again.edge_ids, expected.edge_ids)
+        np.testing.assert_array_equal(again.row, expected.row)
+        np.testing.assert_array_equal(again.col, expected.col)

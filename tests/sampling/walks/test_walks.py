@@ -181,3 +181,56 @@ def test_bad_input_is_named():
         random_walks(bad, [0])
     assert random_walks(store, []).shape == (0, 41)
     assert random_walks(store, [2], length=0).tolist() == [[2]]
+
+
+EXTREMES = [(1e6, 1.0), (1.0, 1e6), (1e9, 1e9), (1e300, 1e-300), (1e-9, 1e9), (1e9, 1e-9), (100.0, 3.0)]
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize(("p", "q"), EXTREMES)
+def test_second_step_distribution_where_proposals_are_refused(weighted, p, q):
+    """After the last trial a step is drawn from the row itself; the distribution is the definition's all the same."""
+    src, dst, weight = karate_like(seed=1)
+    src, dst = np.concatenate([src, np.zeros(11, int)]), np.concatenate([dst, np.arange(1, 12)])  # a hub as well
+    weight = np.concatenate([weight, np.ones(11, np.float32)]) if weighted else None
+    store = GraphStore.from_edges(src, dst, num_nodes=12, directed=False, weight=weight)
+    matrix = dense(12, src, dst, weight, directed=False)
+    walks = random_walks(store, np.repeat(np.arange(12), 5000), length=2, p=p, q=q, seed=7)
+    tested = 0
+    for previous, node in np.argwhere(matrix > 0):
+        through = walks[(walks[:, 0] == previous) & (walks[:, 1] == node), 2]
+        if len(through) > 300:
+            exact = node2vec_transition(matrix, previous, node, min(p, 1e9), max(q, 1e-9))
+            exact[exact < 1e-6] = 0
+            assert fits(np.bincount(through, minlength=12), exact / exact.sum())
+            tested += 1
+    assert tested > 10
+
+
+def test_the_exact_step_alone_follows_the_definition():
+    src, dst, weight = karate_like(seed=2, m=60)
+    rows = GraphStore.from_edges(src, dst, num_nodes=12, weight=weight).csr()
+    u = (np.arange(2000) + 0.5) / 2000
+    for values in (rows.weight, np.empty(0, np.float32)):
+        matrix = dense(12, src, dst, weight if values.size else None, directed=False)
+        for previous, node in np.argwhere(matrix > 0)[:20]:
+            for p, q in ((4.0, 0.25), (0.5, 3.0)):
+                steps = [
+                    walks_cpu._exact_step(rows.indptr, rows.indices, values, node, previous, 1 / p, 1 / q, x) for x in u
+                ]
+                exact = node2vec_transition(matrix, previous, node, p, q)
+                np.testing.assert_allclose(np.bincount(steps, minlength=12) / 2000, exact, atol=1.1 / 2000)
+
+
+def test_no_walk_is_endless():
+    star = GraphStore.from_edges(np.zeros(50, int), np.arange(1, 51))
+    rows = star.csr()
+    none = np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.float32)
+    out, trials = np.empty((51, 11), rows.indices.dtype), np.empty(51, np.int64)
+    streams = np.zeros(51, np.int32)
+    walks_cpu.node2vec_walks(rows.indptr, rows.indices, *none, 1e9, 1.0, np.arange(51), streams, 0, 0, out, trials)
+    assert (out >= 0).all()
+    assert trials.max() <= 10 * (walks_cpu.MOST_TRIALS + 1)
+    back = out[:, 2:] == out[:, :-2]
+    assert back[out[:, 1:-1] == 0].mean() == 0  # from the hub never back to the leaf
+    assert back[out[:, 1:-1] > 0].all()  # from a leaf there is no other way
