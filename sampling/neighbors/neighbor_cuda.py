@@ -311,7 +311,7 @@ class CudaSampler:
             positions, targets = (cuda.device_array(total, np.int64) for _ in range(2))
             near = cuda.device_array(total, np.int64)
             if total:
-                name = (self.root, epoch, hop, fanout, self.replace)
+                name = (self._root, epoch, hop, fanout, self.replace)
                 grid = _grid(size, WARPS_PER_BLOCK)[0], WARPS_PER_BLOCK * LANES
                 pick_uniform[grid](indptr, nodes, first, *name, offsets, targets, positions)
                 repeat_numbers[_grid(size)](offsets, first, near)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nearhop.graphlib.compute.random_cpu import stream, uniform
+from nearhop.graphlib.compute.streams import Purpose, root_of
 
 EMPTY = None
 
@@ -20,6 +21,7 @@ class ReferenceCache:
     """`tables[u][k]` maps a slot to (key, edge id, time, value)."""
 
     def __init__(self, num_nodes, sizes, value_dim, alpha, seed, kind="prime", keep_self=True):
+        self.root = root_of(seed, Purpose.NCACHE)
         self.sizes, self.alpha, self.seed, self.kind, self.keep_self = sizes, alpha, seed, kind, keep_self
         zero = np.zeros(value_dim, np.float32)
         self.tables = [[{0: (u, -1, 0.0, zero)}] + [{} for _ in sizes[1:]] for u in range(num_nodes)]
@@ -53,7 +55,7 @@ class ReferenceCache:
     def accepts(self, held, key, *, event_id, name, counter, epoch):
         if held is None or held[0] == key:
             return True
-        return uniform(np.uint64(stream(self.seed, epoch, event_id, name)), counter) < self.alpha
+        return uniform(np.uint64(stream(self.root, epoch, event_id, name)), counter) < self.alpha
 
     def join(self, u, v):
         """key -> (code, list of values)"""
