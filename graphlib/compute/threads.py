@@ -2,7 +2,9 @@
 
 Nothing spins: a waiting thread sleeps, and what is small runs where it was asked for. The loop of a kernel is cut into
 pieces of a few milliseconds that threads claim one by one, so that a busy processor costs only its share, and Ctrl-C is
-obeyed between two pieces.
+obeyed between two pieces: Python handles a signal on the main thread, between two of its own instructions, and a kernel
+that runs for an hour is deaf for an hour. Kernels without a parallel loop are cut by `pieces`; work on threads of a
+library's own, which no signal reaches, ends by `ended_by`.
 """
 
 from __future__ import annotations
@@ -18,9 +20,61 @@ from ..process import is_forked
 
 _SMALL_S = 2e-4  # what is left and takes less than this is not shared
 _SHORT_S, _LONG_S = 1e-3, 0.05  # pieces are between these where their number allows
+_FIRST, _GROWTH = 16, 16  # turns before the clock has spoken, and how much longer a piece is than the one before
 _COARSE = 4  # loops of at most this many turns per thread are shared turn by turn
+_TRIAL_S = 5e-5  # what a trial must take before its time tells anything
 
 _chosen = threading.local()
+
+
+class Stopped(BaseException):
+    """Work on another thread was told to end; like an interrupt, it is no `Exception`."""
+
+
+@contextlib.contextmanager
+def ended_by(stop: threading.Event) -> Iterator[None]:
+    """Loops and pieces called inside, on this thread, end with `Stopped` soon after `stop` is set."""
+    before = getattr(_chosen, "stop", None)
+    _chosen.stop = stop
+    try:
+        yield
+    finally:
+        _chosen.stop = before
+
+
+def _check(stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise Stopped
+
+
+def pieces(total: int, *, step: int = 1) -> Iterator[tuple[int, int]]:
+    """Ranges (first, last) that cover 0..total - 1 in order, each worth at most about a tenth of a second.
+
+    For kernels that run on one thread and may run long: called once per range, on slices of their arrays or with the
+    range as arguments, they let Ctrl-C through. The first ranges are short, the others follow the clock. `step`: ranges
+    begin at its multiples.
+
+    Examples
+    --------
+    >>> [part for part in pieces(40, step=16)]
+    [(0, 16), (16, 40)]
+    """
+    stop = getattr(_chosen, "stop", None)
+    first, size = 0, _FIRST
+    while first < total:
+        _check(stop)
+        last = min(total, -(-(first + size) // step) * step)
+        begin = perf_counter()
+        yield first, last
+        took = perf_counter() - begin
+        size = _next_size(last - first, took)
+        first = last
+
+
+def _next_size(size: int, took: float) -> int:
+    """How many turns take `_LONG_S` if `size` of them took `took`; times too short to measure may be off by much."""
+    growth = _GROWTH if took < _TRIAL_S else min(_GROWTH, _LONG_S / took)
+    return max(1, int(size * growth))
 
 
 def resolve_threads(threads: int | None) -> int:
@@ -77,6 +131,7 @@ class Loop:
         self._over = False
         self._finished: SimpleQueue[None] = SimpleQueue()
         self._error: BaseException | None = None
+        self._stop = getattr(_chosen, "stop", None)
 
     def run(self) -> None:
         """All turns, on this thread and, where it pays, on others; raises what a piece raised."""
@@ -90,30 +145,28 @@ class Loop:
             self._turns(self._next, self._total, 0)
 
     def _first_piece(self) -> float:
-        """Run a first piece and return how long the others would take; sets the step."""
-        last = max(1, self._total // (16 * self._threads))
-        begin = perf_counter()
-        self._turns(0, last, 0)
-        a_turn = max(perf_counter() - begin, 1e-7) / last
-        self._next = last
+        """Run first pieces until one can be timed, and return how long the others would take; sets the step."""
+        most = max(1, self._total // (16 * self._threads))
+        size, took, first = 0, 0.0, 0
+        while took < _TRIAL_S and first < most:
+            _check(self._stop)
+            size = min(_FIRST if size == 0 else size * _GROWTH, most - first)
+            begin = perf_counter()
+            self._turns(first, first + size, 0)
+            took = perf_counter() - begin
+            first += size
+        a_turn = max(took, 1e-7) / size
+        self._next = first
         self._step = self._at_most(int(min(max(_SHORT_S / a_turn, 1), _LONG_S / a_turn + 1)))
-        return a_turn * (self._total - last)
+        return a_turn * (self._total - first)
 
     def _at_most(self, step: int) -> int:
         """No piece takes more than its share of what is left, so that all threads end together."""
         return max(1, min(step, (self._total - self._next) // (2 * self._threads)))
 
     def _alone(self) -> None:
-        step, first = max(1, self._total // 16), 0
-        while first < self._total:
-            last = min(first + step, self._total)
-            begin = perf_counter()
+        for first, last in pieces(self._total):
             self._turns(first, last, 0)
-            first, took = last, perf_counter() - begin
-            if took < _SHORT_S:
-                step *= 8
-            elif took > 2 * _LONG_S:
-                step = max(1, int(step * _LONG_S / took))
 
     def _together(self) -> None:
         for worker in range(1, self._threads):
@@ -147,6 +200,7 @@ class Loop:
         _chosen.count = 0  # kernels within a piece run on its thread
         try:
             while True:
+                _check(self._stop)
                 with self._lock:
                     first = self._next
                     if self._over or first >= self._total:
@@ -159,7 +213,7 @@ class Loop:
                 if took < _SHORT_S:
                     self._step = 2 * step
                 elif took > 2 * _LONG_S:
-                    self._step = max(1, step // 2)
+                    self._step = max(1, int(step * _LONG_S / took))
         finally:
             _chosen.count = before
 

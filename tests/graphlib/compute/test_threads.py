@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nearhop.graphlib.compute import threads as module
 from nearhop.graphlib.compute.jit import parallel_kernel
 from nearhop.graphlib.compute.ranges import split
-from nearhop.graphlib.compute.threads import Loop, threads_in_use, threads_now
+from nearhop.graphlib.compute.threads import Loop, pieces, threads_in_use, threads_now
 
 
 @parallel_kernel
@@ -82,28 +83,96 @@ def test_what_a_piece_raises_is_raised_when_all_are_done():
 
 
 SCRIPT = """
-import os, signal, threading, time
-import numpy as np
-from nearhop.graphlib.compute.threads import Loop
-def turns(first, last, worker):
-    time.sleep(0.0001 * (last - first))
+import os, signal, sys, threading, time
+import numba, numpy as np
+from nearhop.graphlib.compute.jit import kernel, parallel_kernel, threads_in_use
+from nearhop.graphlib.compute.threads import Stopped, ended_by, pieces
+
+@kernel
+def work(x, turns):
+    value = x
+    for _ in range(turns):
+        value = (value * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)) ^ (value >> np.uint64(7))
+    return value
+
+@parallel_kernel
+def work_on_all(out, turns):
+    for i in numba.prange(out.shape[0]):
+        out[i] = work(out[i], turns)
+
+out = np.zeros(2_000_000, np.uint64)
+stop, ended = threading.Event(), threading.Event()
+
+def go():
+    if "pieces" in sys.argv:
+        for first, last in pieces(out.shape[0]):
+            work(np.uint64(first), turns * (last - first))
+    else:
+        with threads_in_use(int(sys.argv[1])):
+            work_on_all(out, turns)
+
+def led():
+    try:
+        with ended_by(stop):
+            go()
+    except Stopped:
+        print("stopped")
+    ended.set()
+
+turns = 1
+go()
+turns = 50_000  # a tenth of a millisecond each, some minutes in all
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 begin = time.perf_counter()
 try:
-    Loop(turns, 1_000_000, {threads}).run()
+    if "thread" in sys.argv:
+        threading.Thread(target=led).start()
+        ended.wait()
+    else:
+        go()
 except KeyboardInterrupt:
+    stop.set()
+    if "thread" in sys.argv:
+        ended.wait()
     print(time.perf_counter() - begin < 1.5)
 """
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_an_interrupt_is_obeyed_within_a_second(threads):
-    """Of a loop of a hundred seconds."""
+@pytest.mark.parametrize("how", [["1"], ["2"], ["1", "thread"], ["2", "thread"], ["1", "pieces"]])
+def test_an_interrupt_is_obeyed_within_a_second(how, tmp_path):
+    """By kernels that would run for minutes, and that no signal reaches from within."""
+    script = tmp_path / "busy.py"
+    script.write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(threads=threads)], capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, str(script), *how], capture_output=True, text=True, timeout=60, check=False,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    assert done.stdout.strip() == "True", done.stderr
+    expected = ["stopped", "True"] if "thread" in how else ["True"]
+    assert done.stdout.split() == expected, done.stderr
+
+
+@given(total=st.integers(0, 5000), step=st.integers(1, 70), slow=st.booleans())
+def test_pieces_cover_all_turns_once_and_begin_at_multiples(total, step, slow):
+    seen = []
+    for first, last in pieces(total, step=step):
+        assert first % step == 0
+        assert last > first
+        seen += range(first, last)
+        if slow and first < 100:
+            time.sleep(0.0005)
+    assert seen == list(range(total))
+
+
+def test_pieces_follow_the_clock(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(module, "perf_counter", lambda: now)
+    sizes = []
+    for first, last in pieces(100_000_000):
+        sizes.append(last - first)
+        now += sizes[-1] * 1e-7  # ten million turns a second
+    assert sizes[0] == module._FIRST
+    assert max(sizes) * 1e-7 == pytest.approx(module._LONG_S, rel=0.01)
+    assert len(sizes) < 210
 
 
 def test_the_loop_may_only_be_the_last_statement():
