@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -23,10 +23,11 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
     [3, 4, 5]
     """
     from ..graphlib.compute.jit import resolve_threads
+    from ..graphlib.compute.workers import Workers
 
     workers = resolve_threads(threads)
     pending: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="nearhop-sample")
+    pool = Workers(workers, "nearhop-sample")
     try:
         for item in items:
             pending.append(pool.submit(work, item))
@@ -35,4 +36,4 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
         while pending:
             yield pending.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.end()

@@ -172,8 +172,8 @@ class GraphVite(Model):
         TrainingDiverged
             The loss is not finite.
         KeyboardInterrupt
-            After Ctrl-C, when the pool in work is done: `vertex_` is what was reached, and the checkpoint, if one was
-            asked for, is written. A second Ctrl-C does not save.
+            Within a second of Ctrl-C: `vertex_` is what was reached, and the checkpoint, if one was asked for, is
+            written. A second Ctrl-C may leave the checkpoint that was there.
         """
         return self._run(store, None)
 

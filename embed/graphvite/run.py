@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.compute.jit import resolve_threads
 from ...graphlib.compute.streams import Purpose, root_of
-from ...graphlib.errors import InvalidInput
+from ...graphlib.compute.workers import Workers
+from ...graphlib.errors import IndexMismatch, InvalidInput
 from ..fastrp.parameters import adjacency_of
 from ..progress import Meter
 from ..skipgram.walk_source import WalkSource, initial_vertex
 from .grid import MAX_PARTS, Grid
 from .pools import Pool, PoolMaker
 from .tables import NUM_MOMENTS, RunState, Tables, load_run, save_run
-from .train import CpuTrainer, Rules
+from .train import CpuTrainer, Progress, Rules
 
 if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
@@ -32,7 +35,6 @@ _PARTS, _NODES_PER_PART = 8, 64
 _LEAST_RATE = 1e-4  # the learning rate falls to this share of lr
 _REPORTING = ("device", "threads", "checkpoint", "checkpoint_every_s", "progress", "tensorboard")
 _LR = {"sgd": 0.025, "momentum": 0.025, "adagrad": 0.025, "adam": 0.001}
-_Result = TypeVar("_Result")
 
 
 def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | None) -> None:
@@ -90,7 +92,10 @@ def _on_gpu(model: GraphVite) -> bool:
 
 
 class _Loop:
-    """Pools in turn: one is trained while the next is made; Ctrl-C waits for the end of a pool."""
+    """Pools in turn: one is trained while the next is made. Ctrl-C ends both within a second and saves the state.
+
+    The state is set by the thread that trains, which no signal reaches, so it is always that of the tables.
+    """
 
     def __init__(
         self,
@@ -104,59 +109,68 @@ class _Loop:
     ) -> None:
         self._model, self._maker, self._trainer, self._tables = model, maker, trainer, tables
         self._about, self._total, self._pool_samples = about, total, pool_samples
-        self._interrupted = False
+        self._on = "cpu" if isinstance(trainer, CpuTrainer) else "cuda"
+        self._stop = threading.Event()
+        self._state = RunState(0, 0)
 
     def go(self, state: RunState) -> None:
+        if state.turn and state.on != self._on:
+            raise IndexMismatch(
+                f"the run was interrupted within a pool on {state.on!r} and cannot go on there on {self._on!r}; resume "
+                f"with device={state.on!r}"
+            )
+        self._state = state
         meter = Meter(_OWNER, self._total, state.done, self._model.progress, self._model.tensorboard)
-        saved = time.monotonic()
         try:
-            with ThreadPoolExecutor(1) as sampler, ThreadPoolExecutor(1) as driver:
-                upcoming = self._order(sampler, state)
-                while upcoming is not None:
-                    pool = self._result(upcoming)
-                    reached = RunState(state.done + pool.size, state.pools + 1)
-                    upcoming = None if self._interrupted else self._order(sampler, reached)
-                    rate, last = self._rate(state.done), self._rate(reached.done)
-                    slope = (last - rate) / max(1, pool.size)
-                    loss = self._result(driver.submit(self._trainer.train, pool, rate, slope))
-                    state = reached
-                    try:
-                        meter.update(pool.size, loss)
-                    except KeyboardInterrupt:
-                        self._interrupted = True
-                    if self._interrupted:
-                        break
-                    if time.monotonic() - saved > self._model.checkpoint_every_s:
-                        self._save(state)
-                        saved = time.monotonic()
-            self._trainer.finish()
-            self._save(state)
+            try:
+                self._all_pools(meter)
+            except KeyboardInterrupt:
+                self._save()
+                raise
+            self._save()
         finally:
             meter.close()
-        if self._interrupted:
-            raise KeyboardInterrupt
 
-    def _order(self, sampler: ThreadPoolExecutor, state: RunState) -> Future[Pool] | None:
+    def _all_pools(self, meter: Meter) -> None:
+        saved = time.monotonic()
+        with Workers(1) as sampler, Workers(1) as driver:
+            try:
+                upcoming = self._order(sampler, self._state)
+                while upcoming is not None:
+                    pool = upcoming.result()
+                    state = self._state
+                    reached = RunState(state.done + pool.size, state.pools + 1)
+                    upcoming = self._order(sampler, reached)
+                    rate, last = self._rate(state.done), self._rate(reached.done)
+                    slope = (last - rate) / max(1, pool.size)
+                    loss = driver.submit(self._train, pool, rate, slope, reached).result()
+                    meter.update(pool.size, loss)
+                    if time.monotonic() - saved > self._model.checkpoint_every_s:
+                        self._save()
+                        saved = time.monotonic()
+            except BaseException:
+                self._stop.set()
+                raise
+
+    def _train(self, pool: Pool, rate: float, slope: float, reached: RunState) -> float:
+        before = self._state
+        progress: Progress = self._trainer.train(pool, rate, slope, before.turn, self._stop)
+        turn = progress.stopped
+        self._state = reached if turn is None else replace(before, turn=turn, on=self._on)
+        return progress.loss
+
+    def _order(self, sampler: Workers, state: RunState) -> Future[Pool] | None:
         left = self._total - state.done
         return sampler.submit(self._maker.make, state.pools, min(left, self._pool_samples)) if left > 0 else None
-
-    def _result(self, future: Future[_Result]) -> _Result:
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            if self._interrupted:
-                raise
-            self._interrupted = True
-        return future.result()
 
     def _rate(self, done: int) -> float:
         lr = _LR[self._model.optimizer] if self._model.lr is None else self._model.lr
         return float(lr) * max(1.0 - done / self._total, _LEAST_RATE)
 
-    def _save(self, state: RunState) -> None:
+    def _save(self) -> None:
+        self._trainer.finish()
         if self._model.checkpoint is not None:
-            self._trainer.finish()
-            save_run(self._model.checkpoint, self._tables, state, self._about)
+            save_run(self._model.checkpoint, self._tables, self._state, self._about)
 
 
 def epochs_of(model: GraphVite, edges: int, nodes: int) -> int:

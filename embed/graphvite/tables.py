@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NUM_MOMENTS = {"sgd": 0, "momentum": 1, "adagrad": 1, "adam": 2}
-_FORMAT = 1
 _ENTRY = "about"
+_FORMAT, _WITHIN_A_POOL = 1, 2  # the second has "turn" and "on" beside the first's entries
 
 
 @dataclass(eq=False)
@@ -52,10 +52,16 @@ class Tables:
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a run stands: `done` samples trained, and `pools` pools used up."""
+    """Where a run stands: `done` samples trained, and `pools` pools used up.
+
+    A run that was interrupted within a pool has trained its first `turn` turns as well, as a trainer `on` "cpu" or
+    "cuda" counts them.
+    """
 
     done: int
     pools: int
+    turn: int = 0
+    on: str = "cpu"
 
 
 def save_run(path: str | os.PathLike[str], tables: Tables, state: RunState, about: dict[str, Any]) -> None:
@@ -63,7 +69,9 @@ def save_run(path: str | os.PathLike[str], tables: Tables, state: RunState, abou
 
     Its entry "about" is JSON text: the format, the state, the graph's digest and the parameters of the run.
     """
-    facts = {"format": _FORMAT, "done": state.done, "pools": state.pools, **about}
+    facts: dict[str, Any] = {"format": _FORMAT, "done": state.done, "pools": state.pools, **about}
+    if state.turn:
+        facts |= {"format": _WITHIN_A_POOL, "turn": state.turn, "on": state.on}
     save_checkpoint(path, tables.named(), facts, entry=_ENTRY)
 
 
@@ -79,14 +87,17 @@ def load_run(path: str | os.PathLike[str], tables: Tables, about: dict[str, Any]
     """
     archive, found = open_checkpoint(path, entry=_ENTRY)
     done, pools = (whole_fact(path, found, name, 0, 1 << 62) for name in ("done", "pools"))
-    if found.get("format") != _FORMAT:
-        raise IndexMismatch(f"{os.fspath(path)} has checkpoint format {found.get('format')!r}, not {_FORMAT}")
+    if found.get("format") not in (_FORMAT, _WITHIN_A_POOL):
+        raise IndexMismatch(
+            f"{os.fspath(path)} has checkpoint format {found.get('format')!r}, not {_FORMAT} or {_WITHIN_A_POOL}"
+        )
+    turn = whole_fact(path, found, "turn", 0, 1 << 62) if "turn" in found else 0
     _check_same(path, found, about)
     for name, table in tables.named().items():
         stored = {name: archive[name]} if name in archive else {}
         check_arrays(path, stored, {name: table})
         table[:] = stored[name]
-    return RunState(done, pools)
+    return RunState(done, pools, turn, str(found.get("on", "cpu")))
 
 
 def _check_same(path: str | os.PathLike[str], found: dict[str, Any], about: dict[str, Any]) -> None:

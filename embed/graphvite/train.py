@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .pools import Pool
 
 _LEAST_PIECE = 1 << 12  # samples of the smallest task
+_TURN = 1 << 27  # numbers that a turn reads of both tables: some tenths of a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,14 @@ class Rules:
     root: int
 
 
+@dataclass(frozen=True)
+class Progress:
+    """What became of a pool: the mean loss of the samples trained, and the turn that was stopped before, if any."""
+
+    loss: float
+    stopped: int | None
+
+
 class CpuTrainer:
     """Trains `tables` in place, on `threads` threads.
 
@@ -61,22 +71,35 @@ class CpuTrainer:
         self._table = logistic_table()
         self._executor = ThreadPoolExecutor(threads)
 
-    def train(self, pool: Pool, rate: float, slope: float) -> float:
-        """Train on every sample of `pool`, the learning rate of sample i being rate + i * slope; the mean loss."""
-        loss, done = 0.0, 0
-        parts = self._grid.parts
-        for step in range(parts):
-            sizes = [self._block(pool, head, tail) for head, tail in self._grid.diagonal(step)]
-            total = sum(last - first for _, first, last in sizes)
-            tasks = []
-            for (_, tail), (block, first, last) in zip(self._grid.diagonal(step), sizes, strict=True):
-                pace = slope * total / max(1, last - first)  # all blocks of a diagonal see the same rates
-                for a, b in self._pieces(first, last):
-                    begin = rate + slope * done + pace * (a - first)
-                    tasks.append(self._executor.submit(self._run, pool, block, tail, first, a, b, begin, pace))
-            loss += sum(task.result() for task in tasks)
-            done += total
-        return loss / max(1, done)
+    def train(
+        self, pool: Pool, rate: float, slope: float, begin: int = 0, stop: threading.Event | None = None
+    ) -> Progress:
+        """Train on `pool` from turn `begin` on; the learning rate of its sample i is rate + i * slope.
+
+        A diagonal is trained in turns of some tenths of a second, all its blocks side by side; `stop` is obeyed between
+        two turns.
+        """
+        loss, before, trained, turn = 0.0, 0, 0, 0
+        for step in range(self._grid.parts):
+            blocks = [(tail, *self._block(pool, head, tail)) for head, tail in self._grid.diagonal(step)]
+            total = sum(last - first for _, _, first, last in blocks)
+            turns = self._turns(total)
+            for part in range(turns):
+                if turn >= begin:
+                    if stop is not None and stop.is_set():
+                        return Progress(loss / max(1, trained), turn)
+                    tasks = []
+                    for tail, block, first, last in blocks:
+                        size = last - first
+                        pace = slope * total / max(1, size)  # all blocks of a diagonal see the same rates
+                        for a, b in self._pieces(first + size * part // turns, first + size * (part + 1) // turns):
+                            place = rate + slope * before, pace
+                            tasks.append(self._executor.submit(self._run, pool, block, tail, first, a, b, *place))
+                            trained += b - a
+                    loss += sum(task.result() for task in tasks)
+                turn += 1
+            before += total
+        return Progress(loss / max(1, trained), None)
 
     def finish(self) -> None:
         """Bring the parameters home; here they never left."""
@@ -87,6 +110,11 @@ class CpuTrainer:
     def _block(self, pool: Pool, head: int, tail: int) -> tuple[int, int, int]:
         block = head * self._grid.parts + tail
         return block, int(pool.starts[block]), int(pool.starts[block + 1])
+
+    def _turns(self, total: int) -> int:
+        """How many turns a diagonal of so many samples takes; a matter of the run's parameters, never of time."""
+        reads = total * (self._rules.negatives + 1) * self._tables.vertex.shape[1]
+        return max(1, min(total, reads // _TURN))
 
     def _pieces(self, first: int, last: int) -> list[tuple[int, int]]:
         if not self._lock_free or self._grid.parts > 1 or self._threads == 1:

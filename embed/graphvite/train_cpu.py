@@ -2,7 +2,8 @@
 
 Both kernels take samples `heads[i]`, `tails[i]` (rows of the tables) in order. Negative k of sample i is drawn among
 the `rows` rows from `row` on by the alias table that starts there, from word (place + i) * K + k of the stream (root,
-pool, block), so a block may be cut into pieces. The learning rate of sample i is rate + i * slope. They return the sum
+pool, block), so a block may be cut into pieces. The learning rate of sample i is rate +
+(place + i) * slope. They return the sum
 of the losses -log s(v.c) - weight * sum log s(-v.n), divided by 1 + weight * K.
 """
 
@@ -37,7 +38,7 @@ def train_sgd(
         slot = coming % AHEAD
         if i >= 0:
             v = heads[i]
-            lr = np.float32(rate + i * slope)
+            lr = np.float32(rate + (place + i) * slope)
             for k in range(negatives):
                 n = drawn[slot, k]
                 score = row_dot(width, vertex, v, context, n)
@@ -88,7 +89,7 @@ def train_moments(
     loss = 0.0
     for i in range(heads.shape[0]):
         v = heads[i]
-        lr = np.float32(rate + i * slope)
+        lr = np.float32(rate + (place + i) * slope)
         for k in range(negatives + 1):
             if k < negatives:
                 c = row + alias_pick(draw(key, (place + i) * negatives + k), keep, alias, row, rows)

@@ -8,6 +8,7 @@ the same part and none waits for another's gradients.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from numba import cuda as _cuda
 from ...graphlib.compute.random_cuda import draw, high64, stream
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
 from ..skipgram.logistic_cpu import BOUND, CELLS, logistic_table
+from .train import Progress
 from .train_cpu import ADAGRAD, ADAM, MOMENTUM
 
 if TYPE_CHECKING:
@@ -195,10 +197,16 @@ class CudaTrainer:
             with cuda.gpus[self._devices[0]]:
                 self._resident = self._vertex_part(0), self._context_part(0)
 
-    def train(self, pool: Pool, rate: float, slope: float) -> float:
-        """Train on every sample of `pool`, the learning rate of sample i being rate + i * slope; the mean loss."""
+    def train(
+        self, pool: Pool, rate: float, slope: float, begin: int = 0, stop: threading.Event | None = None
+    ) -> Progress:
+        """Train on `pool` from turn `begin` on; the learning rate of its sample i is rate + i * slope.
+
+        A turn is one block on every device; `stop` is obeyed between two.
+        """
         parts, width = self._grid.parts, len(self._devices)
-        total, done = 0.0, 0
+        total, done, trained, turn = 0.0, 0, 0, 0
+        stopped: int | None = None
         for tail in range(0, parts, width):
             team = list(zip(range(tail, min(tail + width, parts)), self._devices, self._constant, strict=False))
             contexts = []
@@ -207,18 +215,24 @@ class CudaTrainer:
                     contexts.append(self._resident[1] if self._resident else self._context_part(part))
             for step in range(parts):
                 running = []
+                if turn >= begin and stop is not None and stop.is_set():
+                    stopped = turn
+                    break
                 for (part, device, constant), context in zip(team, contexts, strict=True):
                     head = (part + step) % parts
                     block = head * parts + part
                     here = slice(int(pool.starts[block]), int(pool.starts[block + 1]))
                     size = here.stop - here.start
+                    if turn < begin:
+                        done += size
+                        continue
                     with cuda.gpus[device]:
                         vertex = self._resident[0] if self._resident else self._vertex_part(head)
                         losses = cuda.to_device(np.zeros(1, np.float32))
                         if size:
-                            begin = rate + slope * done
+                            first = rate + slope * done
                             pace = slope * len(team)  # the devices of a step walk down the rates side by side
-                            self._launch(pool, here, block, head, part, vertex, context, constant, begin, pace, losses)
+                            self._launch(pool, here, block, head, part, vertex, context, constant, first, pace, losses)
                     running.append((device, vertex, losses, size))
                 for device, vertex, losses, size in running:
                     with cuda.gpus[device]:
@@ -226,11 +240,15 @@ class CudaTrainer:
                         if self._resident is None:
                             vertex.back()
                     done += size
+                    trained += size
+                turn += 1
             for (_, device, _), context in zip(team, contexts, strict=True):
                 if self._resident is None:
                     with cuda.gpus[device]:
                         context.back()
-        return total / (1.0 + self._rules.weight * self._rules.negatives) / max(1, done)
+            if stopped is not None:
+                break
+        return Progress(total / (1.0 + self._rules.weight * self._rules.negatives) / max(1, trained), stopped)
 
     def finish(self) -> None:
         """Bring tables that live on the device home."""

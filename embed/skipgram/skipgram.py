@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator, root_of
+from ...graphlib.compute.threads import pieces
+from ...graphlib.compute.workers import Workers
 from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
 from ..arguments import choice, number, positive, whole
 from ..model import Model
@@ -241,22 +243,23 @@ def _train(model: SkipGram, source: WalkSource, threads: int) -> tuple[NDArray[n
 
     def train(walks: NDArray[Any], rates: NDArray[np.float32], turn: int, piece: int) -> NDArray[np.float64]:
         sums = np.zeros(4)
-        skipgram_cpu.train_walks(
-            *(width, vertex, context, walks, model.window, model.shrink_windows, model.negative),
-            *(model.negatives == "window", keep, alias, table, scratch[piece], rates, windows, turn, sums),
-        )
+        for a, b in pieces(walks.shape[0]):
+            skipgram_cpu.train_walks(
+                *(width, vertex, context, walks[a:b], model.window, model.shrink_windows, model.negative),
+                *(model.negatives == "window", keep, alias, table, scratch[piece], rates[a:b], windows, turn, sums),
+            )
         return sums
 
     meter = Meter("SkipGram", total_walks * model.walk_length, 0, model.progress, model.tensorboard)
     try:
-        with ThreadPoolExecutor(1) as walker, ThreadPoolExecutor(workers) as trainers:
+        with Workers(1) as walker, Workers(workers) as trainers:
             upcoming: Future[Any] = walker.submit(walk, jobs[0])
             for number_, job in enumerate(jobs):
                 walks, rates = upcoming.result()
                 if number_ + 1 < len(jobs):
                     upcoming = walker.submit(walk, jobs[number_ + 1])
-                pieces = min(_PIECES * workers, walks.shape[0]) if workers > 1 else 1
-                cuts = np.linspace(0, walks.shape[0], pieces + 1).astype(int)
+                tasks = min(_PIECES * workers, walks.shape[0]) if workers > 1 else 1
+                cuts = np.linspace(0, walks.shape[0], tasks + 1).astype(int)
                 running = [
                     trainers.submit(train, walks[a:b], rates[a:b], job[0], i) for i, (a, b) in enumerate(pairwise(cuts))
                 ]

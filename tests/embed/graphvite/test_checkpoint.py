@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from nearhop.embed import GraphVite
+from nearhop.embed.graphvite import train
 from nearhop.embed.graphvite.run import parts_of
 from nearhop.graphlib.disk import files
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt, StoreMissing, StoreWriteFailed
@@ -187,3 +189,91 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path, monkey
         GraphVite(**OPTIONS, checkpoint=path).resume(store)
     assert path.read_bytes() == whole
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_resumed_within_a_pool_equals_uninterrupted(tmp_path, monkeypatch, optimizer, partitions):
+    """Whatever the turn that a run was stopped before, in whichever pool, and again after that."""
+    monkeypatch.setattr(train, "_TURN", 20_000)  # several turns a diagonal
+    store, _ = two_groups()
+    options = {**OPTIONS, "optimizer": optimizer, "partitions": partitions}
+    whole = GraphVite(**options).fit(store)
+    path = tmp_path / "run.npz"
+    trained, turns = train.CpuTrainer.train, 0
+
+    def stopped_after(count):
+        """A trainer that sees the stop of an interrupt before turn `count` of each pool that reaches it."""
+
+        def train_some(self, pool, rate, slope, begin=0, stop=None):
+            checks = iter(range(begin, 1 << 30))
+
+            class Late:
+                def is_set(self):
+                    nonlocal turns
+                    turns = max(turns, next(checks))
+                    return turns >= count
+
+            found = trained(self, pool, rate, slope, begin, Late())
+            if found.stopped is not None:
+                os.kill(os.getpid(), signal.SIGINT)
+            return found
+
+        return train_some
+
+    for count, pool in ((1, 0), (3, 0), (5, 0)):
+        turns = 0
+        monkeypatch.setattr(train.CpuTrainer, "train", stopped_after(count))
+        model = GraphVite(**options, checkpoint=path)
+        with pytest.raises(KeyboardInterrupt):
+            model.resume(store) if path.exists() else model.fit(store)
+        about = json.loads(bytes(np.load(path)["about"]).decode())
+        assert (about["format"], about["pools"], about["turn"], about["on"]) == (2, pool, count, "cpu")
+    monkeypatch.setattr(train.CpuTrainer, "train", trained)
+    resumed = GraphVite(**options).resume(store, path)
+    np.testing.assert_array_equal(resumed.vertex_, whole.vertex_)
+    np.testing.assert_array_equal(resumed.context_, whole.context_)
+    forged = dict(np.load(path))
+    forged["about"] = np.frombuffer(json.dumps({**about, "on": "cuda"}).encode(), np.uint8)
+    np.savez(path, **forged)
+    with pytest.raises(IndexMismatch, match="was interrupted within a pool on 'cuda'"):
+        GraphVite(**options).resume(store, path)
+
+
+INTERRUPT = """
+import os, signal, sys, threading, time
+import numpy as np, nearhop
+rng = np.random.default_rng(0)
+store = nearhop.GraphStore.from_edges(rng.integers(0, 50_000, 400_000), rng.integers(0, 50_000, 400_000))
+from nearhop.embed import GraphVite, SkipGram
+kind, deterministic = sys.argv[1], sys.argv[2] == "deterministic"
+make = {
+    "GraphVite": lambda s: GraphVite("deepwalk", 256, pool_size=s, epochs=10_000, deterministic=deterministic),
+    "SkipGram": lambda s: SkipGram(256, window=20, num_walks=1000, deterministic=deterministic),
+}[kind]
+small = nearhop.GraphStore.from_edges(rng.integers(0, 500, 4000), rng.integers(0, 500, 4000))
+first = make(100_000)
+first.epochs, first.num_walks = 10, 2
+first.fit(small)  # compiles
+threading.Timer(float(sys.argv[3]), os.kill, (os.getpid(), signal.SIGINT)).start()
+begin = time.perf_counter()
+try:
+    make(30_000_000).fit(store)
+except KeyboardInterrupt:
+    late = time.perf_counter() - begin - float(sys.argv[3])
+    print("late" if late > 1.5 else "obeyed", f"{late:.2f} s after the signal", file=sys.stderr)
+    print("late" if late > 1.5 else "obeyed")
+"""
+
+
+@pytest.mark.parametrize("mode", ["deterministic", "lock-free"])
+@pytest.mark.parametrize(("kind", "after"), [("GraphVite", 1.0), ("SkipGram", 3.0)])
+def test_an_interrupt_is_obeyed_within_a_second(tmp_path, kind, mode, after):
+    """While a pool of thirty million samples is made, and while walks of a large graph are trained."""
+    script = tmp_path / "run.py"
+    script.write_text(INTERRUPT)
+    done = subprocess.run(
+        [sys.executable, str(script), kind, mode, str(after)], capture_output=True, text=True, timeout=120, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert done.stdout.split() == ["obeyed"], done.stderr
