@@ -32,7 +32,7 @@ def skipgram(vertex, context, walks, *, window, shrink, negatives, shared, keep,
             nodes = nodes[: nodes.index(-1)]
         if len(nodes) < 2:
             continue
-        key = np.uint64(random_cpu.stream(seed, epoch, nodes[0], 0x57))
+        key = np.uint64(random_cpu.stream(seed, epoch, nodes[0], 0))
         counter = 0
 
         def draw_all(key=key):
@@ -76,7 +76,7 @@ def graphvite(
     """Train copies of the tables on samples in order; returns them and the sum of losses."""
     vertex, context = vertex.astype(np.float64), context.astype(np.float64)
     moments = {name: [np.zeros_like(vertex), np.zeros_like(context)] for name in ("first", "second")}
-    key = np.uint64(random_cpu.stream(seed, pool, block, 0x4E))
+    key = np.uint64(random_cpu.stream(seed, pool, block, 0))
     loss = 0.0
 
     def move(which, theta, i, r, lr):
@@ -95,7 +95,7 @@ def graphvite(
             theta[i] -= lr * first[i] / (np.sqrt(second[i]) + 1e-8)
 
     for i, (v, positive) in enumerate(zip(heads, tails, strict=True)):
-        lr = rate + i * slope
+        lr = rate + (place + i) * slope
         words = [random_cpu.draw(key, (place + i) * negatives + k) for k in range(negatives)]
         for c, label in [(row + pick(word, keep, alias, row, rows), 0) for word in words] + [(int(positive), 1)]:
             p, loss_if_one, loss_if_zero = look_up(table, float(vertex[v] @ context[c]))
