@@ -294,10 +294,9 @@ def test_negatives_are_never_links_and_never_loops(n, edges, directed, timed):
     linked = set(map(tuple, pairs.tolist())) | (set() if directed else set(map(tuple, pairs[:, ::-1].tolist())))
     linked |= {(node, node) for node in range(n)}
     options = {"batch_size": 5, "negatives": 3, "tables": {}, "workers": 0, "seed": 4}
+    loader = LinkLoader(store, [2], **options)
     if timed:
         loader = TemporalLoader(store, NeighborSampler(store, [2], temporal=Temporal()), **options)
-    else:
-        loader = LinkLoader(store, [2], **options)
     for batch in loader:
         links = batch.input_id.numpy()
         count = len(links)
