@@ -108,7 +108,7 @@ def split_links(store: GraphStore, share: float = 0.01, *, seed: int = 0) -> Lin
     low, high = np.minimum(src, dst), np.maximum(src, dst)
     pairs, pair_of = np.unique(low * n + high, return_inverse=True)
     drawn = generator(seed, Purpose.SPLIT).random(pairs.shape[0])
-    chosen: NDArray[np.bool_] = drawn < share
+    chosen = np.less(drawn, share)
     hidden = chosen[pair_of.reshape(-1)] & (src != dst)
     if not hidden.any():
         raise InvalidInput(f"split_links: no edge was hidden of {src.shape[0]}; use a larger share than {share!r}")
