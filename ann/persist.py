@@ -116,6 +116,11 @@ def _open_bits(store: GraphStore, given: dict[str, Any]) -> Exact:
 
 def save_exact(index: Exact, path: str | Path) -> None:
     """Write an exact index as a new store."""
+    exact_store(index).save(path)
+
+
+def exact_store(index: Exact) -> GraphStore:
+    """The index as a store in memory that shares its arrays."""
     if index._vectors is None:
         raise NotFitted("save: the index is empty; add vectors first")
     bits = index._vectors.dtype == np.uint64
@@ -123,7 +128,7 @@ def save_exact(index: Exact, path: str | Path) -> None:
     store.attributes["index"] = {
         "kind": "exact", "metric": index.metric, "dim": index.dim, **next_id_field(index._rows)
     }  # fmt: skip
-    store.save(path)
+    return store
 
 
 def save_hnsw(index: HNSW, path: str | Path, *, edges: bool = False) -> None:

@@ -21,6 +21,11 @@ _FIELDS = {"kind": str, "metric": str, "dim": int, "nlist": int, "nprobe": int, 
 
 def save_ivf(index: IVFFlat, path: str | Path) -> None:
     """Write an inverted-file index as a new store."""
+    ivf_store(index).save(path)
+
+
+def ivf_store(index: IVFFlat) -> GraphStore:
+    """The index as a store in memory that shares its arrays."""
     if index._vectors is None:
         raise NotFitted("save: the index is empty; add vectors first")
     store = _new_store(index._vectors, index._rows)
@@ -31,7 +36,7 @@ def save_ivf(index: IVFFlat, path: str | Path) -> None:
         "kind": "ivf", "metric": index.metric, "dim": index.dim, "nlist": index.nlist, "nprobe": index.nprobe,
         "seed": index.seed, "coarse": index.coarse, **next_id_field(index._rows),
     }  # fmt: skip
-    store.save(path)
+    return store
 
 
 def ivf_from_store(store: GraphStore) -> IVFFlat:

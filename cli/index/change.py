@@ -11,7 +11,7 @@ import typer
 from ..output import Json, emit, progress_bar
 from . import options
 
-_OUT = typer.Option(None, help="Write the changed index here; by default it replaces the old one.")
+_OUT = typer.Option(None, help="Write the changed index here; by default it is the next version of the old one.")
 
 
 def register(app: typer.Typer) -> None:
@@ -36,19 +36,20 @@ def add(
     import numpy as np
 
     from .build import add_rows
+    from .changing import changing
     from .files import carried
     from .sources import read_source
 
     start = time.perf_counter()
-    opened = _changeable(index, metric)
     given = read_source(source, column, ids)
-    opened.index.threads = threads
-    known = opened.index.ids
-    with progress_bar("adding") as progress:
-        add_rows(opened.index, given.vectors, given.ids, progress)
-    now = opened.index.ids
-    new = given.ids if given.ids is not None else now[~np.isin(now, known)]
-    _finish(opened, out, carried(opened, opened.index, new, given.attributes), start, {"added": len(new)}, as_json)
+    with changing(index, metric, in_place=out is None) as opened:
+        opened.index.threads = threads
+        known = opened.index.ids
+        with progress_bar("adding") as progress:
+            add_rows(opened.index, given.vectors, given.ids, progress)
+        now = opened.index.ids
+        new = given.ids if given.ids is not None else now[~np.isin(now, known)]
+        _finish(opened, out, carried(opened, opened.index, new, given.attributes), start, {"added": len(new)}, as_json)
 
 
 def remove(
@@ -68,19 +69,20 @@ def remove(
 
     from ...graphlib.errors import InvalidInput
     from ..arrays import read_vectors
+    from .changing import changing
     from .files import carried
 
     start = time.perf_counter()
     listed = [] if ids_file is None else np.asarray(read_vectors(ids_file)).ravel().tolist()
     if not ids and not listed and not compact:
         raise InvalidInput("name the ids to delete, as arguments or as a .npy file with --ids")
-    opened = _changeable(index, metric)
-    chosen = np.asarray(_as_the_index(opened.index, ids or []) + listed)
-    removed = opened.index.remove(chosen) if len(chosen) else 0
-    if compact or type(opened.index).__name__ == "Faiss":
-        opened.index.compact()
-    attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
-    _finish(opened, out, attributes, start, {"removed": removed}, as_json)
+    with changing(index, metric, in_place=out is None) as opened:
+        chosen = np.asarray(_as_the_index(opened.index, ids or []) + listed)
+        removed = opened.index.remove(chosen) if len(chosen) else 0
+        if compact or type(opened.index).__name__ == "Faiss":
+            opened.index.compact()
+        attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
+        _finish(opened, out, attributes, start, {"removed": removed}, as_json)
 
 
 def _as_the_index(index: Any, ids: list[str]) -> list[Any]:
@@ -95,26 +97,19 @@ def _as_the_index(index: Any, ids: list[str]) -> list[Any]:
         raise InvalidInput(f"the ids of this index are integers: {error}") from error
 
 
-def _changeable(path: Path, metric: str | None) -> Any:
-    from ...graphlib.errors import InvalidInput
-    from .files import open_index
-
-    opened = open_index(path, metric=metric)
-    if opened.inside:
-        raise InvalidInput(
-            f"the index lives in the store {path} beside its column: change the column, then build it again"
-        )
-    return opened
-
-
 def _finish(
     opened: Any, out: Path | None, attributes: dict[str, Any], start: float, told: dict[str, Any], as_json: bool
 ) -> None:
+    from ...ann.replacing import replace_saved
     from .files import format_for, save_index
 
     target = out or opened.path
     form = opened.form if out is None else format_for(target, None if target.suffix else opened.form)
     alike = opened.faiss_options() if form == "faiss" else {}
-    save_index(opened.index, target, form, replace=out is None, attributes=attributes, **alike)
+    if out is None and opened.store is not None:
+        replace_saved(opened.index, opened.store, attributes)
+        opened.store.commit(", ".join(f"{what} {count:,}" for what, count in told.items()))
+    else:
+        save_index(opened.index, target, form, replace=out is None, attributes=attributes, **alike)
     shown = {"index": str(target), **told, "rows": len(opened.index)}
     emit({**shown, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)

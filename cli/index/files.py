@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("nearhop", "hnswlib", "faiss")
 _SUFFIXES = {".bin": "hnswlib", ".hnswlib": "hnswlib", ".faiss": "faiss", ".index": "faiss"}
-_OWN_COLUMNS = {"vector", "level", "scale", "dead", "list", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +58,10 @@ class Opened:
         """The columns that are carried along with the rows of an index that is a store."""
         if self.store is None or self.inside:
             return {}
+        from ...ann.replacing import OWN_COLUMNS
+
         columns = self.store.nodes("node")
-        return {name: np.asarray(columns[name]) for name in sorted(set(columns) - _OWN_COLUMNS)}
+        return {name: np.asarray(columns[name]) for name in sorted(set(columns) - OWN_COLUMNS)}
 
 
 def open_index(path: Path, name: str = "hnsw", metric: str | None = None) -> Opened:
@@ -134,7 +134,7 @@ def save_index(
                 f"hnswlib has no inverted files; a {type(index).__name__} is written as nearhop or faiss"
             )
     else:
-        _save_store(index, path, attributes or {}, replace=replace)
+        _save_store(index, path, attributes or {})
 
 
 def carried(before: Opened, index: Any, new_ids: NDArray[Any], new: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -185,34 +185,11 @@ def knob_of(index: Any) -> str | None:
     return {"HNSW": "ef_search", "IVFFlat": "nprobe"}.get(type(index).__name__)
 
 
-def _save_store(index: Any, path: Path, attributes: dict[str, NDArray[Any]], *, replace: bool) -> None:
-    """Write the folder beside, then give it the name; what was there is put back if that fails."""
-    part = path.with_name(path.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        index.save(part)
-        if attributes:
-            from ...graphlib.store.store import open as open_store
+def _save_store(index: Any, path: Path, attributes: dict[str, NDArray[Any]]) -> None:
+    """A new store that appears whole, with the attributes beside the rows."""
+    from ...ann.replacing import as_store
 
-            with open_store(part) as store:
-                for name, values in attributes.items():
-                    store.nodes("node")[name] = values
-                store.commit("attributes")
-        if replace and path.exists():
-            _swap(part, path)
-        else:
-            part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _swap(new: Path, path: Path) -> None:
-    old = path.with_name(path.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    path.rename(old)
-    try:
-        new.rename(path)
-    except BaseException:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    store = as_store(index)
+    for name, values in attributes.items():
+        store.nodes("node")[name] = values
+    store.save(path)

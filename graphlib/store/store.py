@@ -506,6 +506,20 @@ class GraphStore:
         columns = Columns(owner, lambda: nodes.count, self._home.changing, self._home.create, self._guard)
         self._node_columns[name], self._node_types[name] = columns, nodes
 
+    def _replace_nodes(self, name: str, made: GraphStore) -> None:
+        """Take the nodes of a type, with ids and columns, from another store; edges stay, and their ends must exist."""
+        new = made._node_types[name]
+        with self._guard.lock:
+            self._home.changing()
+            if name not in self._node_types:
+                self._add_nodes(name, new.count)
+            columns, nodes = self._node_columns[name], self._node_types[name]
+            for column in list(columns):
+                del columns[column]
+            nodes.count, nodes.ids = new.count, new.ids
+            for column, values in made._node_columns[name].items():
+                columns[column] = values
+
     def _add_edges(self, edge_type: EdgeType, edges: EdgeList, directed: bool) -> EdgeSet:
         node_types = self._node_types
         edge_set = EdgeSet(edge_type, directed, edges, lambda name: node_types[name].count, self._guard)

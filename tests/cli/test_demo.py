@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import nearhop
+from nearhop.cli import demo
 from nearhop.cli.demo import run
 from nearhop.graphlib.errors import StoreExists
 from nearhop.tests.support import data_file, needs
@@ -79,3 +82,41 @@ def test_other_files_are_not_replaced(tmp_path):
     with pytest.raises(StoreExists, match=r"holds other things \(thesis\.txt\)"):
         run("karate", tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def stopped(*_, **__):
+    raise InterruptedError("before the work")
+
+
+@pytest.mark.parametrize("change", ["made by hand", "changed since", "report changed", "not a store"])
+def test_nothing_is_removed_that_a_demo_did_not_leave(tmp_path, monkeypatch, change):
+    store = nearhop.datasets.load("karate").save(tmp_path / "karate.nh")
+    (tmp_path / "report.html").write_text("a demo's")
+    if change != "made by hand":
+        demo._write_marks(tmp_path, {name: demo._mark_of(tmp_path / name) for name in ("karate.nh", "report.html")})
+    if change == "report changed":
+        (tmp_path / "report.html").write_text("mine")
+    elif change == "not a store":
+        shutil.rmtree(tmp_path / "karate.nh")
+        (tmp_path / "karate.nh").mkdir()
+        (tmp_path / "karate.nh" / "thesis.txt").write_text("mine")
+    else:
+        store.nodes["mine"] = np.arange(34)
+        store.commit("a week of work")
+    before = sorted((p.relative_to(tmp_path), p.is_file() and p.read_bytes()) for p in tmp_path.rglob("*"))
+    monkeypatch.setattr(demo, "measure", stopped)
+    with pytest.raises(StoreExists, match=r"holds other things .*changed since; nothing was removed"):
+        run("karate", tmp_path)
+    assert sorted((p.relative_to(tmp_path), p.is_file() and p.read_bytes()) for p in tmp_path.rglob("*")) == before
+
+
+def test_what_a_demo_left_is_replaced(tmp_path, monkeypatch):
+    nearhop.datasets.load("karate").save(tmp_path / "karate.nh")
+    nearhop.GraphStore.from_edges([0], [1]).save(tmp_path / "other.nh")
+    (tmp_path / "report.html").write_text("a demo's")
+    demo._write_marks(tmp_path, {name: demo._mark_of(tmp_path / name) for name in ("karate.nh", "report.html")})
+    monkeypatch.setattr(demo, "measure", stopped)
+    with pytest.raises(InterruptedError):
+        run("karate", tmp_path)
+    assert not (tmp_path / "karate.nh").exists()
+    assert nearhop.open(tmp_path / "other.nh").num_edges == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from pyarrow import parquet
 import nearhop
 from nearhop import ann
 from nearhop.ann.formats import write_faiss, write_hnswlib
-from nearhop.cli.index import curves, files
+from nearhop.cli.index import curves
+from nearhop.graphlib.disk import files as disk_files
 from nearhop.graphlib.vector_files import write_vecs
 from nearhop.tests.support import needs
 
@@ -339,20 +341,76 @@ def test_an_interrupt_leaves_the_index_as_it_was(name, run, here, monkeypatch):
     assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file()} == before
 
 
-def test_a_folder_is_put_back_when_the_swap_fails(here, monkeypatch):
-    opened = files.open_index(Path("own.nh").resolve())
-    rename = Path.rename
+def test_an_interrupted_change_leaves_the_index_as_it_was(run, here, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
 
-    def failing(self, target):
-        if str(self).endswith(".part"):
-            raise KeyboardInterrupt
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(KeyboardInterrupt):
-        files.save_index(opened.index, here / "own.nh", "nearhop", replace=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(disk_files, "publish", interrupted)
+        assert run("index", "remove", "own.nh", 1000)[0] == 130
     assert len(ann.load(here / "own.nh")) == 600
-    assert not (here / "own.nh.old").exists()
+    assert nearhop.open(here / "own.nh").version == 1
+    assert run("index", "remove", "own.nh", 1000)[0] == 0
+
+
+def test_a_change_is_a_version_and_all_else_stays(told, run, here):
+    """What users keep in the store of an index, or beside it under the names of old temporaries, is theirs."""
+    for name in ("own.nh.old", "own.nh.part"):
+        (here / name).mkdir()
+        (here / name / "mine.txt").write_text("keep")
+    with nearhop.open("own.nh") as store:
+        store.add_node_type("user", 3)
+        store.nodes("user")["age"] = np.array([1, 2, 3])
+        store.add_edge_type(("user", "likes", "node"), [0, 2], [5, 599], weight=[0.5, 2])
+        store.edges(("user", "likes", "node"))["when"] = np.array([7, 8])
+        store.attributes = {**store.attributes, "owner": "me"}
+        store.commit("mine")
+    np.save("more.npy", rows_of(4, seed=9))
+    assert told("index", "add", "own.nh", "more.npy")["rows"] == 604
+    assert told("index", "remove", "own.nh", 1001)["rows"] == 603
+    store = nearhop.open("own.nh")
+    assert store.verify().version == store.version == 4
+    assert [v.message for v in store.versions()][1:] == ["mine", "added 4", "removed 1"]
+    assert store.attributes["owner"] == "me"
+    likes = store.edge_list(("user", "likes", "node"))
+    assert (likes.src.tolist(), likes.dst.tolist(), likes.weight.tolist()) == ([0, 2], [5, 599], [0.5, 2.0])
+    assert store.edges(("user", "likes", "node"))["when"].tolist() == [7, 8]
+    assert store.nodes("user")["age"].tolist() == [1, 2, 3]
+    assert len(ann.persist.from_saved(nearhop.open("own.nh", version=2))) == 600
+    code, _, err = run("index", "remove", "own.nh", "--compact")
+    assert (code, "('user', 'likes', 'node') of the store join row" in err) == (3, True), err
+    assert nearhop.open("own.nh").version == 4
+    assert told("index", "remove", "own.nh", "--compact", "--out", "less.nh")["rows"] == 603
+    for name in ("own.nh.old", "own.nh.part"):
+        assert (here / name / "mine.txt").read_text() == "keep"
+
+
+def test_links_kept_as_edge_types_follow_the_index(told, here):
+    index = ann.HNSW(M=6, ef_construction=60).add(rows_of(80), ids=np.arange(80))
+    index.save("links.nh", edges=True)
+    np.save("more.npy", rows_of(40, seed=9))
+    told("index", "add", "links.nh", "more.npy")
+    store = nearhop.open("links.nh")
+    loaded = ann.load("links.nh")
+    assert store.num_edges_of(("node", "link0", "node")) == loaded.graph.counts[:120].sum()
+    told("index", "remove", "links.nh", *range(100), "--compact")
+    assert nearhop.open("links.nh").verify().version == 3
+    assert sorted(ann.load("links.nh").ids.tolist()) == list(range(100, 120))
+
+
+@pytest.mark.parametrize("name", ["own.nh", "theirs.bin", "other.faiss"])
+def test_two_changes_at_once_lose_nothing(told, here, name):
+    processes = []
+    for number in range(3):
+        np.save(f"more{number}.npy", rows_of(5, seed=20 + number))
+        np.save(f"ids{number}.npy", np.arange(5) + 5000 + 10 * number)
+        words = ["index", "add", name, f"more{number}.npy", "--ids", f"ids{number}.npy", *metric_for(name)]
+        code = f"from nearhop.cli import main; main({words!r})"
+        processes.append(subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True))
+    for each in processes:
+        assert each.communicate(timeout=120)[1] is not None
+        assert each.returncode == 0
+    assert told("index", "info", name, *metric_for(name))["rows"] == 615
 
 
 def test_an_index_inside_a_store_is_measured_but_not_changed(told, run, tmp_path):
