@@ -247,6 +247,7 @@ def _write_edges(graph: HNSWGraph, store: GraphStore, node_type: str, link: str)
             np.repeat(nodes, counts).astype(np.int32),
             table[rows][present],
             exist_ok=True,
+            positions=True,
         )
 
 

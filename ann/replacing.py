@@ -42,12 +42,12 @@ def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[A
         made.nodes(_NODE)[name] = values
     for edge_type in links | set(made.edge_types):  # first without ends, for rows that are gone
         if edge_type in store.edge_types:
-            store.add_edge_type(edge_type, [], [], exist_ok=True)
+            store.add_edge_type(edge_type, [], [], exist_ok=True, positions=True)
     for node_type in made.node_types:
         store._replace_nodes(node_type, made)
     for edge_type in made.edge_types:
         edges = made.edge_list(edge_type)
-        store.add_edge_type(edge_type, edges.src, edges.dst, exist_ok=True)
+        store.add_edge_type(edge_type, edges.src, edges.dst, exist_ok=True, positions=True)
     store.attributes = {**store.attributes, **made.attributes}
 
 

@@ -7,6 +7,7 @@ Results go to standard output, everything else to standard error. Commands impor
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -21,7 +22,7 @@ from . import (
     local_commands,
     store_commands,
 )
-from .output import printable
+from .output import note, one_line, printable
 
 EPILOG = (
     "Every command takes --json for one JSON value on standard output, and --debug for the traceback of an error. "
@@ -69,6 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
+    warnings.showwarning = _warn
     sys.exit(_run([word for word in words if word != "--debug"], debug=debug))
 
 
@@ -83,6 +85,7 @@ def _run(words: list[str], *, debug: bool) -> int:
         return 0
     except Exception as error:
         if isinstance(code := getattr(error, "exit_code", None), int):  # a mistake in how the command was called
+            error.message = one_line(getattr(error, "message", ""))  # type: ignore[attr-defined]
             error.show()  # type: ignore[attr-defined]
             return code
         if debug:
@@ -97,6 +100,10 @@ def _run(words: list[str], *, debug: bool) -> int:
     if done == _INTERRUPTED:  # Typer may have turned the interrupt into this code already
         typer.echo("interrupted; nothing was left half-written", err=True)
     return done
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    note(str(message) if issubclass(category, UserWarning) else f"{category.__name__}: {message}")
 
 
 def _one_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from ..graphlib.errors import InvalidInput, NotFound, StoreMissing
 from ..graphlib.guarded import NPY_MAGIC, check_regular, guarded, read_npy
 from ..graphlib.store.store import open as open_store
 from ..graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
+from .output import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,12 +128,16 @@ def write_array(target: str, array: NDArray[Any], prefix: str) -> None:
 
 
 def write_table(target: str, columns: dict[str, NDArray[Any]]) -> None:
-    """Write equally long columns as .parquet, .csv or CSV on standard output."""
+    """Write equally long columns as .parquet, .csv or CSV on standard output (on a terminal, printable)."""
     import pyarrow as pa
     from pyarrow import csv, parquet
 
     made = pa.table({name: pa.array(_arrow_ready(values)) for name, values in columns.items()})
-    if target == "-":
+    if target == "-" and sys.stdout.isatty():
+        text = io.BytesIO()
+        csv.write_csv(made, text)
+        sys.stdout.write(printable(text.getvalue().decode()))
+    elif target == "-":
         csv.write_csv(made, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     elif target.endswith(".parquet"):

@@ -44,7 +44,12 @@ def _for_people(entry: Any) -> str:
         return {True: "yes", False: "no", None: "-"}[entry]
     if isinstance(entry, int):
         return f"{entry:,}"
-    return f"{entry:.4g}" if isinstance(entry, float) else str(entry)
+    return f"{entry:.4g}" if isinstance(entry, float) else one_line(str(entry))
+
+
+def one_line(text: str) -> str:
+    """As `printable`, with line breaks and tabs as escapes too: names in tables keep to their cells."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _plain(value: Any) -> Any:
@@ -57,9 +62,10 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
     """Columns of text, numbers to the right."""
     cells = [[_for_people(cell) for cell in row] for row in rows]
     numeric = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
-    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    titles = [one_line(title) for title in header]
+    widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(header))]
     lines = []
-    for line in [list(header), *cells]:
+    for line in [titles, *cells]:
         parts = (c.rjust(w) if n else c.ljust(w) for c, w, n in zip(line, widths, numeric, strict=True))
         lines.append("  ".join(parts).rstrip())
     return "\n".join(lines)

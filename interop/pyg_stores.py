@@ -152,7 +152,7 @@ class TopologyStore(_GraphStore):
         if edge_type is None or edge_attr.layout != EdgeLayout.COO or tuple(edge_type) in self._store.edge_types:
             return False
         src, dst = (end.detach().cpu().numpy() for end in edge_index)
-        self._store.add_edge_type(edge_type, src, dst, directed=True)
+        self._store.add_edge_type(edge_type, src, dst, directed=True, positions=True)
         return True
 
     def _remove_edge_index(self, edge_attr: EdgeAttr) -> bool:

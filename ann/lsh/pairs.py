@@ -58,7 +58,7 @@ class SimilarityGraph(NamedTuple):
         >>> graph.add_to(store).csr(("node", "similar", "node")).neighbors(0).tolist()
         [1]
         """
-        store.add_edge_type(edge_type, self.src, self.dst, weight=self.similarity, directed=False)
+        store.add_edge_type(edge_type, self.src, self.dst, weight=self.similarity, directed=False, positions=True)
         return store
 
 

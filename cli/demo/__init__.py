@@ -31,8 +31,8 @@ def run(dataset: str, out: Path, *, root: Path | None = None, seed: int = 0) -> 
         )
         if others:
             raise StoreExists(
-                f"{out} holds other things ({', '.join(others[:3])}) than a demo left there, or that were changed since; "
-                "nothing was removed; choose another --out"
+                f"{out} holds other things ({', '.join(others[:3])}) than a demo left there, or that were changed "
+                "since; nothing was removed; choose another --out"
             )
         report.unlink(missing_ok=True)
         if target.exists():

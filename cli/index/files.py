@@ -38,7 +38,11 @@ class Opened:
     def user_ids(self, found: NDArray[Any]) -> NDArray[Any]:
         """Text ids for positions, where the store has them; integer ids come from the index itself."""
         ids = self.store.ids() if self.store is not None and self.inside else None
-        return found if ids is None or ids.dtype.kind == "i" or found.dtype.kind == "T" else ids[found]
+        if ids is None or ids.dtype.kind == "i" or found.dtype.kind == "T":
+            return found
+        named = ids[np.maximum(found, 0)]
+        named[found < 0] = ""
+        return named
 
     def faiss_options(self) -> dict[str, Any]:
         """How a FAISS file keeps its vectors and the beam width it starts with, to write it again alike."""

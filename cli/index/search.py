@@ -70,7 +70,7 @@ def search(
     ids = opened.user_ids(found.ids)
     shown = _attributes(opened, show, found.ids)
     if out.endswith((".npy", ".npz")):
-        write_arrays(out, {"ids": found.ids, "distances": found.distances, "counts": found.counts})
+        write_arrays(out, {"ids": ids, "distances": found.distances, "counts": found.counts})
     elif not as_json or out != "-":
         filled = np.arange(k) < found.counts[:, None]
         places = np.nonzero(filled)

@@ -302,7 +302,9 @@ def _from_hetero(data: Any, directed: bool | None, weight: str | None, time: str
         index = _to_array(data[edge_type].edge_index)
         columns = _edge_columns(dict(data[edge_type].items()), index.shape[1], weight, time)
         weights, times = columns.pop("weight", None), columns.pop("time", None)
-        store.add_edge_type(edge_type, index[0], index[1], weight=weights, time=times, directed=directed is not False)
+        store.add_edge_type(
+            edge_type, index[0], index[1], weight=weights, time=times, directed=directed is not False, positions=True
+        )
         for name, values in columns.items():
             store.edges(edge_type)[name] = values
     for name, count in nodes.items():

@@ -60,6 +60,20 @@ class IdMap:
         arrays["order"] = order.astype(np.int64)
         return cls(arrays)
 
+    def extended(self, values: ArrayLike) -> IdMap:
+        """The map with more ids behind the present ones, which must be of the same kind and distinct from them."""
+        if np.size(np.asarray(values)) == 0:
+            return self
+        new = IdMap.from_values(values)
+        if new.is_text != self.is_text:
+            kinds = {True: "text", False: "integers"}
+            raise InvalidType(
+                f"user ids of this store are {kinds[self.is_text]}; the new ones are {kinds[new.is_text]}"
+            )
+        if self.is_text:
+            return IdMap.from_values([*self.values().tolist(), *new.values().tolist()])
+        return IdMap.from_values(np.concatenate([self.values(), new.values()]))
+
     @property
     def is_text(self) -> bool:
         return "bytes" in self.arrays

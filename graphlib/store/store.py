@@ -319,9 +319,11 @@ class GraphStore:
         time: ArrayLike | None = None,
         directed: bool = True,
         exist_ok: bool = False,
+        positions: bool = False,
     ) -> None:
         """Add a set of edges between existing node types, such as the links of an index: ("node", "knn", "node").
 
+        `src` and `dst` are user ids where the nodes have them, unless `positions` says that they are positions.
         `exist_ok` replaces an edge type of the same name, and its columns.
         """
         edge_type = check_edge_type(edge_type)
@@ -337,6 +339,7 @@ class GraphStore:
                 raise InvalidInput(f"edge type {edge_type!r} exists already; use exist_ok=True to replace it")
             limits = self._node_types[source].count, self._node_types[target].count
             time, unit = self._plain_times(time)
+            src, dst = self._ends("add_edge_type", edge_type, src, dst, positions)
             edges = check_edges(src, dst, weight, time, limits=limits)
             self._home.changing()
             self._take_unit(unit)
@@ -350,8 +353,12 @@ class GraphStore:
         weight: ArrayLike | None = None,
         time: ArrayLike | None = None,
         edge_type: EdgeType | None = None,
+        positions: bool = False,
     ) -> None:
-        """Add edges behind the present ones; their ids continue. Ends beyond the last node add nodes.
+        """Add edges behind the present ones; their ids continue.
+
+        `src` and `dst` are user ids where the nodes have them (`NotFound` for one that `add_nodes` did not bring),
+        unless `positions` says that they are positions. Of nodes without user ids, ends beyond the last node add nodes.
 
         Visible to this object at once, and to others that open the store after `commit()`. On a stored graph the edges
         go to an append log, so the cost is proportional to what is appended until `compact()` merges it. Columns that
@@ -360,8 +367,26 @@ class GraphStore:
         """
         with self._guard.lock:
             time, unit = self._plain_times(time)
-            self._append(self._edges_of(edge_type), check_edges(src, dst, weight, time))
+            edge_set = self._edges_of(edge_type)
+            src, dst = self._ends("append_edges", edge_set.edge_type, src, dst, positions)
+            self._append(edge_set, check_edges(src, dst, weight, time))
             self._take_unit(unit)
+
+    def _ends(
+        self, what: str, edge_type: EdgeType, src: ArrayLike, dst: ArrayLike, positions: bool
+    ) -> tuple[ArrayLike, ArrayLike]:
+        """Positions of both ends, which are given as user ids where the nodes have them."""
+        found = []
+        for node_type, given in ((edge_type[0], src), (edge_type[2], dst)):
+            ids = self._node_types[node_type].ids
+            try:
+                found.append(given if ids is None or positions else ids.lookup(given))
+            except (NotFound, InvalidType) as error:
+                raise type(error)(
+                    f"{what}: {error}; {node_type} nodes have user ids: bring new ones with add_nodes(ids=...), and "
+                    "name nodes by position with positions=True"
+                ) from error
+        return found[0], found[1]
 
     def _append(self, edge_set: EdgeSet, edges: EdgeList) -> None:
         source, _, target = edge_set.edge_type
@@ -401,7 +426,10 @@ class GraphStore:
     def add_nodes(
         self, count: int | None = None, *, ids: ArrayLike | None = None, node_type: str | None = None
     ) -> None:
-        """Add nodes behind the present ones: `count` of them, or one per user id where nodes have user ids."""
+        """Add nodes behind the present ones: `count` of them, or one per user id where nodes have user ids.
+
+        New ids are of the kind of the present ones, integers or text, and distinct from them.
+        """
         with self._guard.lock:
             nodes = self._nodes_of(node_type)
             if (nodes.ids is not None) != (ids is not None) or (count is None) == (ids is None):
@@ -412,8 +440,7 @@ class GraphStore:
                 self._home.changing()
                 nodes.count = whole
             else:
-                given = np.concatenate([nodes.ids.values(), np.asarray(ids)])  # type: ignore[union-attr]
-                both = IdMap.from_values(given)
+                both = nodes.ids.extended(ids)  # type: ignore[union-attr]
                 self._home.changing()
                 nodes.ids, nodes.count = both, len(both)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 import nearhop
 from nearhop.cli import main
@@ -226,3 +227,56 @@ def test_the_documented_exit_codes_are_those_in_the_manual():
     manual = (ROOT / "docs" / "cli.md").read_text()
     for line in ("| 0 |", "| 1 |", "| 2 |", "| 3 |", "| 4 |", "| 5 |", "| 130 |"):
         assert line in manual
+
+
+def test_names_and_messages_cannot_steer_the_terminal(run, told):
+    """Escapes and line breaks of user ids, attributes, options, commands and warnings stand there as text."""
+    evil = "e\x1b[31m[red]\n\u202eb"
+    store = nearhop.ingest([("ann", evil), (evil, "cy")])
+    store.attributes = {evil: evil}
+    store.nodes["v"] = np.eye(3, dtype=np.float32)
+    store.save("s.nh", message="with " + "\x1b[2J").close()
+    told("index", "build", "s.nh", "--column", "v")
+    np.save("q.npy", np.eye(3, dtype=np.float32))
+    for words in (
+        ["info", "s.nh"],
+        ["community", "local", "s.nh", "--seeds", "ann"],
+        ["community", "local", "s.nh", "--seeds", evil],
+        ["community", "detect", "s.nh", "--labels", evil],
+        ["no" + evil],
+        ["info", "--no" + evil],
+        ["index", "search", "s.nh", evil + ".npy"],
+        ["index", "build", "q.npy", "--out", "i.nh", "--kind", evil],
+        ["index", "build", "q.npy", "--out", "i.nh", "--storage", evil],
+        ["index", "search", "s.nh", "q.npy", "--where", evil],
+        ["embed", "fastrp", "s.nh", "--weights", evil],
+        ["datasets", "info", evil],
+    ):
+        _, out, err = run(*words)
+        assert not {"\x1b", "\u202e"} & set(out + err), words
+        assert out or err
+
+
+def test_found_ids_are_the_same_in_every_format(told, run):
+    """Of a store with text ids every format has the texts; missing neighbours are empty there, and -1 for integers."""
+    named = nearhop.ingest([("ann", "bob"), ("bob", "cy"), ("cy", "dora")])
+    numbered = nearhop.GraphStore.from_edges([0, 1, 2], [1, 2, 3])
+    numbered.set_ids([40, 30, 20, 10])
+    for name, store in (("named", named), ("numbered", numbered)):
+        store.nodes["v"] = np.eye(4, dtype=np.float32)
+        store.save(f"{name}.nh").close()
+        told("index", "build", f"{name}.nh", "--column", "v")
+        np.save("q.npy", np.eye(4, dtype=np.float32)[:2])
+        search = ["index", "search", f"{name}.nh", "q.npy", "-k", "6"]
+        expected = told(*search)["ids"]
+        assert [row[0] for row in expected] == store.ids()[:2].tolist()
+        for form in ("npz", "npy", "csv", "parquet"):
+            run(*search, "--out", f"f.{form}")
+        padding = "" if name == "named" else -1
+        for found in (np.load("f.npz")["ids"], np.load("f.npy")):
+            assert found.tolist() == [row + [padding] * 2 for row in expected]
+        table = parquet.read_table("f.parquet")
+        assert table["id"].to_pylist() == [i for row in expected for i in row]
+        assert [line.split(",")[2].strip('"') for line in Path("f.csv").read_text().splitlines()[1:]] == [
+            str(i) for row in expected for i in row
+        ]

@@ -32,11 +32,11 @@ def made(tmp_path_factory) -> Path:
     store.edges["kind"] = np.arange(80, dtype=np.int8)
     store.set_ids([f"user {i}" for i in range(30)])
     store.attributes = {"made": "for tests"}
-    store.add_edge_type(("node", "near", "node"), [0, 1], [2, 3], directed=False)
+    store.add_edge_type(("node", "near", "node"), [0, 1], [2, 3], directed=False, positions=True)
     saved = store.save(path)
-    saved.append_edges([1, 2], [3, 4], weight=[1, 2], time=[90, 91], edge_type=("node", "edge", "node"))
+    saved.append_edges([1, 2], [3, 4], weight=[1, 2], time=[90, 91], edge_type=("node", "edge", "node"), positions=True)
     saved.commit("log")
-    saved.append_edges([5], [6], weight=[1], time=[92], edge_type=("node", "edge", "node"))
+    saved.append_edges([5], [6], weight=[1], time=[92], edge_type=("node", "edge", "node"), positions=True)
     saved.commit("log 2")
     return path
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
 from nearhop.graphlib.store.store import GraphStore
+from nearhop.graphlib.store.store import open as open_store
 
 graphs = st.integers(1, 15).flatmap(
     lambda n: st.tuples(
@@ -157,9 +158,9 @@ def test_user_ids(ids):
     with pytest.raises(InvalidInput, match="3 nodes but 2 user ids"):
         store.set_ids(ids[:2])
     with pytest.raises(InvalidInput, match="user ids"):
-        store.append_edges([0], [7])
+        store.append_edges([0], [7], positions=True)
     store.add_nodes(ids=[77] if isinstance(ids[0], int) else ["new"])
-    store.append_edges([0], [3])
+    store.append_edges([0], [3], positions=True)
     assert store.csr().neighbors(3).tolist() == [0]
 
 
@@ -214,3 +215,76 @@ def test_append_must_match_weight_and_time():
     with pytest.raises(InvalidInput, match="times were given, but the edges so far have no time"):
         store.append_edges([0], [1], weight=[1], time=[1])
     assert store.num_edges == 1
+
+
+def test_edges_are_appended_by_user_id(tmp_path):
+    """Where nodes have user ids, ends are user ids; positions are positions by name."""
+    for ids, more in (([1, 5, 9, 2, 11], [20]), (["v", "w", "x", "y", "1"], ["zß"])):
+        store = GraphStore.from_edges([0, 1], [1, 2], num_nodes=5)
+        store.set_ids(ids)
+        store = store.save(tmp_path / f"{ids[0]}.nh")
+        store.append_edges([ids[3], ids[0]], [ids[4], ids[3]], weight=None)
+        store.append_edges([1], [2], positions=True)
+        with pytest.raises(NotFound, match=r"append_edges: user id .* is not in the store; node nodes have user ids"):
+            store.append_edges([ids[0]], more)
+        store.add_nodes(ids=more)
+        store.append_edges([ids[0]], more)
+        kind = "integers" if ids[0] == 1 else "text"
+        with pytest.raises(InvalidType, match=f"user ids of this store are {kind}"):
+            store.append_edges([ids[0]], ["v"] if kind == "integers" else [3])
+        with pytest.raises(InvalidInput, match="names node 99"):
+            store.append_edges([0], [99], positions=True)
+        store.add_edge_type(("node", "knows", "node"), [ids[4]], [ids[3]])
+        store.add_edge_type(("node", "near", "node"), [4], [3], positions=True)
+        with pytest.raises(NotFound, match="add_edge_type: user id"):
+            store.add_edge_type(("node", "far", "node"), [ids[4]], [77] if kind == "integers" else ["q"])
+        store.commit()
+        opened = open_store(store.path)
+        edges = opened.edge_list(("node", "edge", "node"))
+        assert list(zip(edges.src.tolist(), edges.dst.tolist(), strict=True)) == [
+            (0, 1), (1, 2), (3, 4), (0, 3), (1, 2), (0, 5),
+        ]  # fmt: skip
+        for name in ("knows", "near"):
+            edges = opened.edge_list(("node", name, "node"))
+            assert (edges.src.tolist(), edges.dst.tolist()) == ([4], [3])
+        assert opened.verify()
+
+
+def test_ends_of_two_types_are_of_the_kind_that_each_has():
+    store = GraphStore.from_typed({"user": 2, "item": 3}, {("user", "buys", "item"): ([0], [0])})
+    store.set_ids(["ann", "bob"], "user")
+    store.append_edges(["bob"], [2])
+    edges = store.edge_list(("user", "buys", "item"))
+    assert (edges.src.tolist(), edges.dst.tolist()) == ([0, 1], [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("present", "new", "error", "message"),
+    [
+        ([10, 20], ["x"], InvalidType, "are integers; the new ones are text"),
+        (["a", "b"], [7], InvalidType, "are text; the new ones are integers"),
+        ([1, 2], [2.5], InvalidType, "must be all integers or all text"),
+        ([1, 2], [True], InvalidType, "must be all integers or all text"),
+        ([1, 2], [2**63], InvalidInput, "does not fit"),
+        ([1, 2], [3, 3], InvalidInput, "given to two nodes"),
+        ([1, 2], [1], InvalidInput, "given to two nodes"),
+        (["a", "b"], ["b"], InvalidInput, "given to two nodes"),
+    ],
+)
+def test_new_ids_are_of_the_kind_of_the_present_ones(present, new, error, message):
+    store = GraphStore.from_edges([0], [1])
+    store.set_ids(present)
+    with pytest.raises(error, match=message):
+        store.add_nodes(ids=new)
+    assert store.ids().tolist() == present
+    assert store.num_nodes == 2
+
+
+def test_ids_of_any_integer_type_are_added():
+    store = GraphStore.from_edges([0], [1])
+    store.set_ids([1, 2])
+    store.add_nodes(ids=np.array([2**60 + 1], np.uint64))
+    store.add_nodes(ids=[])
+    assert store.ids().tolist() == [1, 2, 2**60 + 1]
+    store.append_edges([2**60 + 1], [1])
+    assert store.edge_list().src.tolist() == [0, 2]
