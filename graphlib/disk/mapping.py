@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import files
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -62,6 +64,16 @@ def map_private(path: Path, dtype: np.dtype[Any], start: int, shape: tuple[int, 
         os.close(descriptor)
     pages = np.asarray(_Mapping(address, size)).data
     return np.ndarray.__new__(np.memmap, shape, dtype, pages).view(np.ndarray)
+
+
+def reserved_map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """A writable map of a new file of zeros that has all of its room on the device: filling it cannot fail."""
+    descriptor = files.create(path)
+    try:
+        files.reserve(descriptor, math.prod(shape) * dtype.itemsize)
+    finally:
+        os.close(descriptor)
+    return np.memmap(path, dtype, "r+", shape=shape)
 
 
 def make_private(array: NDArray[Any], path: Path, start: int) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..disk.mapping import reserved_map
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
@@ -116,8 +118,10 @@ class TextColumn:
         return max((width for _, width in self._parts), default=1)
 
     def finish(self, in_memory: bool) -> NDArray[Any]:
-        """The whole column as fixed-width text, mapped or in memory, or as text of any length in memory where a few long
-        cells would blow that up."""
+        """The whole column as fixed-width text, mapped or in memory.
+
+        Where a few long cells would blow that up, as text of any length in memory.
+        """
         dtype = np.dtype(f"<U{self.width}")
         if 4 * self.width * self.count > max(_WIDE_BYTES, 16 * self.text_bytes):
             return self._of_any_length()
@@ -126,7 +130,7 @@ class TextColumn:
         whole: Any = np.empty(self.count, dtype)
         if not in_memory:
             target = self.path.with_suffix(".text")
-            whole = np.memmap(target, dtype, "w+", shape=(self.count,))
+            whole = reserved_map(target, dtype, (self.count,))
         row = 0
         with self.path.open("rb") as stream:
             for count, width in self._parts:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import uuid
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..disk import files
+from ..disk.replacing import making_folder
 from ..disk.segments import DATA_START, npy_header
-from ..errors import StoreCorrupt, StoreExists, StoreMissing
+from ..errors import StoreCorrupt, StoreMissing
 from ..store.adjacency import id_dtype
 from .csr import CSR
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from numpy.typing import DTypeLike, NDArray
 
 _BLOCK = 1 << 22
+
+
+class _UnfinishedError(Exception):
+    """The block ended without `finish`: nothing is published."""
 
 
 class ProductWriter:
@@ -31,24 +37,21 @@ class ProductWriter:
         self, path: str | Path, num_rows: int, num_cols: int, ids: DTypeLike, dtype: np.dtype[Any] | None
     ) -> None:
         self._final = Path(path)
-        if self._final.exists():
-            raise StoreExists(f"{self._final} exists already; give the product a new folder")
-        if not self._final.parent.is_dir():
-            raise StoreMissing(f"{self._final.parent} is not a folder; make it first")
-        self._folder = self._final.with_name(f".{self._final.name}.{uuid.uuid4().hex}.part")
+        self._making: AbstractContextManager[Path] | None = making_folder(self._final)
         self._indptr = np.zeros(num_rows + 1, np.int64)
         self._num_cols = num_cols
         self._kinds = {"indices": np.dtype(ids)} | ({} if dtype is None else {"values": dtype})
         self._open: dict[str, int] = {}
 
     def __enter__(self) -> ProductWriter:
-        self._folder.mkdir()
+        assert self._making is not None
+        self._folder = self._making.__enter__()
         try:
             for name in self._kinds:
                 self._open[name] = files.create(self._folder / f"{name}.npy")
                 files.write(self._open[name], bytes(DATA_START))
         except BaseException:
-            self._discard()
+            self.__exit__(*sys.exc_info())
             raise
         return self
 
@@ -87,10 +90,10 @@ class ProductWriter:
         np.save(self._folder / "shape.npy", shape)
         for name in self._open:
             files.sync(self._open[name])
-        files.sync_folder(self._folder)
         self._close()
-        files.rename(self._folder, self._final)
-        files.sync_folder(self._final.parent)
+        making, self._making = self._making, None
+        if making is not None:
+            making.__exit__(None, None, None)
         return open_product(self._final)
 
     def _close(self) -> None:
@@ -100,12 +103,13 @@ class ProductWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._discard()
-
-    def _discard(self) -> None:
         self._close()
-        if self._folder.exists():
-            shutil.rmtree(self._folder)
+        making, self._making = self._making, None
+        if making is None:
+            return
+        with contextlib.suppress(_UnfinishedError):
+            unfinished = error or _UnfinishedError()
+            making.__exit__(type(unfinished), unfinished, trace)
 
 
 def open_product(path: str | Path) -> CSR:
