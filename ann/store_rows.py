@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.compute.jit import plain_view
 from ..graphlib.errors import IndexMismatch, NotFound
+from ..graphlib.store.text import TextColumn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,12 @@ class NodeCondition:
         """
         if self._column not in self._columns or (now := self._columns.stored(self._column)) is self._vectors:
             return
-        if now.shape != self._vectors.shape or now.dtype != np.float32 or checksum(now) != checksum(self._vectors):
+        if (
+            isinstance(now, TextColumn)
+            or now.shape != self._vectors.shape
+            or now.dtype != np.float32
+            or checksum(now) != checksum(self._vectors)
+        ):
             raise IndexMismatch(
                 f"column {self._column!r} was replaced since the index was made from it; make the index again with "
                 "from_store"
@@ -62,14 +67,13 @@ def checksum(rows: NDArray[Any]) -> int:
 
 def store_column(store: GraphStore, column: str, node_type: str | None) -> NDArray[np.float32]:
     """A node column as a float32 matrix, not copied; `IndexMismatch` when it is something else."""
-    columns = store.nodes if node_type is None else store.nodes(node_type)
-    values = columns[column]
+    values = store.nodes(node_type).private(column)
     if values.dtype != np.float32 or values.ndim != 2 or not values.shape[1] or not values.flags.c_contiguous:
         raise IndexMismatch(
             f"column {column!r} is {values.dtype}{list(values.shape)}, but an index needs a float32 matrix; assign "
             "np.ascontiguousarray(x, np.float32) as a new column"
         )
-    return plain_view(values)
+    return values
 
 
 def store_ids(store: GraphStore, node_type: str | None, count: int, *, text: bool) -> NDArray[Any]:

@@ -49,6 +49,8 @@ def test_from_edges_to_answers(told, run):
     assert told("index", "info", "s.nh")["M"] == 8
     assert told("verify", "s.nh")["sound"] is True
     assert told("compact", "s.nh", "--keep", 1)["version"] == 3
+    Path("s.nh/segments", "0" * 32 + ".npy").write_bytes(bytes(99))  # a killed writer's
+    assert told("clean", "s.nh") == {"path": "s.nh", "removed": 1, "freed_bytes": 99}
     assert len(told("info", "s.nh")["versions"]) == 1
     code, out, _ = run("info", "s.nh")
     assert code == 0
@@ -213,7 +215,16 @@ def test_help_is_quick_and_complete():
 
 
 def test_every_command_has_help_with_an_example(run):
-    commands = [["ingest"], ["info"], ["verify"], ["compact"], ["demo"], ["embed", "fastrp"], ["embed", "evaluate"]]
+    commands = [
+        ["ingest"],
+        ["info"],
+        ["verify"],
+        ["compact"],
+        ["clean"],
+        ["demo"],
+        ["embed", "fastrp"],
+        ["embed", "evaluate"],
+    ]
     commands += [["index", verb] for verb in ("build", "add", "remove", "search")]
     commands += [["index", verb] for verb in ("eval", "tune", "info", "verify", "convert", "bench")]
     commands += [["datasets", verb] for verb in ("list", "info", "load")]

@@ -211,7 +211,7 @@ def say(report: int, version: int) -> None:
 def main() -> None:
     root, mode, start, step = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     power = mode == "power"
-    os.fsync = lambda _: None  # what was not fsynced is known here, and lost on purpose
+    os.fsync = lambda fd: None  # what was not fsynced is known here, and lost on purpose
     make(root / "made.nh")
     shutil.copytree(root / "made.nh", root / "warm.nh")
     write(root / "warm.nh", lambda _: None)  # compiles every kernel once, for all forks

@@ -274,7 +274,7 @@ for turn in range(10**6):
 """
     writer = subprocess.Popen([sys.executable, "-c", code])
     try:
-        while nearhop.open(path).version < 4:
+        while (nearhop.open(path).version or 0) < 4:
             time.sleep(0.02)
         for turn in range(12):
             store = nearhop.open(path)
