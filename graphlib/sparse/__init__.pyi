@@ -9,6 +9,7 @@ from .product_files import open_product as open_product
 from .products import estimate as estimate
 from .products import spgemm as spgemm
 from .products import transpose as transpose
+from .shared import shared_neighbors as shared_neighbors
 from .spmm import spmm as spmm
 from .triangle_counts import triangles as triangles
 from .walks_between import top_walks as top_walks

@@ -27,16 +27,14 @@ def transpose(indptr, indices, values, cursor, out_indices, out_values):
                 out_values[at] = values[e]
 
 
-@parallel_kernel
+@kernel
 def rows_rise(indptr, indices):
     """Whether columns rise strictly within every row."""
-    wrong = 0
-    for i in numba.prange(indptr.shape[0] - 1):
+    for i in range(indptr.shape[0] - 1):
         for e in range(indptr[i] + 1, indptr[i + 1]):
             if indices[e] <= indices[e - 1]:
-                wrong += 1
-                break
-    return wrong == 0
+                return False
+    return True
 
 
 @kernel(forceinline=True)

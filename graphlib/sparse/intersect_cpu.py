@@ -122,3 +122,36 @@ def intersect(combine, A, B, factors, pairs, ticket, starts, bits, place, out, c
                         counts[p_ids[p]] = met
                 for e in range(first, last):
                     own[U(A[1][e]) >> U(6)] = U(0)
+
+
+@parallel_kernel
+def shared(a_indptr, a_indices, b_indptr, b_indices, src, dst, offsets, out):
+    """The columns that rows src[p] and dst[p] share, from offsets[p] on; with empty `out`, only their number.
+
+    Columns of the shorter row are looked up in the longer one.
+    """
+    for p in numba.prange(src.shape[0]):
+        e, e_end = U(a_indptr[src[p]]), U(a_indptr[src[p] + 1])
+        f, f_end = U(b_indptr[dst[p]]), U(b_indptr[dst[p] + 1])
+        found = 0
+        first = offsets[p]
+        if e_end - e <= f_end - f:
+            while e < e_end and f < f_end:
+                k = a_indices[e]
+                f = lower_bound(b_indices, f, f_end, k)
+                if f < f_end and b_indices[f] == k:
+                    if out.shape[0]:
+                        out[first + found] = k
+                    found += 1
+                e += U(1)
+        else:
+            while f < f_end and e < e_end:
+                k = b_indices[f]
+                e = lower_bound(a_indices, e, e_end, k)
+                if e < e_end and a_indices[e] == k:
+                    if out.shape[0]:
+                        out[first + found] = k
+                    found += 1
+                f += U(1)
+        if out.shape[0] == 0:
+            offsets[p + 1] = found
