@@ -11,7 +11,7 @@ import typer
 
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
-from .words import parse_edge_type, parse_seeds
+from .words import Unweighted, parse_edge_type, parse_seeds
 
 app = typer.Typer(help="Communities: of a few seeds, or of a whole graph.", no_args_is_help=True)
 
@@ -31,6 +31,7 @@ def search(
     ),
     seed: int = typer.Option(1),
     edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
+    unweighted: bool = Unweighted,
     out: str = typer.Option("-", help=".csv or .parquet, or - for CSV on standard output."),
     picture: Pictures = None,
     index: Path | None = typer.Option(
@@ -52,6 +53,7 @@ def search(
     from ..communities.quality import community_quality
     from ..communities.search import CommunitySearch
     from ..graphlib.store.store import open as open_store
+    from ..graphlib.types import chosen_edge_type
     from .arrays import write_table
 
     check_pictures(picture)
@@ -72,8 +74,10 @@ def search(
         "store": str(store), "method": method, "found": len(ids), "seconds_to_build": round(built - start, 3),
         "seconds_to_search": round(time.perf_counter() - built, 4),
     }  # fmt: skip
-    if len(opened.node_types) == 1:
-        quality = community_quality(opened, opened.lookup([*given, *ids.tolist()]))
+    chosen = chosen_edge_type(opened, parse_edge_type(edge_type))
+    if chosen[0] == chosen[2]:
+        members = opened.lookup([*given, *ids.tolist()], chosen[0])
+        quality = community_quality(opened, members, edge_type=chosen, use_weights=not unweighted)
         told |= {name: round(value, 6) for name, value in dataclasses.asdict(quality).items()}
     if picture:
         drawn = Picture.of_search(engine, given, found, title=f"Community of {', '.join(map(str, given[:3]))}")
@@ -99,6 +103,7 @@ def detect(
     show: int = typer.Option(10, help="Largest communities to list."),
     picture: Pictures = None,
     edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
+    unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     as_json: bool = Json,
 ) -> None:
@@ -110,14 +115,23 @@ def detect(
     from ..communities.pictures.picture import Picture
     from ..communities.quality import adjusted_rand_index, normalized_mutual_information
     from ..graphlib.store.store import open as open_store
+    from ..graphlib.types import chosen_edge_type
 
     check_pictures(picture)
     opened = open_store(store)
     which = parse_edge_type(edge_type)
-    columns = opened.nodes if which is None else opened.nodes(which[0])
+    columns = opened.nodes(chosen_edge_type(opened, which)[0])
     known = None if labels is None else columns[labels]
     start = time.perf_counter()
-    found = find(opened, method=method, resolution=resolution, seed=seed, library=library, edge_type=which)
+    found = find(
+        opened,
+        method=method,
+        resolution=resolution,
+        seed=seed,
+        library=library,
+        edge_type=which,
+        use_weights=not unweighted,
+    )
     told: dict[str, Any] = {
         "store": str(store), "method": method, "library": found.library, "communities": len(found.sizes),
         "modularity": round(found.modularity, 6), "seconds": round(time.perf_counter() - start, 3),
@@ -130,7 +144,11 @@ def detect(
         told["version"] = opened.commit(f"communities by {method} as {save_as}")
     if picture:
         drawn = Picture.of_partition(
-            opened, found, edge_type=which, title=f"Communities of {store.name} by {method.replace('_', ' ')}"
+            opened,
+            found,
+            edge_type=which,
+            use_weights=not unweighted,
+            title=f"Communities of {store.name} by {method.replace('_', ' ')}",
         )
         told["pictures"] = save_pictures(drawn, picture)
     sizes = found.sizes[:show].tolist()

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from .output import Json, emit, table, training_bar
+from .words import Unweighted
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..graphlib.store.columns import Columns
     from ..graphlib.store.store import GraphStore
 
 app = typer.Typer(help="Node embeddings: make them, judge them.", no_args_is_help=True)
@@ -27,6 +29,8 @@ def fastrp(
     dim: int = typer.Option(512, help="Width of the vectors."),
     weights: str = typer.Option("0,0,1,6.67", help="Weight of each power of the transition matrix."),
     beta: float = typer.Option(-0.64, help="Exponent of the degree normalisation."),
+    direction: str = typer.Option("out", help="Which edges of a directed graph: out, in or both."),
+    unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     threads: int | None = typer.Option(None, help="Default: all cores."),
     as_json: bool = Json,
@@ -46,16 +50,17 @@ def fastrp(
         raise InvalidInput(f"--weights must be numbers separated by commas; got {weights!r}") from error
     store = open_store(path)
     start = time.perf_counter()
-    model = FastRP(dim, powers, beta=beta, seed=seed, threads=threads)
+    model = FastRP(dim, powers, beta=beta, direction=direction, use_weights=not unweighted, seed=seed, threads=threads)
     if out is None:
-        target = store.nodes.create(column, (dim,))
-        model.fit_transform(store, out=target)
+        target = _columns(store).create(column, (dim,))
+        vectors = model.fit_transform(store, out=target)
         store.commit(f"column {column}: FastRP, dim {dim}")
     else:
-        write_array(out, model.fit_transform(store), "f")
+        vectors = model.fit_transform(store)
+        write_array(out, vectors, "f")
     seconds = time.perf_counter() - start
     where = f"{path}, column {column}" if out is None else out
-    emit({"written": where, "nodes": store.num_nodes, "dim": dim, "seconds": round(seconds, 3)}, as_json=as_json)
+    emit({"written": where, "nodes": len(vectors), "dim": dim, "seconds": round(seconds, 3)}, as_json=as_json)
 
 
 @app.command(no_args_is_help=True)
@@ -79,6 +84,8 @@ def graphvite(
     weight_decay: float = typer.Option(0.005),
     device: str = typer.Option("cpu", help="cpu, cuda or auto."),
     deterministic: bool = typer.Option(False, help="The same bits at any number of threads."),
+    direction: str = typer.Option("both", help="Walks along directed edges (out), or against them too (both)."),
+    unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     threads: int | None = typer.Option(None, help="Default: all cores."),
     checkpoint: Path | None = typer.Option(None, help="An .npz file, written every ten minutes and on Ctrl-C."),
@@ -115,6 +122,8 @@ def graphvite(
             lr=lr,
             weight_decay=weight_decay,
             device=device,
+            direction=direction,
+            use_weights=not unweighted,
             deterministic=deterministic,
             seed=seed,
             threads=threads,
@@ -140,6 +149,8 @@ def skipgram(
     p: float = typer.Option(1.0, help="node2vec's return parameter."),
     q: float = typer.Option(1.0, help="node2vec's in-out parameter."),
     deterministic: bool = typer.Option(False, help="The same bits at any number of threads."),
+    direction: str = typer.Option("both", help="Walks along directed edges (out), or against them too (both)."),
+    unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     threads: int | None = typer.Option(None, help="Default: all cores."),
     as_json: bool = Json,
@@ -162,12 +173,21 @@ def skipgram(
             walk_length=walk_length,
             p=p,
             q=q,
+            direction=direction,
+            use_weights=not unweighted,
             deterministic=deterministic,
             seed=seed,
             threads=threads,
             progress=bar,
         ).fit(store)
     _write(store, path, {column: trained.vertex_}, out, f"SkipGram, dim {dim}", start, as_json)
+
+
+def _columns(store: GraphStore) -> Columns:
+    """The columns of the nodes that the embedded edges join."""
+    from ..graphlib.types import one_node_type
+
+    return store.nodes(one_node_type(store, "embed")[0])
 
 
 def _write(
@@ -186,13 +206,13 @@ def _write(
     dim = columns[first].shape[1]
     if out is None:
         for name, values in columns.items():
-            store.nodes[name] = values
+            _columns(store)[name] = values
         store.commit(f"column {' and '.join(columns)}: {what}")
     else:
         write_array(out, columns[first], "f")
     seconds = round(time.perf_counter() - start, 3)
     where = out if out is not None else f"{path}, column {' and '.join(columns)}"
-    emit({"written": where, "nodes": store.num_nodes, "dim": dim, "seconds": seconds}, as_json=as_json)
+    emit({"written": where, "nodes": len(columns[first]), "dim": dim, "seconds": seconds}, as_json=as_json)
 
 
 @app.command(no_args_is_help=True)

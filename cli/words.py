@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from ..graphlib.errors import InvalidInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+Unweighted = typer.Option(False, "--unweighted", help="Count every edge as one; signed weights need it.")
 
 
 def parse_seeds(text: str, ids: NDArray[Any] | None) -> list[Any]:

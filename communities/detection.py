@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..ann.metrics import check_count
-from ..graphlib.errors import InvalidInput
+from ..graphlib.errors import InvalidInput, MissingExtra
 from ..graphlib.extras import require
+from ..graphlib.types import chosen_edge_type
 from .quality import modularity, symmetric_matrix
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def detect(
     seed: int = 0,
     library: str | None = None,
     edge_type: EdgeType | None = None,
+    use_weights: bool = True,
 ) -> Partition:
     """Split a graph into communities.
 
@@ -78,6 +80,8 @@ def detect(
     edge_type : tuple, optional
         Which edges of a store, from and to nodes of one type; such as the similarity graph that
         `LSH.similarity_graph(...).add_to(store)` adds.
+    use_weights : bool, default True
+        Whether edges count by their weights, which must be >= 0, or each as one.
 
     Returns
     -------
@@ -89,6 +93,8 @@ def detect(
     ------
     MissingExtra
         Neither library is installed.
+    InvalidInput
+        A negative weight; a library that refuses the graph.
 
     Examples
     --------
@@ -105,15 +111,20 @@ def detect(
     if not resolution > 0:
         raise InvalidInput(f"resolution must be above 0; got {resolution!r}")
     seed = check_count("seed", seed, low=0, high=(1 << 32) - 1)
-    matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type)
+    matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type, use_weights=use_weights)
     count = matrix.shape[0]
-    ids = graph.ids(None if edge_type is None else edge_type[0]) if hasattr(graph, "ids") else None
+    ids = graph.ids(chosen_edge_type(graph, edge_type)[0]) if hasattr(graph, "ids") else None
     order = np.arange(count) if ids is None else np.argsort(ids, kind="stable")
     ordered = matrix[order][:, order]
     ordered.sort_indices()
     name, module = _library(library)
     run = {"igraph": _igraph, "leidenalg": _leidenalg, "sknetwork": _sknetwork}[name]
-    found = run(module, ordered, method, resolution, seed)
+    try:
+        found = run(module, ordered, method, resolution, seed)
+    except MissingExtra:
+        raise
+    except Exception as error:  # whatever another library raises
+        raise InvalidInput(f"detect: {name} {module.__version__} cannot split this graph ({error})") from error
     sizes = np.bincount(found)
     first = np.full(len(sizes), count)
     np.minimum.at(first, found, np.arange(count))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput, InvalidType
+from ..graphlib.types import chosen_edge_type
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -44,7 +45,13 @@ class CommunityQuality:
 
 
 def community_quality(
-    graph: Any, members: ArrayLike, *, starts: int = 10, seed: int = 0, edge_type: EdgeType | None = None
+    graph: Any,
+    members: ArrayLike,
+    *,
+    starts: int = 10,
+    seed: int = 0,
+    edge_type: EdgeType | None = None,
+    use_weights: bool = True,
 ) -> CommunityQuality:
     """The measures of Chamberlain et al. (arXiv:1601.03958) and Yang and Leskovec (arXiv:1205.6233).
 
@@ -60,6 +67,13 @@ def community_quality(
         Draws them.
     edge_type : tuple, optional
         Which edges of a store, from and to nodes of one type.
+    use_weights : bool, default True
+        Whether edges count by their weights, which must be >= 0, or each as one.
+
+    Raises
+    ------
+    InvalidInput
+        A negative weight: the measures are shares of weights, so signed ones have no meaning.
 
     Notes
     -----
@@ -76,9 +90,9 @@ def community_quality(
     (3.0, 1.0, 1.0, 0.1429)
     """
     if hasattr(graph, "edge_list"):
-        inside, volume = _of_store(graph, members, edge_type)
+        inside, volume = _of_store(graph, members, edge_type, use_weights=use_weights)
     else:
-        inside, volume = _of_matrix(graph, members)
+        inside, volume = _of_matrix(graph, members, use_weights=use_weights)
     twice_inside = float(inside.sum())
     leaving = volume - twice_inside
     count = inside.shape[0]
@@ -92,8 +106,17 @@ def community_quality(
     )
 
 
-def modularity(graph: Any, labels: ArrayLike, *, resolution: float = 1.0, edge_type: EdgeType | None = None) -> float:
+def modularity(
+    graph: Any,
+    labels: ArrayLike,
+    *,
+    resolution: float = 1.0,
+    edge_type: EdgeType | None = None,
+    use_weights: bool = True,
+) -> float:
     """Newman's modularity of a partition, directions dropped and self-loops counted (twice in a node's degree).
+
+    Weights are >= 0 (`InvalidInput` for a negative one), or left out with `use_weights=False`.
 
     Examples
     --------
@@ -103,7 +126,7 @@ def modularity(graph: Any, labels: ArrayLike, *, resolution: float = 1.0, edge_t
     >>> round(modularity(store, [0, 0, 0, 1, 1, 1]), 4)
     0.3571
     """
-    matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type)
+    matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type, use_weights=use_weights)
     groups = _labels("labels", labels, matrix.shape[0])
     degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
     total = float(degree.sum())
@@ -195,18 +218,22 @@ def recall_area(ranking: ArrayLike, members: ArrayLike, *, every: int = 1, until
     return float(np.trapezoid(recall[at], at / at[-1]))
 
 
-def symmetric_matrix(graph: Any, *, loops: bool, edge_type: EdgeType | None = None) -> Any:
+def symmetric_matrix(graph: Any, *, loops: bool, edge_type: EdgeType | None = None, use_weights: bool = True) -> Any:
     """float64 weights of undirected edges, parallel ones added; a loop counts twice on the diagonal."""
     import scipy.sparse
 
     is_matrix: bool = scipy.sparse.issparse(graph)
     matrix: Any
     if hasattr(graph, "edge_list"):
-        matrix = _store_matrix(graph, edge_type)
+        matrix = _store_matrix(graph, edge_type, use_weights=use_weights)
     elif is_matrix:
         matrix = graph.tocsr().astype(np.float64)
         if matrix.shape[0] != matrix.shape[1]:
             raise InvalidInput(f"graph must be square; got shape {matrix.shape}")
+        if use_weights:
+            check_unsigned(matrix.data)
+        else:
+            matrix.data[:] = 1.0
         if abs(matrix - matrix.T).nnz:
             matrix = matrix + matrix.T
         else:
@@ -220,24 +247,40 @@ def symmetric_matrix(graph: Any, *, loops: bool, edge_type: EdgeType | None = No
     return matrix
 
 
-def _of_matrix(graph: Any, members: ArrayLike) -> tuple[Any, float]:
+def check_unsigned(weight: NDArray[Any]) -> None:
+    """Refuse negative weights (and NaN): degrees, volumes and shares of them would mean nothing."""
+    if not len(weight) or weight.min() >= 0:
+        return
+    raise InvalidInput(
+        f"an edge has weight {weight.min():g}, and communities are defined for weights >= 0; leave such edges out of "
+        "the graph, or count every edge as one with use_weights=False (--unweighted on the command line)"
+    )
+
+
+def _of_matrix(graph: Any, members: ArrayLike, *, use_weights: bool) -> tuple[Any, float]:
     """Weights between the members, each edge in both directions, and the sum of their degrees."""
-    matrix = symmetric_matrix(graph, loops=False)
+    matrix = symmetric_matrix(graph, loops=False, use_weights=use_weights)
     nodes = _members(members, matrix.shape[0])
     rows = matrix[nodes]
     return rows[:, nodes], float(rows.sum())
 
 
-def _of_store(store: GraphStore, members: ArrayLike, edge_type: EdgeType | None) -> tuple[Any, float]:
+def _of_store(
+    store: GraphStore, members: ArrayLike, edge_type: EdgeType | None, *, use_weights: bool
+) -> tuple[Any, float]:
     """As `_of_matrix` from the rows of the members alone."""
     import scipy.sparse
 
-    _check_square(edge_type)
+    edge_type = _square_type(store, edge_type)
     sides = [store.csr(edge_type), *([store.csc(edge_type)] if store.is_directed(edge_type) else [])]
     nodes = _members(members, max(rows.num_rows for rows in sides))
     near, far, weight = (
         np.concatenate(part) for part in zip(*(entries_of(rows, nodes) for rows in sides), strict=True)
     )
+    if use_weights:
+        check_unsigned(weight)
+    else:
+        weight = np.ones(len(weight))
     other = near != far  # self-loops are left out
     near, far, weight = near[other], far[other], weight[other]
     kept = np.isin(far, nodes)
@@ -257,26 +300,27 @@ def entries_of(
     return np.repeat(nodes, size), rows.indices[place].astype(np.int64), weight
 
 
-def _store_matrix(store: GraphStore, edge_type: EdgeType | None) -> Any:
+def _store_matrix(store: GraphStore, edge_type: EdgeType | None, *, use_weights: bool) -> Any:
     import scipy.sparse
 
-    _check_square(edge_type)
+    edge_type = _square_type(store, edge_type)
     edges = store.edge_list(edge_type)
-    if edge_type is not None:
-        count = store.num_nodes_of(edge_type[0])
-    else:
-        count = store.num_nodes_of(store.node_types[0]) if len(store.node_types) == 1 else store.csr().num_rows
-    weight = np.ones(len(edges)) if edges.weight is None else edges.weight.astype(np.float64)
+    count = store.num_nodes_of(edge_type[0])
+    weighted = use_weights and edges.weight is not None
+    weight = edges.weight.astype(np.float64) if weighted else np.ones(len(edges))  # type: ignore[union-attr]
+    check_unsigned(weight)
     one_way = scipy.sparse.coo_array((weight, (edges.src, edges.dst)), shape=(count, count)).tocsr()
     return scipy.sparse.csr_array(one_way + one_way.T)
 
 
-def _check_square(edge_type: EdgeType | None) -> None:
-    if edge_type is not None and edge_type[0] != edge_type[2]:
+def _square_type(store: GraphStore, edge_type: EdgeType | None) -> EdgeType:
+    chosen = chosen_edge_type(store, edge_type)
+    if chosen[0] != chosen[2]:
         raise InvalidInput(
-            f"edge_type {tuple(edge_type)} joins nodes of two types; communities need edges among nodes of one, such "
+            f"edge_type {chosen} joins nodes of two types; communities need edges among nodes of one, such "
             "as those that LSH.similarity_graph(...).add_to(store, edge_type) makes"
         )
+    return chosen
 
 
 def _members(members: ArrayLike, count: int) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from ..ann.minhash.minhash import MinHash
 from ..ann.minhash.schemes import EMPTY
 from ..ann.minhash.sets import RaggedSets
 from ..graphlib.errors import IndexMismatch, InvalidInput
+from ..graphlib.types import chosen_edge_type
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -254,11 +255,8 @@ def _check_index(index: LSH, sets: RaggedSets) -> None:
 
 def _described(store: GraphStore, edge_type: tuple[str, str, str] | None, direction: str) -> str | None:
     """The type of the nodes that have signatures."""
-    if edge_type is None:
-        if len(store.edge_types) != 1:
-            return None
-        edge_type = store.edge_types[0]
-    return edge_type[2] if direction == "in" else edge_type[0]
+    chosen = chosen_edge_type(store, edge_type)
+    return chosen[2] if direction == "in" else chosen[0]
 
 
 __all__ = ["METHODS", "Community", "CommunitySearch"]

@@ -167,10 +167,16 @@ class Picture:
 
     @classmethod
     def of_partition(
-        cls, store: GraphStore, found: Partition, *, edge_type: EdgeType | None = None, title: str | None = None
+        cls,
+        store: GraphStore,
+        found: Partition,
+        *,
+        edge_type: EdgeType | None = None,
+        title: str | None = None,
+        use_weights: bool = True,
     ) -> Picture:
         """The nodes of highest degree of the nine largest communities of a graph, one colour each."""
-        matrix = symmetric_matrix(store, loops=False, edge_type=edge_type)
+        matrix = symmetric_matrix(store, loops=False, edge_type=edge_type, use_weights=use_weights)
         degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
         shown = min(_MOST_GROUPS, len(found.sizes))
         share = found.sizes[:shown] / max(int(found.sizes[:shown].sum()), 1)

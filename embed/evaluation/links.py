@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.types import one_node_type
 from ...sampling.negatives.negatives import NegativeSampler
 from ..arguments import choice, number, whole
 
@@ -102,9 +103,10 @@ def split_links(store: GraphStore, share: float = 0.01, *, seed: int = 0) -> Lin
     if not 0.0 < number("split_links", "share", share, 0.0, 1.0) < 1.0:
         raise InvalidInput(f"split_links: share must be in (0, 1); got {share!r}")
     whole("split_links", "seed", seed, 0, 2**63 - 1)
-    edges = store.edge_list()
+    chosen = one_node_type(store, "split_links")
+    edges, directed = store.edge_list(chosen), store.is_directed(chosen)
     src, dst = edges.src.astype(np.int64), edges.dst.astype(np.int64)
-    n = store.num_nodes
+    n = store.num_nodes_of(chosen[0])
     low, high = np.minimum(src, dst), np.maximum(src, dst)
     pairs, pair_of = np.unique(low * n + high, return_inverse=True)
     drawn = generator(seed, Purpose.SPLIT).random(pairs.shape[0])
@@ -116,8 +118,8 @@ def split_links(store: GraphStore, share: float = 0.01, *, seed: int = 0) -> Lin
         name: None if values is None else values[~hidden]
         for name, values in (("weight", edges.weight), ("time", edges.time))
     }
-    train = Store.from_edges(src[~hidden], dst[~hidden], num_nodes=n, directed=store.directed, **kept)
-    near, far = (src, dst) if store.directed else (low, high)
+    train = Store.from_edges(src[~hidden], dst[~hidden], num_nodes=n, directed=directed, **kept)
+    near, far = (src, dst) if directed else (low, high)
     tested = np.unique(near[hidden] * n + far[hidden])
     return LinkSplit(train, store, tested // n, tested % n)
 
@@ -167,8 +169,8 @@ def evaluate_links(
     >>> bool(evaluate_links(split, groups, candidates=5).auc.mean() > 0.7)
     True
     """
-    left = _vectors("vertex", vertex, split.full.num_nodes)
-    right = left if context is None else _vectors("context", context, split.full.num_nodes)
+    left = _vectors("vertex", vertex, split.train.num_nodes)
+    right = left if context is None else _vectors("context", context, split.train.num_nodes)
     if left.shape != right.shape:
         raise InvalidInput(f"{_OWNER}: vertex is {left.shape} and context is {right.shape}; they must agree")
     whole(_OWNER, "candidates", candidates, 1, 1 << 20)
@@ -240,10 +242,11 @@ def _scores(left: NDArray[Any], right: NDArray[Any], src: NDArray[Any], dst: NDA
 
 
 def _undirected(store: GraphStore) -> GraphStore:
-    if not store.directed:
+    chosen = one_node_type(store, _OWNER)
+    if not store.is_directed(chosen):
         return store
-    edges = store.edge_list()
-    return type(store).from_edges(edges.src, edges.dst, num_nodes=store.num_nodes)
+    edges = store.edge_list(chosen)
+    return type(store).from_edges(edges.src, edges.dst, num_nodes=store.num_nodes_of(chosen[0]))
 
 
 def _vectors(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.float64]:

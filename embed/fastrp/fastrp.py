@@ -10,7 +10,7 @@ import numpy as np
 from ...graphlib.errors import InvalidInput, NotFitted
 from ..model import Model
 from .inductive import Fitted, embed_new
-from .parameters import adjacency_of, check_keys, check_out, check_parameters, read_graph
+from .parameters import adjacency_of, check_out, check_parameters, read_graph
 from .powers import TILE_STEP, ColumnScale, Merge, sweep
 from .projection import Projection
 
@@ -265,7 +265,7 @@ class FastRP(Model):
     ) -> NDArray[np.float32]:
         check_parameters(self)
         merge = self.merge()
-        graph = read_graph(self, store, check_keys(keys, store.num_nodes))
+        graph = read_graph(self, store, keys)
         n = graph.rows.num_rows
         projection = self.project(n)
         shape = (n, merge.parts * self.dim)

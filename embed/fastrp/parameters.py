@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.store.adjacency import Adjacency, build_adjacency, in_row_order
+from ...graphlib.types import one_node_type
 from ..arguments import choice, number, whole
 from .powers import Graph
 
@@ -53,35 +54,28 @@ def check_parameters(model: FastRP) -> None:
         )
 
 
-def read_graph(model: FastRP, store: GraphStore, keys: NDArray[np.int64]) -> Graph:
+def read_graph(model: FastRP, store: GraphStore, keys: ArrayLike | None) -> Graph:
     """The neighbours, weights and features that the model's parameters choose."""
     rows = adjacency_of(store, model.direction)
+    named = check_keys(keys, rows.num_rows)
     if model.use_weights:
         check_weights(rows.weight)
     features = None
     if model.features is not None:
-        features = check_features(store.nodes[model.features], rows.num_rows, f"column {model.features!r}")
-    return Graph.of(rows, use_weights=model.use_weights, keys=keys, features=features, threads=model.threads)
+        column = store.nodes(one_node_type(store, "FastRP")[0])[model.features]
+        features = check_features(column, rows.num_rows, f"column {model.features!r}")
+    return Graph.of(rows, use_weights=model.use_weights, keys=named, features=features, threads=model.threads)
 
 
 def adjacency_of(store: GraphStore, direction: str, owner: str = "FastRP") -> Adjacency:
     """Rows of out-neighbours, in-neighbours or both; the same three for an undirected graph."""
-    if len(store.edge_types) != 1:
-        raise InvalidInput(
-            f"{owner} needs a store with one edge type; this one has {len(store.edge_types)}: {list(store.edge_types)}"
-        )
-    source, _, target = store.edge_types[0]
-    if source != target:
-        raise InvalidInput(
-            f"{owner} needs edges within one node type; got {source!r} to {target!r}. Number both kinds of nodes in "
-            "one range and build the store with GraphStore.from_edges"
-        )
+    chosen = one_node_type(store, owner)
     if direction == "in":
-        return store.csc()
-    if direction == "out" or not store.directed:
-        return store.csr()
-    edges = store.edge_list()
-    n = store.num_nodes
+        return store.csc(chosen)
+    if direction == "out" or not store.is_directed(chosen):
+        return store.csr(chosen)
+    edges = store.edge_list(chosen)
+    n = store.num_nodes_of(chosen[0])
     rows = build_adjacency(edges.src, edges.dst, n, n, both_ends=True)
     return Adjacency(rows.indptr, rows.indices, rows.edge_ids, in_row_order(rows, edges.weight), None, n)
 
@@ -89,7 +83,10 @@ def adjacency_of(store: GraphStore, direction: str, owner: str = "FastRP") -> Ad
 def check_weights(weight: NDArray[np.float32] | None) -> None:
     """Edge weights are probabilities up to a factor, so they cannot be negative."""
     if weight is not None and weight.size and not float(weight.min()) >= 0.0:
-        raise InvalidInput(f"FastRP: edge weights must be >= 0; the smallest is {weight.min()}; or use_weights=False")
+        raise InvalidInput(
+            f"FastRP: edge weights must be >= 0; the smallest is {weight.min()}; or use_weights=False (--unweighted on "
+            "the command line)"
+        )
 
 
 def check_keys(keys: ArrayLike | None, num_nodes: int, *, first: int = 0) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
 from .fastrp import FastRP
-from .parameters import check_keys, check_parameters, read_graph
+from .parameters import check_parameters, read_graph
 from .powers import ColumnScale, merge_kept, sweep
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def tune(
     first = models[0][0]
     if first.self_influence != 0.0:
         raise InvalidInput("tune: self_influence is not searched; use a model with self_influence=0")
-    graph = read_graph(first, store, check_keys(keys, store.num_nodes))
+    graph = read_graph(first, store, keys)
     n = graph.rows.num_rows
     used = graph.degree > 0.0
     total = np.empty((n, first.dim), np.float32)

@@ -16,6 +16,7 @@ from ...graphlib.compute.jit import resolve_threads
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.workers import Workers
 from ...graphlib.errors import IndexMismatch, InvalidInput
+from ...graphlib.types import one_node_type
 from ..fastrp.parameters import adjacency_of
 from ..progress import Meter
 from ..skipgram.walk_source import WalkSource, initial_vertex
@@ -48,7 +49,7 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
         seed=model.seed,
         threads=model.threads,
     )
-    n, edges = source.num_nodes, store.num_edges
+    n, edges = source.num_nodes, store.num_edges_of(one_node_type(store, _OWNER))
     on_gpu = _on_gpu(model)
     grid = Grid.zigzag(source.mass, parts_of(model, n, on_gpu=on_gpu))
     node_of = np.empty(n, np.int64)
@@ -224,7 +225,7 @@ def estimate_bytes(model: GraphVite, store: GraphStore) -> dict[str, int]:
     """Bytes that training allocates, by component."""
     rows = adjacency_of(store, model.direction, _OWNER)
     n, entries = rows.num_rows, rows.num_entries
-    samples, step = _pool_samples(model, n), step_of(model, max(1, store.num_edges), n)
+    samples, step = _pool_samples(model, n), step_of(model, max(1, store.num_edges_of(one_node_type(store, _OWNER))), n)
     edges = _walk_edges(model, step)
     walks = -(-samples // sum(max(0, edges + 1 - k) for k in range(1, step + 1)))
     weighted = model.use_weights and rows.weight is not None

@@ -78,7 +78,7 @@ class WalkSource:
             if not (np.isfinite(weight).all() and float(weight.min()) >= 0.0):
                 raise InvalidInput(
                     f"{owner}: edge weights must be finite and >= 0; the smallest is {weight.min()}; "
-                    "or use_weights=False"
+                    "or use_weights=False (--unweighted on the command line)"
                 )
             if not float(weight.max()) > 0.0:
                 raise InvalidInput(f"{owner}: all edge weights are 0; there is nothing to train on")

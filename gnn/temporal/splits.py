@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
+from ...graphlib.types import chosen_edge_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,16 +54,16 @@ class Events:
         >>> Events.from_store(store).edge_ids.tolist()
         [1, 0]
         """
-        chosen = edge_type if edge_type is not None else store.edge_types[0]
+        chosen = chosen_edge_type(store, edge_type)
         if chosen[0] != chosen[2]:
             raise InvalidInput(f"events need one type of nodes, but {chosen} joins two; put both into one type")
-        edges = store.edge_list(edge_type)
+        edges = store.edge_list(chosen)
         if edges.time is None:
             raise InvalidInput("events need edge times, and these edges have none; ingest them with time=...")
         time = _as_floats(edges.time)
         order = np.argsort(time, kind="stable")
         src, dst = (np.asarray(ids)[order].astype(np.int64) for ids in (edges.src, edges.dst))
-        return cls(src, dst, time[order], order, store.num_nodes)
+        return cls(src, dst, time[order], order, store.num_nodes_of(chosen[0]))
 
     def take(self, positions: NDArray[np.int64]) -> Events:
         """The events at some positions, in that order."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from ..neighbors.subgraph import SampledSubgraph
     from ..neighbors.typed import TypedSubgraph
 
@@ -22,23 +23,23 @@ _DEFAULTS = ("x", "y")
 
 
 class PlainForm:
-    """Batches of a store of one node and one edge type.
+    """Batches of one node type and one edge type of a store.
 
     `given` maps attribute names to `UnifiedTensor`s, arrays, or names of columns; by default x and y, where the store
     has them. Names that begin with `edge_` are indexed by edge.
     """
 
-    def __init__(self, store: GraphStore, given: Mapping[str, Any] | None) -> None:
+    def __init__(self, store: GraphStore, edge_type: EdgeType, given: Mapping[str, Any] | None) -> None:
+        nodes, edges = store.nodes(edge_type[0]), store.edges(edge_type)
+        sizes = store.num_nodes_of(edge_type[0]), store.num_edges_of(edge_type)
         if given is None:
-            given = {name: name for name in _DEFAULTS if name in store.nodes}
+            given = {name: name for name in _DEFAULTS if name in nodes}
         if not isinstance(given, Mapping):
             raise InvalidType(f"tables must map attribute names to columns or arrays; got {type(given).__name__}")
         self.tables: dict[Any, UnifiedTensor] = {}
         for name, value in given.items():
             by_edge = name.startswith("edge_")
-            columns, size, unit = (
-                (store.edges, store.num_edges, "edges") if by_edge else (store.nodes, store.num_nodes, "nodes")
-            )
+            columns, size, unit = (edges, sizes[1], "edges") if by_edge else (nodes, sizes[0], "nodes")
             self.tables[name] = _table(repr(name), value, columns, size, unit)
 
     def gather(self, sample: SampledSubgraph) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
+from ...graphlib.types import chosen_edge_type
 from ..arguments import check_count, node_positions
 from ..negatives.negatives import NegativeSampler
 from ..neighbors.neighbor import NeighborSampler
@@ -37,7 +38,12 @@ class _Loader:
             sampler = kind(store, sampler, seed=batching.seed)
         self.sampler = sampler
         self.typed = isinstance(sampler, TypedNeighborSampler)
-        self._form: Any = TypedForm(store, tables) if self.typed else PlainForm(store, tables)
+        self._form: Any
+        if self.typed:
+            self._form = TypedForm(store, tables)
+        else:
+            self._edge_type = chosen_edge_type(store, getattr(sampler, "edge_type", None))
+            self._form = PlainForm(store, self._edge_type, tables)
         self.epoch = 0
         self._store = store
         self._batching = batching
@@ -153,7 +159,7 @@ class NodeLoader(_Loader):
         self.node_type = ""
         if self.typed:
             self.node_type, given = _node_type(store, nodes)
-        count = store.num_nodes_of(self.node_type) if self.typed else store.num_nodes
+        count = store.num_nodes_of(self.node_type) if self.typed else store.num_nodes_of(self._edge_type[0])
         self.nodes = _seeds(given, count)
         self._total = self.nodes.shape[0]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.types import chosen_edge_type
 from ..ahead import in_order
 from ..arguments import check_fanouts, check_seed_time, node_positions
 from ..scratch import ResultMemory, Scratch, ScratchPool
@@ -99,6 +100,7 @@ class NeighborSampler:
         if isinstance(fanouts, Mapping):
             raise InvalidInput("fanouts per edge type need a TypedNeighborSampler; a NeighborSampler takes one per hop")
         self.fanouts = check_fanouts("fanouts", fanouts)
+        self.edge_type = chosen_edge_type(store, edge_type)
         temporal = in_units(temporal, store.attributes)
         self.draw = Draw(replace, direction, method, weighted, temporal)
         if induced and (disjoint or temporal is not None):

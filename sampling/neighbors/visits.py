@@ -31,7 +31,7 @@ def count_visits(
 
     Returns
     -------
-    int64 array (num_nodes,), for `UnifiedTensor(x, placement="split", hot=visits)`.
+    int64 array (num_nodes,), of the sampled type, for `UnifiedTensor(x, placement="split", hot=visits)`.
 
     Notes
     -----
@@ -45,7 +45,7 @@ def count_visits(
     >>> count_visits(star, NeighborSampler(star, [1]), [[1, 2], [3]]).tolist()
     [2, 1, 1, 1, 0]
     """
-    visits = np.zeros(store.num_nodes, np.int64)
+    visits = np.zeros(store.num_nodes_of(sampler.edge_type[0]), np.int64)
     for sample in sampler.sample_batches(batches, epoch):
         nodes: Any = sample.nodes if sample.tree is None else np.unique(sample.nodes)
         visits[nodes] += 1

@@ -313,7 +313,7 @@ def test_mistakes_get_one_line_and_change_nothing(words, code, message, run, her
     assert got == code, err
     assert message in " ".join(err.split())
     assert (err.startswith("error: "), err.count("\n"), out) == (True, 1, "")
-    assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file() and p.suffix != ".lock"} == before
+    assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file() and p.name != "LOCK"} == before
 
 
 def test_a_foreign_graph_is_walked_on_codes(told, run, here):

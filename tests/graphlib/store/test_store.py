@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
 from nearhop.graphlib.store.store import GraphStore
 from nearhop.graphlib.store.store import open as open_store
+from nearhop.graphlib.types import one_node_type
 
 graphs = st.integers(1, 15).flatmap(
     lambda n: st.tuples(
@@ -288,3 +289,20 @@ def test_ids_of_any_integer_type_are_added():
     assert store.ids().tolist() == [1, 2, 2**60 + 1]
     store.append_edges([2**60 + 1], [1])
     assert store.edge_list().src.tolist() == [0, 2]
+
+
+def test_what_a_call_means_in_a_store_of_several_types():
+    edge, near = ("node", "edge", "node"), ("node", "near", "node")
+    store = GraphStore.from_typed(
+        {"aside": 4, "node": 3, "user": 2},
+        {("user", "likes", "node"): ([0], [1]), near: ([0], [2]), edge: ([0, 1], [1, 2])},
+    )
+    assert one_node_type(store, "x") == edge
+    assert one_node_type(store, "x", list(near)) == near
+    with pytest.raises(InvalidInput, match="x needs edges within one node type; got 'user' to 'node'"):
+        one_node_type(store, "x", ("user", "likes", "node"))
+    several = GraphStore.from_typed({"a": 2}, {("a", "x", "a"): ([0], [1]), ("a", "y", "a"): ([0], [1])})
+    with pytest.raises(InvalidInput, match="x needs a store with one edge type; this one has 2"):
+        one_node_type(several, "x")
+    with pytest.raises(NotFound, match="no edge type"):
+        one_node_type(several, "x", ("a", "z", "a"))
