@@ -10,7 +10,7 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
-from .graph import Labels, LocalGraph
+from .graph import ENTRIES_AT_ONCE, Labels, LocalGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -330,10 +330,20 @@ class _Flow:
             state, self._size, done, pushes, visited = kernels.relax(
                 *(self._active, self._size, self._later, self._queued, self.x, self.mass, sink),
                 *(graph.row_start, graph.row_stop, graph.row_weight, graph.entry_slot, graph.entry_weight),
-                *(1.0 / (solver.p - 1.0), float(solver.tolerance), self._root, done, solver.max_passes, self._passes),
+                *(
+                    1.0 / (solver.p - 1.0),
+                    float(solver.tolerance),
+                    self._root,
+                    done,
+                    solver.max_passes,
+                    self._passes,
+                    ENTRIES_AT_ONCE,
+                ),
             )
             self._pushes += pushes
             self._visited += visited
+            if state == kernels.PAUSED:  # for Ctrl-C
+                continue
             if state != kernels.MUST_OPEN:
                 break
             graph.open(self._active[: self._size])

@@ -8,7 +8,7 @@ from ...graphlib.compute.jit import kernel
 from ...graphlib.compute.moves_cpu import copy_to
 from ...graphlib.compute.random_cpu import bounded, stream
 
-DONE, MUST_OPEN, OUT_OF_PASSES = 0, 1, 2
+DONE, MUST_OPEN, OUT_OF_PASSES, PAUSED = 0, 1, 2, 3
 
 
 @kernel
@@ -73,8 +73,11 @@ def relax(
     done,
     most,
     first_pass,
+    budget,
 ):
     """Passes over the slots with excess until none is left, a row has to be opened, or passes `most` are done.
+
+    It pauses between two passes once `budget` entries have been visited.
 
     Returns the state, the number of active slots (now in `active`), and the passes, pushes and entries visited so far.
     Every pass visits each slot that has excess at its start, in random order. `power` = q - 1 = 1 / (p - 1).
@@ -87,6 +90,8 @@ def relax(
                 return MUST_OPEN, size, done, pushes, visited
         if done >= most:
             return OUT_OF_PASSES, size, done, pushes, visited
+        if visited > budget:
+            return PAUSED, size, done, pushes, visited
         shuffle(active, size, stream(root, first_pass + done, 0, 0))
         fresh = 0
         for k in range(size):

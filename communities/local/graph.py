@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Labels = Any  # an integer or boolean array, one per node, or a callable from nodes to labels
 
+ENTRIES_AT_ONCE = 1 << 23  # a kernel visits, about a tenth of a second, before Ctrl-C is heard again
 _SAMPLE = 4096
 _volumes: weakref.WeakKeyDictionary[Adjacency, float] = weakref.WeakKeyDictionary()
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
-from .graph import Labels, LocalGraph
+from .graph import ENTRIES_AT_ONCE, Labels, LocalGraph
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -93,11 +93,11 @@ def approximate_pagerank(
     queued[over] = 1
     pushes = visited = 0
     state = pagerank_cpu.MUST_OPEN
-    while state == pagerank_cpu.MUST_OPEN:
+    while state != pagerank_cpu.DONE:
         state, size, more, walked = pagerank_cpu.push(
             *(active, size, later, queued, p, residual, graph.degree, graph.loops),
             *(graph.row_start, graph.row_stop, graph.row_weight, graph.entry_slot, graph.entry_weight),
-            *(float(alpha), float(rho)),
+            *(float(alpha), float(rho), ENTRIES_AT_ONCE),
         )
         pushes += more
         visited += walked

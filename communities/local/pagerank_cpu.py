@@ -7,7 +7,7 @@ import numpy as np
 from ...graphlib.compute.jit import kernel
 from ...graphlib.compute.moves_cpu import copy_to
 
-DONE, MUST_OPEN = 0, 1
+DONE, MUST_OPEN, PAUSED = 0, 1, 2
 
 
 @kernel
@@ -27,8 +27,11 @@ def push(
     entry_weight,
     alpha,
     rho,
+    budget,
 ):
     """Rounds of pushes over the slots with residual > rho * degree until none is left or a row must be opened.
+
+    It pauses between two rounds once `budget` entries have been visited.
 
     Lazy walk: a push keeps alpha of the residual, leaves half of the rest and spreads the other half over the row.
     Returns the state, the number of active slots (now in `active`), pushes and entries visited.
@@ -39,6 +42,8 @@ def push(
         for k in range(size):
             if row_start[active[k]] < 0:
                 return MUST_OPEN, size, pushes, visited
+        if visited > budget:
+            return PAUSED, size, pushes, visited
         fresh = 0
         for k in range(size):
             slot = active[k]

@@ -47,12 +47,20 @@ def _check(stop: threading.Event | None) -> None:
         raise Stopped
 
 
-def pieces(total: int, *, step: int = 1) -> Iterator[tuple[int, int]]:
+def pieces(total: int, *, step: int = 1, first: int = _FIRST) -> Iterator[tuple[int, int]]:
     """Ranges (first, last) that cover 0..total - 1 in order, each worth at most about a tenth of a second.
 
     For kernels that run on one thread and may run long: called once per range, on slices of their arrays or with the
-    range as arguments, they let Ctrl-C through. The first ranges are short, the others follow the clock. `step`: ranges
-    begin at its multiples.
+    range as arguments, they let Ctrl-C through.
+
+    Parameters
+    ----------
+    total : int >= 0
+    step : int >= 1, default 1
+        Ranges begin at its multiples.
+    first : int >= 1
+        Turns of the first range: few by default, as many as surely take less than a tenth of a second where turns are
+        known to be short. Those of the others follow the clock.
 
     Examples
     --------
@@ -60,15 +68,15 @@ def pieces(total: int, *, step: int = 1) -> Iterator[tuple[int, int]]:
     [(0, 16), (16, 40)]
     """
     stop = getattr(_chosen, "stop", None)
-    first, size = 0, _FIRST
-    while first < total:
+    at, size = 0, first
+    while at < total:
         _check(stop)
-        last = min(total, -(-(first + size) // step) * step)
+        last = min(total, -(-(at + size) // step) * step)
         begin = perf_counter()
-        yield first, last
+        yield at, last
         took = perf_counter() - begin
-        size = _next_size(last - first, took)
-        first = last
+        size = _next_size(last - at, took)
+        at = last
 
 
 def _next_size(size: int, took: float) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..compute.threads import pieces
 from ..errors import IngestError
 from ..store.adjacency import id_dtype
 from .columns import ColumnFile, IdFile
@@ -132,7 +133,8 @@ def _count_distinct(src: IdFile, dst: IdFile, high: int) -> int:
         return 0
     bits = np.zeros((high >> 6) + 1, np.uint64)
     for ids in (src.view(), dst.view()):
-        ingest_cpu.mark_bits(ids, bits)
+        for a, b in pieces(ids.shape[0], first=_AT_ONCE):
+            ingest_cpu.mark_bits(ids[a:b], bits)
     return int(np.bitwise_count(bits).sum(dtype=np.int64))
 
 
@@ -164,7 +166,8 @@ def _positions(
     size = max(16, 1 << int(2 * known.shape[0]).bit_length())
     bits = 64 - (size.bit_length() - 1)
     slots = np.full(size, -1, dtype)
-    ids_cpu.fill_slots(known, slots, bits)
+    for a, b in pieces(known.shape[0], first=_AT_ONCE):
+        ids_cpu.fill_slots(known[a:b], a, slots, bits)
     out = ColumnFile(ids.path.with_suffix(".positions"), dtype)
     whole = ids.view()
     for start in range(0, ids.count, _AT_ONCE):

@@ -23,14 +23,14 @@ def first_slot(key, shift):
 
 
 @kernel
-def fill_slots(keys, slots, shift):
-    """Enter every position of `keys` into an open-addressing table whose empty slots hold -1."""
+def fill_slots(keys, first, slots, shift):
+    """Enter the positions first, first + 1, ... of `keys` into an open-addressing table whose empty slots hold -1."""
     mask = slots.shape[0] - 1
     for i in range(keys.shape[0]):
         at = first_slot(keys[i], shift)
         while slots[at] >= 0:
             at = (at + 1) & mask
-        slots[at] = i
+        slots[at] = first + i
 
 
 @parallel_kernel

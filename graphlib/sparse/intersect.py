@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..store.adjacency import id_dtype
+from ..compute.threads import pieces
+from ..store.adjacency import EDGES_AT_ONCE, id_dtype
 from .csr import CSR
 from .run import unsigned
 
@@ -23,11 +24,14 @@ def grouped_by_row(
     from ..store import adjacency_cpu as kernels
 
     indptr = np.zeros(num_rows + 1, np.int64)
-    kernels.count_rows(src, indptr)
+    for a, b in pieces(src.shape[0], first=EDGES_AT_ONCE):
+        kernels.count_rows(src[a:b], indptr)
     np.cumsum(indptr, out=indptr)
     cols = np.empty(src.shape[0], id_dtype(int(dst.max(initial=0)) + 1))
     ids = np.empty(src.shape[0], id_dtype(src.shape[0]))
-    kernels.place_edges(src, dst, indptr[:-1].copy(), cols, ids)
+    cursor = indptr[:-1].copy()
+    for a, b in pieces(src.shape[0], first=EDGES_AT_ONCE):
+        kernels.place_edges(src[a:b], dst[a:b], a, cursor, cols, ids)
     return indptr, cols, ids
 
 

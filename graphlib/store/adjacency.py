@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..compute.threads import pieces
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+EDGES_AT_ONCE = 1 << 20  # some milliseconds of counting
 _INT32_MAX = np.iinfo(np.int32).max
 
 
@@ -89,14 +92,17 @@ def build_adjacency(
     from . import adjacency_cpu as kernels
 
     indptr = np.zeros(num_rows + 1, np.int64)
-    kernels.count_rows(src, indptr)
-    if both_ends:
-        kernels.count_other_ends(src, dst, indptr)
+    for a, b in pieces(src.shape[0], first=EDGES_AT_ONCE):
+        kernels.count_rows(src[a:b], indptr)
+        if both_ends:
+            kernels.count_other_ends(src[a:b], dst[a:b], indptr)
     np.cumsum(indptr, out=indptr)
     indices = np.empty(int(indptr[-1]), id_dtype(max(num_rows, num_cols)))
     edge_ids = np.empty(indices.shape[0], id_dtype(first_edge + src.shape[0]))
     place = kernels.place_both_ends if both_ends else kernels.place_edges
-    place(src, dst, indptr[:-1].copy(), indices, edge_ids)
+    cursor = indptr[:-1].copy()
+    for a, b in pieces(src.shape[0], first=EDGES_AT_ONCE):
+        place(src[a:b], dst[a:b], a, cursor, indices, edge_ids)
     kernels.sort_rows(indptr, indices, edge_ids)
     if first_edge:
         edge_ids += edge_ids.dtype.type(first_edge)

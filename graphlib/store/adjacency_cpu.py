@@ -26,27 +26,27 @@ def count_other_ends(src, dst, counts):
 
 
 @kernel
-def place_edges(rows, cols, cursor, indices, edge_ids):
-    """Write every edge behind `cursor` of its row, in edge order."""
+def place_edges(rows, cols, first, cursor, indices, edge_ids):
+    """Write every edge behind `cursor` of its row, in edge order; the edges are number `first` and those after it."""
     for i in range(rows.shape[0]):
         at = cursor[rows[i]]
         indices[at] = cols[i]
-        edge_ids[at] = i
+        edge_ids[at] = first + i
         cursor[rows[i]] = at + 1
 
 
 @kernel
-def place_both_ends(src, dst, cursor, indices, edge_ids):
-    """Write every edge into both of its rows, a self-loop once, in edge order."""
+def place_both_ends(src, dst, first, cursor, indices, edge_ids):
+    """As `place_edges`, into both rows of every edge, a self-loop once."""
     for i in range(src.shape[0]):
         at = cursor[src[i]]
         indices[at] = dst[i]
-        edge_ids[at] = i
+        edge_ids[at] = first + i
         cursor[src[i]] = at + 1
         if src[i] != dst[i]:
             at = cursor[dst[i]]
             indices[at] = src[i]
-            edge_ids[at] = i
+            edge_ids[at] = first + i
             cursor[dst[i]] = at + 1
 
 

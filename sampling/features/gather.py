@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.threads import Loop
 from ...graphlib.errors import InvalidInput, InvalidType
 from ..scratch import ResultMemory
 
@@ -18,7 +18,7 @@ _LINE = 64
 _WIDE = 384  # bytes of a row that is not of whole lines, from which what is done for whole lines pays
 _LONG = 1024  # bytes of a row whose later lines the processor fetches by itself
 _PAST_CACHE = 4 << 20  # results larger than this would not stay in the cache anyway
-_PART = 2 << 20  # a thread is started for at least this many bytes
+_PART = 2 << 20  # bytes that a thread takes at least
 _NO_PLACES = np.empty(0, np.int64)
 _results = ResultMemory(4)
 
@@ -72,7 +72,7 @@ def gather(
     >>> gather(np.arange(6.0).reshape(3, 2), [2, 0]).tolist()
     [[4.0, 5.0], [0.0, 1.0]]
     """
-    from ...graphlib.compute.jit import resolve_threads
+    from ...graphlib.compute.threads import resolve_threads
     from . import gather_cpu
 
     rows = check_rows("table", table)
@@ -86,16 +86,15 @@ def gather(
         return out
     ahead, lines, past_cache = _plan(width, out)
     target = (out.ctypes.data, width, ahead, lines)
-    parts = min(resolve_threads(threads), -(-out.nbytes // _PART))
+    sizes = picks.shape[0], width, resolve_threads(threads)
     if sort:
         places = np.argsort(picks, kind="stable")
         fixed = (rows.ctypes.data, rows.strides[0], picks[places], places)
-        _in_parts(lambda *part: gather_cpu.copy_rows_to_places(*fixed, *part, *target), picks.shape[0], parts)
+        _in_parts(lambda *part: gather_cpu.copy_rows_to_places(*fixed, *part, *target), *sizes)
         return out
     run = gather_cpu.copy_rows_past_cache if past_cache else gather_cpu.copy_rows
     source = (rows.ctypes.data, rows.strides[0], rows.shape[0], picks)
-    stopped = _in_parts(lambda *part: run(*source, *part, *target), picks.shape[0], parts)
-    if max(stopped) >= 0:
+    if _in_parts(lambda *part: run(*source, *part, *target), *sizes) >= 0:
         _check_inside("index", picks, rows.shape[0], index)
     return out
 
@@ -176,22 +175,21 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], width: int) -> NDArray[
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _in_parts(run: Callable[[int, int], Any], count: int, threads: int) -> list[Any]:
-    """`run(first, last)` over equal parts of range(count), one thread each; the kernels release the GIL.
+def _in_parts(run: Callable[[int, int], Any], count: int, width: int, threads: int) -> int:
+    """`run(first, last)` over parts of range(count) of `_PART` bytes; the least that it returned from 0 on, or -1.
 
-    Threads of the call's own, and not those of a parallel kernel, so that calls may run side by side on any of Numba's
-    threading layers.
+    The kernels release the GIL; threads are those of the pool, and only where there is enough to copy.
     """
-    bounds = [count * part // threads for part in range(threads + 1)]
-    results: list[Any] = [None] * threads
+    rows = max(1, _PART // width)
+    if count <= rows:
+        result = run(0, count)
+        return -1 if result is None else int(result)
+    stopped: list[int] = []
 
-    def work(part: int) -> None:
-        results[part] = run(bounds[part], bounds[part + 1])
+    def turns(first: int, last: int, worker: int) -> None:
+        result = run(first * rows, min(last * rows, count))
+        if result is not None and result >= 0:
+            stopped.append(result)
 
-    workers = [threading.Thread(target=work, args=(part,)) for part in range(1, threads)]
-    for worker in workers:
-        worker.start()
-    work(0)
-    for worker in workers:
-        worker.join()
-    return results
+    Loop(turns, -(-count // rows), threads).run()
+    return min(stopped, default=-1)
