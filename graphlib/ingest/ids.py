@@ -70,9 +70,10 @@ def integer_ends(
         if num_nodes is not None:
             _check_range(src, dst, num_nodes, complain, f"is outside 0..{num_nodes - 1} (num_nodes={num_nodes})")
         return Ends(src, dst, high + 1 if num_nodes is None else num_nodes, None, "positions, as asked for")
-    if rule == "auto" and low >= 0 and high + 1 == _count_distinct(src, dst, high):
+    known = _distinct(connection, src, dst)
+    if rule == "auto" and low >= 0 and high + 1 == known.shape[0]:
         return Ends(src, dst, high + 1, None, "positions, as they are exactly 0..n-1" if high >= 0 else "none")
-    return _mapped(src, dst, _distinct(connection, src, dst), complain, "integers, kept in a map")
+    return _mapped(src, dst, known, complain, "integers, kept in a map")
 
 
 def matrix_ends(
@@ -125,21 +126,10 @@ def _texts(texts: list[str]) -> NDArray[Any]:
     return np.array(texts, np.dtypes.StringDType())
 
 
-def _count_distinct(src: IdFile, dst: IdFile, high: int) -> int:
-    """Distinct ids, or 0 where there are too few edges for the ids to be dense."""
-    from . import ids_cpu as ingest_cpu
-
-    if high >= 4 * src.count:
-        return 0
-    bits = np.zeros((high >> 6) + 1, np.uint64)
-    for ids in (src.view(), dst.view()):
-        for a, b in pieces(ids.shape[0], first=_AT_ONCE):
-            ingest_cpu.mark_bits(ids[a:b], bits)
-    return int(np.bitwise_count(bits).sum(dtype=np.int64))
-
-
 def _distinct(connection: Any, src: IdFile, dst: IdFile) -> NDArray[np.int64]:
-    """Sorted distinct ids, found by DuckDB over the files where they lie."""
+    """Sorted distinct ids: from a bitmap where they are dense, else found by DuckDB over the files where they lie."""
+    if min(src.low, dst.low) >= 0 and max(src.high, dst.high) < 4 * (src.count + dst.count):
+        return _marked(src, dst)
     import pyarrow as pa
 
     for name, ids in (("src_ids", src.view()), ("dst_ids", dst.view())):
@@ -148,6 +138,20 @@ def _distinct(connection: Any, src: IdFile, dst: IdFile) -> NDArray[np.int64]:
     parts = [batch.column(0).to_numpy() for batch in batches(connection, sql)]
     for name in ("src_ids", "dst_ids"):
         connection.unregister(name)
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _marked(src: IdFile, dst: IdFile) -> NDArray[np.int64]:
+    from . import ids_cpu
+
+    bits = np.zeros((max(src.high, dst.high) >> 6) + 1, np.uint64)
+    for ids in (src.view(), dst.view()):
+        for a, b in pieces(ids.shape[0], first=_AT_ONCE):
+            ids_cpu.mark_bits(ids[a:b], bits)
+    parts = []
+    for start in range(0, bits.shape[0], 1 << 16):
+        some = np.unpackbits(bits[start : start + (1 << 16)].astype("<u8").view(np.uint8), bitorder="little")
+        parts.append(np.flatnonzero(some) + (start << 6))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
