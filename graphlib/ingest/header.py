@@ -152,7 +152,8 @@ def decide(first: list[str], rows: list[list[str]]) -> bool | None:
     again = any(text in ends for text in texts)
     known = sum(is_known(text) for text in texts)
     if contrast:
-        return None if again and 2 * known < len(texts) else True
+        named = all(any(c.isalpha() for c in text) for text in texts)
+        return None if not named or (again and 2 * known < len(texts)) else True
     if again:
         return None if pair else False
     if max(map(len, texts)) == 1 and (not rows or any(len(cell.strip()) == 1 for column in columns for cell in column)):

@@ -204,7 +204,7 @@ def _choose(facts: Facts, passed: dict[str, Any], body: list[str]) -> str:
     if not strong:
         return "::" if "::" in passed else WHITESPACE
     if len(strong) > 1:
-        clean = [mark for mark in strong if not _holds(passed[mark], mark, [m for m in strong if m != mark])]
+        clean = [mark for mark in strong if not _holds(passed[mark], [m for m in strong if m != mark])]
         by_name = {"csv": ",;|", "tsv": "\t"}.get(facts.name.lower().partition(".gz")[0].rpartition(".")[2], "\t")
         named = [mark for mark in strong if mark in by_name]
         chosen = clean if len(clean) == 1 else ["\t"] if "\t" in strong and not clean else named
@@ -217,12 +217,12 @@ def _choose(facts: Facts, passed: dict[str, Any], body: list[str]) -> str:
     return strong[0]
 
 
-def _holds(cells: list[list[str]], mark: str, others: list[str]) -> bool:
-    """Whether unquoted cells hold other delimiters; a decimal comma is none."""
+def _holds(cells: list[list[str]], others: list[str]) -> bool:
+    """Whether cells hold other delimiters; a decimal comma behind the first two columns is none."""
     return any(
-        other in cell and not (other == "," and _DECIMAL.fullmatch(cell))
+        other in cell and not (other == "," and at > 1 and _DECIMAL.fullmatch(cell))
         for row in cells
-        for cell in row
+        for at, cell in enumerate(row)
         for other in others
     )
 
@@ -237,7 +237,8 @@ def _mark_or_blanks(facts: Facts, mark: str, passed: dict[str, Any], body: list[
     ]
     if not any(runs):
         return mark
-    if all(_NUMERIC.fullmatch(word) for row in passed[WHITESPACE] for word in row):
+    words = passed[WHITESPACE]
+    if all(_NUMERIC.fullmatch(word) and not ("," in word and at < 2) for row in words for at, word in enumerate(row)):
         return WHITESPACE
     if mark == ",":
         return mark
