@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
+from ..graphlib.scalars import is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -107,7 +108,7 @@ def inverse_norms(rows: NDArray[Any], metric: int) -> NDArray[np.float32]:
 
 def check_count(name: str, value: Any, *, low: int = 1, high: int | None = None) -> int:
     """An integer parameter within its range."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+    if not is_integer(value) or value < low:
         raise InvalidInput(f"{name} must be an integer >= {low}; got {value!r}")
     if high is not None and value > high:
         raise InvalidInput(f"{name} must be at most {high}; got {value}")

@@ -10,6 +10,7 @@ from ..ann.exact import Exact
 from ..ann.hnsw.index import HNSW
 from ..graphlib.errors import InvalidInput
 from ..graphlib.extras import require
+from ..graphlib.scalars import is_integer
 
 require("sklearn", "a scikit-learn estimator")
 
@@ -113,7 +114,7 @@ class NeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """
         check_is_fitted(self, "index_")
         count = self.n_neighbors if n_neighbors is None else n_neighbors
-        if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+        if not is_integer(count) or count < 1:
             raise InvalidInput(f"n_neighbors must be an integer >= 1; got {count!r}")
         most = self.n_samples_fit_ - (X is None)
         if count > most:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput, InvalidType
+from ..graphlib.scalars import is_integer
 from ..graphlib.store.times import plain_times
 from ..graphlib.types import EDGE, EdgeType, choose_type
 
@@ -49,7 +50,7 @@ def check_fanouts(name: str, fanouts: Sequence[int]) -> tuple[int, ...]:
     """Fanouts per hop as a tuple of integers >= -1."""
     checked = []
     for hop, fanout in enumerate(fanouts):
-        if isinstance(fanout, bool) or not isinstance(fanout, int | np.integer) or fanout < -1:
+        if not is_integer(fanout) or fanout < -1:
             raise InvalidInput(f"{name}[{hop}] must be an integer >= 0, or -1 for all neighbours; got {fanout!r}")
         checked.append(int(fanout))
     return tuple(checked)
@@ -76,7 +77,7 @@ def check_seed_time(
 
 def check_count(name: str, given: Any, least: int = 0) -> int:
     """An integer of at least `least`."""
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
+    if not is_integer(given) or given < least:
         raise InvalidInput(f"{name} must be an integer >= {least}; got {given!r}")
     return int(given)
 

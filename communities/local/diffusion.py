@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import is_integer
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
 from .graph import ENTRIES_AT_ONCE, Labels, LocalGraph
 
@@ -52,7 +53,7 @@ class FlowSolver:
             raise InvalidInput(f'sink must be "degree" or "one"; got {self.sink!r}')
         if not isinstance(self.tolerance, int | float) or not 0 < self.tolerance < np.inf:
             raise InvalidInput(f"tolerance must be a positive number; got {self.tolerance!r}")
-        if isinstance(self.max_passes, bool) or not isinstance(self.max_passes, int) or self.max_passes < 1:
+        if not is_integer(self.max_passes) or self.max_passes < 1:
             raise InvalidInput(f"max_passes must be a positive integer; got {self.max_passes!r}")
 
 
@@ -221,7 +222,7 @@ class _Flow:
     def __init__(self, graph: LocalGraph, seeds: ArrayLike, solver: FlowSolver, seed: int) -> None:
         from . import diffusion_cpu
 
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        if not is_integer(seed) or seed < 0:
             raise InvalidInput(f"seed must be an integer >= 0; got {seed!r}")
         self._kernels = diffusion_cpu
         self._graph = graph

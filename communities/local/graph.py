@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import is_number
 from ...graphlib.store.adjacency import id_dtype
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _longer(values: NDArray[Any], size: int, fill: int) -> NDArray[Any]:
 
 
 def _in_range(name: str, given: float, low: float, high: float) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float | np.integer | np.floating):
+    if not is_number(given):
         raise InvalidType(f"{name} must be a number; got {given!r}")
     if not low <= given <= high or given == np.inf:
         allowed = f"in [{low:g}, {high:g}]" if high < np.inf else f"finite and >= {low:g}"

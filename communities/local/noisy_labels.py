@@ -12,6 +12,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.extras import require
+from ...graphlib.scalars import is_integer
 from .diffusion import FlowSolver, MassSweep, flow_diffusion
 from .sweep import check_nodes
 
@@ -143,7 +144,7 @@ def diffuse_twice(
     >>> sorted(found.sweep_nodes.tolist())
     [0, 1, 2]
     """
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
+    if not is_integer(samples) or samples < 1:
         raise InvalidInput(f"samples must be a positive integer; got {samples!r}")
     first = flow_diffusion(store, seeds, mass, seed=seed, solver=solver)
     positives = first.nodes[:samples]

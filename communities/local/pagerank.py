@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import is_number
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
 from .graph import ENTRIES_AT_ONCE, Labels, LocalGraph
 
@@ -74,7 +75,7 @@ def approximate_pagerank(
     from . import pagerank_cpu
 
     for name, given in (("alpha", alpha), ("rho", rho)):
-        if isinstance(given, bool) or not isinstance(given, int | float | np.floating):
+        if not is_number(given):
             raise InvalidType(f"{name} must be a number in (0, 1); got {given!r}")
         if not 0 < given < 1:
             raise InvalidInput(f"{name} must be in (0, 1); got {given}")

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, MissingExtra
 from ...graphlib.extras import require
+from ...graphlib.scalars import is_integer
 from .linear_classifier import linear_scores
 
 if TYPE_CHECKING:
@@ -136,15 +137,15 @@ def evaluate(
     [1.0]
     """
     X, Y = _check(embedding, labels)
-    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+    if not is_integer(repeats) or repeats < 1:
         raise InvalidInput(f"evaluate: repeats must be a positive integer; got {repeats!r}")
     if not C > 0:
         raise InvalidInput(f"evaluate: C must be > 0; got {C!r}")
     if classifier not in ("logistic", "linear"):
         raise InvalidInput(f'evaluate: classifier must be "logistic" or "linear"; got {classifier!r}')
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
+    if not is_integer(max_steps) or max_steps < 1:
         raise InvalidInput(f"evaluate: max_steps must be a positive integer; got {max_steps!r}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+    if threads is not None and (not is_integer(threads) or threads < 1):
         raise InvalidInput(f"evaluate: threads must be a positive integer or None; got {threads!r}")
     sizes = [int(ratio * X.shape[0]) if 0 < ratio < 1 else 0 for ratio in train_ratios]
     for ratio, size in zip(train_ratios, sizes, strict=True):

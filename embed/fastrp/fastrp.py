@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
+from ...graphlib.scalars import is_integer
 from ..model import Model
 from .inductive import Fitted, embed_new
 from .parameters import adjacency_of, check_out, check_parameters, read_graph
@@ -248,7 +249,7 @@ class FastRP(Model):
     def _tile_width(self, tile: int | None, out_of_core: bool, keep: bool) -> int:
         if tile is None:
             tile = _TILE if out_of_core and not keep else self.dim
-        elif isinstance(tile, bool) or not isinstance(tile, int) or tile < 1 or (tile % TILE_STEP and tile < self.dim):
+        elif not is_integer(tile) or tile < 1 or (tile % TILE_STEP and tile < self.dim):
             raise InvalidInput(f"tile must be a multiple of {TILE_STEP} columns; got {tile!r}")
         if keep and tile < self.dim:
             raise InvalidInput(f"keep_powers needs all {self.dim} columns in memory; got tile={tile}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import is_integer
 from ...graphlib.sparse.spmm import Finish, multiply_into
 from ...graphlib.store.adjacency import Adjacency, build_adjacency, in_row_order
 from .powers import ColumnScale, Graph, Merge
@@ -146,7 +147,7 @@ def _new_rows(known: Graph, src: ArrayLike, dst: ArrayLike, num_new: int | None,
     least = int(source.max(initial=-1)) + 1
     if num_new is None:
         num_new = least
-    if isinstance(num_new, bool) or not isinstance(num_new, int) or num_new < least:
+    if not is_integer(num_new) or num_new < least:
         raise InvalidInput(f"transform: num_new must be an integer >= {least} (largest src + 1); got {num_new!r}")
     if target.size and int(target.max()) >= n:
         raise InvalidInput(f"transform: dst must name nodes of the fitted graph, 0..{n - 1}; got {int(target.max())}")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
+from ...graphlib.scalars import is_integer
 from .reduce import REDUCES, segment_reduce, spread, take_sources
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class LevelRule(nn.Module):
                 raise InvalidType(f"LevelRule: {name} must be a torch.nn.Module; got {type(part).__name__}")
         if reduce not in REDUCES:
             raise InvalidInput(f"LevelRule: reduce must be one of {', '.join(REDUCES)}; got {reduce!r}")
-        if isinstance(emit, bool) or not isinstance(emit, int) or emit < 0:
+        if not is_integer(emit) or emit < 0:
             raise InvalidInput(f"LevelRule: emit is a number of columns, 0 or more; got {emit!r}")
         self.message = message
         self.update = update

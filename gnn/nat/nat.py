@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer
 from ...graphlib.store.times import float_times
 from ...sampling.arguments import node_positions
 from ...sampling.ncache.cache import NCache
@@ -84,7 +85,7 @@ class NATConfig:
                     f"{name} must be one of {', '.join(map(repr, allowed))}; got {getattr(self, name)!r}"
                 )
         for name, least in (("value_dim", 1), ("self_dim", 1), ("hidden_dim", 1), ("time_dim", 1), ("code_dim", 0)):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+            if not is_integer(getattr(self, name)) or getattr(self, name) < least:
                 raise InvalidInput(f"{name} must be an integer >= {least}; got {getattr(self, name)!r}")
         if not 0 <= self.dropout < 1:
             raise InvalidInput(f"dropout must be in [0, 1); got {self.dropout!r}")

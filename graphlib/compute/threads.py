@@ -17,6 +17,7 @@ from time import perf_counter
 
 from ..errors import InvalidInput
 from ..process import is_forked
+from ..scalars import is_integer
 
 _SMALL_S = 2e-4  # what is left and takes less than this is not shared
 _SHORT_S, _LONG_S = 1e-3, 0.05  # pieces are between these where their number allows
@@ -96,7 +97,7 @@ def resolve_threads(threads: int | None) -> int:
     most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if threads is None:
         return most
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if not is_integer(threads) or threads < 1:
         raise InvalidInput(f"threads must be a positive integer or None (all {most}); got {threads!r}")
     return min(threads, most)
 

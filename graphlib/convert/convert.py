@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import IngestError, InvalidInput, InvalidType
 from ..extras import require
+from ..scalars import is_integer
 from ..store.store import GraphStore
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def from_networkx(
     edge has it.
     """
     nodes = list(graph.nodes)
-    numbered = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in nodes)
+    numbered = all(is_integer(n) for n in nodes)
     if not numbered and not all(isinstance(n, str) for n in nodes):
         raise InvalidInput(
             "the nodes of a NetworkX graph must be all integers or all texts; use "

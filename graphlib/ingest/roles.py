@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import IngestError, InvalidInput
+from ..scalars import is_integer
 from .duckdb import ident
 from .header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 from .paths import shown
@@ -148,7 +149,7 @@ def _several_pairs(names: list[str]) -> bool:
 def find_column(table: Table, role: str, wanted: str | int) -> str:
     """The column of a name or a position; letters' case matters only where names differ by it alone."""
     names = list(table.kinds)
-    if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(names):
+    if is_integer(wanted) and 0 <= wanted < len(names):
         return names[wanted]
     if wanted in names:
         return str(wanted)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput
+from ..scalars import is_integer
 from ..store.adjacency import id_dtype
 from .csr import CSR, transposed
 from .pairs import TopPairs, _normalised, _sides
@@ -63,7 +64,7 @@ def top_pairs(
     from ..compute.jit import threads_in_use
     from . import select_cpu
 
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+    if not is_integer(k) or k < 1:
         raise InvalidInput(f"k must be an integer >= 1; got {k!r}")
     if method == "preferential_attachment":
         raise InvalidInput("preferential_attachment pairs nodes without common neighbours; see pair_scores")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType
+from ..scalars import is_integer
 from ..store.adjacency import id_dtype
 from .csr import CSR, as_csr, rows_sorted, transposed, with_sorted_rows
 from .plan import ProductEstimate, make_plan
@@ -199,7 +200,7 @@ def _prepare(
     check_range(_OWNER, code, left, right, kind)
     if complement and mask is None:
         raise InvalidInput(f"{_OWNER}: complement=True needs a mask to stay outside of")
-    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1):
+    if top_k is not None and (not is_integer(top_k) or top_k < 1):
         raise InvalidInput(f"{_OWNER}: top_k must be an integer >= 1 or None; got {top_k!r}")
     if threshold is not None and not np.isfinite(threshold):
         raise InvalidInput(f"{_OWNER}: threshold must be a finite number or None; got {threshold!r}")

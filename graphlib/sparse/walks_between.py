@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType
+from ..scalars import is_integer, is_number
 from ..store.adjacency import id_dtype
 from .csr import CSR, as_csr, transposed
 from .pairs import TopPairs
@@ -114,7 +115,7 @@ def top_walks(
     from ..compute.jit import threads_in_use
     from . import walks_between_cpu as kernels
 
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+    if not is_integer(k) or k < 1:
         raise InvalidInput(f"k must be an integer >= 1; got {k!r}")
     rows, scale, steps = _walk_matrix(store, method, length, beta, alpha, weighted)
     given, _ = as_pairs("top_walks", seeds, seeds, (rows.num_rows, rows.num_cols))
@@ -135,10 +136,10 @@ def _walk_matrix(
     """The matrix that a step multiplies with, a factor per row, and the coefficient of every length."""
     if method not in ("katz", "ppr"):
         raise InvalidInput(f'method must be "katz" or "ppr"; got {method!r}')
-    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+    if not is_integer(length) or length < 1:
         raise InvalidInput(f"length must be an integer >= 1; got {length!r}")
     for name, value, most in (("beta", beta, 1.0), ("alpha", alpha, 1.0)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+        if not is_number(value) or not 0 < value <= most:
             raise InvalidInput(f"{name} must be a number in (0, {most:g}]; got {value!r}")
     rows = as_csr("the store's edges", store.csr())
     if rows.num_rows != rows.num_cols:

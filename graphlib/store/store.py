@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType, NotFound
+from ..scalars import is_integer
 from ..types import EDGE, NODE, EdgeType, choose_type
 from . import describe
 from .columns import Columns, TypedColumns, check_name
@@ -599,7 +600,7 @@ def check_directed(directed: Any) -> bool:
 
 
 def _check_count(what: str, count: Any) -> int:
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+    if not is_integer(count) or count < 0:
         raise InvalidInput(f"{what} must be an integer >= 0; got {count!r}")
     if count >= _MOST_NODES:
         raise InvalidInput(f"{what} must be less than 2**40; got {count}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.extras import require
+from ...graphlib.scalars import is_integer
 from ..arguments import check_count
 from ..prefetch import ForkedProcess
 from . import placement as places
@@ -132,7 +133,7 @@ class UnifiedTensor:
     ) -> None:
         self._torch = torch = require("torch", "UnifiedTensor")
         table, self.dtype = _as_rows(torch, array)
-        if gpu_bytes is not None and (isinstance(gpu_bytes, bool) or not isinstance(gpu_bytes, int) or gpu_bytes < 0):
+        if gpu_bytes is not None and (not is_integer(gpu_bytes) or gpu_bytes < 0):
             raise InvalidInput(f"gpu_bytes must be an integer >= 0; got {gpu_bytes!r}")
         self._max_threads = check_count("max_threads", max_threads, 1)
         cuda = torch.cuda if torch.cuda.is_available() else None
@@ -229,7 +230,7 @@ class UnifiedTensor:
 
     def __getitem__(self, index: Any) -> Any:
         """Rows by integer array or tensor, list, slice or boolean mask, as a tensor on `device`; one row by an int."""
-        if isinstance(index, int | np.integer) and not isinstance(index, bool):
+        if is_integer(index):
             return self._rows([int(index)])[0]
         if isinstance(index, slice):
             return self._rows(np.arange(*index.indices(len(self))))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class Batching:
 
     def __post_init__(self) -> None:
         size = self.batch_size
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        if not is_integer(size) or size < 1:
             raise InvalidInput(f"batch_size must be an integer >= 1; got {size!r}")
         rank, parts = self.part
         if not (parts >= 1 and 0 <= rank < parts):

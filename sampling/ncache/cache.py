@@ -8,6 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer, is_number
 from ...graphlib.store.times import float_times
 from ..arguments import check_count, node_positions, threads_for
 from .read import CacheRead
@@ -104,7 +105,7 @@ class NCache:
         self.num_nodes = check_count("num_nodes", num_nodes)
         self.sizes = check_sizes(sizes)
         self.value_dim = check_count("value_dim", value_dim)
-        if isinstance(replace_prob, bool) or not isinstance(replace_prob, int | float) or not 0 <= replace_prob <= 1:
+        if not is_number(replace_prob) or not 0 <= replace_prob <= 1:
             raise InvalidInput(f"replace_prob must be a probability in [0, 1]; got {replace_prob!r}")
         if hash not in HASHES:
             raise InvalidInput(f"hash must be one of {', '.join(map(repr, HASHES))}; got {hash!r}")
@@ -362,7 +363,7 @@ class NCache:
         return HASHES.index(self.hash), self.seed % 100
 
     def _columns(self, hop: int) -> slice:
-        if isinstance(hop, bool) or not isinstance(hop, int) or not 0 <= hop < len(self.sizes):
+        if not is_integer(hop) or not 0 <= hop < len(self.sizes):
             raise InvalidInput(f"hop must be 0..{len(self.sizes) - 1}, the tables of this cache; got {hop!r}")
         return slice(int(self.starts[hop]), int(self.starts[hop + 1]))
 

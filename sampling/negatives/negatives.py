@@ -8,6 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import is_number
 from ..arguments import check_count, check_seed_time, node_positions, resolve_edge_type, threads_for, words_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class NegativeSampler:
     ) -> None:
         if corrupt not in ("dst", "src"):
             raise InvalidInput(f'corrupt must be "dst" or "src"; got {corrupt!r}')
-        if isinstance(power, bool) or not isinstance(power, int | float) or not 0 <= power < np.inf:
+        if not is_number(power) or not 0 <= power < np.inf:
             raise InvalidInput(f"power must be a finite number >= 0; got {power!r}")
         self._rows = store.csr(edge_type) if corrupt == "dst" else store.csc(edge_type)
         self._num_drawn = self._rows.num_cols

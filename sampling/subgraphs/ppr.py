@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_number
 from ..arguments import check_count, node_positions, threads_for
 from ..neighbors.picks import checked_weight
 
@@ -91,7 +92,7 @@ def ppr_topk(
     from . import ppr_cpu
 
     for name, value, most in (("alpha", alpha, 1.0), ("eps", eps, np.inf)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < most:
+        if not is_number(value) or not 0 < value < most:
             raise InvalidInput(f"{name} must be a number above 0 and below {most:g}; got {value!r}")
     if direction not in ("in", "out"):
         raise InvalidInput(f'direction must be "in" or "out"; got {direction!r}')

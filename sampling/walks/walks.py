@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer, is_number
 from ..arguments import node_positions, resolve_edge_type, threads_for, words_of
 from ..neighbors.picks import checked_weight
 
@@ -88,10 +89,10 @@ def random_walks(
     from ...graphlib.compute.jit import threads_in_use
     from . import walks_cpu
 
-    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 0:
+    if not is_integer(length) or length < 0:
         raise InvalidInput(f"length must be an integer >= 0 (steps per walk); got {length!r}")
     for name, value in (("p", p), ("q", q)):
-        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        number = is_number(value)
         if not (number and math.isfinite(value) and value > 0):
             raise InvalidInput(f"{name} must be a positive finite number; got {value!r}")
     adjacency = store.csr(edge_type)
