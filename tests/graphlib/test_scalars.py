@@ -21,6 +21,7 @@ POINTS = np.random.default_rng(0).random((40, 3)) + LABELS[:, None]
 
 
 def test_what_is_an_integer():
+    value: object
     for value in (3, np.int8(3), np.uint64(3)):
         assert is_integer(value)
         assert is_number(value)
