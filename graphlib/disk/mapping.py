@@ -38,11 +38,10 @@ _C = _system()
 
 
 class _Mapping:
-    """Private pages of a file under NumPy's array interface; unmapped with the last array over them."""
+    """Private pages of a file, unmapped when the last array over them goes."""
 
     def __init__(self, address: int, size: int) -> None:
         self._address, self._size = address, size
-        self.__array_interface__ = {"data": (address, False), "shape": (size,), "typestr": "|u1", "version": 3}
 
     def __del__(self, _unmap: Any = None if _C is None else _C.munmap) -> None:
         if _unmap is not None:
@@ -62,7 +61,9 @@ def map_private(path: Path, dtype: np.dtype[Any], start: int, shape: tuple[int, 
             raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(descriptor)
-    pages = np.asarray(_Mapping(address, size)).data
+    pages: Any = (ctypes.c_char * size).from_address(address)
+    pages.mapping = _Mapping(address, size)
+    # a memmap lies between what is handed out and its pages: that is how others see that a file is mapped
     return np.ndarray.__new__(np.memmap, shape, dtype, pages).view(np.ndarray)
 
 
