@@ -1,4 +1,12 @@
+from .autoencoder import GraphAutoEncoder as GraphAutoEncoder
+from .autoencoder import pretrain as pretrain
+from .encoding import level_encoding as level_encoding
+from .partition import DagPart as DagPart
+from .partition import PartLoader as PartLoader
+from .partition import level_parts as level_parts
 from .plan import LevelPlan as LevelPlan
+from .prerout import PreRoutGNN as PreRoutGNN
+from .prerout import TimingBatch as TimingBatch
 from .propagation import LevelPropagation as LevelPropagation
 from .propagation import LevelRule as LevelRule
 from .propagation import Propagated as Propagated

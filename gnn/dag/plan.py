@@ -70,11 +70,18 @@ class Relation:
         self.edge_ids = order
         self.cuts = np.searchsorted(self.dst, offsets)
         self._slices: dict[tuple[int, torch.device], Slice | None] = {}
+        self._reversed: Relation | None = None
         self._orders: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     @property
     def num_edges(self) -> int:
         return int(self.src.shape[0])
+
+    def reversed(self) -> Relation:
+        """The same edges from their destination to their source; they fit no levels, only slice -1."""
+        if self._reversed is None:
+            self._reversed = Relation(self.dst, self.src, self.offsets)
+        return self._reversed
 
     def orders_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Given edges in the order of the slices, and the inverse: a permutation each, on a device."""
