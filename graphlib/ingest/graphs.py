@@ -76,7 +76,7 @@ def _from_path(path: Path) -> tuple[Any, str]:
     check_regular(path)
     name = shown(path.name)
     if suffix_of(path) == "npz":
-        from ..convert.convert import read_sparse_npz
+        from ..convert.scipy import read_sparse_npz
 
         return read_sparse_npz(path), name
     if kind_of(path) != "text":

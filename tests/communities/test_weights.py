@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nearhop
-import nearhop.graphlib.convert.convert
+import nearhop.graphlib.convert
 from nearhop.communities import community_quality, detect, detection, modularity
 from nearhop.graphlib.errors import InvalidInput
 

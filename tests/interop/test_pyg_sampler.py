@@ -15,8 +15,8 @@ from torch_geometric.sampler import NegativeSampling  # noqa: E402
 from nearhop import GraphStore  # noqa: E402
 from nearhop.graphlib.convert import from_pyg, to_pyg  # noqa: E402
 from nearhop.graphlib.errors import InvalidInput  # noqa: E402
+from nearhop.interop.pyg_backend import pyg_stores  # noqa: E402
 from nearhop.interop.pyg_sampler import Sampler  # noqa: E402
-from nearhop.interop.pyg_stores import pyg_stores  # noqa: E402
 from nearhop.sampling import Temporal  # noqa: E402
 
 N, E = 80, 400

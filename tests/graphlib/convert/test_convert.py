@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nearhop
+from nearhop.graphlib.convert.scipy import read_sparse_npz
 from nearhop.graphlib.errors import IngestError, InvalidInput
 from nearhop.tests.support import needs
 
-convert: Any = importlib.import_module("nearhop.graphlib.convert.convert")
+convert: Any = importlib.import_module("nearhop.graphlib.convert")
 ingest: Any = nearhop.ingest
 
 
@@ -88,9 +89,9 @@ def test_scipy_direction_and_errors(tmp_path):
     assert convert.from_scipy(sp.csr_array(np.eye(3, dtype=bool))).edge_list().weight is None
     sp.save_npz(tmp_path / "d.npz", sp.dia_array(np.eye(3)))
     with pytest.raises(IngestError, match="format 'dia' are not read"):
-        convert.read_sparse_npz(tmp_path / "d.npz")
+        read_sparse_npz(tmp_path / "d.npz")
     np.savez(tmp_path / "o.npz", other=np.arange(3))
-    assert convert.read_sparse_npz(tmp_path / "o.npz") is None
+    assert read_sparse_npz(tmp_path / "o.npz") is None
 
 
 def test_types_need_a_type():

@@ -15,7 +15,7 @@ from torch_geometric.data import FeatureStore as _FeatureStore
 from torch_geometric.data import GraphStore as _GraphStore
 from torch_geometric.data.graph_store import EdgeLayout
 
-from ..graphlib.convert.convert import as_tensor, node_tensors
+from ..graphlib.convert.pyg import as_tensor, node_tensors
 
 if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
@@ -28,7 +28,7 @@ def pyg_stores(store: GraphStore) -> tuple[FeatureStore, TopologyStore]:
     --------
     >>> import numpy as np, torch, nearhop
     >>> from torch_geometric.loader import NodeLoader
-    >>> from nearhop.interop.pyg_stores import pyg_stores
+    >>> from nearhop.interop.pyg_backend import pyg_stores
     >>> from nearhop.interop.pyg_sampler import Sampler
     >>> store = nearhop.GraphStore.from_edges(np.array([0, 1, 2]), np.array([1, 2, 3]))
     >>> store.nodes["x"] = np.eye(4, dtype=np.float32)
