@@ -1,0 +1,60 @@
+"""Indexes that the first release wrote, one per kind, storage, metric and layout, open and find what they found."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+import nearhop
+from nearhop import ann
+from nearhop.tests.support import ROOT
+
+NAMES = [
+    *(f"exact-{what}" for what in ("l2", "cosine", "ip", "text", "hamming")),
+    *(f"hnsw-{storage}-{metric}" for storage in ("float32", "int8", "int8-only") for metric in ("l2", "cosine", "ip")),
+    *("hnsw-float16-l2", "hnsw-hamming", "ivf-l2", "lsh"),
+]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("golden")
+    with tarfile.open(ROOT / "tests" / "golden" / "indexes-format-1.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def queries(written, name):
+    if "hamming" in name:
+        return np.load(written / "bits_60x8.npy")[:8]
+    if name == "lsh":
+        return np.load(written / "signatures_60x16.npy")[:8]
+    return np.load(ROOT / "tests" / "golden" / "vectors_60x6.npy").astype(np.float32)[:8]
+
+
+def check(found, expected):
+    distances = np.array(expected["distances"])
+    near = np.isfinite(distances)
+    np.testing.assert_allclose(found.distances[near], distances[near], rtol=1e-5, atol=2e-6)
+    same = found.ids == np.array(expected["ids"])
+    tied = np.isclose(distances[:, 1:], distances[:, :-1], rtol=1e-5, atol=2e-6)
+    loose = np.zeros_like(same)
+    loose[:, 1:] |= tied
+    loose[:, :-1] |= tied
+    assert (same | loose | ~near).all()
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_index_of_the_first_release_opens(written, name, in_memory):
+    expected = json.loads((written / "expected.json").read_text())[name]
+    check(ann.load(written / name, in_memory=in_memory).search(queries(written, name), 5), expected)
+
+
+def test_an_index_beside_its_column_opens(written):
+    expected = json.loads((written / "expected.json").read_text())["store-with-hnsw"]
+    store = nearhop.open(written / "store-with-hnsw")
+    check(ann.HNSW.attach(store, "near").search(queries(written, "x"), 5), expected)
