@@ -37,9 +37,8 @@ from torch_geometric.nn import SAGEConv
 
 from nearhop import GraphStore, datasets
 from nearhop.embed import FastRP
-from nearhop.sampling import NegativeSampler, NeighborSampler
+from nearhop.sampling import LinkLoader, NegativeSampler, NeighborSampler, NodeLoader
 from nearhop.sampling.features.unified_tensor import UnifiedTensor
-from nearhop.sampling.loaders.loaders import LinkLoader, NodeLoader
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "datasets": {"nodes": ["cora", "coauthor-physics"], "links": ["github", "ego-twitter"]},

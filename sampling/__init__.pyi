@@ -1,8 +1,8 @@
 from .features.gather import gather as gather
 from .features.unified_tensor import UnifiedTensor as UnifiedTensor
-from .loaders.loaders import LinkLoader as LinkLoader
-from .loaders.loaders import NodeLoader as NodeLoader
-from .loaders.loaders import TemporalLoader as TemporalLoader
+from .loaders.links import LinkLoader as LinkLoader
+from .loaders.nodes import NodeLoader as NodeLoader
+from .loaders.temporal import TemporalLoader as TemporalLoader
 from .ncache.cache import NCache as NCache
 from .ncache.read import CacheRead as CacheRead
 from .ncache.read import JointRead as JointRead

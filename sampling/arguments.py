@@ -9,14 +9,12 @@ import numpy as np
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.scalars import is_integer
 from ..graphlib.store.times import plain_times
-from ..graphlib.types import EDGE, EdgeType, choose_type
+from ..graphlib.types import EDGE, EdgeType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-    from ..graphlib.store.store import GraphStore
 
 
 def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.int64]:
@@ -33,12 +31,6 @@ def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.in
         where = int(np.argmax(outside))
         raise InvalidInput(f"{name}[{where}] is {nodes[where]}, but nodes are 0..{num_nodes - 1}")
     return np.ascontiguousarray(nodes, dtype=np.int64)
-
-
-def resolve_edge_type(store: GraphStore, edge_type: Any) -> EdgeType:
-    """The edge type that a call means: the one named, else the only one of the store."""
-    chosen: EdgeType = choose_type("edge", edge_type, dict.fromkeys(store.edge_types), EDGE)
-    return chosen
 
 
 def words_of(edge_type: EdgeType | None) -> tuple[str, ...]:

@@ -9,8 +9,7 @@ import nearhop
 from nearhop.communities import CommunitySearch, community_quality, detect, modularity
 from nearhop.embed import FastRP, GraphVite, SkipGram, split_links
 from nearhop.gnn.temporal.splits import Events
-from nearhop.sampling import NegativeSampler, NeighborSampler, count_visits
-from nearhop.sampling.loaders.loaders import NodeLoader
+from nearhop.sampling import NegativeSampler, NeighborSampler, NodeLoader, count_visits
 from nearhop.tests.support import needs
 
 N = 40

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numba
 
+from ...graphlib.compute.alias_cpu import alias_pick
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import draw, stream
-from ..skipgram.logistic_cpu import alias_pick
 
 CHUNK = 1024  # walks whose pairs one thread deals; part of the result's definition, since it orders the pairs
 

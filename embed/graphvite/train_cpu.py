@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...graphlib.compute.alias_cpu import alias_pick
 from ...graphlib.compute.jit import kernel
 from ...graphlib.compute.random_cpu import draw, stream
-from ..skipgram.logistic_cpu import alias_pick, cell, loss_at
+from ..skipgram.logistic_cpu import cell, loss_at
 from ..skipgram.rows_cpu import fetch_row_far, row_dot, row_pull
 
 AHEAD = 16  # samples whose rows are asked for in advance

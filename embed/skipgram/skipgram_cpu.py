@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...graphlib.compute.alias_cpu import alias_pick
 from ...graphlib.compute.jit import kernel
 from ...graphlib.compute.random_cpu import bounded, draw, stream
-from .logistic_cpu import alias_pick, cell, loss_at
+from .logistic_cpu import cell, loss_at
 from .rows_cpu import fetch_row, row_dot, row_exchange, row_move
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)

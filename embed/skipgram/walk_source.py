@@ -61,7 +61,7 @@ class WalkSource:
         threads: int | None,
     ) -> WalkSource:
         """Read the store's edges; InvalidInput for a graph without edges or with negative weights."""
-        from ...sampling.walks import walks_cpu
+        from ...graphlib.compute.alias_cpu import row_alias_tables
         from ...sampling.walks.walks import bounded_bias
 
         rows = adjacency_of(store, direction, owner)
@@ -85,7 +85,7 @@ class WalkSource:
             keep, alias = np.empty(weight.shape[0], np.float32), np.empty(weight.shape[0], np.int32)
             strength = np.empty(n, np.float64)
             with threads_in_use(threads):
-                walks_cpu.row_alias_tables(rows.indptr, weight, keep, alias, strength)
+                row_alias_tables(rows.indptr, weight, keep, alias, strength)
             tables = keep, alias, strength, weight
             values = weight
         directed = store.directed and direction == "out"
@@ -103,11 +103,11 @@ class WalkSource:
         out = np.empty((starts.shape[0], length + 1), self.rows.indices.dtype)
         common = (starts, streams, root_of(self.seed, Purpose.CORPUS), epoch, out)
         edges = self.rows.indptr, self.rows.indices
-        keep, alias, row_sum, weight = self.tables
+        keep, alias = self.tables[:2]
         with threads_in_use(self.threads):
             if self.p != 1.0 or self.q != 1.0:
                 trials = np.empty(starts.shape[0], np.int64)
-                walks_cpu.node2vec_walks(*edges, keep, alias, row_sum, weight, self.p, self.q, *common, trials)
+                walks_cpu.node2vec_walks(*edges, self.tables, (self.p, self.q), *common, trials)
             elif keep.shape[0]:
                 walks_cpu.weighted_walks(*edges, keep, alias, *common)
             else:
@@ -116,11 +116,11 @@ class WalkSource:
 
     def alias_of(self, weight: NDArray[np.float64], offsets: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Alias tables of the slices of `weight` that `offsets` delimits, side by side."""
-        from ...sampling.walks import walks_cpu
+        from ...graphlib.compute.alias_cpu import row_alias_tables
 
         keep, alias = np.empty(weight.shape[0], np.float32), np.empty(weight.shape[0], np.int32)
         with threads_in_use(self.threads):
-            walks_cpu.row_alias_tables(offsets, weight, keep, alias, np.empty(offsets.shape[0] - 1))
+            row_alias_tables(offsets, weight, keep, alias, np.empty(offsets.shape[0] - 1))
         return keep, alias
 
     def frequency(self, exponent: float) -> NDArray[np.float64]:

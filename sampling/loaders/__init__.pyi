@@ -1,3 +1,3 @@
-from .loaders import LinkLoader as LinkLoader
-from .loaders import NodeLoader as NodeLoader
-from .loaders import TemporalLoader as TemporalLoader
+from .links import LinkLoader as LinkLoader
+from .nodes import NodeLoader as NodeLoader
+from .temporal import TemporalLoader as TemporalLoader

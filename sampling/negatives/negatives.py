@@ -9,7 +9,8 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.scalars import is_number
-from ..arguments import check_count, check_seed_time, node_positions, resolve_edge_type, threads_for, words_of
+from ...graphlib.types import chosen_edge_type
+from ..arguments import check_count, check_seed_time, node_positions, threads_for, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -86,7 +87,7 @@ class NegativeSampler:
         if self._num_drawn == 0:
             raise InvalidInput("there are no nodes to draw negatives from")
         self.reject_edges = reject_edges
-        chosen = resolve_edge_type(store, edge_type)
+        chosen = chosen_edge_type(store, edge_type)
         self.reject_self = reject_self and chosen[0] == chosen[2]
         self.seed = seed
         self._names = (corrupt, *words_of(chosen))
@@ -99,6 +100,11 @@ class NegativeSampler:
         elif power > 0:
             other = store.csc(edge_type) if corrupt == "dst" else store.csr(edge_type)
             self._keep, self._alias = alias_table(other.degrees().astype(np.float64) ** power)
+
+    def _what(self) -> tuple[Any, ...]:
+        """What nodes are drawn from and which are refused, as the kernels take it."""
+        rows = self._rows.indptr, self._rows.indices
+        return rows, (self._keep, self._alias), self._num_drawn, (self.reject_edges, self.reject_self)
 
     def _root(self, purpose: Purpose) -> int:
         return root_of(self.seed, purpose, *self._names)
@@ -129,10 +135,7 @@ class NegativeSampler:
         out = np.empty((given.shape[0], check_count("num", num)), np.int64)
         streams = _streams(given, self._rows.num_rows, keys)
         with threads_in_use(threads_for(self.threads, out.size, 1024)):
-            negatives_cpu.draw_negatives(
-                *(self._rows.indptr, self._rows.indices, self._keep, self._alias, self._num_drawn),
-                *(self.reject_edges, self.reject_self, given, *streams, self._root(Purpose.NEGATIVES), epoch, out),
-            )
+            negatives_cpu.draw_negatives(*self._what(), given, *streams, self._root(Purpose.NEGATIVES), epoch, out)
         return out
 
     def sample_pairs(
@@ -153,10 +156,7 @@ class NegativeSampler:
         if named.shape != (count,):
             raise InvalidInput(f"keys must have shape ({count},), one per pair; got {named.shape}")
         with threads_in_use(threads_for(self.threads, count, 1024)):
-            negatives_cpu.draw_pairs(
-                *(self._rows.indptr, self._rows.indices, self._keep, self._alias, self._num_drawn),
-                *(self.reject_edges, self.reject_self, named, self._root(Purpose.PAIRS), epoch, near, far),
-            )
+            negatives_cpu.draw_pairs(*self._what(), named, self._root(Purpose.PAIRS), epoch, near, far)
         if (far < 0).any():
             raise InvalidInput("nearly all pairs are linked, so pairs that are not cannot be found by drawing")
         return near, far
@@ -250,7 +250,7 @@ def historical_negatives(
     out = np.empty((given.shape[0], check_count("num", num)), np.int64)
     streams = (
         *_streams(given, rows.num_rows, keys),
-        root_of(seed, Purpose.HISTORY, *words_of(resolve_edge_type(store, edge_type))),
+        root_of(seed, Purpose.HISTORY, *words_of(chosen_edge_type(store, edge_type))),
         epoch,
     )
     with threads_in_use(threads_for(threads, out.size, 1024)):
@@ -279,7 +279,7 @@ def _checked_mass(name: str, given: ArrayLike, count: int) -> NDArray[np.float64
 
 def alias_table(mass: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """An alias table that draws i in proportion to `mass[i]`: keep i with probability keep[i], else take alias[i]."""
-    from ..walks.walks_cpu import row_alias_tables
+    from ...graphlib.compute.alias_cpu import row_alias_tables
 
     keep, alias = np.empty(mass.shape[0], np.float32), np.empty(mass.shape[0], np.int32)
     row_alias_tables(np.array([0, mass.shape[0]]), mass, keep, alias, np.empty(1))

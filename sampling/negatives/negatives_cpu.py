@@ -5,8 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from ...graphlib.compute.alias_cpu import alias_pick
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from ...graphlib.compute.random_cpu import bounded, stream, uniform
+from ...graphlib.compute.random_cpu import bounded, draw, stream
+from ..times_cpu import first_from
 
 TRIES = 64
 _PAIR_TRIES = 1000
@@ -26,14 +28,11 @@ def is_linked(indices, start, stop, node):
 
 
 @kernel
-def _draw_node(key, counter, num_nodes, keep, alias):
-    """A node, uniformly or by the alias table, and the next unused counter."""
-    node, counter = bounded(key, counter, num_nodes)
+def draw_node(key, counter, num_nodes, keep, alias):
+    """A node, uniformly or by the alias table where there is one, and the next unused counter."""
     if keep.shape[0] > 0:
-        if uniform(key, counter) >= keep[node]:
-            node = np.int64(alias[node])
-        counter += 1
-    return node, counter
+        return alias_pick(draw(key, counter), keep, alias, 0, num_nodes), counter + 1
+    return bounded(key, counter, num_nodes)
 
 
 @kernel
@@ -66,10 +65,14 @@ def _draw_left_over(key, counter, indices, start, stop, num_nodes, refused):
 
 
 @parallel_kernel
-def draw_negatives(
-    indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, nodes, items, again, root, epoch, out
-):
-    """Fill `out[i]` with nodes not linked to `nodes[i]`; streams are called (root, epoch, items[i], again[i])."""
+def draw_negatives(rows, table, num_nodes, reject, nodes, items, again, root, epoch, out):
+    """Fill `out[i]` with nodes not linked to `nodes[i]`; streams are called (root, epoch, items[i], again[i]).
+
+    `rows` = (indptr, indices), `table` = (keep, alias), empty for uniform draws, `reject` = (links, the node itself).
+    """
+    indptr, indices = rows
+    keep, alias = table
+    reject_edges, reject_self = reject
     for i in numba.prange(nodes.shape[0]):
         key = stream(root, epoch, items[i], again[i])
         counter = np.int64(0)
@@ -79,7 +82,7 @@ def draw_negatives(
         for j in range(out.shape[1]):
             found = np.int64(-1)
             for _ in range(TRIES):
-                node, counter = _draw_node(key, counter, num_nodes, keep, alias)
+                node, counter = draw_node(key, counter, num_nodes, keep, alias)
                 if node != refused and not is_linked(indices, start, last, node):
                     found = node
                     break
@@ -89,8 +92,11 @@ def draw_negatives(
 
 
 @parallel_kernel
-def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_self, items, root, epoch, near, far):
+def draw_pairs(rows, table, num_nodes, reject, items, root, epoch, near, far):
     """Fill `near`, `far` with pairs that are not linked, from streams (root, epoch, items[i]); -1 if none was found."""
+    indptr, indices = rows
+    keep, alias = table
+    reject_edges, reject_self = reject
     num_rows = indptr.shape[0] - 1
     for i in numba.prange(near.shape[0]):
         key = stream(root, epoch, items[i], 0)
@@ -98,7 +104,7 @@ def draw_pairs(indptr, indices, keep, alias, num_nodes, reject_edges, reject_sel
         far[i] = -1
         for _ in range(_PAIR_TRIES):
             row, counter = bounded(key, counter, num_rows)
-            node, counter = _draw_node(key, counter, num_nodes, keep, alias)
+            node, counter = draw_node(key, counter, num_nodes, keep, alias)
             if reject_self and node == row:
                 continue
             if reject_edges and is_linked(indices, indptr[row], indptr[row + 1], node):
@@ -137,19 +143,6 @@ def draw_in_batch(src, dst, root, epoch, out):
             out[i, j] = found
 
 
-@kernel
-def _position_of_time(time, start, stop, now, after):
-    """First position in the sorted `time[start:stop]` not before `now`, or later than `now` with `after`."""
-    low, high = start, stop
-    while low < high:
-        middle = (low + high) >> 1
-        if time[middle] < now or (after and time[middle] == now):
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 @parallel_kernel
 def draw_from_history(indptr, indices, time, src, now, items, again, root, epoch, out):
     """Fill `out[i]` with past neighbours of `src[i]` that are not neighbours at time `now[i]`."""
@@ -157,8 +150,8 @@ def draw_from_history(indptr, indices, time, src, now, items, again, root, epoch
         key = stream(root, epoch, items[i], again[i])
         counter = np.int64(0)
         start = indptr[src[i]]
-        present = _position_of_time(time, start, indptr[src[i] + 1], now[i], False)
-        future = _position_of_time(time, present, indptr[src[i] + 1], now[i], True)
+        present = first_from(time, start, indptr[src[i] + 1], now[i], False)
+        future = first_from(time, present, indptr[src[i] + 1], now[i], True)
         current = np.sort(indices[present:future])
         for j in range(out.shape[1]):
             found = np.int64(-1)

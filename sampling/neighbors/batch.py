@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .numbers import Numbers
+from ...graphlib.compute.threads import pieces
+from .numbers import AT_ONCE, Numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +69,7 @@ class Batch:
         self, seeds: Mapping[str, NDArray[np.int64]], times: Mapping[str, NDArray[Any]] | None
     ) -> dict[str, NDArray[np.int64]]:
         """Number the seeds of every type; returns the local number of each."""
-        from . import neighbor_cpu
+        from . import pick_cpu
 
         local: dict[str, NDArray[np.int64]] = {}
         trees = 0
@@ -86,7 +87,7 @@ class Batch:
             if self.disjoint and size:
                 tree = tree + trees
                 when = _NONE if times is None else times[name]
-                neighbor_cpu.tree_keys(nodes, when, kind, self.tree_key[trees : trees + size])
+                pick_cpu.tree_keys(nodes, when, kind, self.tree_key[trees : trees + size])
                 trees += size
             self.numbers[name].enter(nodes, nodes, own[:size], own, tree, far, edges)
             self.node_counts[name].append(self.numbers[name].count)
@@ -107,7 +108,7 @@ class Batch:
 
     def _follow(self, relation: Relation, found: _Found, hop: int, first: int, last: int) -> None:
         """Draw edges of one relation for the near nodes numbered `first` to `last - 1`."""
-        from . import neighbor_cpu
+        from . import pick_cpu
 
         near = self.numbers[relation.near]
         frontier = near.nodes()[first:last]
@@ -116,7 +117,7 @@ class Batch:
         if self.disjoint:
             tree = near.tree()[first:last]
             items = self.work.array("items", size)
-            neighbor_cpu.tree_items(self.tree_key, tree, frontier, items)
+            pick_cpu.tree_items(self.tree_key, tree, frontier, items)
             now = None if self.times is None else self.times[tree]
         slot = f"shares {relation.index} {hop}"
         fanout = relation.fanouts[hop]
@@ -131,7 +132,7 @@ class Batch:
 
     def results_of_edges(self, memory: ResultMemory) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         """Near ends, far ends and edge ids of every relation, in memory of their own."""
-        from . import neighbor_cpu
+        from . import number_cpu
 
         wanted: list[tuple[int, Any]] = []
         for relation, found in zip(self.relations, self.found, strict=True):
@@ -144,7 +145,8 @@ class Batch:
             far[:] = self.work.array(f"far {relation.index}", found.count, np.int32)
             edges[:] = self.work.array(f"edges {relation.index}", found.count, edges.dtype)
             for shares, first, start in found.hops:
-                neighbor_cpu.repeat_numbers(shares, first, near[start:])
+                for a, b in pieces(shares.shape[0] - 1, first=AT_ONCE):
+                    number_cpu.repeat_numbers(shares[a : b + 1], first + a, near[start:])
             results.append((near, far, edges))
         return results
 

@@ -16,8 +16,12 @@ from ..scratch import ResultMemory
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...graphlib.store.adjacency import Adjacency
     from ..scratch import Scratch
     from .picks import RowPicker
+
+
+_LONG = 1 << 22  # picks, some tenths of a second
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,14 @@ class UniformHops:
         self._root = picker.root
         self._fanouts = np.array(fanouts, np.int64)
         self._replace = picker.draw.replace
+        self._most_seeds = _most_seeds(picker.rows, fanouts)
         self._results = ResultMemory()
         self._working = (0, 0, 0)  # rows and picks in a hop, and nodes: the most that any batch had
         self._taken: dict[int, tuple[int, int]] = {}  # bits of the number of seeds: nodes and edges of such batches
+
+    def is_long(self, count: int) -> bool:
+        """Whether a sample of so many seeds may take longer than Ctrl-C should wait."""
+        return count > self._most_seeds
 
     def sample(self, seeds: NDArray[np.int64], scratch: dict[str, Scratch], epoch: int) -> Hops:
         """Sample around `seeds`; the nodes stay marked in `scratch["node"]`."""
@@ -55,7 +64,9 @@ class UniformHops:
 
         rows, work, marks = self._rows, scratch[""], scratch["node"]
         last_hop = self._fanouts.shape[0]
-        fixed = (rows.indptr, rows.indices, rows.edge_ids, seeds, self._fanouts, self._replace, self._root, epoch)
+        entries = rows.indptr, rows.indices, rows.edge_ids
+        fixed = (entries, seeds, self._fanouts, self._replace, (self._root, epoch))
+        reached = marks.mark, marks.base
         width, picks, room = map(max, self._working, (seeds.shape[0], 0, seeds.shape[0]))
         taken = self._taken.get(seeds.shape[0].bit_length(), (0, 0))
         (found,) = self._results.arrays((taken[0], np.int64))
@@ -66,8 +77,9 @@ class UniformHops:
         while True:
             low, high, shares = work.array("low", width), work.array("high", width), work.array("shares", width + 1)
             nodes = marks.array("nodes", room, keep=max(0, int(node_ends[hop])))
-            memory = (low, high, shares, work.array("positions", picks), nodes, *ends, found, seed_index)
-            hop = hops_cpu.sample_hops(*fixed, hop, marks.mark, marks.base, node_ends, edge_ends, *memory)
+            memory = low, high, shares, work.array("positions", picks), nodes
+            results = *ends, found, seed_index
+            hop = hops_cpu.sample_hops(*fixed, hop, reached, (node_ends, edge_ends), memory, results)
             if hop > last_hop:
                 break
             count = int(node_ends[hop])
@@ -94,6 +106,17 @@ class UniformHops:
 
     def _ends(self, count: int) -> tuple[NDArray[Any], ...]:
         return self._results.arrays((count, np.int64), (count, np.int64), (count, self._rows.edge_ids.dtype))
+
+
+def _most_seeds(rows: Adjacency, fanouts: tuple[int, ...]) -> int:
+    """Seeds of a sample of about `_LONG` picks."""
+    average = rows.num_entries // max(1, rows.num_rows) + 1
+    size, picks = 1, 0
+    for fanout in fanouts:
+        size *= fanout if fanout >= 0 else average
+        picks += size
+    whole = rows.num_entries * len(fanouts)  # more is never picked without replacement
+    return _LONG // max(1, picks) if whole > _LONG else rows.num_rows
 
 
 def _towards(asked: int, used: int) -> int:

@@ -131,7 +131,7 @@ class NeighborSampler:
         nodes = node_positions("seeds", seeds, self._rows.num_rows)
         times = self._check_times(seed_time, nodes.shape[0])
         scratch = self._scratch.take()
-        if self._hops is None:
+        if self._hops is None or self._hops.is_long(nodes.shape[0]):
             found = self._one_by_one(nodes, times, scratch, epoch)
         else:
             found = self._hops.sample(nodes, scratch, epoch)
@@ -157,7 +157,7 @@ class NeighborSampler:
     def _one_by_one(
         self, seeds: NDArray[np.int64], times: NDArray[Any] | None, scratch: dict[str, Scratch], epoch: int
     ) -> Hops:
-        """The hops as kernels of their own, for the draws that `UniformHops` does not know."""
+        """The hops as kernels of their own, for the draws that `UniformHops` does not know, and for large samples."""
         size = {"node": self._rows.num_rows}
         batch = Batch(self._relations, size, scratch, self.disjoint, epoch)
         seed_index = batch.enter_seeds({"node": seeds}, None if times is None else {"node": times})["node"]

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.threads import pieces
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..scratch import Scratch
 
 _SLOTS = 4096
+AT_ONCE = 1 << 14  # rows or picks before the clock is asked
 
 
 class Numbers:
@@ -45,23 +48,27 @@ class Numbers:
 
         The picks `shares[i]:shares[i + 1]` belong to the tree `trees[i]`.
         """
-        from . import neighbor_cpu
+        from . import number_cpu
 
         nodes = self.scratch.array("nodes", self.count + picked.shape[0], keep=self.count)
         if not self.disjoint:
-            mark, base = self.scratch.mark, self.scratch.base
-            self.count = neighbor_cpu.number_nodes(indices, edge_ids, picked, mark, base, nodes, self.count, far, edges)
+            entries, marks = (indices, edge_ids), (self.scratch.mark, self.scratch.base)
+            for a, b in pieces(picked.shape[0], first=AT_ONCE):
+                self.count = number_cpu.number_nodes(
+                    entries, picked[a:b], marks, nodes, self.count, far[a:b], edges[a:b]
+                )
             return
         tree = self.scratch.array("tree", nodes.shape[0], keep=self.count)
-        neighbor_cpu.gather(edge_ids, picked, edges)
+        number_cpu.gather(edge_ids, picked, edges)
         table = self._table(nodes, tree)
-        self.count = neighbor_cpu.number_pairs(
-            indices, picked, shares, trees, tree, *table, self.num_nodes, nodes, self.count, far
-        )
+        for a, b in pieces(trees.shape[0], first=AT_ONCE):
+            self.count = number_cpu.number_pairs(
+                indices, picked, shares[a : b + 1], trees[a:b], table, self.num_nodes, (nodes, tree), self.count, far
+            )
 
     def _table(self, nodes: NDArray[Any], tree: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """The hash table of (tree, node) pairs, at most half full when all of `nodes` is in use."""
-        from . import neighbor_cpu
+        from . import number_cpu
 
         grow = 2 * nodes.shape[0] > self._slots
         if grow:
@@ -69,7 +76,7 @@ class Numbers:
         keys, values = (self.scratch.array(name, self._slots) for name in ("slot_keys", "slot_values"))
         if grow:
             keys.fill(-1)
-            neighbor_cpu.enter_pairs(nodes[: self.count], tree[: self.count], self.num_nodes, keys, values)
+            number_cpu.enter_pairs(nodes[: self.count], tree[: self.count], self.num_nodes, keys, values)
         return keys, values
 
     def forget(self) -> None:

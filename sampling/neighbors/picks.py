@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
+from ...graphlib.compute.threads import pieces
 from ...graphlib.errors import InvalidInput
 from ...graphlib.store.times import span_in
-from ..arguments import resolve_edge_type, words_of
+from ...graphlib.types import chosen_edge_type
+from ..arguments import words_of
+from .numbers import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +91,7 @@ class RowPicker:
     """Draws entries of the rows of one edge type."""
 
     def __init__(self, store: GraphStore, edge_type: Any, draw: Draw, seed: int) -> None:
-        chosen = resolve_edge_type(store, edge_type)
+        chosen = chosen_edge_type(store, edge_type)
         self.draw = draw
         self.root = neighbor_root(seed, draw.direction, chosen)
         # shared numbers belong to the neighbour, by whatever edges it is reached
@@ -105,10 +108,11 @@ class RowPicker:
         if draw.weighted:
             self.weight = checked_weight(self.rows, edge_type)
             if draw.replace:
-                from . import neighbor_cpu
+                from . import pick_cpu
 
                 self.cumulative = np.empty(self.weight.shape[0], np.float64)
-                neighbor_cpu.running_sums(self.rows.indptr, self.weight, self.cumulative)
+                for a, b in pieces(self.rows.num_rows, first=AT_ONCE):
+                    pick_cpu.running_sums(self.rows.indptr[a : b + 1], self.weight, self.cumulative)
 
     def pick(
         self,
@@ -126,45 +130,49 @@ class RowPicker:
         Streams are named (root, epoch, `items[i]`, hop). `now` is the time of every frontier node. The positions are
         valid until the next call, the shares as long as `slot` is not asked again.
         """
-        from . import neighbor_cpu as kernels
+        from . import pick_cpu as kernels
 
-        rows, draw = self.rows, self.draw
         size = frontier.shape[0]
         low, high = scratch.array("low", size), scratch.array("high", size)
-        if draw.temporal is None:
-            kernels.whole_rows(rows.indptr, frontier, low, high)
-        else:
-            given: Any = draw.temporal.window
-            window = -1.0 if given is None else float(given)
-            kernels.rows_before(rows.indptr, rows.time, frontier, now, draw.temporal.inclusive, window, low, high)
         offsets = scratch.array(slot, size + 1)
-        total = kernels.count_picks(low, high, fanout, draw.replace, offsets)
+        offsets[0] = total = 0
+        for a, b in pieces(size, first=AT_ONCE):
+            part = frontier[a:b], None if now is None else now[a:b], low[a:b], high[a:b]
+            self._rows_of(kernels, *part)
+            total = kernels.count_picks(low[a:b], high[a:b], fanout, self.draw.replace, offsets[a : b + 1])
         positions = scratch.array("positions", total)
+        for a, b in pieces(size, first=AT_ONCE):
+            rows = low[a:b], high[a:b], items[a:b], frontier[a:b], offsets[a : b + 1]
+            self._pick(kernels, *rows, fanout, epoch, hop, positions)
+        return positions[: int(offsets[size])], offsets
+
+    def _rows_of(self, kernels: Any, frontier: Any, now: Any, low: Any, high: Any) -> None:
+        """The part of every frontier node's row that may be drawn from."""
+        rows, rule = self.rows, self.draw.temporal
+        if rule is None:
+            kernels.whole_rows(rows.indptr, frontier, low, high)
+            return
+        given: Any = rule.window
+        window = -1.0 if given is None else float(given)
+        kernels.rows_before(rows.indptr, rows.time, frontier, now, rule.inclusive, window, low, high)
+
+    def _pick(
+        self, kernels: Any, low: Any, high: Any, items: Any, frontier: Any, offsets: Any, fanout: int, epoch: int,
+        hop: int, positions: Any
+    ) -> None:  # fmt: skip
+        """Draw from each row, behind the picks of those before it; the ends of rows may come out lower."""
+        rows, draw, name = self.rows, self.draw, (self.root, epoch, hop)
         if draw.temporal is not None and draw.temporal.latest:
             kernels.pick_latest(low, high, offsets, positions)
         elif draw.weighted and draw.replace and fanout >= 0:
-            total = kernels.pick_weighted_with_replacement(
-                low,
-                high,
-                rows.indptr[frontier],
-                self.cumulative,
-                items,
-                self.root,
-                epoch,
-                hop,
-                fanout,
-                offsets,
-                positions,
-            )
+            sums = rows.indptr[frontier], self.cumulative
+            kernels.pick_weighted_with_replacement(low, high, *sums, items, name, fanout, offsets, positions)
         elif (draw.weighted or draw.labor) and not draw.replace:
-            arrays = (low, high, items, rows.indices, self.weight)
-            shared_hop = 0 if draw.method == "labor" else hop
-            total = kernels.pick_smallest_keys(
-                *(*arrays, self.root, epoch, hop, draw.labor, self.shared_root, shared_hop, fanout, offsets, positions)
-            )
+            common = draw.labor, self.shared_root, 0 if draw.method == "labor" else hop
+            entries = rows.indices, self.weight
+            kernels.pick_smallest_keys(low, high, items, entries, name, common, fanout, offsets, positions)
         else:
-            kernels.pick_uniform(low, high, items, self.root, epoch, hop, fanout, draw.replace, offsets, positions)
-        return positions[:total], offsets
+            kernels.pick_uniform(low, high, items, name, fanout, draw.replace, offsets, positions)
 
 
 def neighbor_root(seed: int, direction: str, edge_type: EdgeType | None) -> int:

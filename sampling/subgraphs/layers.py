@@ -10,7 +10,8 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ..arguments import check_count, node_positions, resolve_edge_type, words_of
+from ...graphlib.types import chosen_edge_type
+from ..arguments import check_count, node_positions, words_of
 from ..neighbors.picks import checked_weight
 from ..neighbors.subgraph import SampledSubgraph
 
@@ -107,7 +108,7 @@ class LayerSampler:
         self.method = method
         self.normalize = normalize
         self.seed = seed
-        self._root = root_of(seed, Purpose.LAYERS, *words_of(resolve_edge_type(store, edge_type)))
+        self._root = root_of(seed, Purpose.LAYERS, *words_of(chosen_edge_type(store, edge_type)))
         self._rows = rows = store.csc(edge_type)
         if rows.num_rows != rows.num_cols:
             raise InvalidInput(f"edges {edge_type!r} join two node types; a LayerSampler needs one")

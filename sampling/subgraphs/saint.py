@@ -9,7 +9,8 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ..arguments import check_count, resolve_edge_type, words_of
+from ...graphlib.types import chosen_edge_type
+from ..arguments import check_count, words_of
 from ..negatives.negatives import alias_table
 from ..walks.walks import random_walks
 from .subgraphs import InducedSubgraphs
@@ -88,7 +89,7 @@ class SaintSampler:
         self.budget = check_count("budget", budget, 1)
         self.length = check_count("length", length)
         self.seed = seed
-        self._root = root_of(seed, Purpose.SAINT, method, *words_of(resolve_edge_type(store, edge_type)))
+        self._root = root_of(seed, Purpose.SAINT, method, *words_of(chosen_edge_type(store, edge_type)))
         self._store = store
         self._edge_type = edge_type
         self._induced = InducedSubgraphs(store, edge_type=edge_type)

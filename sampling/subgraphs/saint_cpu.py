@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...graphlib.compute.jit import kernel
-from ...graphlib.compute.random_cpu import bounded, stream, uniform
+from ...graphlib.compute.random_cpu import stream
+from ..negatives.negatives_cpu import draw_node
 
 
 @kernel
@@ -15,12 +16,7 @@ def draws(keep, alias, count, root, epoch, index, out):
     counter = np.int64(0)
     size = keep.shape[0] if keep.shape[0] > 0 else count
     for i in range(out.shape[0]):
-        chosen, counter = bounded(key, counter, size)
-        if keep.shape[0] > 0:
-            if uniform(key, counter) >= keep[chosen]:
-                chosen = np.int64(alias[chosen])
-            counter += 1
-        out[i] = chosen
+        out[i], counter = draw_node(key, counter, size, keep, alias)
 
 
 @kernel

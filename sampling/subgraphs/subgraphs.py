@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
+from ...graphlib.compute.threads import pieces
 from ...graphlib.errors import InvalidInput, InvalidType
 from ..arguments import check_count, node_positions, threads_for
 from ..neighbors.neighbor import NeighborSampler
@@ -164,14 +165,21 @@ class InducedSubgraphs:
         from . import subgraphs_cpu
 
         scratch = self._scratch.take()
-        memory, rows = scratch[""], self._rows
-        common = (rows.indptr, rows.indices, nodes, blocks, memory.mark)
+        memory, entries = scratch[""], (self._rows.indptr, self._rows.indices)
+
+        def run(out: tuple[NDArray[Any], ...]) -> int:
+            found = 0
+            for a, b in pieces(blocks.shape[0] - 1, first=256):
+                part = entries, nodes, blocks[a : b + 1], (memory.mark, memory.base)
+                found, memory.base = subgraphs_cpu.edges_within_blocks(*part, found, out)
+            return found
+
         none = np.empty(0, np.int64)
-        total, base = subgraphs_cpu.edges_within_blocks(*common, memory.base, True, none, none, none)
+        total = run((none, none, none))
         positions, row, col = (np.empty(total, np.int64) for _ in range(3))
-        _, memory.base = subgraphs_cpu.edges_within_blocks(*common, base, False, positions, row, col)
+        run((positions, row, col))
         self._scratch.give(scratch)
-        return row, col, rows.edge_ids[positions]
+        return row, col, self._rows.edge_ids[positions]
 
 
 class ShadowSampler:

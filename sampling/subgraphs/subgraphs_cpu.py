@@ -8,6 +8,7 @@ import numpy as np
 from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
 from ...graphlib.compute.moves_cpu import copy_to
 from ...graphlib.compute.random_cpu import bounded, stream
+from ..neighbors.between_cpu import entries_between
 
 _AHEAD = 16
 LARGEST_MARK = np.iinfo(np.int32).max
@@ -66,14 +67,14 @@ def ego(indptr, indices, seeds, hops, limit, mark, stamps, ends, nodes, hop):
 
 
 @kernel
-def edges_within_blocks(indptr, indices, nodes, blocks, mark, base, count_only, positions, row, col):
-    """Adjacency entries between two nodes of the same block; first counted, then written.
+def edges_within_blocks(rows, nodes, blocks, marks, found, out):
+    """The entries between two nodes of one block `nodes[blocks[b]:blocks[b + 1]]`, counted as by `entries_between`.
 
     `mark[v]` is base + the place of v in its block while that block's turn lasts, and less than `base` otherwise: the
-    base moves on by the size of each block, and marks are cleared before it would leave their type. Returns how many
-    entries there are, and the base for the next call.
+    base moves on by the size of each block, and marks are cleared before it would leave their type. Returns `found` and
+    the entries together, and the base for the next call.
     """
-    found = np.int64(0)
+    mark, base = marks
     for b in range(blocks.shape[0] - 1):
         first, last = blocks[b], blocks[b + 1]
         if base > LARGEST_MARK - (last - first):
@@ -81,17 +82,7 @@ def edges_within_blocks(indptr, indices, nodes, blocks, mark, base, count_only, 
             base = np.int64(1)
         for i in range(first, last):
             mark[nodes[i]] = base + i - first
-        for i in range(first, last):
-            for e in range(indptr[nodes[i]], indptr[nodes[i] + 1]):
-                if e + _AHEAD < indices.shape[0]:
-                    prefetch(mark, indices[e + _AHEAD])
-                place = mark[indices[e]] - base
-                if place >= 0:
-                    if not count_only:
-                        positions[found] = e
-                        row[found] = first + place
-                        col[found] = i
-                    found += 1
+        found = entries_between(rows, nodes, first, last, (mark, base), first, found, out)
         base += last - first
     return found, base
 

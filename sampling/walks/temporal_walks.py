@@ -11,7 +11,8 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.store.times import span_in
-from ..arguments import check_count, check_seed_time, node_positions, resolve_edge_type, threads_for, words_of
+from ...graphlib.types import chosen_edge_type
+from ..arguments import check_count, check_seed_time, node_positions, threads_for, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -131,10 +132,10 @@ def temporal_walks(
     walks = np.empty((count, steps + 1), rows.indices.dtype)
     walk_times = np.zeros((count, steps), rows.time.dtype)
     edges = np.empty((count, steps), rows.edge_ids.dtype)
-    chosen = root_of(seed, Purpose.TEMPORAL_WALKS, *words_of(resolve_edge_type(store, edge_type)))
+    chosen = root_of(seed, Purpose.TEMPORAL_WALKS, *words_of(chosen_edge_type(store, edge_type)))
     with threads_in_use(threads_for(threads, count)):
         temporal_walks_cpu.walk(
-            *(rows.indptr, rows.indices, rows.edge_ids, rows.time, nodes, streams, times, bounded, backward),
-            *(inclusive, -1.0 if span is None else float(span), chosen, epoch, walks, walk_times, edges),
+            *((rows.indptr, rows.indices, rows.edge_ids, rows.time), nodes, streams, times, bounded),
+            *((backward, inclusive, -1.0 if span is None else float(span)), chosen, epoch, (walks, walk_times, edges)),
         )
     return TemporalWalks(walks, walk_times, edges)

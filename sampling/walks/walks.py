@@ -10,7 +10,8 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_integer, is_number
-from ..arguments import node_positions, resolve_edge_type, threads_for, words_of
+from ...graphlib.types import chosen_edge_type
+from ..arguments import node_positions, threads_for, words_of
 from ..neighbors.picks import checked_weight
 
 if TYPE_CHECKING:
@@ -109,17 +110,15 @@ def random_walks(
     streams = np.empty(nodes.shape[0], np.int32)
     walks_cpu.occurrences(nodes, np.zeros(adjacency.num_rows, np.int32), streams)
     out = np.empty((nodes.shape[0], int(length) + 1), adjacency.indices.dtype)
-    chosen = root_of(seed, Purpose.WALKS, *words_of(resolve_edge_type(store, edge_type)))
+    chosen = root_of(seed, Purpose.WALKS, *words_of(chosen_edge_type(store, edge_type)))
     with threads_in_use(threads_for(threads, nodes.shape[0])):
-        keep, alias, row_sum, weight = _alias_tables(adjacency, edge_type) if weighted else _NO_TABLES
+        tables = _alias_tables(adjacency, edge_type) if weighted else _NO_TABLES
         common = (nodes, streams, chosen, epoch, out)
         if p != 1 or q != 1:
-            walks_cpu.node2vec_walks(
-                *(adjacency.indptr, adjacency.indices, keep, alias, row_sum, weight),
-                *(bounded_bias(p), bounded_bias(q), *common, np.empty(nodes.shape[0], np.int64)),
-            )
+            bias, trials = (bounded_bias(p), bounded_bias(q)), np.empty(nodes.shape[0], np.int64)
+            walks_cpu.node2vec_walks(adjacency.indptr, adjacency.indices, tables, bias, *common, trials)
         elif weighted:
-            walks_cpu.weighted_walks(adjacency.indptr, adjacency.indices, keep, alias, *common)
+            walks_cpu.weighted_walks(adjacency.indptr, adjacency.indices, *tables[:2], *common)
         else:
             walks_cpu.uniform_walks(adjacency.indptr, adjacency.indices, *common)
     return out
@@ -134,11 +133,11 @@ _NO_TABLES = (np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.flo
 
 
 def _alias_tables(adjacency: Adjacency, edge_type: Any) -> tuple[NDArray[Any], ...]:
-    from . import walks_cpu
+    from ...graphlib.compute.alias_cpu import row_alias_tables
 
     weight = checked_weight(adjacency, edge_type)
     keep = np.empty(weight.shape[0], np.float32)
     alias = np.empty(weight.shape[0], np.int32)
     row_sum = np.empty(adjacency.num_rows, np.float64)
-    walks_cpu.row_alias_tables(adjacency.indptr, weight, keep, alias, row_sum)
+    row_alias_tables(adjacency.indptr, weight, keep, alias, row_sum)
     return keep, alias, row_sum, weight

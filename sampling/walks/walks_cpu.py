@@ -149,16 +149,18 @@ def _exact_step(indptr, indices, weight, node, previous, back, away, u):
 
 
 @parallel_kernel
-def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, streams, root, epoch, out, trials):
+def node2vec_walks(indptr, indices, tables, bias, starts, streams, root, epoch, out, trials):
     """Second-order walks by rejection, the return edge folded out of the envelope.
 
     A proposal x is drawn from the first-order distribution and accepted with probability pi(x) / Q, where pi is 1/p for
     the previous node t, 1 for neighbours of t and 1/q for the rest. Where 1/p exceeds Q = max(1, 1/q), the excess area
     (1/p - Q) * w(v, t) is a separate outcome that returns to t at once, so Q need not grow (KnightKing, SOSP 2019,
     doi:10.1145/3341301.3359634). After `MOST_TRIALS` refusals a step is drawn from the row's exact probabilities, so
-    that no p or q makes a walk endless. `keep`, `alias`, `row_sum` and `weight` are empty for graphs without weights.
-    `trials[i]` receives the number of proposals made for walk i.
+    that no p or q makes a walk endless. `tables` = (keep, alias, row_sum, weight), all empty for graphs without
+    weights; `bias` = (p, q). `trials[i]` receives the number of proposals made for walk i.
     """
+    keep, alias, row_sum, weight = tables
+    p, q = bias
     num_walks, length = out.shape[0], out.shape[1] - 1
     weighted = keep.shape[0] > 0
     back, away = 1.0 / p, 1.0 / q
@@ -264,55 +266,6 @@ def node2vec_walks(indptr, indices, keep, alias, row_sum, weight, p, q, starts, 
                     active[survivors] = w
                     survivors += 1
             running = survivors
-
-
-@parallel_kernel
-def row_alias_tables(indptr, weight, keep, alias, row_sum):
-    """One alias table per row (Vose's construction, sums in float64); `alias` is -1 throughout a row of zero weight."""
-    num_rows = indptr.shape[0] - 1
-    for row in numba.prange(num_rows):
-        start, stop = indptr[row], indptr[row + 1]
-        degree = stop - start
-        total = 0.0
-        for e in range(start, stop):
-            total += weight[e]
-        row_sum[row] = total
-        if degree == 0:
-            continue
-        if total <= 0.0:
-            for e in range(start, stop):
-                alias[e] = -1
-            continue
-        scaled = np.empty(degree, np.float64)
-        stack = np.empty(degree, np.int64)
-        small, large = 0, degree  # small entries grow from the left of the stack, large ones from the right
-        for j in range(degree):
-            scaled[j] = weight[start + j] * degree / total
-            if scaled[j] < 1.0:
-                stack[small] = j
-                small += 1
-            else:
-                large -= 1
-                stack[large] = j
-        while small > 0 and large < degree:
-            small -= 1
-            less = stack[small]
-            more = stack[large]
-            keep[start + less] = scaled[less]
-            alias[start + less] = more
-            scaled[more] -= 1.0 - scaled[less]
-            if scaled[more] < 1.0:
-                large += 1
-                stack[small] = more
-                small += 1
-        while large < degree:
-            keep[start + stack[large]] = 1.0
-            alias[start + stack[large]] = stack[large]
-            large += 1
-        while small > 0:
-            small -= 1
-            keep[start + stack[small]] = 1.0
-            alias[start + stack[small]] = stack[small]
 
 
 @kernel

@@ -26,7 +26,7 @@ from nearhop.sampling.features.pinned_adjacency import PinnedAdjacency
 from nearhop.sampling.features.unified_tensor import UnifiedTensor
 from nearhop.sampling.ncache.cache import COLUMNS
 from nearhop.sampling.ncache.cache_cuda import CudaNCache
-from nearhop.sampling.neighbors import neighbor_cpu, neighbor_cuda
+from nearhop.sampling.neighbors import neighbor_cuda, pick_cpu
 from nearhop.sampling.neighbors.neighbor_cuda import CudaSampler, to_host
 from nearhop.sampling.walks import walks_cuda
 
@@ -127,7 +127,7 @@ def check_draws_in_order():
         low, high, offsets = np.array([1000]), np.array([1000 + degree]), np.array([0, picks])
         expected = np.empty(picks, np.int64)
         # streams are called (seed, epoch, item, hop)
-        neighbor_cpu.pick_uniform(low, high, np.array([2]), 5, 1, 3, picks, replace, offsets, expected)
+        pick_cpu.pick_uniform(low, high, np.array([2]), (5, 1, 3), picks, replace, offsets, expected)
         np.testing.assert_array_equal(got.copy_to_host(), expected)
 
 

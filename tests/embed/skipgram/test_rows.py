@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from nearhop.embed.skipgram.logistic_cpu import BOUND, CELLS, alias_pick, cell, logistic_table
+from nearhop.embed.skipgram.logistic_cpu import BOUND, CELLS, cell, logistic_table
 from nearhop.embed.skipgram.rows_cpu import (
     aligned_table,
     fetch_row,
@@ -16,6 +16,7 @@ from nearhop.embed.skipgram.rows_cpu import (
     row_pull,
     width_of,
 )
+from nearhop.graphlib.compute.alias_cpu import alias_pick
 
 
 @numba.njit

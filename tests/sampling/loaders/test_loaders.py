@@ -15,9 +15,8 @@ pytest.importorskip("torch_geometric", reason="needs torch_geometric")
 
 from nearhop import GraphStore  # noqa: E402
 from nearhop.graphlib.errors import InvalidInput, InvalidType  # noqa: E402
-from nearhop.sampling import NeighborSampler, Temporal  # noqa: E402
+from nearhop.sampling import LinkLoader, NeighborSampler, NodeLoader, Temporal, TemporalLoader  # noqa: E402  # noqa: E402
 from nearhop.sampling.features.unified_tensor import UnifiedTensor  # noqa: E402
-from nearhop.sampling.loaders.loaders import LinkLoader, NodeLoader, TemporalLoader  # noqa: E402
 from nearhop.sampling.prefetch import LoaderReport, Stopwatch, prefetched  # noqa: E402
 
 

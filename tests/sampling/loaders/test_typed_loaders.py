@@ -10,8 +10,7 @@ pytest.importorskip("torch_geometric", reason="needs torch_geometric")
 
 from nearhop import GraphStore  # noqa: E402
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound  # noqa: E402
-from nearhop.sampling import Temporal, TypedNeighborSampler  # noqa: E402
-from nearhop.sampling.loaders.loaders import LinkLoader, NodeLoader, TemporalLoader  # noqa: E402
+from nearhop.sampling import LinkLoader, NodeLoader, Temporal, TemporalLoader, TypedNeighborSampler  # noqa: E402  # noqa: E402
 
 BUYS, MADE, KNOWS = ("user", "buys", "item"), ("item", "bought by", "user"), ("user", "knows", "user")
 SIZES = {"user": 40, "item": 60}

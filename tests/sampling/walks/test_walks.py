@@ -153,7 +153,7 @@ def test_folded_return_edge_keeps_trials_low():
     trials = np.empty(len(starts), np.int64)
     none = np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.float32)
     streams = np.zeros(len(starts), np.int32)
-    walks_cpu.node2vec_walks(rows.indptr, rows.indices, *none, 0.25, 4.0, starts, streams, 0, 0, out, trials)
+    walks_cpu.node2vec_walks(rows.indptr, rows.indices, none, (0.25, 4.0), starts, streams, 0, 0, out, trials)
     steps = (out[:, 1:] >= 0).sum()
     assert 1.0 <= trials.sum() / steps <= 2.6
     returns = (out[:, 2:] == out[:, :-2]).mean()
@@ -228,7 +228,7 @@ def test_no_walk_is_endless():
     none = np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.float64), np.empty(0, np.float32)
     out, trials = np.empty((51, 11), rows.indices.dtype), np.empty(51, np.int64)
     streams = np.zeros(51, np.int32)
-    walks_cpu.node2vec_walks(rows.indptr, rows.indices, *none, 1e9, 1.0, np.arange(51), streams, 0, 0, out, trials)
+    walks_cpu.node2vec_walks(rows.indptr, rows.indices, none, (1e9, 1.0), np.arange(51), streams, 0, 0, out, trials)
     assert (out >= 0).all()
     assert trials.max() <= 10 * (walks_cpu.MOST_TRIALS + 1)
     back = out[:, 2:] == out[:, :-2]

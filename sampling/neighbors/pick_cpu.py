@@ -1,8 +1,9 @@
-"""Kernels of neighbour sampling: pick positions in adjacency rows, then number the nodes reached.
+"""Kernels that pick positions in adjacency rows, for neighbour samples.
 
 One batch is one thread's work (many batches run side by side), so these kernels are serial. A row is
 `indices[low[i]:high[i]]`; every random word comes from the stream (root, epoch, item, hop), where the item is the node
-whose row is sampled, or its tree and node in disjoint mode, so a pick never depends on what else is in the batch.
+whose row is sampled, or its tree and node in disjoint mode, so a pick never depends on what else is in the batch. Rows
+may be given in slices: the picks of row i go to `positions[offsets[i]:offsets[i + 1]]`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, prefetch
 from ...graphlib.compute.random_cpu import bounded, draw, stream, uniform
+from ..times_cpu import first_from, first_within
 
 AHEAD = 24
-LAG = 24
 _SCAN = 32
 _EMPTY = -1
-_FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -33,33 +33,17 @@ def whole_rows(indptr, frontier, low, high):
 def rows_before(indptr, time, frontier, frontier_time, inclusive, window, low, high):
     """The part of every row (sorted by time) in [t - window, t), or up to and with t when `inclusive`."""
     for i in range(frontier.shape[0]):
-        start, stop = indptr[frontier[i]], indptr[frontier[i] + 1]
-        now = frontier_time[i]
-        a, b = start, stop
-        while a < b:
-            middle = (a + b) >> 1
-            if time[middle] < now or (inclusive and time[middle] == now):
-                a = middle + 1
-            else:
-                b = middle
-        high[i] = a
-        low[i] = start
-        if window >= 0:
-            b = a
-            a = start
-            while a < b:
-                middle = (a + b) >> 1
-                if now - time[middle] > window:
-                    a = middle + 1
-                else:
-                    b = middle
-            low[i] = a
+        start, now = indptr[frontier[i]], frontier_time[i]
+        high[i] = first_from(time, start, indptr[frontier[i] + 1], now, inclusive)
+        low[i] = first_within(time, start, high[i], now, window) if window >= 0 else start
 
 
 @kernel
 def count_picks(low, high, fanout, replace, offsets):
-    """`offsets[i + 1] - offsets[i]` = how many edges row i yields; a fanout below zero takes all."""
-    offsets[0] = 0
+    """`offsets[i + 1] - offsets[i]` = how many edges row i yields; a fanout below zero takes all.
+
+    The first offset is given; returns the last.
+    """
     for i in range(low.shape[0]):
         degree = high[i] - low[i]
         if fanout < 0:
@@ -126,8 +110,9 @@ def _floyd_hashed(key, first, degree, picks, out, at, table):
 
 
 @kernel
-def pick_uniform(low, high, items, root, epoch, hop, fanout, replace, offsets, positions):
-    """Uniform picks, with or without replacement."""
+def pick_uniform(low, high, items, name, fanout, replace, offsets, positions):
+    """Uniform picks, with or without replacement; `name` = (root, epoch, hop)."""
+    root, epoch, hop = name
     longest = np.int64(0)
     if not replace and fanout > _SCAN:
         for i in range(low.shape[0]):
@@ -172,14 +157,13 @@ def pick_latest(low, high, offsets, positions):
 
 
 @kernel
-def pick_weighted_with_replacement(
-    low, high, row_start, cumulative, items, root, epoch, hop, fanout, offsets, positions
-):
+def pick_weighted_with_replacement(low, high, row_start, cumulative, items, name, fanout, offsets, positions):
     """Independent draws in proportion to weight, by binary search in the row's running sums.
 
-    Rows without positive weight yield nothing; the true ends of rows are returned in `offsets`.
+    Rows without positive weight yield nothing; the true ends of rows are returned in `offsets`, whose first is given.
     """
-    written = np.int64(0)
+    root, epoch, hop = name
+    written = offsets[0]
     for i in range(low.shape[0]):
         offsets[i] = written
         if low[i] == high[i]:
@@ -222,21 +206,23 @@ def _sift_down(keys, where, size):
 
 
 @kernel
-def pick_smallest_keys(
-    low, high, items, indices, weight, root, epoch, hop, shared, shared_root, shared_hop, fanout, offsets, positions
-):
+def pick_smallest_keys(low, high, items, entries, name, common, fanout, offsets, positions):
     """The picks of every row with the smallest random keys, in position order.
 
     Weighted draws without replacement use -ln(u) / w with one u per row entry (Efraimidis and Spirakis, 2006,
-    doi:10.1016/j.ipl.2005.11.003). With `shared`, u belongs to the neighbour and not to the entry, so that all rows of
-    the batch prefer the same nodes: LABOR-0 (arXiv:2210.13339); it is word 0 of (shared_root, epoch, neighbour,
-    shared_hop). `weight` is empty for unit weights. Rows yield fewer picks than asked where fewer weights are positive;
-    the true ends of rows are returned in `offsets`.
+    doi:10.1016/j.ipl.2005.11.003). `common` = (shared, root, hop): with `shared`, u belongs to the neighbour and not to
+    the entry, so that all rows of the batch prefer the same nodes, LABOR-0 (arXiv:2210.13339); it is word 0 of the
+    stream (that root, epoch, neighbour, that hop). `entries` = (indices, weight), the weights empty where all are 1.
+    Rows yield fewer picks than asked where fewer weights are positive; the true ends of rows are returned in `offsets`,
+    whose first is given.
     """
+    root, epoch, hop = name
+    indices, weight = entries
+    shared, shared_root, shared_hop = common
     keys = np.empty(max(fanout, 1), np.float64)
     where = np.empty(max(fanout, 1), np.int64)
     weighted = weight.shape[0] > 0
-    written = np.int64(0)
+    written = offsets[0]
     for i in range(low.shape[0]):
         first, last = low[i], high[i]
         offsets[i] = written
@@ -273,111 +259,6 @@ def pick_smallest_keys(
         written += size
     offsets[low.shape[0]] = written
     return written
-
-
-@kernel
-def number_nodes(indices, edge_ids, positions, mark, base, nodes, num_nodes, neighbor, edge):
-    """Local numbers and edge ids of the entries at `positions`; new nodes are appended to `nodes`.
-
-    `mark[v]` is base + local number for nodes seen in this batch and less than `base` for others, so nothing is cleared
-    between batches. The entry, and then the mark of its node, are fetched `AHEAD` and `LAG` picks before they are
-    needed. Returns how many nodes there are now.
-    """
-    total = positions.shape[0]
-    for i in range(total + LAG):
-        if i + AHEAD < total:
-            prefetch(indices, positions[i + AHEAD])
-            prefetch(edge_ids, positions[i + AHEAD])
-        if i < total:
-            entry = positions[i]
-            edge[i] = edge_ids[entry]
-            prefetch(mark, indices[entry])
-        if i >= LAG:
-            node = indices[positions[i - LAG]]
-            seen = mark[node] - base
-            if seen < 0:
-                seen = num_nodes
-                mark[node] = base + num_nodes
-                nodes[num_nodes] = node
-                num_nodes += 1
-            neighbor[i - LAG] = seen
-    return num_nodes
-
-
-@kernel(inline="always")
-def _slot_of(keys, key):
-    """The slot that holds `key`, or the free one where it belongs (open addressing, 2^b slots)."""
-    mask = keys.shape[0] - 1
-    word = np.uint64(key) * _FIBONACCI
-    slot = np.int64(word >> np.uint64(32)) & mask
-    while keys[slot] != _EMPTY and keys[slot] != key:
-        slot = (slot + 1) & mask
-    return slot
-
-
-@kernel
-def number_pairs(indices, positions, offsets, row_tree, tree, keys, values, span, nodes, num_nodes, neighbor):
-    """As `number_nodes` with one tree per seed: a local number per (tree, node) pair.
-
-    `row_tree[i]` is the tree of the i-th row just sampled, `tree[j]` becomes that of local node j.
-    """
-    for i in range(offsets.shape[0] - 1):
-        branch = row_tree[i]
-        for j in range(offsets[i], offsets[i + 1]):
-            node = np.int64(indices[positions[j]])
-            key = branch * span + node
-            slot = _slot_of(keys, key)
-            if keys[slot] == _EMPTY:
-                keys[slot], values[slot] = key, num_nodes
-                nodes[num_nodes] = node
-                tree[num_nodes] = branch
-                num_nodes += 1
-            neighbor[j] = values[slot]
-    return num_nodes
-
-
-@kernel
-def enter_pairs(nodes, tree, span, keys, values):
-    """Enter (tree, node) pairs that are numbered already into a larger, empty table."""
-    for j in range(nodes.shape[0]):
-        key = tree[j] * span + nodes[j]
-        slot = _slot_of(keys, key)
-        keys[slot], values[slot] = key, j
-
-
-@kernel
-def repeat_numbers(offsets, first, out):
-    """The local number of the sampled row's owner, once per pick."""
-    for i in range(offsets.shape[0] - 1):
-        for j in range(offsets[i], offsets[i + 1]):
-            out[j] = first + i
-
-
-@kernel
-def gather(values, positions, out):
-    """`out[i] = values[positions[i]]` with the reads prefetched."""
-    for i in range(positions.shape[0]):
-        if i + AHEAD < positions.shape[0]:
-            prefetch(values, positions[i + AHEAD])
-        out[i] = values[positions[i]]
-
-
-@kernel
-def induced_edges(indptr, indices, nodes, mark, base, count_only, positions, row, col):
-    """Every adjacency entry between two sampled nodes; first counted, then written."""
-    found = np.int64(0)
-    for i in range(nodes.shape[0]):
-        for e in range(indptr[nodes[i]], indptr[nodes[i] + 1]):
-            if e + AHEAD < indices.shape[0]:
-                prefetch(mark, indices[e + AHEAD])
-            seen = mark[indices[e]] - base
-            if seen >= 0:
-                if not count_only:
-                    positions[found] = e
-                    row[found] = seen
-                    col[found] = i
-                found += 1
-    return found
 
 
 @kernel
