@@ -12,9 +12,11 @@ from ..graphlib.errors import InvalidInput
 from ..graphlib.process import physical_memory
 from .distances.scan import nearest_rows
 from .filters import allowed_rows
+from .frozen import FrozenParameters
+from .growing import Growing
 from .ids import RowIds, ids_of
 from .locking import SharedLock
-from .metrics import COSINE, HAMMING, L2, as_words, check_count, check_rows, inverse_norms, metric_code
+from .metrics import COSINE, HAMMING, IP, L2, as_words, check_count, check_rows, inverse_norms, metric_code, scaled
 from .result import SearchResult
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _BYTES_PER_RESULT = 12
 _MOST_RESULT = 1 << 30  # results up to here are not looked at closer
 
 
-class Exact:
+class Exact(FrozenParameters):
     """Compare every query with every vector.
 
     Parameters
@@ -37,8 +39,10 @@ class Exact:
 
     Notes
     -----
-    A search costs O(num_queries * rows * dim); `add` copies the vectors once, 4 * dim bytes per row. Equal distances
-    are ordered by id. Distances are float32 sums of directly computed terms.
+    A search costs O(num_queries * rows * dim). `add` copies the new vectors, 4 * dim bytes per row; where rows come in
+    many calls the room for them grows by halves, so that a row is copied a few times in all. Equal distances are
+    ordered by id. Distances are float32 sums of directly computed terms. For "cosine", rows longer than 2^40 or shorter
+    than 2^-40 are kept times a power of two.
 
     Examples
     --------
@@ -53,9 +57,9 @@ class Exact:
     def __init__(self, metric: str = "l2", *, threads: int | None = None) -> None:
         self.metric = metric
         self.threads = threads
-        self._vectors: NDArray[Any] | None = None  # for "hamming", 64-bit words
+        self._held: Growing | None = None  # for "hamming", 64-bit words
         self._dim: int | None = None
-        self._scale: NDArray[np.float32] = np.ones(1, np.float32)
+        self._scales = Growing(np.ones(1, np.float32))
         self._rows = RowIds()
         self._lock = SharedLock()
 
@@ -82,31 +86,38 @@ class Exact:
         return self
 
     def _insert(self, vectors: ArrayLike, ids: ArrayLike | None) -> None:
-        metric = metric_code(self.metric, bits=True)
+        metric = self._check_parameters()
         rows = check_rows("add", vectors, metric, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids)
         dim = rows.shape[1]
-        rows = as_words(rows) if metric == HAMMING else rows
-        joined = rows.copy() if self._vectors is None else np.concatenate([self._vectors, rows])
-        scale = inverse_norms(joined, metric)
+        rows = as_words(rows) if metric == HAMMING else scaled(rows, metric)
+        scale, held = inverse_norms(rows, metric), self._held
+        kept = rows.copy() if held is None else rows
         with self._lock.changing():
-            self._vectors, self._scale, self._dim = joined, scale, dim
+            if held is None:
+                self._held, self._scales, self._dim = Growing(kept), Growing(scale), dim
+            else:
+                held.append(kept)
+                if metric == COSINE:
+                    self._scales.append(scale)
             self._rows.append(new)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
+        self._check_parameters()
         with self._lock.writing(), self._lock.changing():
             return self._rows.remove(ids)
 
     def compact(self) -> Exact:
         """Give back the memory of deleted rows; bitmap filters then count the remaining rows only."""
+        metric = self._check_parameters()
         with self._lock.writing():
-            if self._rows.num_dead and self._vectors is not None:
+            if self._rows.num_dead and self._held is not None:
                 live = np.flatnonzero(self._rows.live)
-                kept = self._vectors[live]
-                scale = inverse_norms(kept, metric_code(self.metric, bits=True))
+                kept = self._held.values[live]
+                scale = inverse_norms(kept, metric)
                 with self._lock.changing():
-                    self._vectors, self._scale, self._rows = kept, scale, self._rows.chosen(live)
+                    self._held, self._scales, self._rows = Growing(kept), Growing(scale), self._rows.chosen(live)
         return self
 
     def search(
@@ -134,10 +145,10 @@ class Exact:
             return self._search(queries, k, filter, threads)
 
     def _search(self, queries: ArrayLike, k: int, filter: ArrayLike | None, threads: int | None) -> SearchResult:
-        metric = metric_code(self.metric, bits=True)
+        metric = self._check_parameters()
         rows, k = check_queries(queries, k, self.dim, metric)
         allowed = allowed_rows(filter, self._rows, len(rows))
-        if self._vectors is None or not len(rows):
+        if self._held is None or not len(rows):
             return empty_result(len(rows), k, self._rows.values)
         rows = as_words(rows) if metric == HAMMING else rows
         width = min(k, len(self._rows))
@@ -150,12 +161,12 @@ class Exact:
             labels = np.empty(len(ids), np.int64)
             labels[order] = np.arange(len(ids))
         distances, found, counts = nearest_rows(
-            metric, self._vectors, self._scale, rows, query_scales(rows, metric), width,
+            metric, self._held.values, self._scales.values, rows, query_scales(rows, metric), width,
             allowed=allowed, num_rows=len(ids), labels=labels, threads=self.threads if threads is None else threads,
         )  # fmt: skip
         if order is not None:
             found = np.where(found >= 0, order[found], -1)
-        return finish(distances, found, counts, ids, k)
+        return finish(metric, distances, found, counts, ids, k)
 
     def save(self, path: str | Path) -> None:
         """Write the index as a new store folder; `nearhop.ann.load` opens it."""
@@ -163,6 +174,19 @@ class Exact:
 
         with self._lock.steady():
             save_exact(self, path)
+
+    @property
+    def _vectors(self) -> NDArray[Any] | None:
+        return None if self._held is None else self._held.values
+
+    def _hold(self, vectors: NDArray[Any], metric: int) -> None:
+        """Hold these rows, which are not copied, and no others."""
+        vectors = scaled(vectors, metric)
+        self._held, self._scales = Growing(vectors), Growing(inverse_norms(vectors, metric))
+
+    def _check_parameters(self) -> int:
+        self._check_frozen()
+        return metric_code(self.metric, bits=True)
 
     def __repr__(self) -> str:
         size, kind = (
@@ -174,14 +198,14 @@ class Exact:
 
 
 def check_queries(queries: ArrayLike, k: Any, dim: int | None, metric: int = L2) -> tuple[NDArray[Any], int]:
-    """Queries as a checked matrix (one query may be given flat) and k as an int."""
+    """Queries as a checked matrix (one query may be given flat; for cosine, `scaled`) and k as an int."""
     k = check_count("k", k)
     given: NDArray[Any] = np.asarray(queries)
     if given.ndim == 1 and given.size:
         given = given[None, :]
     elif given.ndim == 1:
         given = np.empty((0, dim or 1), np.uint8 if metric == HAMMING else np.float32)
-    return plain_view(check_rows("search", given, metric, dim=dim, what="queries")), k
+    return plain_view(scaled(check_rows("search", given, metric, dim=dim, what="queries"), metric)), k
 
 
 def query_scales(queries: NDArray[Any], metric: int) -> NDArray[np.float32]:
@@ -206,13 +230,22 @@ def empty_result(num_queries: int, k: int, ids: NDArray[Any] | None = None) -> S
 
 
 def finish(
+    metric: int,
     distances: NDArray[np.float32],
     rows: NDArray[np.int64],
     counts: NDArray[np.int32],
     ids: NDArray[Any],
     k: int,
 ) -> SearchResult:
-    """Row numbers turned into user ids, padded to width k."""
+    """Distances of kernels as users read them, row numbers turned into user ids, padded to width k.
+
+    Kernels rank by -dot, so that small products are told apart; the 1 is added here. 1 - cos, which rounding may bring
+    below 0, is 0 at least.
+    """
+    if metric == IP:
+        distances += 1
+    elif metric == COSINE:
+        np.maximum(distances, 0, out=distances)
     return padded(SearchResult(distances, ids_of(ids, rows), counts), k, ids)
 
 

@@ -16,9 +16,10 @@ from ..graphlib.errors import InvalidInput, MissingExtra, NotFitted, StoreCorrup
 from ..graphlib.extras import require
 from .exact import check_queries, empty_result, padded
 from .filters import allowed_rows
+from .frozen import FrozenParameters
 from .ids import RowIds
 from .locking import SharedLock
-from .metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code
+from .metrics import COSINE, check_count, check_vectors, metric_code, unit_rows
 from .result import SearchResult
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _BLOCK = 1 << 16
 _PURPOSE = "a FAISS index"
 
 
-class Faiss:
+class Faiss(FrozenParameters):
     """A FAISS index made of a factory string.
 
     Parameters
@@ -65,6 +66,8 @@ class Faiss:
     >>> index.search(rows[3], k=2).ids[0, 0]
     np.int64(1003)
     """
+
+    FROZEN = "factory", "metric", "parameters", "device"
 
     def __init__(
         self,
@@ -160,6 +163,7 @@ class Faiss:
                 index.train(_unit(rows, metric))
         with self._lock.changing():
             self._index = index
+            self._thaw()
 
     def add(
         self,
@@ -179,7 +183,7 @@ class Faiss:
     def _insert(
         self, vectors: ArrayLike, ids: ArrayLike | None, progress: Callable[[int, int], None] | None
     ) -> None:  # fmt: skip
-        metric = metric_code(self.metric)
+        metric = self._check_parameters()
         rows = check_vectors("add", vectors, dim=self.dim)
         new = self._rows.for_new_rows(len(rows), ids, text=False)
         if not len(rows):
@@ -238,7 +242,7 @@ class Faiss:
         self, queries: ArrayLike, k: int, ef_search: int | None, nprobe: int | None, filter: ArrayLike | None,
         threads: int | None,
     ) -> SearchResult:  # fmt: skip
-        metric = metric_code(self.metric)
+        metric = self._check_parameters()
         rows, k = check_queries(queries, k, self.dim)
         allowed = allowed_rows(filter, self._rows, len(rows))
         if self._index is None or not len(rows) or not len(self._rows):
@@ -264,6 +268,7 @@ class Faiss:
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
+        self._check_parameters()
         with self._lock.writing(), self._lock.changing():
             return self._rows.remove(ids)
 
@@ -272,6 +277,7 @@ class Faiss:
 
         `InvalidInput` when FAISS cannot give the vectors of such an index back; the index is then unchanged.
         """
+        self._check_parameters()
         with self._lock.writing():
             if self._rows.num_dead:
                 faiss, live = _faiss(), np.flatnonzero(self._rows.live)
@@ -295,6 +301,7 @@ class Faiss:
 
         The file appears whole or not at all; `StoreExists` where the path is taken, unless `overwrite`.
         """
+        self._check_parameters()
         with self._lock.steady():
             self._save(Path(path), overwrite)
 
@@ -346,6 +353,13 @@ class Faiss:
         loaded._rows = RowIds(np.arange(index.ntotal, dtype=np.int64) if ids is None else ids)
         return loaded
 
+    def _holds_rows(self) -> bool:
+        return self.__dict__.get("_index") is not None
+
+    def _check_parameters(self) -> int:
+        self._check_frozen()
+        return metric_code(self.metric)
+
     def _sifted(
         self, rows: NDArray[np.float32], k: int, mask: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -376,6 +390,8 @@ class Faiss:
         near, found, filled = (np.take_along_axis(a, order, axis=1) for a in (near, found, filled))
         ids = found if self._labels is not None else self._rows.values[np.where(filled, found, 0)]
         distances = near if self.metric == "l2" else 1 - near
+        if self.metric == "cosine":
+            np.maximum(distances, 0, out=distances)  # rounding may bring 1 - cos below 0
         counts = filled.sum(axis=1).astype(np.int32)
         return SearchResult(
             np.where(filled, distances, np.inf).astype(np.float32), np.where(filled, ids, -1).astype(np.int64), counts
@@ -401,7 +417,7 @@ def _faiss() -> Any:
 
 
 def _unit(rows: NDArray[np.float32], metric: int) -> NDArray[np.float32]:
-    return rows * inverse_norms(rows, COSINE)[:, None] if metric == COSINE else rows
+    return unit_rows(rows) if metric == COSINE else rows
 
 
 def _innermost(faiss: Any, index: Any) -> Any:

@@ -16,6 +16,8 @@ L2, IP, COSINE, HAMMING = 0, 1, 2, 3
 NAMES = ("l2", "ip", "cosine", "hamming")
 _FEW_VALUES = 1 << 18
 _WORD = 8
+WIDEST = 2.0**40  # for cosine, longer rows, and those shorter than its inverse, are brought near length 1
+ABSENT = 1 << 30  # the term of a zero row's code where nothing else is kept, above every other term
 _NO_SCALE = np.ones(1, np.float32)
 
 
@@ -95,7 +97,10 @@ def as_words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def inverse_norms(rows: NDArray[Any], metric: int) -> NDArray[np.float32]:
-    """1 / |row| for cosine (0 for a zero row, whose cosine distance is then 1 to everything); a dummy otherwise."""
+    """1 / |row| for cosine (0 for a zero row, whose cosine distance is then 1 to everything); a dummy otherwise.
+
+    Rows should be `scaled`: 1 / |row| may be infinite, and products with the row too small or too large for float32.
+    """
     if metric != COSINE:
         return _NO_SCALE
     from .distances import distances_cpu as kernels
@@ -104,6 +109,31 @@ def inverse_norms(rows: NDArray[Any], metric: int) -> NDArray[np.float32]:
     few = rows.size < _FEW_VALUES
     (kernels.inverse_norms_of_few if few else kernels.inverse_norms)(rows, scale)
     return scale
+
+
+def scaled(rows: NDArray[Any], metric: int, most: float = WIDEST) -> NDArray[Any]:
+    """The rows, and for cosine those longer than `most` or shorter than its inverse times a power of two, in a copy.
+
+    Neither products of the rows nor 1 / |row| then leave the range of float32, and no cosine changes.
+
+    >>> scaled(np.array([[3, 4], [3e-40, 4e-40]], np.float32), COSINE).round(3).tolist()
+    [[3.0, 4.0], [0.75, 1.0]]
+    """
+    if metric != COSINE:
+        return rows
+    scale = inverse_norms(rows, COSINE)
+    beyond = np.flatnonzero((scale > most) | ((scale < 1 / most) & (scale > 0)))
+    if len(beyond):
+        rows = rows.copy()
+        _, exponents = np.frexp(np.abs(rows[beyond]).max(axis=1))
+        rows[beyond] = np.ldexp(rows[beyond], -exponents[:, None])
+    return rows
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A copy in which rows have length 1, or 0."""
+    rows = scaled(rows, COSINE)
+    return rows * inverse_norms(rows, COSINE)[:, None]
 
 
 def check_count(name: str, value: Any, *, low: int = 1, high: int | None = None) -> int:

@@ -19,9 +19,9 @@ from .hnsw.check import MOST_LEVELS, check_graph, level_rows
 from .hnsw.graph import HNSWGraph
 from .hnsw.index import DEFAULT_EF, HNSW
 from .ids import RowIds
-from .metrics import COSINE, inverse_norms, metric_code
+from .metrics import COSINE, HAMMING, metric_code
 from .storage.rows import BitRows, CodeRows, FloatRows, HalfRows, form_of
-from .storage.scalar_codes import ScalarCodes
+from .storage.scalar_codes import ENOUGH, ScalarCodes
 from .store_rows import NodeCondition, checksum, store_column, store_ids
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def from_saved(store: GraphStore) -> Exact | HNSW | IVFFlat | LSH:
         metric = metric_code(exact.metric)
         _check_dim(fields, vectors)
         exact._dim = vectors.shape[1]
-        exact._vectors, exact._scale, exact._rows = vectors, inverse_norms(vectors, metric), rows
+        exact._hold(vectors, metric)
+        exact._rows = rows
     except (IndexMismatch, InvalidInput, NotFound) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
     return exact
@@ -109,7 +110,8 @@ def _open_bits(store: GraphStore, given: dict[str, Any]) -> Exact:
     fields = _checked_fields(given, _EXACT_FIELDS)
     exact, rows = Exact("hamming"), store.nodes(_NODE)["vector"]
     words = _laid_out("vector", rows, np.uint8, (len(rows), -(-fields["dim"] // 8) * 8))
-    exact._vectors, exact._dim = words.view(np.uint64), fields["dim"]
+    exact._hold(words.view(np.uint64), HAMMING)
+    exact._dim = fields["dim"]
     exact._rows = _row_ids(store, given, store_ids(store, _NODE, len(rows), text=True))
     return exact
 
@@ -121,6 +123,7 @@ def save_exact(index: Exact, path: str | Path) -> None:
 
 def exact_store(index: Exact) -> GraphStore:
     """The index as a store in memory that shares its arrays."""
+    index._check_parameters()
     if index._vectors is None:
         raise NotFitted("save: the index is empty; add vectors first")
     bits = index._vectors.dtype == np.uint64
@@ -172,7 +175,7 @@ def stored_rows(graph: HNSWGraph) -> NDArray[Any]:
 def save_into(index: HNSW, store: GraphStore, name: str) -> None:
     """Put an index's links beside the column it was made from."""
     graph = index.graph
-    if type(graph.form) is not FloatRows:
+    if index.storage not in ("float32", "int8") or type(graph.form) is not FloatRows:
         raise InvalidInput(
             f"save_into: {index.storage!r} rows are no column of the store; use save(path), or 'float32'"
         )
@@ -266,6 +269,8 @@ def _read_coder(store: GraphStore, given: dict[str, Any], coder: ScalarCodes, co
         raise IndexMismatch(f"the basis of the codes is {rows.dtype} {rows.shape}, not (1 + width, dim) float32")
     coder.centre, coder.basis = np.array(rows[0]), np.array(rows[1:])
     coder.step, coder.fitted_rows = fields["code_step"], fields["code_rows"]
+    ill, sound = given.get("code_ill"), given.get("code_sound")  # not there before version 0.4
+    coder.ill_at_fit, coder.keeps_order, coder.audited = ill if type(ill) is int else 0, sound is not False, False
     if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != coder.row_bytes or not coder.step > 0:
         raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 (rows, {coder.row_bytes})")
 
@@ -280,10 +285,11 @@ def _open_in_place(store: GraphStore, given: dict[str, Any]) -> HNSW:
     if dim < 1:
         raise IndexMismatch(f"dim must be positive; got {dim}")
     columns, top, entry = store.nodes(_NODE), fields["top"], fields["entry"]
-    form = form_of(index.storage, metric, dim)
-    graph = HNSWGraph(form.metric, M, dim)
     rows = columns["vector"]
     n = len(rows)
+    few = rows.dtype == np.float32  # of "int8-only", not coded yet
+    form = form_of(index.storage, metric, dim, 0 if few else ENOUGH)
+    graph = HNSWGraph(form.metric, M, dim)
     graph.form, graph.count, graph.entry, graph.top = form, n, entry, top
     if isinstance(form, CodeRows):
         _read_coder(store, given, form.coder, rows, "code_basis")
@@ -401,7 +407,10 @@ def _checked_fields(given: Any, wanted: dict[str, type]) -> dict[str, Any]:
 
 def _fields(index: HNSW, graph: HNSWGraph) -> dict[str, Any]:
     codes = graph.form.coder if isinstance(graph.form, CodeRows) else graph.codes
-    coded = {} if codes is None else {"code_step": codes.step, "code_rows": codes.fitted_rows}
+    coded: dict[str, Any] = {}
+    if codes is not None:
+        coded = {"code_step": codes.step, "code_rows": codes.fitted_rows, "code_ill": codes.ill_at_fit}
+        coded["code_sound"] = codes.sound
     return {
         **coded,
         "kind": "hnsw", "metric": index.metric, "dim": graph.form.dim, "M": index.M,

@@ -19,9 +19,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from .row_sums_cpu import declared, integer, outlined, row_sum
+from ..metrics import ABSENT, COSINE, IP, L2
+from .row_sums_cpu import declared, integer, outlined, row_start, row_sum
 
-L2, IP, COSINE = 0, 1, 2
 _REDUCTION = {"reassoc", "nsz", "contract"}
 _ONE = np.float32(1)
 _FLIP = np.int64(0x7FFFFFFF)
@@ -66,7 +66,7 @@ def emit_distance(context: Any, builder: Any, kinds: tuple[Any, ...], values: tu
     )
     with builder.if_else(products) as (then, otherwise):
         with then:
-            product = total(False)
+            product, base = total(False), ir.Constant(single, 0.0)
             if rows == types.uint8:
                 product = builder.fmul(product, builder.load(factors))
             else:
@@ -74,18 +74,32 @@ def emit_distance(context: Any, builder: Any, kinds: tuple[Any, ...], values: tu
                 own = builder.load(builder.gep(factors, [builder.select(is_cosine, node, integer(0))]))
                 asked = context.cast(builder, factor, kinds[5], types.float32)
                 product = builder.select(is_cosine, builder.fmul(product, builder.fmul(own, asked)), product)
-            builder.store(builder.fsub(ir.Constant(single, 1.0), product), out)
+                base = builder.select(is_cosine, ir.Constant(single, 1.0), base)
+            builder.store(builder.fsub(base, product), out)
         with otherwise:
             squares = total(True)
-            builder.store(builder.fmul(squares, builder.load(factors)) if rows == types.uint8 else squares, out)
+            if rows == types.uint8:
+                squares = builder.fmul(squares, builder.load(factors))
+                start, length = row_start(context, builder, kinds[1], table, node)
+                place = builder.gep(start, [builder.sub(length, integer(4))])
+                term = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()), align=4)
+                asked = context.cast(builder, factor, kinds[5], types.float32)
+                without = builder.or_(
+                    builder.icmp_signed(">=", term, ir.Constant(term.type, ABSENT)),
+                    builder.fcmp_ordered("==", asked, ir.Constant(single, 0.0)),
+                )
+                squares = builder.select(without, ir.Constant(single, 1.0), squares)
+            builder.store(squares, out)
     return builder.load(out)
 
 
 def _distance(typingctx: Any, metric: Any, vectors: Any, scale: Any, node: Any, query: Any, factor: Any) -> Any:
-    """Distance of `vectors[node]` from `query` under the metric with that number.
+    """Distance of `vectors[node]` from `query` under the metric with that number; for inner products -dot.
 
+    The 1 of 1 - dot is added when results are written (`exact.finish`): beside small products it would round them away.
     Rows and queries are those of `row_sums_cpu`. `scale` holds 1 / |row| for cosine. For 8-bit rows it holds one number
-    by which sums are multiplied, and cosine is compared like L2.
+    by which sums are multiplied, and cosine is compared like L2; a row without length (its term is `ABSENT`), and a
+    query without (its factor is 0), are at distance 1.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -30,6 +30,7 @@ def nearest_rows(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
     """Distances, row labels (-1 past the end) and counts of the k nearest allowed rows among `vectors[:num_rows]`.
 
+    Distances are those of kernels: -dot for inner products (see `exact.finish`).
     `allowed` is None or a table (1, num_rows) or (num_queries, num_rows). `labels`, a permutation of the rows, decides
     ties; row numbers do by default. Rows and queries are float32, or of another form of `row_sums_cpu`.
     O(num_queries * allowed rows * dim).

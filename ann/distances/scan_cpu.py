@@ -13,7 +13,7 @@ import numpy as np
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from .distances_cpu import _REDUCTION, COSINE, L2, distance, insert, pack, unpack_distance, unpack_node
 
-_ONE = np.float32(1)
+_ZERO, _ONE = np.float32(0), np.float32(1)
 _EMPTY = np.int64(0x7FFFFFFFFFFFFFFF)
 _TILE_BYTES = 128 << 10
 _TASK_QUERIES = 64
@@ -76,10 +76,10 @@ def _scan_task(metric, vectors, scale, rows, first, last, queries, query_scale, 
                     node = rows[r + i]
                     for j in range(min(4, end - q)):
                         d = block[i, j]
-                        if metric != L2:
-                            if metric == COSINE:
-                                d *= scale[node] * query_scale[q + j]
-                            d = _ONE - d
+                        if metric == COSINE:
+                            d = _ONE - d * (scale[node] * query_scale[q + j])
+                        elif metric != L2:
+                            d = _ZERO - d  # see `distances_cpu.distance`
                         which = q + j - begin
                         key = pack(d, labels[node])
                         if insert(pools[which], sizes[which], k, key) >= 0 and sizes[which] < k:

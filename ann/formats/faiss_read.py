@@ -18,7 +18,7 @@ from ..hnsw.check import MOST_LEVELS
 from ..hnsw.index import HNSW
 from ..ids import RowIds
 from ..ivf.index import IVFFlat
-from ..metrics import check_finite, inverse_norms, metric_code
+from ..metrics import check_finite, metric_code
 from . import scalar_codes as sq
 from .binary import Reader
 from .faiss_names import CLASSES
@@ -161,7 +161,7 @@ def read_faiss(
     index = Exact(parsed.metric)
     index._dim = parsed.dim
     if parsed.count:
-        index._vectors, index._scale = rows, inverse_norms(rows, metric_code(index.metric))
+        index._hold(rows, metric_code(index.metric))
         index._rows = RowIds(ids)
     return index
 
@@ -371,8 +371,7 @@ def _hnsw(parsed: FaissFile, block: GraphBlock, rows: NDArray[np.float32], ids: 
 def _ivf(parsed: FaissFile, block: ListsBlock, rows: NDArray[np.float32], ids: NDArray[np.int64]) -> IVFFlat:
     index = IVFFlat(parsed.metric, nlist=block.nlist, nprobe=block.nprobe)
     check_finite("load", block.centroids, "centroids")
-    index._centroids, index._coarse = block.centroids, block.coarse
-    index._starts = np.zeros(block.nlist + 1, np.int64)
+    index._learn(block.centroids, block.coarse)
     if len(rows):
         index._rows = RowIds(ids)
         lists = np.repeat(np.arange(block.nlist), block.sizes)

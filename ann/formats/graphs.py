@@ -122,6 +122,7 @@ def recoded(index: HNSW, storage: str) -> HNSW:
             graph.truncate()
             graph.vectors, graph.scale, graph.codes, graph.form, graph.metric = vectors, scale, codes, form, form.metric
         index.storage = storage
+        index._thaw()
     return index
 
 

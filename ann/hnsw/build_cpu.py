@@ -13,11 +13,12 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import stream, uniform
-from ..distances.distances_cpu import distance, insert, pack, scale_of, unpack_distance, unpack_node
+from ..distances.distances_cpu import IP, distance, insert, pack, scale_of, unpack_distance, unpack_node
 from ..storage.space_cpu import as_query, as_row, scratch_query, scratch_row
 from .search_cpu import beam, descend, rescore
 
 _TOP = 30
+_HALF, _ONE = np.float32(0.5), np.float32(1)
 
 
 @kernel
@@ -44,6 +45,8 @@ def select(metric, vectors, scale, owner, pool, size, M, out):
         if kept == M:
             break
         node = unpack_node(pool[i])
+        if node == owner:  # it is in the graph, and looks for its links again
+            continue
         reach = unpack_distance(pool[i])
         vector, factor = as_row(vectors, node, room), scale_of(metric, scale, node)
         good = True
@@ -60,62 +63,108 @@ def select(metric, vectors, scale, owner, pool, size, M, out):
     return kept
 
 
+@kernel
+def _find_links_of(
+    metric, vectors, scale, rows, terms, width, origin, levels, members, i, row_of, upper, links, entry, top, ef, M,
+    bits, seen, pool, keys, asked, room, out, counts,
+):  # fmt: skip
+    """`find_links` of member i, into the first rows of `out` and `counts`."""
+    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
+    q = members[i]
+    query, factor, level = as_row(vectors, q, room), scale_of(metric, scale, q), levels[q]
+    ask = as_query(rows, q, width, asked, vectors, origin)
+    best = np.int64(0)
+    if entry >= 0:
+        best = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, min(level, top))
+    for at in range(level, -1, -1):
+        size = 0
+        if entry >= 0 and at <= top:
+            pool[0] = best
+            if at == 0:
+                size = beam(
+                    metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1, everything, 0
+                )
+            else:
+                size = beam(
+                    metric, rows, terms, ask, factor, row_of, at - 1, upper, bits, seen, pool, ef, keys, 1, everything,
+                    0,
+                )  # fmt: skip
+            best = pool[0]
+            if rows.itemsize == 1:
+                rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
+        for j in range(i):
+            other = members[j]
+            if levels[other] >= at:
+                key = pack(distance(metric, vectors, scale, other, query, factor), other)
+                if insert(pool, size, ef, key) >= 0:
+                    size = min(size + 1, ef)
+        counts[at] = select(metric, vectors, scale, q, pool, size, M, out[at])
+
+
 @parallel_kernel
 def find_links(
-    metric, vectors, scale, rows, terms, width, levels, members, row_of, upper, upper_count, upper_clean, links, counts,
-    clean, entry, top, ef, M, bits, seen,
+    metric, vectors, scale, rows, terms, width, origin, levels, members, row_of, upper, links, entry, top, ef, M, bits,
+    seen, starts, out, counts,
 ):  # fmt: skip
-    """Write the forward links of `members`, rising nodes without links, at each of their levels.
+    """Choose forward links of `members`, rising nodes, at each of their levels; the graph is only read.
 
-    `entry` < 0: the graph is empty. `rows` and `terms` are what walks compare (codes of `width` coordinates, or the
-    vectors); links are chosen by float32 distances. `clean` counts the leading links of a row that are known to keep
-    the heuristic's rule among one another.
+    Those of member i at level l become the first `counts[starts[i] + l]` of `out[starts[i] + l]`. `entry` < 0: the
+    graph is empty. `rows` and `terms` are what walks compare (codes of `width` coordinates about `origin`, or the
+    vectors); links are chosen by float32 distances.
     """
     workers = bits.shape[0]
-    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
     for worker in numba.prange(workers):
         keys = np.empty(max(links.shape[1], upper.shape[1]), np.int64)
         pool = np.empty(ef, np.int64)
         asked, room = scratch_query(rows), scratch_row(vectors)
         for i in range(worker, members.shape[0], workers):
-            q = members[i]
-            query, factor, level = as_row(vectors, q, room), scale_of(metric, scale, q), levels[q]
-            ask = as_query(rows, q, width, asked, vectors)
-            best = np.int64(0)
-            if entry >= 0:
-                best = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, min(level, top))
-            for at in range(level, -1, -1):
-                size = 0
-                if entry >= 0 and at <= top:
-                    pool[0] = best
-                    if at == 0:
-                        size = beam(
-                            metric, rows, terms, ask, factor, no_rows, 0, links, bits[worker], seen[worker], pool, ef,
-                            keys, 1, everything, 0,
-                        )  # fmt: skip
-                    else:
-                        size = beam(
-                            metric, rows, terms, ask, factor, row_of, at - 1, upper, bits[worker], seen[worker], pool,
-                            ef, keys, 1, everything, 0,
-                        )  # fmt: skip
-                    best = pool[0]
-                    if rows.itemsize == 1:
-                        rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
-                for j in range(i):
-                    other = members[j]
-                    if levels[other] >= at:
-                        key = pack(distance(metric, vectors, scale, other, query, factor), other)
-                        if insert(pool, size, ef, key) >= 0:
-                            size = min(size + 1, ef)
-                if at == 0:
-                    kept = select(metric, vectors, scale, q, pool, size, M, links[q])
-                    counts[q] = kept
-                    clean[q] = kept
-                else:
-                    row = row_of[q] + at - 1
-                    kept = select(metric, vectors, scale, q, pool, size, M, upper[row])
-                    upper_count[row] = kept
-                    upper_clean[row] = kept
+            _find_links_of(
+                metric, vectors, scale, rows, terms, width, origin, levels, members, i, row_of, upper, links, entry,
+                top, ef, M, bits[worker], seen[worker], pool, keys, asked, room, out[starts[i] :], counts[starts[i] :],
+            )  # fmt: skip
+
+
+@kernel
+def insert_one(
+    metric, vectors, scale, rows, terms, width, origin, levels, members, row_of, upper, upper_count, upper_clean, links,
+    counts, clean, entry, top, ef, M, bits, seen,
+):  # fmt: skip
+    """Find and write all links of a graph's next node, the one of `members`: `find_links` and `add_reverse` at once."""
+    q = members[0]
+    found, many = np.empty((levels[q] + 1, M), np.int32), np.empty(levels[q] + 1, np.int32)
+    keys, pool = np.empty(max(links.shape[1], upper.shape[1]), np.int64), np.empty(ef, np.int64)
+    _find_links_of(
+        metric, vectors, scale, rows, terms, width, origin, levels, members, 0, row_of, upper, links, entry, top, ef, M,
+        bits, seen, pool, keys, scratch_query(rows), scratch_row(vectors), found, many,
+    )  # fmt: skip
+    _join(metric, vectors, scale, q, row_of[:0], 0, found[0], many[0], links, counts, clean)
+    for at in range(1, levels[q] + 1):
+        _join(metric, vectors, scale, q, row_of, at - 1, found[at], many[at], upper, upper_count, upper_clean)
+
+
+@kernel
+def _join(metric, vectors, scale, node, row_of, shift, found, many, table, counts, clean):
+    """Link a node without links to the first of `found`, and those back; rows are `row_of[node] + shift`, or nodes."""
+    own = node if row_of.shape[0] == 0 else row_of[node] + shift
+    source = np.array([node])
+    table[own, :many] = found[:many]
+    counts[own] = clean[own] = many
+    for j in range(many):
+        owner = np.int64(found[j])
+        row = owner if row_of.shape[0] == 0 else row_of[owner] + shift
+        _give_links(metric, vectors, scale, owner, row, source, table, counts, clean)
+
+
+@kernel
+def _give_links(metric, vectors, scale, owner, row, sources, table, counts, clean):
+    cap, count = table.shape[1], counts[row]
+    if count + sources.shape[0] <= cap:
+        for j in range(sources.shape[0]):
+            table[row, count + j] = sources[j]
+        counts[row] = count + sources.shape[0]
+    else:
+        counts[row] = _shrink(metric, vectors, scale, owner, table[row], count, clean[row], sources, cap)
+        clean[row] = counts[row]
 
 
 @kernel
@@ -164,18 +213,10 @@ def _shrink(metric, vectors, scale, owner, row, count, clean, sources, cap):
 @parallel_kernel
 def add_reverse(metric, vectors, scale, starts, rows, owners, sources, table, counts, clean, workers):
     """Give row `rows[g]` of node `owners[g]` the links `sources[starts[g]:starts[g + 1]]`, pruning full rows."""
-    cap = table.shape[1]
     for worker in numba.prange(workers):
         for g in range(worker, rows.shape[0], workers):
-            row, count = rows[g], counts[rows[g]]
             new = sources[starts[g] : starts[g + 1]]
-            if count + new.shape[0] <= cap:
-                for j in range(new.shape[0]):
-                    table[row, count + j] = new[j]
-                counts[row] = count + new.shape[0]
-            else:
-                counts[row] = _shrink(metric, vectors, scale, owners[g], table[row], count, clean[row], new, cap)
-                clean[row] = counts[row]
+            _give_links(metric, vectors, scale, owners[g], rows[g], new, table, counts, clean)
 
 
 @kernel
@@ -222,8 +263,8 @@ def held_by_peers(links, counts, members, out):
 
 @kernel
 def repair(
-    metric, vectors, scale, rows, terms, width, row_of, upper, links, counts, clean, entry, top, nodes, reached, queue,
-    ef, bits, seen, one_by_one,
+    metric, vectors, scale, rows, terms, width, origin, row_of, upper, links, counts, clean, entry, top, nodes, reached,
+    queue, ef, bits, seen, one_by_one,
 ):  # fmt: skip
     """Link every unreached node of `nodes` from a reached node near it; returns how many links were made.
 
@@ -240,7 +281,7 @@ def repair(
         if reached[node]:
             continue
         query, factor = as_row(vectors, node, room), scale_of(metric, scale, node)
-        ask = as_query(rows, node, width, asked, vectors)
+        ask = as_query(rows, node, width, asked, vectors, origin)
         pool[0] = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, 0)
         size = beam(metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1, everything, 0)
         if rows.itemsize == 1:
@@ -259,7 +300,7 @@ def repair(
             far = unpack_distance(pool[i])
             if host < 0:
                 host = other
-                limit = far + abs(far)
+                limit = far + abs(far) * (_HALF if metric == IP else _ONE)  # -dot may be as low as it likes
             if counts[other] < cap and far <= limit:
                 host = other
                 break

@@ -125,6 +125,9 @@ def compacted(
                     progress(int(new_of[nodes[-1]]) + 1, len(live))
             _lead_back(small, level, pairs, workers)
         small.repair(ef)
+    if small.codes is not None:
+        small.codes.audit(small.vectors, small.scale, small.count)
+        small.mend(ef, threads)
     return small
 
 

@@ -92,10 +92,10 @@ def _state_of(index: HNSW, metric: int) -> _State | Literal[False]:
     graph, rows = index._graph, index._rows
     if graph is None or graph.entry < 0 or rows.is_text or metric == HAMMING:
         return False
-    codes = graph.codes or graph.form.coder
+    codes = graph.walk_codes or graph.form.coder
     coding: tuple[Any, Any, Any] = (_NO_CENTRE, _NO_BASIS, _NO_STEP)
     if codes is not None:
-        coding = plain_view(codes.centre), plain_view(codes.basis), codes.query_step
+        coding = codes.query_centre, plain_view(codes.basis), codes.query_step
     allowed = allowed_rows(None, rows, 1)
     passes = EVERYTHING if allowed is None else allowed
     fixed = *graph.space(), metric == COSINE, *coding, plain_view(rows.values), graph.together, passes

@@ -6,9 +6,11 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import inverse_norm
+from ..metrics import IP, WIDEST
 from ..storage.space_cpu import translated
 from .search_cpu import search
 
+_ZERO, _ONE, _WIDEST = np.float32(0), np.float32(1), np.float32(WIDEST)
 _SIZE, _INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 
 
@@ -17,7 +19,8 @@ def search_few(
     metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, by_angle, centre, basis, step, ids, together,
     live, queries, width, ef, k, bits, seen, distances, found, filled,
 ):  # fmt: skip
-    """Fill `distances`, `found` (as `ids`) and `filled`; False where a query is not finite or has fewer than k results.
+    """Fill `distances`, `found` (as `ids`) and `filled`; False where a query is not finite or has fewer than k results,
+    or has to be scaled first (`metrics.scaled`).
 
     Nothing of the result counts then: the caller has to refuse the query, or to look further. `live` is a table with
     one row, or none where no row is deleted; a walk of `width` ends once `ef` live rows are nearer than all others.
@@ -34,6 +37,8 @@ def search_few(
     if by_angle:
         for q in range(count):
             factors[q] = inverse_norm(queries[q])
+            if factors[q] > _WIDEST or (factors[q] < _ONE / _WIDEST and factors[q] != 0):
+                return False
     compared, asked = translated(vectors, rows, queries, factors, centre, basis, step)
     beams = np.full(count, width)
     search(
@@ -45,4 +50,8 @@ def search_few(
             return False
         for j in range(k):
             found[q, j] = ids[found[q, j]]
+            if metric == IP:
+                distances[q, j] += _ONE  # as `exact.finish` does
+            elif by_angle:
+                distances[q, j] = max(distances[q, j], _ZERO)
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +16,21 @@ from ...graphlib.errors import IndexMismatch, StoreCorrupt
 from ..locking import SharedLock
 from ..metrics import COSINE
 from ..storage.rows import CodeRows, FloatRows
-from ..storage.scalar_codes import ScalarCodes, aligned_bytes
+from ..storage.scalar_codes import ENOUGH, ScalarCodes, aligned_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_PER_BATCH = 512
 _SHARE_PER_BATCH = 50
-_ALWAYS_REPAIR_BELOW = 20_000
+# Rows that pruning cut off are looked for when a hundredth of the rows are new, a 20th of many.
+_SMALL, _REPAIR_SMALL_AT, _REPAIR_AT = 20_000, 100, 20
 
 
+_NO_ORIGIN = np.empty(0, np.float32)
 EVERYTHING = np.empty((0, 0), bool)
 _Scratch = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
+_Links = tuple["NDArray[np.int64]", "NDArray[np.int32]", "NDArray[np.int32]"]  # starts, links, counts
 
 
 class VisitScratch:
@@ -145,14 +148,20 @@ class HNSWGraph:
         if self.metric == COSINE:
             self.scale = self.scale[:n]
 
-    def adapt(self, given: NDArray[Any]) -> None:
-        """Make the form of the rows fit rows about to be kept: 8-bit codes may have to cover a wider range."""
-        if not self.count or not isinstance(self.form, CodeRows):
+    def adapt(self, given: NDArray[Any], storage: str) -> None:
+        """Make the form of the rows fit rows about to be kept: 8-bit codes are chosen, or have to be chosen anew."""
+        n = self.count
+        if n and isinstance(self.form, CodeRows):
+            again = self.form.widened(self.vectors[:n], given)
+        elif n and storage == "int8-only" and n + len(given) >= ENOUGH:
+            form = CodeRows(self.metric, self.form.dim)
+            again = form.chosen_from(self.vectors[:n], given)
+            self.form, self.metric, self.borrowed = form, form.metric, False
+        else:
             return
-        again = self.form.widened(self.vectors[: self.count], given)
         if again is not None:
             room = aligned_bytes(len(self.vectors), again.shape[1])
-            room[: self.count] = again
+            room[:n] = again
             self.vectors, self.scale = room, self.form.scale
 
     def refill(self, places: NDArray[np.int64], vectors: NDArray[Any], scale: NDArray[np.float32]) -> None:
@@ -184,10 +193,16 @@ class HNSWGraph:
         """Rows of the upper levels that the first n nodes take."""
         return int(self.upper_row[n - 1] + self.levels[n - 1]) if n else 0
 
+    @property
+    def walk_codes(self) -> ScalarCodes | None:
+        """The codes that walks compare instead of the vectors; none where they are not sound."""
+        return self.codes if self.codes is not None and self.codes.sound else None
+
     def walked(self) -> tuple[NDArray[Any], NDArray[Any], int]:
         """What walks compare: rows, their terms, and the coordinates of a code row (0: rows are vectors)."""
-        if self.codes is not None:
-            return self.codes.codes, self.codes.terms, self.codes.width
+        codes = self.walk_codes
+        if codes is not None:
+            return codes.codes, codes.terms, codes.width
         if self.vectors.dtype == np.uint8:
             return self.vectors, self.vectors.view(np.int32), self.vectors.shape[1] - 4
         return self.vectors, self.scale, 0
@@ -195,7 +210,12 @@ class HNSWGraph:
     @property
     def is_coded(self) -> bool:
         """Whether walks compare 8-bit codes."""
-        return self.codes is not None or self.vectors.dtype == np.uint8
+        return self.walk_codes is not None or self.vectors.dtype == np.uint8
+
+    def asked(self) -> tuple[Any, ...]:
+        """What kernels need to ask about a stored row: `walked`, and the origin of the codes."""
+        codes = self.walk_codes
+        return *self.walked(), _NO_ORIGIN if codes is None else codes.origin
 
     def insert(
         self,
@@ -210,12 +230,10 @@ class HNSWGraph:
         `published(first, last)` is called for `members[first:last]` while searches wait, before they may find the
         batch; `committed(last)` after it.
 
-        The graph is valid between any two steps: a batch counts from the moment its forward links are complete, and
-        a batch whose reverse links are missing is reached by the next repair. Searches run while a batch looks for its
-        links, and wait while those are written.
+        The graph is valid between any two steps. Searches run while a batch looks for its links, and wait while those
+        are written. Nodes that pruning cut off are linked again at the end, or, where few rows are added to many, once
+        a walk through all links costs little beside what was added since the last.
         """
-        from . import build_cpu as kernels
-
         free = np.empty(0, np.int64) if self.free is None else self.free
         linked, done = self.count - len(free), 0
         try:
@@ -223,45 +241,107 @@ class HNSWGraph:
                 while done < len(members):
                     last = min(len(members), done + max(1, min((linked + done) // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
                     batch = members[done:last]
-                    self._find_links(kernels, batch, ef, min(workers, len(batch)))
-                    self.unrepaired += len(batch)
-                    highest = int(batch[np.argmax(self.levels[batch])])
-                    with self.lock.changing():
-                        published(done, last)
-                        self.count = max(self.count, int(batch[-1]) + 1)
-                        if self.free is not None:
-                            self.free = free[last:]
-                        self._reverse(batch, workers)
-                        self._lead_to(kernels, batch, ef)
-                        if self.levels[highest] > self.top:
-                            self.entry, self.top = highest, int(self.levels[highest])
+                    with threads_in_use(min(workers, len(batch))) as some:  # none is woken for a row
+                        links = self._find_links(batch, ef, some)
+                        self.unrepaired += len(batch)
+                        highest = int(batch[np.argmax(self.levels[batch])])
+                        with self.lock.changing():
+                            published(done, last)
+                            self.count = max(self.count, int(batch[-1]) + 1)
+                            if self.free is not None:
+                                self.free = free[last:]
+                            self._link(batch, links, some)
+                            self._lead_to(batch, ef)
+                            if self.levels[highest] > self.top:
+                                self.entry, self.top = highest, int(self.levels[highest])
                     done = last
                     committed(last)
         finally:
             left = members[done:]
             self.clear(left[left < self.count])
-        if self.unrepaired and (self.count < _ALWAYS_REPAIR_BELOW or self.unrepaired * 20 >= self.count):
+        self.repair_if_due(ef)
+
+    def insert_one(self, members: NDArray[np.int64], ef: int) -> None:
+        """Link one node, which makes the same graph as `insert`, while searches wait; nothing but the links."""
+        from . import build_cpu as kernels
+
+        node, table = int(members[0]), self.take_scratch(1)
+        kernels.insert_one(
+            self.metric, self.vectors, self.scale, *self.asked(), self.levels, members, self.upper_row, self.upper,
+            self.upper_count, self.upper_clean, self.links, self.counts, self.clean, self.entry, self.top, ef, self.M,
+            table[0][0], table[1][0],
+        )  # fmt: skip
+        self.scratch.give(table)
+        self.unrepaired += 1
+        self.count = max(self.count, node + 1)
+        if self.free is not None:
+            self.free = self.free[1:]
+        if self.levels[node] > self.top:
+            self.entry, self.top = node, int(self.levels[node])
+
+    def repair_if_due(self, ef: int) -> None:
+        """Repair once that costs little beside what was added since the last time."""
+        if self.unrepaired * (_REPAIR_SMALL_AT if self.count < _SMALL else _REPAIR_AT) >= self.count > 0:
             with self.lock.changing():
                 self.repair(ef)
 
-    def _find_links(self, kernels: Any, members: NDArray[np.int64], ef: int, workers: int) -> None:
+    def mend(self, ef: int, threads: int | None) -> None:
+        """Look again for the links of nodes whose links were picked by codes that held them ill."""
+        if self.codes is None or not len(self.codes.mend):
+            return
+        nodes = self.codes.mend[self.codes.mend < self.count]
+        nodes = nodes[self.counts[nodes] > 0]  # the others are free places
+        with threads_in_use(threads) as workers:
+            for start in range(0, len(nodes), _MOST_PER_BATCH):
+                batch = nodes[start : start + _MOST_PER_BATCH]
+                links = self._find_links(batch, ef, min(workers, len(batch)))
+                with self.lock.changing():
+                    self._link_more(batch, links, workers)
+            with self.lock.changing():
+                self.repair(ef)
+        self.codes.mend = nodes[:0]
+
+    def _find_links(self, members: NDArray[np.int64], ef: int, workers: int) -> _Links:
+        """The forward links of members, at all their levels: see the kernel."""
+        from . import build_cpu as kernels
+
         table = self.take_scratch(workers)
-        rows, terms, width = self.walked()
+        starts = np.zeros(len(members) + 1, np.int64)
+        np.cumsum(self.levels[members] + 1, out=starts[1:])
+        found, counts = np.empty((starts[-1], self.M), np.int32), np.empty(starts[-1], np.int32)
         kernels.find_links(
-            self.metric, self.vectors, self.scale, rows, terms, width, self.levels, members, *self._upper(),
-            self.upper_clean, self.links, self.counts, self.clean, self.entry, self.top, ef, self.M,
-            table[0][:workers], table[1],
+            self.metric, self.vectors, self.scale, *self.asked(), self.levels, members, self.upper_row, self.upper,
+            self.links, self.entry, self.top, ef, self.M, table[0][:workers], table[1], starts, found, counts,
         )  # fmt: skip
         self.scratch.give(table)
+        return starts, found, counts
 
-    def _reverse(self, members: NDArray[np.int64], workers: int) -> None:
+    def _link(self, members: NDArray[np.int64], links: _Links, workers: int) -> None:
+        """Give members, which have none, the links found for them, and those that they lead to a link back."""
+        for level, chosen, found, counts in self._by_level(members, links):
+            rows, (table, held, clean) = self.rows_of(chosen, level), self.level(level)
+            present = np.arange(self.M) < counts[:, None]
+            held[rows] = clean[rows] = counts
+            table[rows, : self.M] = np.where(present, found, -1)
+            self.link_back(level, np.repeat(chosen, counts), found[present].astype(np.int64), workers)
+
+    def _link_more(self, members: NDArray[np.int64], links: _Links, workers: int) -> None:
+        """Join members with what was found for them, both ways, where they are not; full rows are pruned."""
+        for level, chosen, found, counts in self._by_level(members, links):
+            here = np.repeat(chosen, counts)
+            there = found[np.arange(self.M) < counts[:, None]].astype(np.int64)
+            pairs = np.concatenate([here * self.count + there, there * self.count + here])
+            sources, targets = np.divmod(np.unique(pairs), self.count)
+            missing = ~(self.level(level)[0][self.rows_of(targets, level)] == sources[:, None]).any(axis=1)
+            self.link_back(level, sources[missing], targets[missing], workers)
+
+    def _by_level(self, members: NDArray[np.int64], links: _Links) -> Iterator[tuple[int, Any, Any, Any]]:
+        """Per level: the members that reach it, and the links found for them there with their counts."""
+        starts, found, counts = links
         for level in range(int(self.levels[members].max()) + 1):
-            chosen = members[self.levels[members] >= level]
-            rows = self.rows_of(chosen, level)
-            table, counts, _ = self.level(level)
-            links = table[rows, : self.M]
-            present = np.arange(links.shape[1]) < counts[rows][:, None]
-            self.link_back(level, np.repeat(chosen, counts[rows]), links[present].astype(np.int64), workers)
+            reach = np.flatnonzero(self.levels[members] >= level)
+            places = starts[reach] + level
+            yield level, members[reach], found[places], counts[places]
 
     def link_back(self, level: int, sources: NDArray[np.int64], targets: NDArray[np.int64], workers: int) -> None:
         """Link every target to its source, which it is not linked to yet; full rows are pruned.
@@ -280,9 +360,6 @@ class HNSWGraph:
             self.metric, self.vectors, self.scale, np.append(starts, len(targets)), self.rows_of(owners, level), owners,
             sources, *self.level(level), workers,
         )  # fmt: skip
-
-    def _upper(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-        return self.upper_row, self.upper, self.upper_count
 
     def reached(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which nodes level 0 leads to from the entry (free places count as reached), and the queue that found them."""
@@ -303,12 +380,14 @@ class HNSWGraph:
         self.unrepaired = 0
         return made
 
-    def _lead_to(self, kernels: Any, members: NDArray[np.int64], ef: int) -> None:
+    def _lead_to(self, members: NDArray[np.int64], ef: int) -> None:
         """Link members of a batch that only others of it lead to from nodes near them, unless a search finds them.
 
         Members know one another without having searched. Rows that are far from all before and from one another would
         otherwise hang on a single link together, which no search for one of them comes across.
         """
+        from . import build_cpu as kernels
+
         doubtful = np.empty(len(members), bool)
         if len(members) > 1 and kernels.held_by_peers(self.links, self.counts, members, doubtful):
             found = np.ones(self.count, bool)
@@ -322,11 +401,9 @@ class HNSWGraph:
         from . import build_cpu as kernels
 
         table = self.take_scratch(1)
-        rows, terms, width = self.walked()
         made = kernels.repair(
-            self.metric, self.vectors, self.scale, rows, terms, width, self.upper_row, self.upper, self.links,
-            self.counts, self.clean, self.entry, self.top, nodes, reached, queue, ef, table[0][0], table[1][0],
-            one_by_one,
+            self.metric, self.vectors, self.scale, *self.asked(), self.upper_row, self.upper, self.links, self.counts,
+            self.clean, self.entry, self.top, nodes, reached, queue, ef, table[0][0], table[1][0], one_by_one,
         )  # fmt: skip
         self.scratch.give(table)
         return int(made)
@@ -394,15 +471,16 @@ class HNSWGraph:
     def encoded(self, queries: NDArray[Any], query_scale: NDArray[np.float32], multiple: int = 1) -> NDArray[Any]:
         """Queries as walks compare them with `walked` rows; of codes, with zeros up to a multiple of so many."""
         asked = self._room_for(queries)
-        if self.codes is not None:
-            self.codes.encode_queries(queries, query_scale, 0, len(queries), asked)
+        if self.walk_codes is not None:
+            self.walk_codes.encode_queries(queries, query_scale, 0, len(queries), asked)
         return _padded(asked, multiple)
 
     def _room_for(self, queries: NDArray[Any]) -> NDArray[Any]:
         """Room for the codes of queries; without codes, queries as walks compare them."""
-        if self.codes is None:
+        codes = self.walk_codes
+        if codes is None:
             return self.form.walk(queries)
-        return np.empty((len(queries), self.codes.codes.shape[1]), np.int8)
+        return np.empty((len(queries), codes.codes.shape[1]), np.int8)
 
     @property
     def together(self) -> int:
@@ -447,8 +525,8 @@ class HNSWGraph:
 
         def run(worker: int) -> None:
             first, last = cuts[worker], cuts[worker + 1]
-            if whole and self.codes is not None:
-                self.codes.encode_queries(queries, query_scale, first, last, asked)
+            if whole and self.walk_codes is not None:
+                self.walk_codes.encode_queries(queries, query_scale, first, last, asked)
             part(worker, first, last, (bits[worker], seen[worker]), asked)
 
         if workers == 1:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
 from ..exact import check_queries, empty_result, finish, query_scales
 from ..filters import allowed_rows
+from ..frozen import FrozenParameters
 from ..ids import RowIds
 from ..locking import SharedLock
 from ..metrics import COSINE, check_count, check_finite, check_rows
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 DEFAULT_EF = 64
 
 
-class HNSW:
+class HNSW(FrozenParameters):
     """A hierarchy of proximity graphs, searched by a beam.
 
     Parameters
@@ -90,6 +92,8 @@ class HNSW:
     np.int64(7)
     """
 
+    FROZEN = "metric", "M", "storage"
+
     def __init__(
         self,
         metric: str = "l2",
@@ -115,9 +119,12 @@ class HNSW:
         self._lock = SharedLock()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
         if not name.startswith("_"):
             self._metric: int | None = None  # parameters are checked before they are next used
+
+    def _holds_rows(self) -> bool:
+        return self.__dict__.get("_graph") is not None
 
     @classmethod
     def from_store(
@@ -237,7 +244,7 @@ class HNSW:
                 graph = self._graph = None
                 self._rows = self._rows.chosen(np.empty(0, np.int64))
         if graph is None:
-            form = self._form or form_of(self.storage, metric, rows.shape[1])
+            form = self._form or form_of(self.storage, metric, rows.shape[1], len(rows))
             plain = type(form) is FloatRows
             rows = rows.copy() if plain and not borrowed else rows
             graph = HNSWGraph(form.metric, self.M, rows.shape[1])
@@ -246,7 +253,6 @@ class HNSW:
         ef = max(self.ef_construction, self.M)
         graph.check()
         places = places_for(graph, self._rows.dead, len(rows), ef, self.threads)
-        members = self._make_room(graph, places, rows)
 
         def published(first: int, last: int) -> None:
             self._rows.place(members[first:last], ids[first:last], replacing=replacing)
@@ -257,10 +263,24 @@ class HNSW:
             if progress is not None:
                 progress(done, len(rows))
 
-        graph.insert(members, ef, self.threads, published, committed)
+        if len(rows) == 1 and graph.entry >= 0:
+            with self._lock.changing():
+                members = self._make_room(graph, places, rows)
+                published(0, 1)
+                graph.insert_one(members, ef)
+            graph.repair_if_due(ef)
+            committed(1)
+        else:
+            with self._lock.changing():
+                members = self._make_room(graph, places, rows)
+            graph.insert(members, ef, self.threads, published, committed)
+        graph.mend(ef, self.threads)
 
     def _make_room(self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any]) -> NDArray[np.int64]:
-        """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them."""
+        """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them.
+
+        Called while searches wait.
+        """
         from . import build_cpu as kernels
 
         start, here = graph.count, len(places)
@@ -269,9 +289,10 @@ class HNSW:
             raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
         levels = np.empty(total - start, np.int8)
         kernels.draw_levels(root_of(self.seed, Purpose.LEVELS), start, self.M, levels)
-        with self._lock.changing():
-            graph.adapt(given)
+        with threads_in_use(self.threads):
+            graph.adapt(given, self.storage)
             rows, scale = graph.form.keep(given)
+            graph.borrowed &= rows is given
             behind = scale[here:] if graph.metric == COSINE else scale
             if here:
                 graph.refill(places, rows[:here], scale[:here])
@@ -279,12 +300,17 @@ class HNSW:
                 graph.reserve(rows[here:], behind, levels)
             if self.storage == "int8":
                 graph.codes = graph.codes or ScalarCodes(graph.metric, rows.shape[1])
+                if not graph.codes.audited:
+                    graph.codes.audit(graph.vectors, graph.scale, start)
                 if here:
                     graph.codes.replace(graph.vectors, graph.scale, places, start)
                 if total > start:
                     graph.codes.extend(graph.vectors, graph.scale, start, total)
             self._graph = graph
-        return np.concatenate([places, np.arange(start, total)])
+        members = np.concatenate([places, np.arange(start, total)])
+        if graph.codes is not None and len(graph.codes.mend):
+            graph.codes.mend = np.setdiff1d(graph.codes.mend, members)
+        return members
 
     def search(
         self,
@@ -392,13 +418,14 @@ class HNSW:
         distances, found, counts = answer(
             graph, rows, query_scales(rows, metric), min(k, graph.count), ef, allowed, threads
         )  # fmt: skip
-        return finish(distances, found, counts, self._rows.values, k)
+        return finish(metric, distances, found, counts, self._rows.values, k)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted.
 
         Deleted rows are walked through but never returned; `compact` drops them.
         """
+        self._check_parameters()
         with self._lock.writing(), self._lock.changing():
             return self._rows.remove(ids)
 
@@ -409,6 +436,7 @@ class HNSW:
         a small part of the time of a new build; old and new arrays are held until it is done. Where more than half of
         the rows are deleted, the graph is built anew.
         """
+        self._check_parameters()
         with self._lock.writing():
             graph = self._graph
             if graph is None or (not self._rows.num_dead and len(graph.vectors) == graph.count):
@@ -468,6 +496,7 @@ class HNSW:
         """
         from ..persist import save_hnsw
 
+        self._check_parameters()
         with self._lock.steady():
             save_hnsw(self, path, edges=edges)
 
@@ -478,6 +507,7 @@ class HNSW:
         """
         from ..persist import save_into
 
+        self._check_parameters()
         with self._lock.steady():
             save_into(self, store, name)
 

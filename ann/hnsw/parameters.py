@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...graphlib.errors import IndexMismatch, InvalidInput
-from ..metrics import COSINE, HAMMING, L2, check_count, metric_code
+from ...graphlib.errors import InvalidInput
+from ..metrics import HAMMING, check_count, metric_code
 from ..storage.rows import STORAGES
 
 if TYPE_CHECKING:
@@ -23,7 +23,5 @@ def check_parameters(index: HNSW) -> int:
         raise InvalidInput(f"storage must be one of {', '.join(map(repr, STORAGES))}; got {index.storage!r}")
     if metric == HAMMING and index.storage != "float32":
         raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={index.storage!r}")
-    kernel_metric = L2 if metric == COSINE and index.storage == "int8-only" else metric
-    if index._graph is not None and (index._graph.metric, index._graph.M) != (kernel_metric, index.M):
-        raise IndexMismatch("metric and M cannot change once the index holds rows; make a new index")
+    index._check_frozen()
     return metric

@@ -9,11 +9,10 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
 from ..distances.scan import nearest_rows
-from ..exact import query_scales
+from ..exact import finish, query_scales
 from ..filters import allowed_rows
-from ..ids import ids_of
 from ..least_effort import least_effort
-from ..metrics import check_count, check_rows, metric_code
+from ..metrics import check_count, check_rows, metric_code, scaled
 from ..result import SearchResult, recall
 from ..storage.scalar_codes import widest_row
 from .plan import NAMES, make_plan, row_bytes
@@ -136,9 +135,11 @@ def _exact(index: HNSW, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_
     graph = index.graph
     if allowed is None and index._rows.num_dead:
         allowed = ~index._rows.dead[None, :]
-    asked, factors = graph.form.ask(queries, query_scales(queries, metric_code(index.metric, bits=True)))
+    metric = metric_code(index.metric, bits=True)
+    queries = scaled(queries, metric)
+    asked, factors = graph.form.ask(queries, query_scales(queries, metric))
     distances, found, counts = nearest_rows(
         graph.metric, graph.vectors, graph.scale, asked, factors, min(k, graph.count),
         allowed=allowed, num_rows=graph.count, threads=index.threads,
     )  # fmt: skip
-    return SearchResult(distances, ids_of(index._rows.values, found), counts)
+    return finish(metric, distances, found, counts, index._rows.values, found.shape[1])

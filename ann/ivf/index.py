@@ -13,10 +13,13 @@ from ...graphlib.errors import InvalidInput, NotFitted
 from ..distances.scan import nearest_rows
 from ..exact import check_queries, empty_result, finish, query_scales
 from ..filters import allowed_rows, num_passing
+from ..frozen import FrozenParameters
+from ..growing import Growing
 from ..ids import RowIds
 from ..locking import SharedLock
-from ..metrics import COSINE, L2, check_count, check_vectors, inverse_norms, metric_code
+from ..metrics import COSINE, L2, check_count, check_vectors, inverse_norms, metric_code, scaled, unit_rows
 from ..result import SearchResult
+from .lists import Lists
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -25,7 +28,7 @@ _ROUNDS = 10
 _SAMPLE_PER_LIST = 256
 
 
-class IVFFlat:
+class IVFFlat(FrozenParameters):
     """Vectors in `nlist` lists, one per centroid; a search scans the `nprobe` lists whose centroids are nearest.
 
     Parameters
@@ -44,7 +47,8 @@ class IVFFlat:
     -----
     `fit` learns centroids by k-means (10 rounds over at most 256 rows per list: O(2560 * nlist**2 * dim)); the first
     `add` fits them on its rows where `fit` was not called. A search costs O((nlist + rows * nprobe / nlist) * dim) per
-    query. Memory: 4 * dim + 16 bytes per row. An empty cluster takes the row farthest from its centroid.
+    query. Memory: 4 * dim + 16 bytes per row (and up to half
+    as much again where rows came in many calls). An empty cluster takes the row farthest from its centroid.
 
     References
     ----------
@@ -60,6 +64,8 @@ class IVFFlat:
     [[5]]
     """
 
+    FROZEN = "metric", "nlist"
+
     def __init__(
         self, metric: str = "l2", *, nlist: int = 256, nprobe: int = 8, seed: int = 0, threads: int | None = None
     ) -> None:
@@ -70,11 +76,10 @@ class IVFFlat:
         self.threads = threads
         self._centroids: NDArray[np.float32] | None = None
         self._coarse = ""  # the metric that chooses lists, where a file says so
-        self._vectors: NDArray[np.float32] | None = None
-        self._scale: NDArray[np.float32] = np.ones(1, np.float32)
-        self._lists = np.empty(0, np.int64)  # the list of every row
-        self._starts = np.zeros(1, np.int64)
-        self._members = np.empty(0, np.int64)
+        self._held: Growing | None = None
+        self._scales = Growing(np.ones(1, np.float32))
+        self._list_of = Growing(np.empty(0, np.int64))  # the list of every row
+        self._members = Lists(np.empty(0, np.int64), 0)
         self._rows = RowIds()
         self._lock = SharedLock()
 
@@ -106,7 +111,7 @@ class IVFFlat:
     @property
     def list_sizes(self) -> NDArray[np.int64]:
         """Rows in every list, deleted ones included."""
-        return np.diff(self._starts)
+        return self._members.sizes.copy()
 
     def fit(self, vectors: ArrayLike) -> IVFFlat:
         """Learn the centroids; at least `nlist` vectors, and before any are added."""
@@ -115,7 +120,7 @@ class IVFFlat:
         return self
 
     def _fit(self, vectors: ArrayLike) -> None:
-        metric = self._check_parameters()
+        metric = self._check_ranges()
         if len(self._rows):
             raise InvalidInput("fit: the index holds rows already; make a new index to learn other centroids")
         rows = check_vectors("fit", vectors, dim=None)
@@ -125,10 +130,10 @@ class IVFFlat:
         most = min(len(rows), self.nlist * _SAMPLE_PER_LIST)
         sample = rows[np.sort(rng.choice(len(rows), most, replace=False))]
         if metric == COSINE:
-            sample = sample * inverse_norms(sample, COSINE)[:, None]
+            sample = unit_rows(sample)
         centroids = _kmeans(sample, self.nlist, rng, self.threads)
         with self._lock.changing():
-            self._centroids, self._starts = centroids, np.zeros(self.nlist + 1, np.int64)
+            self._learn(centroids)
 
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> IVFFlat:
         """Add rows, float32 (count, dim), with distinct int64 or text ids (by default behind the largest integer)."""
@@ -138,15 +143,24 @@ class IVFFlat:
 
     def _insert(self, vectors: ArrayLike, ids: ArrayLike | None) -> None:
         metric = self._check_parameters()
-        rows = check_vectors("add", vectors, dim=self.dim)
+        rows = scaled(check_vectors("add", vectors, dim=self.dim), metric)
         new = self._rows.for_new_rows(len(rows), ids)
         if not len(rows):
             return
         if self._centroids is None:
             self._fit(rows)
         which = self._nearest_lists(rows, 1, self.threads)[:, 0]
-        joined = rows.copy() if self._vectors is None else np.concatenate([self._vectors, rows])
-        self._place(joined, np.concatenate([self._lists, which]), metric, lambda: self._rows.append(new))
+        if self._held is None:
+            self._place(rows.copy(), which, metric, lambda: self._rows.append(new))
+            return
+        scale = inverse_norms(rows, metric)
+        with self._lock.changing():
+            self._held.append(rows)
+            if metric == COSINE:
+                self._scales.append(scale)
+            self._list_of.append(which)
+            self._members.append(self._lists, len(self._rows))
+            self._rows.append(new)
 
     def search(
         self,
@@ -185,10 +199,10 @@ class IVFFlat:
         from . import lists_cpu as kernels
 
         metric = self._check_parameters()
-        rows, k = check_queries(queries, k, self.dim)
+        rows, k = check_queries(queries, k, self.dim, metric)
         probes = min(self.nlist, check_count("nprobe", self.nprobe if nprobe is None else nprobe))
         allowed = allowed_rows(filter, self._rows, len(rows))
-        if self._vectors is None or not len(rows):
+        if self._held is None or not len(rows):
             return empty_result(len(rows), k, self._rows.values)
         threads = self.threads if threads is None else threads
         width = min(k, len(self._rows))
@@ -206,29 +220,30 @@ class IVFFlat:
             lists = self._nearest_lists(rows[left], probes, threads)
             with threads_in_use(threads):
                 kernels.scan_lists(
-                    metric, self._vectors, self._scale, self._starts, self._members, rows[left], factors[left],
-                    lists, table, width, d, f, c,
+                    metric, self._held.values, self._scales.values, self._members.starts, self._members.sizes,
+                    self._members.members, rows[left], factors[left], lists, table, width, d, f, c,
                 )  # fmt: skip
             distances[left], found[left], counts[left] = d, f, c
             left = left[c < np.minimum(width, passing[left])] if probes < self.nlist else left[:0]
             probes = min(2 * probes, self.nlist)
-        return finish(distances, found, counts, self._rows.values, k)
+        return finish(metric, distances, found, counts, self._rows.values, k)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
+        self._check_parameters()
         with self._lock.writing(), self._lock.changing():
             return self._rows.remove(ids)
 
     def compact(self) -> IVFFlat:
         """Give back the memory of deleted rows; bitmap filters then count the remaining rows only."""
+        metric = self._check_parameters()
         with self._lock.writing():
-            if self._rows.num_dead and self._vectors is not None:
+            if self._rows.num_dead and self._held is not None:
                 live = np.flatnonzero(self._rows.live)
                 kept = self._rows.chosen(live)
                 self._place(
-                    self._vectors[live], self._lists[live], metric_code(self.metric),
-                    lambda: setattr(self, "_rows", kept),
-                )  # fmt: skip
+                    self._held.values[live], self._lists[live], metric, lambda: setattr(self, "_rows", kept)
+                )
         return self
 
     def save(self, path: str | Path) -> None:
@@ -241,26 +256,45 @@ class IVFFlat:
     def _nearest_lists(self, rows: NDArray[np.float32], count: int, threads: int | None) -> NDArray[np.int64]:
         metric, centroids = metric_code(self.metric), self.centroids
         if metric == COSINE:
-            rows = rows * inverse_norms(rows, COSINE)[:, None]
+            rows = unit_rows(rows)
         coarse = metric_code(self.coarse)
         return nearest_rows(
             coarse, centroids, inverse_norms(centroids, coarse), rows, query_scales(rows, coarse), count,
             allowed=None, num_rows=len(centroids), threads=threads,
         )[1]  # fmt: skip
 
+    @property
+    def _vectors(self) -> NDArray[np.float32] | None:
+        return None if self._held is None else self._held.values
+
+    @property
+    def _lists(self) -> NDArray[np.int64]:
+        return self._list_of.values
+
+    def _learn(self, centroids: NDArray[np.float32], coarse: str = "") -> None:
+        self._centroids, self._coarse = centroids, coarse
+        self._thaw()
+        self._members = Lists(np.empty(0, np.int64), len(centroids))
+
     def _place(
         self, vectors: NDArray[np.float32], lists: NDArray[np.int64], metric: int, put_ids: Callable[[], None]
     ) -> None:
-        """Take these rows and lists instead of those before, and with them the ids."""
-        members = np.argsort(lists, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(lists, minlength=self.nlist))])
+        """Take these rows, which are not copied, and lists instead of those before, and with them the ids."""
+        vectors, members = scaled(vectors, metric), Lists(lists, self.nlist)
         scale = inverse_norms(vectors, metric)
         with self._lock.changing():
-            self._vectors, self._scale, self._lists = vectors, scale, lists
-            self._starts, self._members = starts, members
+            self._held, self._scales = Growing(vectors), Growing(scale)
+            self._list_of, self._members = Growing(lists), members
             put_ids()
 
+    def _holds_rows(self) -> bool:
+        return self.__dict__.get("_centroids") is not None
+
     def _check_parameters(self) -> int:
+        self._check_frozen()
+        return self._check_ranges()
+
+    def _check_ranges(self) -> int:
         check_count("nlist", self.nlist)
         check_count("nprobe", self.nprobe)
         check_count("seed", self.seed, low=0)

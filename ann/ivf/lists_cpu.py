@@ -11,7 +11,7 @@ from ..distances.distances_cpu import distance, insert, pack, unpack_distance, u
 
 @kernel
 def _scan_one(
-    metric, vectors, scale, starts, members, query, query_scale, probes, allowed, mask, pool, distances, found
+    metric, vectors, scale, starts, sizes, members, query, query_scale, probes, allowed, mask, pool, distances, found
 ):  # fmt: skip
     k = pool.shape[0]
     size = 0
@@ -19,7 +19,7 @@ def _scan_one(
         which = probes[p]
         if which < 0:
             continue
-        for at in range(starts[which], starts[which + 1]):
+        for at in range(starts[which], starts[which] + sizes[which]):
             row = members[at]
             if mask >= 0 and not allowed[mask, row]:
                 continue
@@ -34,16 +34,17 @@ def _scan_one(
 
 @parallel_kernel
 def scan_lists(
-    metric, vectors, scale, starts, members, queries, query_scale, probes, allowed, k, distances, found, filled
+    metric, vectors, scale, starts, sizes, members, queries, query_scale, probes, allowed, k, distances, found, filled
 ):  # fmt: skip
     """The k nearest rows of the lists `probes[q]` (-1: none) for every query q.
 
-    List l holds the rows `members[starts[l]:starts[l + 1]]`; `allowed` is a boolean table with zero rows (everything),
-    one row, or a row per query. The first `filled[q]` places of `distances[q]` and `found[q]` are written.
+    List l holds the rows `members[starts[l] : starts[l] + sizes[l]]`; `allowed` is a boolean table with zero rows
+    (everything), one row, or a row per query. The first `filled[q]` places of `distances[q]` and `found[q]` are
+    written.
     """
     for q in numba.prange(queries.shape[0]):
         filled[q] = _scan_one(
-            metric, vectors, scale, starts, members, queries[q], query_scale[q], probes[q], allowed,
+            metric, vectors, scale, starts, sizes, members, queries[q], query_scale[q], probes[q], allowed,
             min(np.int64(q), allowed.shape[0] - 1), np.empty(k, np.int64), distances[q], found[q],
         )  # fmt: skip
 

@@ -26,6 +26,7 @@ def save_ivf(index: IVFFlat, path: str | Path) -> None:
 
 def ivf_store(index: IVFFlat) -> GraphStore:
     """The index as a store in memory that shares its arrays."""
+    index._check_parameters()
     if index._vectors is None:
         raise NotFitted("save: the index is empty; add vectors first")
     store = _new_store(index._vectors, index._rows)
@@ -59,7 +60,7 @@ def ivf_from_store(store: GraphStore) -> IVFFlat:
             or lists.max(initial=0) >= index.nlist
         ):
             raise IndexMismatch(f"column 'list' must be int64 in [0, {index.nlist})")
-        index._centroids, index._coarse = centroids, fields["coarse"]
+        index._learn(centroids, fields["coarse"])
         index._rows = _row_ids(store, fields, store_ids(store, "node", len(vectors), text=True))
         index._place(vectors, lists, metric_code(index.metric), lambda: None)
     except (IndexMismatch, InvalidInput, NotFound) as error:

@@ -12,8 +12,12 @@ from ...graphlib.compute.jit import kernel, parallel_kernel
 from ..distances.distances_cpu import dot
 from ..distances.row_sums_cpu import products
 from ..distances.scan_cpu import _dot_block
+from ..metrics import ABSENT
+from .limits import HELD, MISSED, MISSED_ALONE
 
-_MOST_TERM = 1 << 29
+OK, ILL, CLIPPED = 0, 1, 2
+_MOST_TERM = np.float32(1 << 29)
+_MOST_CODE = np.float32(128.5)
 _ROWS = 4
 
 
@@ -73,17 +77,23 @@ def _project(rows, first, count, factors, centre, basis, centred, out):
 
 
 @parallel_kernel
-def encode_rows(vectors, factors, centre, basis, step, centred_terms, first, last, codes, terms, clipped):
+def encode_rows(vectors, factors, centre, basis, step, centred_terms, alone, first, last, codes, terms, ill):
     """Write code rows first..last-1: round(x / step) + 128 for each coordinate x, and the row's term at its end.
 
     The term is |code|^2 plus the squared length outside the basis, in squared steps, so that term - 2 code . query
-    ranks by squared distance; it is 0 where `centred_terms` is false, which ranks by inner product. `clipped` (parts,)
-    counts coordinates beyond the range, which become its ends.
+    ranks by squared distance; it is 0 where `centred_terms` is false, which ranks by inner product. Coordinates beyond
+    the range become its ends. A row of factor 0 (cosine of a zero vector) has length 1 outside the basis, which puts it
+    at distance 1 from everything; of codes `alone` its term says `ABSENT` instead.
+
+    `ill` (last - first,) marks rows of which the code holds less than `HELD` of the squared length, for what lies
+    outside the basis, or misses more than `MISSED` of it, for what is rounded away, as `ILL`; where coordinates lie
+    beyond the range, as `CLIPPED`.
     """
+    most_missed = MISSED_ALONE if alone else MISSED
     width = basis.shape[0] if basis.shape[0] > 0 else vectors.shape[1]
     place = terms.shape[1] - 1
     inverse = np.float32(1) / step
-    for part in numba.prange(clipped.shape[0]):
+    for part in numba.prange((last - first + 63) // 64):
         centred = np.zeros((_ROWS, vectors.shape[1]), np.float32)
         out = np.empty((_ROWS, width), np.float32)
         end = min(first + 64 * part + 64, last)
@@ -91,19 +101,31 @@ def encode_rows(vectors, factors, centre, basis, step, centred_terms, first, las
             count = min(_ROWS, end - start)
             _project(vectors, start, count, factors, centre, basis, centred, out)
             for at in range(count):
-                total = np.int64(0)
+                total, length, missed, outside, beyond = np.int64(0), 0.0, 0.0, 0.0, False
                 for j in range(width):
-                    value = np.round(out[at, j] * inverse)
-                    clipped[part] += (value < -128) | (value > 127)
-                    code = np.int64(min(max(value, np.float32(-128)), np.float32(127)))
+                    value = out[at, j] * inverse
+                    near = min(max(np.round(value), np.float32(-128)), np.float32(127))
+                    code = np.int64(near) if value == value else np.int64(0)  # not a number: beyond float32 on the way
                     codes[start + at, j] = np.uint8(code + 128)
+                    beyond |= not abs(value) <= _MOST_CODE
                     total += code * code
+                    length += np.float64(value) * np.float64(value)
+                    missed += (np.float64(value) - code) * (np.float64(value) - code)
                 for j in range(width, codes.shape[1]):
                     codes[start + at, j] = 0
-                if centred_terms and basis.shape[0] > 0:
-                    rest = max(np.float32(0), dot(centred[at], centred[at]) - dot(out[at], out[at]))
-                    total += np.int64(min(rest * inverse * inverse, np.float32(_MOST_TERM)))
+                if basis.shape[0] > 0:
+                    whole = dot(centred[at], centred[at])
+                    rest = max(np.float32(0), whole - dot(out[at], out[at])) * inverse * inverse
+                    rest = min(rest, _MOST_TERM) if np.isfinite(whole) else _MOST_TERM
+                    total, length, outside = total + np.int64(rest), length + rest, np.float64(rest)
+                is_zero = (factors[start + at] if factors.shape[0] > 1 else factors[0]) == 0
+                if is_zero:
+                    total += np.int64(ABSENT if alone else min(inverse * inverse, _MOST_TERM))
                 terms[start + at, place] = np.int32(total if centred_terms else 0)
+                held = (
+                    np.isfinite(length) and missed <= most_missed * length and missed + outside <= (1 - HELD) * length
+                )
+                ill[start + at - first] = OK if held or is_zero else CLIPPED if beyond else ILL
 
 
 @kernel

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
-from ..metrics import COSINE, HAMMING, IP, L2, as_words, inverse_norms
-from .scalar_codes import ScalarCodes
+from ..metrics import COSINE, HAMMING, IP, L2, as_words, inverse_norms, scaled
+from .scalar_codes import ENOUGH, ScalarCodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STORAGES = ("float32", "float16", "int8", "int8-only")
 _MOST_HALF = 65_504.0
+_WIDEST_HALF = 2.0**14  # for cosine, rows of other lengths are brought near 1
 _BLOCK_VALUES = 1 << 22
 
 
@@ -47,6 +48,7 @@ class FloatRows:
 
     def keep(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Given rows as they are kept, and the kernels' `scale` of them."""
+        rows = scaled(rows, self.metric)
         return rows, inverse_norms(rows, self.metric)
 
     def given(self, kept: NDArray[Any]) -> NDArray[Any]:
@@ -63,9 +65,13 @@ class FloatRows:
 
 
 class HalfRows(FloatRows):
-    """Vectors rounded to float16, whose bits are kept as uint16: relative error 2^-11 per coordinate."""
+    """Vectors rounded to float16, whose bits are kept as uint16.
+
+    A coordinate is off by at most 2^-11 of its size, or 2^-25 where that is more (below 2^-14).
+    """
 
     def keep(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        rows = scaled(rows, self.metric, _WIDEST_HALF)
         kept = np.empty(rows.shape, np.float16)
         step = max(1, _BLOCK_VALUES // rows.shape[1])
         with np.errstate(over="ignore"):
@@ -89,7 +95,8 @@ class HalfRows(FloatRows):
 class CodeRows(FloatRows):
     """All coordinates as 8-bit codes with one step; nothing else is kept.
 
-    Cosine is compared as half the squared distance of unit vectors, which equals 1 - cos.
+    Cosine is compared as half the squared distance of unit vectors, which equals 1 - cos. An index holds vectors as
+    they are until there are `ENOUGH` to choose codes from.
     """
 
     def __init__(self, metric: int, dim: int) -> None:
@@ -108,25 +115,30 @@ class CodeRows(FloatRows):
         return np.array([factor], np.float32)
 
     def keep(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        rows = scaled(rows, self.coder.metric)
         return self.coder.coded(rows, inverse_norms(rows, self.coder.metric)), self.scale
 
     def widened(self, kept: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.uint8] | None:
-        """Codes of the kept rows chosen anew, where more than 1 % of the coordinates of new rows lie out of range."""
-        scale = inverse_norms(rows, self.coder.metric)
-        if not self.coder.is_outgrown(rows, scale):
+        """Codes of the kept rows chosen anew, where the present ones hold too many of the new rows ill."""
+        rows = scaled(rows, self.coder.metric)
+        if not self.coder.is_outgrown(rows, inverse_norms(rows, self.coder.metric), len(kept)):
             return None
         old = self.coder.decoded(kept)
-        factors = np.concatenate([np.ones(len(old), np.float32), scale]) if len(scale) == len(rows) else scale
-        fresh = ScalarCodes(self.coder.metric, self.dim, alone=True)
-        fresh._fit(np.concatenate([old, rows]), factors)
-        self.coder = fresh
-        return fresh.coded(old, np.ones(1, np.float32))
+        return self.chosen_from(old, rows)
+
+    def chosen_from(self, old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Choose the codes anew, from rows as users give them; the codes of the old ones."""
+        rows = scaled(np.concatenate([old, new]), self.coder.metric)
+        self.coder = ScalarCodes(self.coder.metric, self.dim, alone=True)
+        self.coder.choose(rows, inverse_norms(rows, self.coder.metric))
+        return self.keep(rows[: len(old)])[0]
 
     def given(self, kept: NDArray[Any]) -> NDArray[Any]:
         return self.coder.decoded(kept)
 
     def ask(self, queries: NDArray[Any], factors: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        return self.coder.projected(queries, factors), np.ones(len(queries), np.float32)
+        # A query without length is at distance 1 from every row: see `distances_cpu.distance`.
+        return self.coder.projected(queries, factors), (factors != 0).astype(np.float32)
 
     def walk(self, asked: NDArray[Any]) -> NDArray[Any]:
         return self.coder.rounded(asked)
@@ -145,8 +157,10 @@ class BitRows(FloatRows):
         return as_words(queries), factors
 
 
-def form_of(storage: str, metric: int, dim: int) -> FloatRows:
-    """The form of the rows of an index with that storage."""
+def form_of(storage: str, metric: int, dim: int, count: int = ENOUGH) -> FloatRows:
+    """The form of the rows of an index with that storage that holds so many of them."""
+    if storage == "int8-only" and count < ENOUGH:
+        return FloatRows(metric, dim)
     if metric == HAMMING:
         return BitRows(metric, dim)
     return {"float16": HalfRows, "int8-only": CodeRows}.get(storage, FloatRows)(metric, dim)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput
-from ..metrics import COSINE, IP
+from ..distances.scan import nearest_rows
+from ..metrics import ABSENT, COSINE, IP, L2, unit_rows
+from .limits import HELD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +24,16 @@ _SWEEPS = 6
 _WIDTHS = (28, 60, 124, 188, 252)
 _KEPT_VARIANCE = 0.93
 _DEVIATIONS = 5.0
-_MOST_CLIPPED = 0.01
 _MOST_ROTATED = 256
+ENOUGH = 256  # rows from which directions, or a step that is kept for good, can be chosen
+_MOST_ILL_CHOSEN, _MOST_ILL = 0.002, 0.005  # the share of rows that codes may hold badly: when chosen, and later
+_FEW_ILL = 4
+_FAR, _MOST_FAR = 3.0, 0.02
+_SPREAD = 2048  # rows that are looked at closer
+_ASKED, _NEAREST, _AMONG, _LEAST_FOUND = 64, 10, 40, 0.98
+_TIE = 1e-5
+_SMALLEST_STEP, _PLAIN = 2.0**-100, 2.0**30
+_ONE_THREAD = 32  # rows that are coded sooner than threads are woken
 _WORTH_ROTATING = 0.8
 _BEYOND_REACH = 1e-4
 
@@ -39,6 +52,12 @@ class ScalarCodes:
 
     Notes
     -----
+    Codes follow the data and are doubted. Rows far beyond all others do not count when basis and step are chosen, so
+    that a few bad ones spoil nothing. A row of which its code holds less than three quarters of the squared length,
+    because it lies in other directions, beyond the range, or is rounded away, is ill held; once 0.5 % of the rows are,
+    and more than when the codes were chosen, all are coded anew. The width is measured then: 64 rows among 2,048 have
+    to find 98 % of their 10 nearest among the 40 of lowest rank. Where no width is enough, codes are not `sound`.
+
     Rank = term - 2 code . query equals the squared distance of the rounded projections plus the squared lengths that
     the projection leaves out, less a constant of the query. The rotation spreads the variance evenly over the
     coordinates, so that one step serves all. The width is the smallest of 28, 60, 124, 188, 252 that keeps 93 % of the
@@ -62,8 +81,11 @@ class ScalarCodes:
         self.basis: NDArray[np.float32] = np.empty((0, dim), np.float32)
         self.step = 1.0
         self.codes: NDArray[np.uint8] = np.empty((0, _BLOCK), np.uint8)
-        self.fitted_rows = 0
-        self._replaced = 0
+        self.fitted_rows, self.keeps_order = 0, True
+        self.ill: NDArray[np.int64] = np.empty(0, np.int64)  # rows coded since then that are ill held
+        self.mend: NDArray[np.int64] = np.empty(0, np.int64)  # rows whose links were picked by codes that held them ill
+        self.ill_at_fit = self.clipped = 0  # when the codes were chosen; far rows since
+        self.audited = True  # False: codes of a file, whose rows nobody has looked at
 
     @property
     def terms(self) -> NDArray[np.int32]:
@@ -83,82 +105,134 @@ class ScalarCodes:
     def nbytes(self) -> int:
         return self.codes.nbytes + self.basis.nbytes
 
+    @property
+    def sound(self) -> bool:
+        """Whether walks may compare codes: ranks keep the order of distances.
+
+        They do not where rows are of very different scales, or lie in tight groups far apart; nor, for inner products,
+        where rows are so long that codes do not reach them, since those are the nearest to many queries.
+        """
+        return self.keeps_order and not (self.metric == IP and self.clipped)
+
+    @property
+    def origin(self) -> NDArray[np.float32]:
+        """The centre in the coordinates of codes, where a stored row has to be asked about as it is: for products.
+
+        Queries of other metrics are centred, and it is empty.
+        """
+        if self.metric != IP or self.alone:
+            return np.empty(0, np.float32)
+        return self._inside(self.centre[None, :], self.basis)[0] / np.float32(self.step)
+
     def extend(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], first: int, last: int) -> None:
         """Code rows first..last-1 behind the present ones.
 
-        All rows are coded anew where they are four times those that the codes were chosen from, or where more than 1 %
-        of the new coordinates lie beyond the codes' range.
+        All rows are coded anew where they are four times those that the codes were chosen from, or too many are ill
+        held.
         """
-        if last >= 4 * self.fitted_rows or (
-            self._encode(vectors, scale, first, last) > _MOST_CLIPPED and last > self.fitted_rows
-        ):
-            self._fit(vectors[:last], scale)
-            self._encode(vectors, scale, 0, last)
+        fitted = self.fitted_rows
+        if last >= 4 * fitted or fitted < ENOUGH <= last:
+            self._renew(vectors, scale, last)
+            return
+        found = self._encode(vectors, scale, first, last)
+        self._doubt(vectors, scale, last, first + np.flatnonzero(found))
 
     def replace(
         self, vectors: NDArray[np.float32], scale: NDArray[np.float32], rows: NDArray[np.int64], count: int
     ) -> None:
-        """Code some of the `count` rows in use again, whose vectors are other ones now.
-
-        All are coded anew where more than 1 % of the coordinates lie beyond the codes' range, once a quarter of the
-        rows was replaced since the codes were chosen.
-        """
-        self._replaced += len(rows)
+        """Code some of the `count` rows in use again, whose vectors are other ones now; all, as `extend` does."""
         part = self._like()
-        clipped = part._encode(vectors[rows], scale[rows] if self.metric == COSINE else scale, 0, len(rows))
-        if clipped > _MOST_CLIPPED and 4 * self._replaced >= count:
-            self._fit(vectors[:count], scale)
-            self._encode(vectors, scale, 0, count)
-            return
+        found = part._encode(vectors[rows], scale[rows] if self.metric == COSINE else scale, 0, len(rows))
         if not self.codes.flags.writeable:
             kept, self.codes = self.codes, aligned_bytes(len(self.codes), self.row_bytes)
             self.codes[:] = kept
-        self.codes[rows] = part.codes
+        self.codes[rows], self.clipped = part.codes, part.clipped
+        self._doubt(vectors, scale, count, rows[found])
+
+    def audit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], count: int) -> None:
+        """Look at `count` rows again, of which others may be left than the codes were chosen from."""
+        self.audited, self.fitted_rows = True, min(self.fitted_rows, count)
+        self.ill = self.ill[self.ill < count]
+        some = _spread(count, _SAMPLE)
+        found = self._like()._encode(vectors[some], scale[some] if self.metric == COSINE else scale, 0, len(some))
+        if found.mean() > _MOST_ILL:
+            found = self._encode(vectors, scale, 0, count)
+            self._doubt(vectors, scale, count, np.flatnonzero(found))
+
+    def too_many_ill(self, ill: int, count: int) -> bool:
+        """Whether codes have to be chosen anew where so many of the rows are ill held."""
+        return ill > max(_FEW_ILL, _MOST_ILL * count, self.ill_at_fit)
+
+    def _doubt(
+        self, vectors: NDArray[np.float32], scale: NDArray[np.float32], count: int, ill: NDArray[np.int64]
+    ) -> None:
+        if len(ill):
+            self.ill = np.union1d(self.ill, ill)
+            if self.too_many_ill(len(self.ill), count):
+                self._renew(vectors, scale, count)
+
+    def _renew(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], count: int) -> None:
+        """Choose the codes anew and code all rows; the links of those that were ill held, and are not now, are to
+        `mend`."""
+        self._fit(vectors[:count], scale)
+        found = self._encode(vectors, scale, 0, count)
+        better = self.ill[~found[self.ill]] if self.sound else self.ill
+        self.mend, self.ill, self.ill_at_fit = np.union1d(self.mend, better), self.ill[:0], int(found.sum())
 
     def chosen(self, rows: NDArray[np.int64]) -> ScalarCodes:
         """The codes of chosen rows, in memory of their own."""
         part = self._like()
         part.codes = aligned_bytes(len(rows), self.row_bytes)
         np.take(self.codes, rows, axis=0, out=part.codes)
+        part.ill, part.mend = (np.flatnonzero(np.isin(rows, some)) for some in (self.ill, self.mend))
         return part
 
     def _fit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
         """Choose centre, basis and step from up to 8,192 rows spread over `vectors`."""
-        from . import codes_cpu as kernels
-
-        n = len(vectors)
-        picked = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64))
+        picked = _spread(len(vectors), _SAMPLE)
         sample = vectors[picked]
         if self.metric == COSINE:
             sample = sample * scale[picked, None]
-        if self.alone:
-            self._fit_all(sample)
-            self.fitted_rows, self._replaced = n, 0
-            return
-        if self.metric != IP:
-            self.centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-            sample = sample - self.centre
-        self.basis = _basis(sample)
-        inside = sample
-        if len(self.basis):
-            inside = np.empty((len(sample), len(self.basis)), np.float32)
-            kernels.row_products(sample, self.basis, inside)
-        spread = float(np.sqrt((inside.astype(np.float64) ** 2).mean()))
-        reach = min(float(np.abs(inside).max(initial=0)), _DEVIATIONS * spread)
-        self.step = reach / 127 if reach > 0 else 1.0
-        self.fitted_rows, self._replaced = n, 0
+        usual = _ordinary(sample)
+        if self.alone or len(vectors) < ENOUGH:
+            self._fit_all(usual)
+            self.keeps_order = True
+        else:
+            self._fit_directions(usual, sample)
+        self.fitted_rows, self.clipped = len(vectors), 0
+
+    def _fit_directions(self, usual: NDArray[np.float32], sample: NDArray[np.float32]) -> None:
+        """Codes of the directions in which usual rows lie: the fewest whose ranks keep the order of the sample's rows.
+
+        Where not even all do, the fewest are kept, and not walked on.
+        """
+        self.centre = usual.mean(axis=0, dtype=np.float64).astype(np.float32)
+        usual = usual - self.centre
+        asked = _Asked(self.metric, sample)
+        first = None
+        for basis in _bases(usual, self.centre if self.metric == IP else None):
+            self.basis = basis
+            inside = self._inside(usual, self.basis)
+            spread = float(np.sqrt((inside.astype(np.float64) ** 2).mean()))
+            reach = min(float(np.abs(inside).max(initial=0)), _DEVIATIONS * spread)
+            self.step = _step(max(reach, _reach(inside)))
+            if asked.found(self) >= _LEAST_FOUND:
+                self.keeps_order = True
+                return
+            first = first or (self.basis, self.step)
+        self.keeps_order = False
+        if first is not None:
+            self.basis, self.step = first
 
     def _fit_all(self, sample: NDArray[np.float32]) -> None:
         """One code per coordinate: whole numbers within 256 values are kept exactly, others are centred.
 
         Up to 256 dimensions, the coordinates are rotated at random where that makes the step smaller.
         """
-        from . import codes_cpu as kernels
-
         dim = sample.shape[1]
         self.centre, self.basis = np.zeros(dim, np.float32), np.empty((0, dim), np.float32)
         low, high = float(sample.min(initial=0)), float(sample.max(initial=0))
-        centred = self.metric != IP
+        centred = self.metric != IP or not self.alone
         if high - low <= 255 and (centred or (low >= -128 and high <= 127)) and not (sample % 1).any():
             self.centre[:] = 0 if low >= -128 and high <= 127 else low + 128
             self.step = 1.0
@@ -168,24 +242,42 @@ class ScalarCodes:
             sample = sample - self.centre
         reach = _reach(sample)
         if 2 < dim <= _MOST_ROTATED:
-            rotation, turned = _random_rows(dim, dim, seed=1), np.empty_like(sample)
-            kernels.row_products(sample, rotation, turned)
+            rotation = _random_rows(dim, dim, seed=1)
+            turned = self._inside(sample, rotation)
             if _reach(turned) < _WORTH_ROTATING * reach:
                 self.basis, reach = rotation, _reach(turned)
-        self.step = reach / 127 if reach > 0 else 1.0
+        self.step = _step(reach)
+
+    @staticmethod
+    def _inside(rows: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rows in the coordinates of codes."""
+        from . import codes_cpu as kernels
+
+        if not len(basis):
+            return rows
+        inside = np.empty((len(rows), len(basis)), np.float32)
+        kernels.row_products(np.ascontiguousarray(rows), basis, inside)
+        return inside
 
     def coded(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Codes of rows, chosen from them the first time; what lies beyond the codes' range becomes its ends."""
         if not self.fitted_rows:
-            self._fit(rows, scale)
+            self.choose(rows, scale)
         part = self._like()
         part._encode(rows, scale, 0, len(rows))
         part.codes[:, self.width : -_TERM] = 128  # a coordinate of 0
         return part.codes
 
-    def is_outgrown(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> bool:
-        """Whether more than 1 % of the coordinates of rows lie beyond the codes' range."""
-        return self._like()._encode(rows, scale, 0, len(rows)) > _MOST_CLIPPED
+    def choose(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+        """Choose codes for these rows."""
+        self._fit(rows, scale)
+        self.ill_at_fit = int(self._like()._encode(rows, scale, 0, len(rows)).sum())
+
+    def is_outgrown(self, rows: NDArray[np.float32], scale: NDArray[np.float32], held: int) -> bool:
+        """Whether, with `rows` beside `held` ones, too many are ill held; they count from now on."""
+        found = self._like()._encode(rows, scale, 0, len(rows))
+        self.ill = np.concatenate([self.ill, held + np.flatnonzero(found)])
+        return self.too_many_ill(len(self.ill), held + len(rows))
 
     def decoded(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The vectors that codes of all coordinates stand for."""
@@ -197,6 +289,7 @@ class ScalarCodes:
             kernels.row_products(values, np.ascontiguousarray(self.basis.T), turned)
             values = turned
         values += self.centre
+        values[codes.view(np.int32)[:, -1] >= ABSENT] = 0
         return values
 
     def projected(self, queries: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -223,10 +316,14 @@ class ScalarCodes:
     def _like(self) -> ScalarCodes:
         part = ScalarCodes(self.metric, len(self.centre), alone=self.alone)
         part.centre, part.basis, part.step, part.fitted_rows = self.centre, self.basis, self.step, self.fitted_rows
+        part.keeps_order, part.clipped = self.keeps_order, self.clipped
+        part.audited, part.ill_at_fit = self.audited, self.ill_at_fit
         return part
 
-    def _encode(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], first: int, last: int) -> float:
-        """Write the codes of rows first..last-1; the share of coordinates beyond the range of the codes."""
+    def _encode(
+        self, vectors: NDArray[np.float32], scale: NDArray[np.float32], first: int, last: int
+    ) -> NDArray[np.bool_]:
+        """Write the codes of rows first..last-1; which of them are ill held. `clipped` counts those beyond reach."""
         from . import codes_cpu as kernels
 
         stride = self.row_bytes
@@ -236,12 +333,15 @@ class ScalarCodes:
             bigger = aligned_bytes(len(vectors), stride)
             bigger[:first] = self.codes[:first]
             self.codes = bigger
-        clipped = np.zeros((last - first + 63) // 64, np.int64)
-        kernels.encode_rows(
-            vectors, scale, self.centre, self.basis, np.float32(self.step), self.metric != IP, first, last, self.codes,
-            self.terms, clipped,
-        )  # fmt: skip
-        return float(clipped.sum()) / max(1, (last - first) * self.width)
+        ill = np.empty(last - first, np.uint8)
+        few = last - first <= _ONE_THREAD
+        with threads_in_use(1) if few else contextlib.nullcontext():
+            kernels.encode_rows(
+                vectors, scale, self.centre, self.basis, np.float32(self.step), self.metric != IP, self.alone, first,
+                last, self.codes, self.terms, ill,
+            )  # fmt: skip
+        self.clipped += int(np.count_nonzero(ill == kernels.CLIPPED))
+        return ill > 0
 
     def encode_queries(
         self, queries: NDArray[np.float32], factors: NDArray[np.float32], first: int, last: int, out: NDArray[np.int8]
@@ -249,7 +349,12 @@ class ScalarCodes:
         """Write the signed codes of queries first..last-1."""
         from . import codes_cpu as kernels
 
-        kernels.encode_queries(queries, factors, self.centre, self.basis, self.query_step, first, last, out)
+        kernels.encode_queries(queries, factors, self.query_centre, self.basis, self.query_step, first, last, out)
+
+    @property
+    def query_centre(self) -> NDArray[np.float32]:
+        """What queries are centred by: for inner products by nothing, since q . (x - c) orders rows as q . x does."""
+        return np.zeros_like(self.centre) if self.metric == IP else self.centre
 
     @property
     def query_step(self) -> np.float32:
@@ -269,6 +374,23 @@ def aligned_bytes(rows: int, width: int) -> NDArray[np.uint8]:
     return raw[start : start + rows * width].reshape(rows, width)
 
 
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """Up to `most` of so many rows, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def _ordinary(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sample without rows far beyond all others, where they are few: three times farther from its middle than nine
+    tenths of the rows are."""
+    middle = np.median(sample[_spread(len(sample), _SPREAD // 2)], axis=0)
+    away = np.empty(len(sample))
+    for start in range(0, len(sample), _SPREAD):
+        part = sample[start : start + _SPREAD].astype(np.float64) - middle
+        away[start : start + _SPREAD] = np.sqrt(np.einsum("ij,ij->i", part, part))
+    far = away > _FAR * np.quantile(away, 0.9)
+    return sample[~far] if 0 < np.count_nonzero(far) <= max(1, _MOST_FAR * len(sample)) else sample
+
+
 def _reach(sample: NDArray[np.float32]) -> float:
     """The size that all but one in ten thousand of the numbers stay below."""
     sizes = np.abs(sample).ravel()
@@ -276,41 +398,85 @@ def _reach(sample: NDArray[np.float32]) -> float:
     return float(np.partition(sizes, rank)[rank]) if len(sizes) > 10_000 else float(sizes.max(initial=0))
 
 
-def _basis(sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Orthonormal rows that keep 93 % of the sample's variance, rotated at random; none where that takes too many.
+class _Asked:
+    """Rows of a sample as queries of it, and their nearest; the same at any thread count."""
 
-    Subspace iteration on the covariance: the leading rows converge to the principal directions.
+    def __init__(self, metric: int, sample: NDArray[np.float32]) -> None:
+        self._rows = np.ascontiguousarray(sample[_spread(len(sample), _SPREAD)])
+        self._queries = self._rows[_spread(len(self._rows), _ASKED)]
+        self._one, ones = np.ones(1, np.float32), np.ones(len(self._queries), np.float32)
+        self._metric = L2 if metric == COSINE else metric
+        near = nearest_rows(
+            self._metric, self._rows, self._one, self._queries, ones, _NEAREST, allowed=None,
+            num_rows=len(self._rows), threads=1,
+        )[0]  # fmt: skip
+        self._reach = near[:, -1:] + _TIE * np.abs(near).max(axis=1, keepdims=True)
+
+    def found(self, codes: ScalarCodes) -> float:
+        """The share of the nearest that are among those of lowest rank; rows as near as the last are as good."""
+        part = codes._like()
+        part._encode(self._rows, self._one, 0, len(self._rows))
+        asked = np.empty((len(self._queries), part.row_bytes), np.int8)
+        part.encode_queries(self._queries, np.ones(len(asked), np.float32), 0, len(asked), asked)
+        ranks = part.terms[:, -1] - 2 * (part.codes.astype(np.float64) @ asked.T.astype(np.float64)).T  # exact
+        lowest = np.argpartition(ranks, min(_AMONG, len(self._rows)) - 1, axis=1)[:, :_AMONG]
+        rows, queries = self._rows[lowest].astype(np.float64), self._queries[:, None, :]
+        near = -(rows * queries).sum(axis=2) if self._metric == IP else ((rows - queries) ** 2).sum(axis=2)
+        return float(np.minimum((near <= self._reach).sum(axis=1), _NEAREST).mean() / _NEAREST)
+
+
+def _step(reach: float) -> float:
+    return max(reach / 127, _SMALLEST_STEP) if reach > 0 else 1.0
+
+
+def _bases(sample: NDArray[np.float32], first: NDArray[np.float32] | None = None) -> Iterator[NDArray[np.float32]]:
+    """Orthonormal rows that keep 93 % of the sample's variance, and most of nearly every row, rotated at random.
+
+    The fewest, then more, in the end none: all coordinates as they are. The direction `first` is one of them: that of
+    the centre, along which queries of inner products are long. Subspace iteration on the covariance: the leading rows
+    converge to the principal directions.
     """
     from . import codes_cpu as kernels
 
     dim = sample.shape[1]
-    none = np.empty((0, dim), np.float32)
-    if dim <= 2:
-        return none
-    columns = np.ascontiguousarray(sample.T)
-    square = np.empty((dim, dim), np.float32)
-    kernels.row_products(columns, columns, square)
-    found = _random_rows(min(dim, _WIDTHS[-1]), dim, seed=0)
-    for _ in range(_SWEEPS):
+    if dim > 2:
+        size = float(np.sqrt((sample.astype(np.float64) ** 2).mean()))
+        if size > 0 and not 1 / _PLAIN < size < _PLAIN:  # squares stay within float32
+            sample = np.ldexp(sample, -np.frexp(size)[1])
+        columns = np.ascontiguousarray(sample.T)
+        square = np.empty((dim, dim), np.float32)
+        kernels.row_products(columns, columns, square)
+        found = _random_rows(min(dim, _WIDTHS[-1]), dim, seed=0)
+        for _ in range(_SWEEPS):
+            image = np.empty_like(found)
+            kernels.row_products(found, square, image)
+            kernels.orthonormalise(image)
+            found = image
+        if first is not None and first.any():
+            found = np.concatenate([unit_rows(first[None, :]), found])[: len(found)]
+            kernels.orthonormalise(found)
         image = np.empty_like(found)
         kernels.row_products(found, square, image)
-        kernels.orthonormalise(image)
-        found = image
-    image = np.empty_like(found)
-    kernels.row_products(found, square, image)
-    kept = np.cumsum(np.einsum("ij,ij->i", found, image, dtype=np.float64))
-    total = float(np.trace(square, dtype=np.float64))
-    for width in _WIDTHS:
-        if width >= dim or kept[width - 1] >= _KEPT_VARIANCE * total:
-            width = min(width, dim)
-            break
-    else:
-        if dim > _WIDTHS[-1] + _LINE:
-            return none
-        width = len(found)
-    rotated = np.empty((width, dim), np.float32)
-    kernels.row_products(_random_rows(width, width, seed=1), np.ascontiguousarray(found[:width].T), rotated)
-    return rotated
+        kept = np.cumsum(np.einsum("ij,ij->i", found, image, dtype=np.float64))
+        total, ill = float(np.trace(square, dtype=np.float64)), _badly_held(sample, found)
+        for width in sorted({min(width, dim) for width in _WIDTHS}):
+            whole = width == dim or (width == _WIDTHS[-1] and dim <= _WIDTHS[-1] + _LINE)
+            enough = kept[width - 1] >= _KEPT_VARIANCE * total or whole
+            if width == dim or (enough and ill[width - 1] <= _MOST_ILL_CHOSEN):
+                rotated = np.empty((width, dim), np.float32)
+                kernels.row_products(_random_rows(width, width, seed=1), np.ascontiguousarray(found[:width].T), rotated)
+                yield rotated
+        if dim <= _WIDTHS[-1]:
+            return
+    yield np.empty((0, dim), np.float32)
+
+
+def _badly_held(sample: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The share of rows of which the first 1, 2, ... directions hold too little of the squared length."""
+    rows = np.ascontiguousarray(sample[_spread(len(sample), _SPREAD)])
+    held = np.cumsum(ScalarCodes._inside(rows, directions).astype(np.float64) ** 2, axis=1)
+    whole = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return (held < HELD * whole[:, None]).mean(axis=0)
 
 
 def _random_rows(count: int, dim: int, seed: int) -> NDArray[np.float32]:

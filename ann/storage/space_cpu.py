@@ -88,21 +88,27 @@ def _scratch_query(rows):
     return lambda rows: scratch_row(rows)
 
 
-def as_query(rows, node, width, room, vectors):
-    """A stored node as a walk's query: its vector, or in `room` its code of `width` coordinates made signed."""
+def as_query(rows, node, width, room, vectors, origin):
+    """A stored node as a walk's query: its vector, or in `room` its code of `width` coordinates made signed.
+
+    `origin` is `ScalarCodes.origin`.
+    """
     raise TypeError("only inside kernels")
 
 
 @overload(as_query)
-def _as_query(rows, node, width, room, vectors):
+def _as_query(rows, node, width, room, vectors, origin):
     if rows.dtype == types.uint8:
 
-        def from_code(rows, node, width, room, vectors):
-            signed(rows[node], width, room)
+        def from_code(rows, node, width, room, vectors, origin):
+            if origin.shape[0] == 0:
+                signed(rows[node], width, room)
+            else:
+                moved(rows[node], origin, room)
             return room
 
         return from_code
-    return lambda rows, node, width, room, vectors: as_row(vectors, node, room)
+    return lambda rows, node, width, room, vectors, origin: as_row(vectors, node, room)
 
 
 def translated(vectors, rows, queries, factors, centre, basis, step):
@@ -123,7 +129,8 @@ def _translated(vectors, rows, queries, factors, centre, basis, step):
             by_length = step == 0
             inside = np.zeros((count, vectors.shape[1] - _TERM), np.float32)
             project_queries(queries, factors, centre, basis, np.float32(1) if by_length else step, width, inside)
-            factors[:] = 1
+            for q in range(count):
+                factors[q] = np.float32(factors[q] != 0)
             nothing, coarse = np.zeros(inside.shape[1], np.float32), np.empty((count, rows.shape[1]), np.int8)
             one = np.float32(0) if by_length else np.float32(1)
             encode_queries(inside, factors, nothing, np.empty((0, 0), np.float32), one, 0, count, coarse)
@@ -184,6 +191,20 @@ def _as_row(vectors, node, room):
 
         return from_code
     return lambda vectors, node, room: vectors[node]
+
+
+@kernel
+def moved(row, origin, out):
+    """A code row about another origin as a query with a step of its own, the bytes of its term zero."""
+    width = origin.shape[0]
+    largest = np.float32(0)
+    for j in range(width):
+        largest = max(largest, abs(origin[j] + np.float32(np.int32(row[j]) - np.int32(128))))
+    inverse = np.float32(127) / largest if largest > 0 else np.float32(0)
+    for j in range(width):
+        out[j] = np.int8(np.round((origin[j] + np.float32(np.int32(row[j]) - np.int32(128))) * inverse))
+    for j in range(width, out.shape[0]):
+        out[j] = 0
 
 
 @kernel

@@ -15,10 +15,11 @@ from nearhop.tests.support import PROCESSORS, run_compiled_for
 METRICS = ("l2", "ip", "cosine")
 PROGRAM = """
 import numpy as np
-from nearhop.tests.ann.test_code_scan import scanned, sorted_ranks
+from nearhop.tests.ann.storage.test_code_scan import scanned, sorted_ranks
 for width in (32, 96, 128):
     assert scanned(500, 20, width, 13).tolist() == sorted_ranks(500, 20, width, 13).tolist()
-print("vpdpbusd" in next(iter(__import__("nearhop").ann.code_scan_cpu._scan_for_sixteen.inspect_asm().values())))
+from nearhop.ann.storage.code_scan_cpu import _scan_for_sixteen
+print("vpdpbusd" in next(iter(_scan_for_sixteen.inspect_asm().values())))
 """
 
 

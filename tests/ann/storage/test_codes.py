@@ -16,8 +16,8 @@ METRICS = ("l2", "ip", "cosine")
 DOT_PROGRAM = """
 import hashlib
 import numpy as np
-from nearhop.ann.int8_dot_cpu import dot_u8s8
-from nearhop.graphlib.jit import kernel
+from nearhop.ann.distances.int8_dot_cpu import dot_u8s8
+from nearhop.graphlib.compute.jit import kernel
 
 @kernel
 def all_rows(codes, query, out):
@@ -37,8 +37,8 @@ print(digest.hexdigest(), "vpdpbusd" in next(iter(all_rows.inspect_asm().values(
 
 PRODUCTS_PROGRAM = """
 import numpy as np
-from nearhop.ann.row_sums_cpu import products
-from nearhop.graphlib.jit import kernel
+from nearhop.ann.distances.row_sums_cpu import products
+from nearhop.graphlib.compute.jit import kernel
 
 @kernel
 def of_row(table, row, queries, count, out):
