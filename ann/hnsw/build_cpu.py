@@ -306,6 +306,12 @@ def repair(
                 break
         if host < 0:
             host = np.int64(entry)
+        present = False
+        for j in range(counts[host]):
+            present |= links[host, j] == node
+        if present:
+            reached[node] = True
+            continue
         if counts[host] < cap:
             links[host, counts[host]] = node
             counts[host] += 1

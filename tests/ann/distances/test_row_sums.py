@@ -30,6 +30,7 @@ def test_distances_of_rows_equal_numpys(form: str) -> None:
         scale = rng.uniform(0.5, 2, size=3).astype(np.float32)
         if form == "code":
             rows = rng.integers(0, 256, size=(3, width + 5)).astype(np.uint8)
+            rows[:, -4:] = 0  # the term, which could say that the row has no length
             values = rows[:, :width] - 128.0
         else:
             rows = rng.normal(size=(3, width)).astype(form)
@@ -40,7 +41,7 @@ def test_distances_of_rows_equal_numpys(form: str) -> None:
             room = 1e-5 * (np.abs(values[node]) @ np.abs(query) + 1)
             factor = scale[0] if form == "code" else 1
             assert _distance(L2, rows, scale, query, node, 1.0) == pytest.approx(factor * squares, rel=1e-5)
-            assert _distance(IP, rows, scale, query, node, 1.0) == pytest.approx(1 - factor * product, abs=room * 2)
+            assert _distance(IP, rows, scale, query, node, 1.0) == pytest.approx(-factor * product, abs=room * 2)
             cosine = factor * squares if form == "code" else 1 - 0.5 * scale[node] * product
             assert _distance(COSINE, rows, scale, query, node, 0.5) == pytest.approx(cosine, rel=1e-5, abs=room)
 
