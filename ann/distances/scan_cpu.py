@@ -11,7 +11,8 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from .distances_cpu import _REDUCTION, COSINE, L2, distance, insert, pack, unpack_distance, unpack_node
+from ..metrics import COSINE, L2
+from .distances_cpu import _REDUCTION, distance, insert, pack, unpack_distance, unpack_node
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _EMPTY = np.int64(0x7FFFFFFFFFFFFFFF)

@@ -241,9 +241,7 @@ class IVFFlat(FrozenParameters):
             if self._rows.num_dead and self._held is not None:
                 live = np.flatnonzero(self._rows.live)
                 kept = self._rows.chosen(live)
-                self._place(
-                    self._held.values[live], self._lists[live], metric, lambda: setattr(self, "_rows", kept)
-                )
+                self._place(self._held.values[live], self._lists[live], metric, lambda: setattr(self, "_rows", kept))
         return self
 
     def save(self, path: str | Path) -> None:

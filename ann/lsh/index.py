@@ -12,6 +12,7 @@ import numpy as np
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
 from ..exact import empty_result
 from ..filters import allowed_rows
+from ..frozen import FrozenParameters
 from ..ids import RowIds
 from ..locking import SharedLock
 from ..metrics import check_count
@@ -45,7 +46,7 @@ class LSHStatistics:
     signature_bytes: int
 
 
-class LSH:
+class LSH(FrozenParameters):
     """Locality-sensitive hashing of sets by bands of their MinHash signatures.
 
     Parameters
@@ -88,6 +89,8 @@ class LSH:
     >>> sorted(result.ids[0].tolist()), result.counts.tolist()
     ([7, 8], [2])
     """
+
+    FROZEN = "threshold", "bands", "slots_per_band", "minhash", "weights"
 
     def __init__(
         self,
@@ -133,6 +136,7 @@ class LSH:
     @property
     def shape(self) -> tuple[int, int]:
         """Bands b and slots per band r in force."""
+        self._check_frozen()
         if self._chosen is None:
             self._chosen = self._choose()
         return self._chosen
@@ -271,6 +275,7 @@ class LSH:
         threshold by estimate are then kept or dropped by exact Jaccard similarity, which replaces the estimate. Memory
         is bounded by the block. All blocks are of the index as it was when this was called.
         """
+        self._check_frozen()
         threads = self.threads if threads is None else threads
         with self._lock.steady():
             if not self._segments:
@@ -295,11 +300,13 @@ class LSH:
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete sets by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
+        self._check_frozen()
         with self._lock.writing(), self._lock.changing():
             return self._rows.remove(ids)
 
     def compact(self) -> LSH:
         """Drop deleted rows and merge all segments; bitmap filters then count the remaining rows only."""
+        self._check_frozen()
         with self._lock.writing():
             if self._rows.num_dead:
                 live = np.flatnonzero(self._rows.live)
@@ -329,6 +336,7 @@ class LSH:
 
     def save(self, path: str | Path) -> None:
         """Write the index as a new store folder; `LSH.load` opens it memory-mapped."""
+        self._check_frozen()
         from .stored import save_lsh
 
         with self._lock.steady():
@@ -355,6 +363,7 @@ class LSH:
         query_rows: NDArray[np.int64] | None,
         threads: int | None,
     ) -> SearchResult:
+        self._check_frozen()
         from .ranking import best_rows, rerank
 
         count, n = len(signatures), len(self._rows)

@@ -101,7 +101,7 @@ def encode_rows(vectors, factors, centre, basis, step, centred_terms, alone, fir
             count = min(_ROWS, end - start)
             _project(vectors, start, count, factors, centre, basis, centred, out)
             for at in range(count):
-                total, length, missed, outside, beyond = np.int64(0), 0.0, 0.0, 0.0, False
+                total, length, missed, outside, beyond = np.int64(0), np.float64(0), 0.0, 0.0, False
                 for j in range(width):
                     value = out[at, j] * inverse
                     near = min(max(np.round(value), np.float32(-128)), np.float32(127))

@@ -42,15 +42,15 @@ def test_what_is_given_is_not_written_to():
 def test_exact_and_ivf_answer_as_when_they_are_fed_at_once(metric, tmp_path):
     many, once = one_by_one(Exact(metric), ROWS), Exact(metric).add(ROWS)
     assert many.search(ROWS[:20], 7).ids.tolist() == once.search(ROWS[:20], 7).ids.tolist()
-    fitted = IVFFlat(metric, nlist=9, nprobe=3).fit(ROWS)
-    many, once = one_by_one(fitted, ROWS), IVFFlat(metric, nlist=9, nprobe=3).fit(ROWS).add(ROWS)
-    assert many.list_sizes.tolist() == once.list_sizes.tolist()
-    for each in (many, once):
+    fed = one_by_one(IVFFlat(metric, nlist=9, nprobe=3).fit(ROWS), ROWS)
+    whole = IVFFlat(metric, nlist=9, nprobe=3).fit(ROWS).add(ROWS)
+    assert fed.list_sizes.tolist() == whole.list_sizes.tolist()
+    for each in (fed, whole):
         each.remove(np.arange(0, 700, 3))
-    assert many.search(ROWS[:20], 7).ids.tolist() == once.search(ROWS[:20], 7).ids.tolist()
-    many.compact().save(tmp_path / "a.nh")
+    assert fed.search(ROWS[:20], 7).ids.tolist() == whole.search(ROWS[:20], 7).ids.tolist()
+    fed.compact().save(tmp_path / "a.nh")
     opened = one_by_one(ann.load(tmp_path / "a.nh"), ROWS[:30] + 1)
-    assert opened.search(ROWS[:20], 7).ids.tolist() == one_by_one(many, ROWS[:30] + 1).search(ROWS[:20], 7).ids.tolist()
+    assert opened.search(ROWS[:20], 7).ids.tolist() == one_by_one(fed, ROWS[:30] + 1).search(ROWS[:20], 7).ids.tolist()
 
 
 def test_lists_keep_their_order_while_they_move():

@@ -61,6 +61,16 @@ def test_faiss_refuses_too():
         index.add(ROWS)
 
 
+def test_lsh_refuses_too():
+    index = ann.LSH(ann.MinHash(64), threshold=0.5).add([range(50), range(5, 55)])
+    index.bands = 4
+    for call in (lambda: index.add([range(3)]), lambda: index.search([range(50)], 1), lambda: index.remove([0])):
+        with pytest.raises(IndexMismatch, match="bands was None and is now 4"):
+            call()
+    index.bands = None
+    assert index.search([range(50)], 1).ids.tolist() == [[0]]
+
+
 def test_parameters_may_change_before_there_are_rows():
     index = HNSW()
     index.metric, index.storage, index.M = "cosine", "int8", 8
