@@ -179,7 +179,7 @@ def main() -> None:
         torch.set_num_threads(given.threads)
     train, test = [n for n in TRAIN if n not in given.datasets], list(given.datasets)
     if given.short:
-        train, test, given.epochs, given.pretrain_epochs, given.seeds = train[:0], ["tau2015-s344"], 40, 10, 1
+        train, test, given.epochs, given.pretrain_epochs, given.seeds = train[:0], ["tau2015-s344"], 25, 5, 1
         train += ["tau2015-c432", "tau2015-s386"]
     stores = {name: datasets.load(name) for name in (*train, *test)}
     results: dict[tuple[str, str, str], list[float]] = {}

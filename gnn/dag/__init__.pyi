@@ -1,6 +1,7 @@
 from .autoencoder import GraphAutoEncoder as GraphAutoEncoder
 from .autoencoder import pretrain as pretrain
 from .encoding import level_encoding as level_encoding
+from .linear import scan as scan
 from .partition import DagPart as DagPart
 from .partition import PartLoader as PartLoader
 from .partition import level_parts as level_parts
