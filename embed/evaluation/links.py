@@ -13,6 +13,7 @@ from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.types import one_node_type
 from ...sampling.negatives.negatives import NegativeSampler
 from ..arguments import choice, number, whole
+from .metrics import average_precision, ranks, roc_auc
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -187,27 +188,11 @@ def evaluate_links(
     for repeat in range(repeats):
         negative = _scores(left, right, *pairs.sample_pairs(positive.shape[0], epoch=repeat))
         auc[repeat], ap[repeat] = roc_auc(positive, negative), average_precision(positive, negative)
-        ranks = _ranks(left, right, split, positive, ranked, candidates, repeat)
-        mrr[repeat] = float((1.0 / ranks).mean())
+        places = _ranks(left, right, split, positive, ranked, candidates, repeat)
+        mrr[repeat] = float((1.0 / places).mean())
         for k in cuts:
-            hits[k][repeat] = float((ranks <= k).mean())
+            hits[k][repeat] = float((places <= k).mean())
     return LinkScores(auc, ap, mrr, hits)
-
-
-def roc_auc(positive: NDArray[Any], negative: NDArray[Any]) -> float:
-    """The probability that a positive scores above a negative, ties counting half."""
-    ordered = np.sort(negative)
-    below = np.searchsorted(ordered, positive, "left") + np.searchsorted(ordered, positive, "right")
-    return float(below.sum() / (2.0 * positive.shape[0] * negative.shape[0]))
-
-
-def average_precision(positive: NDArray[Any], negative: NDArray[Any]) -> float:
-    """Precision averaged over the recall it is reached at; equal scores enter together."""
-    cuts = np.unique(positive)[::-1]
-    found = positive.shape[0] - np.searchsorted(np.sort(positive), cuts, "left")
-    wrong = negative.shape[0] - np.searchsorted(np.sort(negative), cuts, "left")
-    gained = np.diff(found, prepend=0)
-    return float((gained * found / (found + wrong)).sum() / positive.shape[0])
 
 
 def _ranks(
@@ -219,7 +204,7 @@ def _ranks(
     candidates: int,
     repeat: int,
 ) -> NDArray[np.float64]:
-    ranks = np.empty(positive.shape[0])
+    found = np.empty(positive.shape[0])
     batch = max(1, _BATCH // candidates)
     for start in range(0, positive.shape[0], batch):
         part = slice(start, start + batch)
@@ -228,9 +213,8 @@ def _ranks(
         others = sampler.sample(src, candidates, epoch=repeat, keys=keys)
         scores = np.einsum("id,ikd->ik", left[src], right[np.maximum(others, 0)])
         scores[others < 0] = -np.inf  # a node that is linked to all others has no candidates
-        truth = positive[part, None]
-        ranks[part] = 1.0 + (scores > truth).sum(axis=1) + 0.5 * (scores == truth).sum(axis=1)
-    return ranks
+        found[part] = ranks(positive[part], scores)
+    return found
 
 
 def _scores(left: NDArray[Any], right: NDArray[Any], src: NDArray[Any], dst: NDArray[Any]) -> NDArray[Any]:

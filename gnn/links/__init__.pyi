@@ -1,0 +1,9 @@
+from .encoders import Encoder as Encoder
+from .heads import CommonNeighborHead as CommonNeighborHead
+from .heads import DotHead as DotHead
+from .heads import ProductHead as ProductHead
+from .heads import SketchHead as SketchHead
+from .sketches import PairSketches as PairSketches
+from .trainer import LinkTraining as LinkTraining
+from .trainer import TrainedLinks as TrainedLinks
+from .trainer import train_links as train_links

@@ -1,0 +1,108 @@
+"""Sparse matrices that torch can multiply with, on nearhop's kernels: forward by rows, backward by the transpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...graphlib.sparse.csr import CSR, transposed
+from ...graphlib.sparse.spmm import multiply_into
+from ..threads import kernel_threads
+from .propagation import as_adjacency
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class SparseTensor:
+    """A constant sparse matrix; `matrix @ X` is differentiable in the dense X.
+
+    Parameters
+    ----------
+    matrix : CSR
+        Values are taken as float32; a pattern counts ones.
+    transpose : CSR, optional
+        Where it is known, such as for a symmetric matrix; made when a gradient is first asked for.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from nearhop.graphlib.sparse import CSR
+    >>> half = SparseTensor(CSR(np.array([0, 2]), np.array([0, 1], np.int32), np.array([0.5, 0.5]), 2))
+    >>> (half @ torch.tensor([[1.0], [3.0]])).item()
+    2.0
+    """
+
+    def __init__(self, matrix: CSR, transpose: CSR | None = None) -> None:
+        self.matrix = matrix
+        self._transpose = transpose
+
+    @property
+    def transpose(self) -> CSR:
+        if self._transpose is None:
+            self._transpose = transposed(self.matrix)
+        return self._transpose
+
+    def __matmul__(self, X: Tensor) -> Tensor:
+        result: Tensor = _Product.apply(self, X)
+        return result
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, matrix: SparseTensor, X: Tensor) -> Tensor:
+        context.matrix = matrix
+        return _multiply(matrix.matrix, X)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        return None, _multiply(context.matrix.transpose, gradients[0])
+
+
+def _multiply(m: CSR, X: Tensor) -> Tensor:
+    if X.device.type != "cpu":
+        return _on_device(m, X)
+    dense = np.ascontiguousarray(X.detach().numpy(), np.float32)
+    out = np.empty((m.num_rows, dense.shape[1]), np.float32)
+    multiply_into(as_adjacency(m), dense, out, threads=kernel_threads())
+    return torch.from_numpy(out).to(X.dtype)
+
+
+def _on_device(m: CSR, X: Tensor) -> Tensor:
+    values = np.ones(m.num_entries, np.float32) if m.values is None else m.values.astype(np.float32)
+    offsets, columns, entries = (
+        torch.from_numpy(np.array(a)).to(X.device) for a in (m.indptr, m.indices.astype(np.int64), values)
+    )
+    return torch.sparse_csr_tensor(offsets, columns, entries, size=(m.num_rows, m.num_cols)) @ X
+
+
+def features_of(given: Any) -> CSR:
+    """A dense (n, F) array of few non-zeros as CSR, float32, for a first layer that reads only those.
+
+    >>> import numpy as np
+    >>> features_of(np.eye(2, dtype=np.uint8)).num_entries
+    2
+    """
+    import scipy.sparse as sp
+
+    matrix = sp.csr_array(given, dtype=np.float32)
+    matrix.sort_indices()
+    return CSR(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, int(matrix.shape[1]))
+
+
+def dropped(matrix: SparseTensor, share: float, generator: torch.Generator) -> SparseTensor:
+    """The matrix with every entry set to 0 with probability `share`, the others scaled up."""
+    m, t = matrix.matrix, matrix.transpose
+    keep = torch.rand(m.num_entries, generator=generator).numpy() >= share
+    values: NDArray[np.float32] = np.ones(m.num_entries, np.float32) if m.values is None else m.values
+    masked = (values * keep / (1.0 - share)).astype(np.float32)
+    if not hasattr(matrix, "order"):  # where every entry of the transpose stands in the matrix
+        numbered = CSR(m.indptr, m.indices, np.arange(m.num_entries), m.num_cols)
+        matrix.order = transposed(numbered).values  # type: ignore[attr-defined]
+    order = matrix.order  # type: ignore[attr-defined]
+    return SparseTensor(
+        CSR(m.indptr, m.indices, masked, m.num_cols), CSR(t.indptr, t.indices, masked[order], t.num_cols)
+    )
