@@ -14,6 +14,7 @@ import resource
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from nearhop import GraphStore, datasets
 from nearhop.graphlib.sparse import pair_scores, spgemm, triangles
 
 
-def canonical(rows, cols, n, m=None):
-    matrix = sp.coo_matrix((np.ones(rows.size, np.float32), (rows, cols)), shape=(n, m or n)).tocsr()
+def canonical(src, dst, n, m=None):
+    matrix = sp.coo_matrix((np.ones(src.size, np.float32), (src, dst)), shape=(n, m or n)).tocsr()
     matrix.sum_duplicates()
     matrix.data = np.random.default_rng(1).random(matrix.nnz, dtype=np.float32) + np.float32(0.1)
     return matrix
@@ -44,7 +45,8 @@ def rmat(scale, edges):
 
 def random(n, degree):
     rng = np.random.default_rng(0)
-    return canonical(*rng.integers(0, n, (2, n * degree)), n)
+    src, dst = rng.integers(0, n, (2, n * degree))
+    return canonical(src, dst, n)
 
 
 def blocks(count, size, degree):
@@ -100,10 +102,20 @@ def torch_of(A):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.sparse_csr_tensor(
-            *(torch.from_numpy(np.asarray(x)) for x in (A.indptr.astype(np.int64), A.indices.astype(np.int64), A.data)),
-            A.shape,
-        )
+        offsets, columns = (torch.from_numpy(x.astype(np.int64)) for x in (A.indptr, A.indices))
+        return torch.sparse_csr_tensor(offsets, columns, torch.from_numpy(A.data), size=A.shape)
+
+
+def torch_square(T):
+    return T @ T
+
+
+def blas_square(gb, G):
+    return gb.semiring.plus_times(G @ G).new()
+
+
+def blas_masked(gb, G):
+    return gb.semiring.plus_pair(G @ G.T).new(dtype=int, mask=G.S)
 
 
 def compare(contenders, repeats):
@@ -136,19 +148,19 @@ def squares(names, threads, repeats):
     for name in names:
         A = MATRICES[name]()
         contenders: dict[str, Callable[[], Any]] = {
-            "nearhop": lambda A=A: spgemm(A, A, sorted=False, threads=threads),
-            "nearhop sorted": lambda A=A: spgemm(A, A, threads=threads),
+            "nearhop": partial(spgemm, A, A, sorted=False, threads=threads),
+            "nearhop sorted": partial(spgemm, A, A, threads=threads),
         }
-        contenders |= {peer: lambda f=f, A=A: f(A, A) for peer, f in peers(threads).items()}
+        contenders |= {peer: partial(f, A, A) for peer, f in peers(threads).items()}
         if gb is not None:
             gb.ss.config["nthreads"] = threads
             G = gb.io.from_scipy_sparse(A)
-            contenders["graphblas"] = lambda G=G: gb.semiring.plus_times(G @ G).new()
+            contenders["graphblas"] = partial(blas_square, gb, G)
         import torch
 
         torch.set_num_threads(threads)
         T = torch_of(A)
-        contenders["torch"] = lambda T=T: T @ T
+        contenders["torch"] = partial(torch_square, T)
         for peer, ratio in show(name, compare(contenders, repeats)).items():
             collected.setdefault(peer, []).append(ratio)
     print("geometric means: " + ", ".join(f"{k} {np.exp(np.mean(np.log(v))):.2f}" for k, v in collected.items()))
@@ -172,21 +184,18 @@ def masked(names, threads, repeats):
         store = GraphStore.from_edges(P.row[low], P.col[low], num_nodes=A.shape[0])
         both: dict[str, dict[str, Callable[[], Any]]] = {
             "triangles": {
-                "nearhop": lambda L=L: spgemm(L, L, semiring="plus_pair", mask=L, threads=threads),
-                "nearhop per node": lambda store=store: triangles(store, threads=threads),
+                "nearhop": partial(spgemm, L, L, semiring="plus_pair", mask=L, threads=threads),
+                "nearhop per node": partial(triangles, store, threads=threads),
             },
             "common neighbours of edges": {
-                "nearhop": lambda A=A: spgemm(A, A, semiring="plus_pair", mask=A, threads=threads),
+                "nearhop": partial(spgemm, A, A, semiring="plus_pair", mask=A, threads=threads),
             },
         }
         if gb is not None:
             gb.ss.config["nthreads"] = threads
             GL, GA = gb.io.from_scipy_sparse(L), gb.io.from_scipy_sparse(A)
-            count = gb.semiring.plus_pair
-            both["triangles"]["graphblas"] = lambda G=GL, count=count: count(G @ G.T).new(dtype=int, mask=G.S)
-            both["common neighbours of edges"]["graphblas"] = lambda G=GA, count=count: count(G @ G.T).new(
-                dtype=int, mask=G.S
-            )
+            both["triangles"]["graphblas"] = partial(blas_masked, gb, GL)
+            both["common neighbours of edges"]["graphblas"] = partial(blas_masked, gb, GA)
         for what, contenders in both.items():
             for peer, ratio in show(f"{name}, {what}", compare(contenders, repeats)).items():
                 collected.setdefault(peer, []).append(ratio)
@@ -208,8 +217,8 @@ def topk(threads, repeats):
         X = X[:, np.asarray((X > 0).sum(axis=0)).ravel() < n // 50].tocsr()  # frequent words are left out
         B = X.T.tocsr()
         contenders = {
-            "nearhop": lambda X=X, B=B: spgemm(X, B, top_k=10, threads=threads),
-            "sparse_dot_topn": lambda X=X, B=B: sparse_dot_topn.sp_matmul_topn(X, B, top_n=10, n_threads=threads),
+            "nearhop": partial(spgemm, X, B, top_k=10, threads=threads),
+            "sparse_dot_topn": partial(sparse_dot_topn.sp_matmul_topn, X, B, top_n=10, n_threads=threads),
         }
         show(f"top 10 of {n:,} rows, {X.nnz:,} entries", compare(contenders, repeats))
 
@@ -221,7 +230,7 @@ def pairs(threads, repeats, num_nodes=1_000_000, num_edges=10_000_000, num_pairs
     u, v = rng.integers(0, num_nodes, (2, num_pairs))
     store.csr()
     for method in ("common_neighbors", "adamic_adar"):
-        run = {"nearhop": lambda m=method: pair_scores(store, u, v, m, threads=threads)}
+        run = {"nearhop": partial(pair_scores, store, u, v, method, threads=threads)}
         wall, processor = compare(run, repeats)["nearhop"]
         print(f"| {method}, {num_pairs:,} pairs | nearhop {wall:.2f} ({processor:.2f}) |", flush=True)
     rows = store.csr()

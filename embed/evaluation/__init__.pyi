@@ -1,6 +1,6 @@
 from .evaluate import Evaluation as Evaluation
 from .evaluate import evaluate as evaluate
-from .hard_negatives import hard_negatives as hard_negatives
+from .heart import hard_negatives as hard_negatives
 from .judge import LinkMeasures as LinkMeasures
 from .judge import NodeMeasures as NodeMeasures
 from .judge import Stratum as Stratum
@@ -8,10 +8,10 @@ from .judge import distances as distances
 from .judge import measure_links as measure_links
 from .judge import measure_nodes as measure_nodes
 from .judge import strata as strata
-from .link_report import link_report as link_report
 from .link_splits import EdgeSplit as EdgeSplit
 from .link_splits import split_edges as split_edges
 from .links import LinkScores as LinkScores
 from .links import LinkSplit as LinkSplit
 from .links import evaluate_links as evaluate_links
 from .links import split_links as split_links
+from .report import link_report as link_report

@@ -143,7 +143,7 @@ def measure_nodes(
     >>> import numpy as np, nearhop
     >>> from nearhop.embed.evaluation import measure_nodes, split_edges
     >>> split = split_edges(nearhop.GraphStore.from_edges(np.arange(40), (np.arange(40) + 1) % 40))
-    >>> measure_nodes(split, lambda nodes: np.zeros((len(nodes), 40))).values["hits@5"].max()
+    >>> float(measure_nodes(split, lambda nodes: np.zeros((len(nodes), 40))).values["hits@5"].max())
     0.0
     """
     choice("measure_nodes", "stage", stage, ("test", "val"))
