@@ -66,16 +66,20 @@ class HNSW(FrozenParameters):
     Notes
     -----
     Build O(n log n * ef_construction * M) distances, search O(ef_search * M * log n). Memory per row: 4 * dim bytes,
-    and about 8 * M + 30 of links. Vectors are copied by `add`, not by `from_store`.
+    and about 8 * M + 35 of links, levels and ids (`estimate_memory`); rows added in several calls leave room for up to
+    half as many again. Vectors are copied by `add`; by `from_store` only where rows have to be kept otherwise than they
+    are given.
 
-    Coordinates are rounded by at most 2^-11 of their size with "float16", by half a step with "int8-only". A step is a
-    254th of the range that all but one in ten thousand centred coordinates keep to, and 1 where all numbers are whole
-    and within 256 values, which are then kept exactly. A coordinate beyond the range becomes its end. The rounded
-    vector lies within e = step / 2 * sqrt(dim) of the given one, so a distance (not squared) is off by at most e.
+    Coordinates are rounded by at most 2^-11 of their size (2^-25 below 2^-14) with "float16", by half a step with
+    "int8-only". A step is a 254th of the range that all but one in ten thousand centred coordinates of ordinary rows
+    keep to, and 1 where all numbers are whole and within 256 values, which are then kept exactly. The rounded vector
+    lies within e = step / 2 * sqrt(dim) of the given one, so a distance (not squared) is off by at most e; but a
+    coordinate beyond the range becomes its end, and rows that have one may be off by more. The first 255 rows of
+    "int8-only" are kept as they are, until there are enough to choose a step from.
 
     Differences from the paper: rows are inserted in batches of up to 2 % of the graph whose members search the graph
     as it was before the batch, and one another. At most a quarter of a node's links lead to copies of its vector. Nodes
-    that pruning cut off are linked again at the end of `add`.
+    that pruning cut off are linked again at the end of `add`, or each time 1 % of the rows were added (5 % of many).
 
     References
     ----------

@@ -14,7 +14,7 @@ from ..filters import allowed_rows
 from ..least_effort import least_effort
 from ..metrics import check_count, check_rows, metric_code, scaled
 from ..result import SearchResult, recall
-from ..storage.scalar_codes import widest_row
+from ..storage.scalar_codes import ENOUGH, widest_row
 from .plan import NAMES, make_plan, row_bytes
 
 if TYPE_CHECKING:
@@ -78,13 +78,14 @@ class Explanation:
 def estimate_memory(index: HNSW, num_rows: int, dim: int) -> MemoryEstimate:
     """See `HNSW.estimate_memory`."""
     n, dim = check_count("num_rows", num_rows, low=0), check_count("dim", dim)
-    # 2M + 3 words of level 0, 11 bytes of level and upper row; a node reaches 1 / (M - 1) upper levels on average.
+    # 2M + 2 words of level 0, 9 bytes of level and upper row; a node reaches 1 / (M - 1) upper levels on average.
     links = n * (4 * (2 * index.M + 2) + 9) + int(n / (index.M - 1) * 4 * (index.M + 2))
     codes = n * widest_row(dim) if index.storage == "int8" else 0
     if index.metric == "hamming":
         return MemoryEstimate(n * -(-dim // 8) * 8, links, codes)
-    row = {"float16": 2 * dim, "int8-only": widest_row(dim)}.get(index.storage, 4 * dim)
-    scale = 4 if index.metric == "cosine" and index.storage != "int8-only" else 0
+    coded = index.storage == "int8-only" and n >= ENOUGH
+    row = widest_row(dim) if coded else 2 * dim if index.storage == "float16" else 4 * dim
+    scale = 4 if index.metric == "cosine" and not coded else 0
     return MemoryEstimate(n * (row + scale), links, codes)
 
 

@@ -47,8 +47,9 @@ class IVFFlat(FrozenParameters):
     -----
     `fit` learns centroids by k-means (10 rounds over at most 256 rows per list: O(2560 * nlist**2 * dim)); the first
     `add` fits them on its rows where `fit` was not called. A search costs O((nlist + rows * nprobe / nlist) * dim) per
-    query. Memory: 4 * dim + 16 bytes per row (and up to half
-    as much again where rows came in many calls). An empty cluster takes the row farthest from its centroid.
+    query. Memory: 4 * dim + 25 bytes per row, ids included
+    (29 for cosine), and room for up to half as many rows again where they came in many calls. An empty cluster takes
+    the row farthest from its centroid.
 
     References
     ----------
