@@ -382,12 +382,13 @@ def _spread(count: int, most: int) -> NDArray[np.int64]:
 def _ordinary(sample: NDArray[np.float32]) -> NDArray[np.float32]:
     """The sample without rows far beyond all others, where they are few: three times farther from its middle than nine
     tenths of the rows are."""
-    middle = np.median(sample[_spread(len(sample), _SPREAD // 2)], axis=0)
+    middle = np.median(sample[_spread(len(sample), _SPREAD // 4)], axis=0)
     away = np.empty(len(sample))
-    for start in range(0, len(sample), _SPREAD):
-        part = sample[start : start + _SPREAD].astype(np.float64) - middle
-        away[start : start + _SPREAD] = np.sqrt(np.einsum("ij,ij->i", part, part))
-    far = away > _FAR * np.quantile(away, 0.9)
+    with np.errstate(over="ignore", invalid="ignore"):  # too far for float32 is far enough
+        for start in range(0, len(sample), _SPREAD):
+            part = sample[start : start + _SPREAD] - middle
+            away[start : start + _SPREAD] = np.einsum("ij,ij->i", part, part)
+        far = ~(away <= _FAR**2 * np.quantile(away, 0.9))
     return sample[~far] if 0 < np.count_nonzero(far) <= max(1, _MOST_FAR * len(sample)) else sample
 
 
@@ -473,9 +474,9 @@ def _bases(sample: NDArray[np.float32], first: NDArray[np.float32] | None = None
 
 def _badly_held(sample: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float64]:
     """The share of rows of which the first 1, 2, ... directions hold too little of the squared length."""
-    rows = np.ascontiguousarray(sample[_spread(len(sample), _SPREAD)])
-    held = np.cumsum(ScalarCodes._inside(rows, directions).astype(np.float64) ** 2, axis=1)
-    whole = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    rows = np.ascontiguousarray(sample[_spread(len(sample), _SPREAD // 2)])
+    held = np.cumsum(ScalarCodes._inside(rows, directions) ** 2, axis=1)
+    whole = np.einsum("ij,ij->i", rows, rows)
     return (held < HELD * whole[:, None]).mean(axis=0)
 
 
