@@ -46,12 +46,16 @@ def segment_reduce(messages: Tensor, piece: Slice, how: str) -> Tensor:
         raise InvalidInput(
             f'reduce="gated" needs an odd number of columns, a gate and two halves; messages have {messages.shape[1]}'
         )
+    if not (messages.requires_grad and torch.is_grad_enabled()):
+        return _reduced(messages.contiguous(), piece, how)[0]
     result: Tensor = _Reduce.apply(messages.contiguous(), piece, how)
     return result
 
 
 def spread(x: Tensor, piece: Slice) -> Tensor:
     """Each row's features at every one of its edges: (num_rows, d) -> (num_edges, d)."""
+    if not (x.requires_grad and torch.is_grad_enabled()):
+        return x.index_select(0, piece.row_of)
     result: Tensor = _Spread.apply(x, piece)
     return result
 
@@ -67,19 +71,26 @@ def add_to_sources(out: Tensor, grad: Tensor, piece: Slice) -> None:
     _run("add_to_sources", (grad.contiguous(), piece.source_edges, piece.source_indptr, piece.sources, out))
 
 
+def _reduced(messages: Tensor, piece: Slice, how: str) -> tuple[Tensor, Tensor | None]:
+    """The rows, and for maxima which message won each column."""
+    rows, width = piece.num_rows, messages.shape[1]
+    if how in ("sum", "mean"):
+        out = messages.new_empty((rows, width))
+        _run("add_rows", (messages, piece.indptr, how == "mean", out))
+        return out, None
+    out = messages.new_empty((rows, width if how == "max" else width - 1))
+    winners = piece.src.new_empty((rows, width if how == "max" else width // 2))
+    _run(f"{how}_rows", (messages, piece.indptr, out, winners))
+    return out, winners
+
+
 class _Reduce(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, messages: Tensor, piece: Slice, how: str) -> Tensor:
-        rows, width = piece.num_rows, messages.shape[1]
-        ctx.piece, ctx.how, ctx.width = piece, how, width
-        if how in ("sum", "mean"):
-            out = messages.new_empty((rows, width))
-            _run("add_rows", (messages, piece.indptr, how == "mean", out))
-            return out
-        out = messages.new_empty((rows, width if how == "max" else width - 1))
-        winners = piece.src.new_empty((rows, width if how == "max" else width // 2))
-        _run(f"{how}_rows", (messages, piece.indptr, out, winners))
-        ctx.save_for_backward(winners, *([messages] if how == "gated" else []))
+        out, winners = _reduced(messages, piece, how)
+        ctx.piece, ctx.how, ctx.width = piece, how, messages.shape[1]
+        if winners is not None:
+            ctx.save_for_backward(winners, *([messages] if how == "gated" else []))
         return out
 
     @staticmethod
@@ -137,5 +148,15 @@ def _run(name: str, arguments: tuple[Any, ...]) -> None:
     from . import reduce_cpu
 
     arrays = [part.detach().numpy() if isinstance(part, Tensor) else part for part in arguments]
-    with threads_in_use(torch.get_num_threads() if grid.numel() > _LARGE else 1):
-        getattr(reduce_cpu, name)(*arrays)
+    kernel = getattr(reduce_cpu, name)
+    if grid.numel() < _LARGE:  # a narrow level, of which there are many: no more than the call itself
+        kernel.ranged(0, _num_rows(name, arrays), 0, *arrays)
+        return
+    with threads_in_use(torch.get_num_threads()):
+        kernel(*arrays)
+
+
+def _num_rows(name: str, arrays: list[Any]) -> int:
+    """The turns of a kernel's loop: rows, or sources."""
+    offsets = {"add_to_sources": 2, "max_rows_gradient": 2, "gated_rows_gradient": 3}.get(name, 1)
+    return int(arrays[offsets].shape[0]) - 1

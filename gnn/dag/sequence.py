@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,9 +21,46 @@ def run_levels(
 ) -> tuple[Tensor, list[Tensor | None]]:
     """States in level order and what edges emit, rule by rule; differentiable once."""
     parameters = [p for p in model.parameters() if p.requires_grad]
+    given = [part for part in (roots, x, *attrs) if part is not None]
+    if not torch.is_grad_enabled() or not (parameters or any(part.requires_grad for part in given)):
+        with torch.no_grad():
+            return _forward(model, plan, roots, x, attrs, (False, [False] * len(attrs)))
     ordered, *emitted = _Sequence.apply(model, plan, len(attrs), roots, x, *attrs, *parameters)
     outputs = iter(emitted)
     return ordered, [next(outputs) if rule.emit else None for rule in model.rules.values()]
+
+
+def _forward(
+    model: LevelPropagation,
+    plan: LevelPlan,
+    roots: Tensor,
+    x: Tensor | None,
+    attrs: Sequence[Tensor | None],
+    wanted: tuple[bool, list[bool]],
+    *,
+    dice: _Dice | None = None,
+    kept: list[list[_Level]] | None = None,
+) -> tuple[Tensor, list[Tensor | None]]:
+    """All levels in order; `kept` collects their graphs, `dice` the random numbers to draw again without them."""
+    states = roots.new_zeros((plan.num_nodes, roots.shape[1]))
+    states[: roots.shape[0]] = roots
+    emitted = [
+        roots.new_zeros((plan.relation(name).num_edges, rule.emit)) if rule.emit else None
+        for name, rule in model.rules.items()
+    ]
+    names = list(model.rules)
+    for number in range(1, plan.num_levels):
+        if dice is not None:
+            dice.record()
+        with torch.set_grad_enabled(kept is not None):
+            levels = _pieces(model, plan, number, roots.device)
+            for level in levels:
+                level.fire(states, x, attrs[level.at], (wanted[0], wanted[1][level.at]))
+        for level in levels:
+            _store(level, names[level.at], states, emitted)
+        if kept is not None:
+            kept.append(levels)
+    return states, emitted
 
 
 class _Level:
@@ -54,27 +92,8 @@ class _Sequence(torch.autograd.Function):
         attrs = rest[:rules]
         ctx.set_materialize_grads(False)
         ctx.model, ctx.plan, ctx.rules = model, plan, rules
-        learning = any(ctx.needs_input_grad)
-        keep = learning and not model.checkpoint
-        ctx.kept, ctx.dice = ([], None) if keep else (None, _Dice(roots.device) if learning else None)
-        states = roots.new_zeros((plan.num_nodes, roots.shape[1]))
-        states[: roots.shape[0]] = roots
-        emitted = [
-            roots.new_zeros((plan.relation(name).num_edges, rule.emit)) if rule.emit else None
-            for name, rule in model.rules.items()
-        ]
-        wanted = _wanted(ctx)
-        for number in range(1, plan.num_levels):
-            if ctx.dice is not None:
-                ctx.dice.record()
-            with torch.set_grad_enabled(keep):
-                levels = _pieces(model, plan, number, roots.device)
-                for level in levels:
-                    level.fire(states, x, attrs[level.at], (wanted[0], wanted[1][level.at]))
-            for level in levels:
-                _store(level, list(model.rules)[level.at], states, emitted)
-            if keep:
-                ctx.kept.append(levels)
+        ctx.kept, ctx.dice = (None, _Dice(roots.device)) if model.checkpoint else ([], None)
+        states, emitted = _forward(model, plan, roots, x, attrs, _wanted(ctx), dice=ctx.dice, kept=ctx.kept)
         ctx.save_for_backward(states, x, *attrs)
         return states, *[out for out in emitted if out is not None]
 
