@@ -9,20 +9,19 @@ are ranked by the number of seeds in their community, then by their links into i
 On ego-Facebook every ego's friends are a graph and the circles are the communities. ego-Twitter has no communities to
 compare with; there, searches are timed against the 0.25 s that the paper calls real time.
 
-    python examples/brands_on_a_laptop.py            # two minutes on a quiet machine
+    python examples/brands_on_a_laptop.py            # two minutes on a quiet machine; ± is over restarts
     python examples/brands_on_a_laptop.py --short    # 2 restarts, no ego-Twitter
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import os
 import tarfile
 import time
 from pathlib import Path
 
+import _report
 import numpy as np
 
 import nearhop
@@ -37,9 +36,9 @@ PORT = {"average": 0.341, "minrank": 0.319, "pagerank": 0.222}  # of the release
 class Graph:
     """A store, its communities as arrays of positions, and everything a ranking needs."""
 
-    def __init__(self, store, communities, direction, seed):
+    def __init__(self, store, communities, direction, seed, threads):
         self.store, self.seed = store, seed
-        self.search = CommunitySearch(store, K, bands=BANDS, seed=seed, direction=direction)
+        self.search = CommunitySearch(store, K, bands=BANDS, seed=seed, direction=direction, threads=threads)
         self.partition = detect(store, seed=seed)
         described = RaggedSets.of(store, direction=direction).sizes() > 0
         self.communities = [c for c in communities if len(c) >= SMALLEST and described[c].sum() > SEEDS]
@@ -75,13 +74,15 @@ class Graph:
         return found, {method: 1e3 * seconds / trials for method, seconds in spent.items()}
 
 
-def email(seed):
+def email(seed, threads):
     store = nearhop.datasets.load("email-eu-core")
     y = store.nodes["y"]
-    return Graph(store, [np.flatnonzero(y == department) for department in range(int(y.max()) + 1)], "in", seed)
+    return Graph(
+        store, [np.flatnonzero(y == department) for department in range(int(y.max()) + 1)], "in", seed, threads
+    )
 
 
-def facebook(seed):
+def facebook(seed, threads):
     """The ten ego networks of facebook.tar.gz, each with its circles."""
     root = os.environ.get("NEARHOP_DATA")
     folder = Path(root) if root else Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -98,7 +99,7 @@ def facebook(seed):
             pairs = np.unique(np.sort(np.column_stack([src, dst]), axis=1), axis=0)
             count = 1 + max(int(pairs.max()), *(int(circle.max(initial=0)) for circle in circles))
             store = nearhop.GraphStore.from_edges(*pairs.T, num_nodes=count)
-            graphs.append(Graph(store, circles, "out", seed))
+            graphs.append(Graph(store, circles, "out", seed, threads))
     return graphs
 
 
@@ -107,10 +108,10 @@ def _text(tar, name):
     return "" if member is None else member.read().decode()
 
 
-def jaccard_error(store, seed):
+def jaccard_error(store, seed, threads):
     """Root mean square error of all estimates between nodes with followers, and what theory says."""
     sets = RaggedSets.of(store, direction="in")
-    minhash = nearhop.ann.MinHash(K, seed=seed)
+    minhash = nearhop.ann.MinHash(K, seed=seed, threads=threads)
     filled = np.flatnonzero(sets.sizes() > 0)
     left, right = (filled[ends] for ends in np.triu_indices(len(filled), 1))
     exact = sets.jaccard(left, right).astype(np.float64)
@@ -118,14 +119,16 @@ def jaccard_error(store, seed):
     return float(np.sqrt(np.mean((estimate - exact) ** 2))), float(np.sqrt(np.mean(exact * (1 - exact) / K)))
 
 
-def twitter(seed, searches=100):
-    """Seconds to build, and milliseconds of searches from five seeds that know each other, by method."""
+def twitter(seed, threads, searches=100):
+    """Milliseconds of searches from five seeds that know each other, by method."""
     store = nearhop.datasets.load("ego-twitter")
     CommunitySearch(nearhop.datasets.load("karate"), K, bands=BANDS)  # compiles
     start = time.perf_counter()
-    search = CommunitySearch(store, K, bands=BANDS, seed=seed)
+    search = CommunitySearch(store, K, bands=BANDS, seed=seed, threads=threads)
     built = time.perf_counter() - start
     stats, rng, rows = search.index.stats(), np.random.default_rng(seed), store.csr()
+    size = f"{(stats.signature_bytes + stats.index_bytes) / 1e6:.0f} MB"
+    _report.note(f"ego-twitter, {store.num_nodes:,} nodes, {store.num_edges:,} edges: built in {built:.2f} s, {size}")
     groups: list[np.ndarray] = []
     while len(groups) < searches:
         near = rows.neighbors(int(rng.integers(store.num_nodes)))
@@ -139,54 +142,75 @@ def twitter(seed, searches=100):
             start = time.perf_counter()
             search.search(seeds, 50, method)
             taken.append(1e3 * (time.perf_counter() - start))
-        spent[method] = [float(value) for value in np.percentile(taken, [50, 99])]
-    return {
-        "nodes": store.num_nodes, "edges": store.num_edges, "build_s": built, "ms": spent,
-        "bytes": stats.signature_bytes + stats.index_bytes,
-    }  # fmt: skip
+        spent[method] = taken
+    return spent
+
+
+def email_rows(seeds, restarts, threads):
+    """Areas under recall, the error of the estimates, and Leiden beside the departments."""
+    runs, errors, agreements = [], [], []
+    for seed in seeds:
+        mail = email(seed, threads)
+        areas, milliseconds = mail.areas(restarts)
+        runs.append(areas)
+        errors.append(jaccard_error(mail.store, seed, threads))
+        truth = mail.store.nodes["y"]
+        agreements.append(
+            [f(mail.partition.labels, truth) for f in (normalized_mutual_information, adjusted_rand_index)]
+        )
+        spent = ", ".join(f"{method} {value:.2f}" for method, value in milliseconds.items())
+        _report.note(f"email-eu-core: {len(mail.communities)} departments, {mail.partition!r}; ms per search: {spent}")
+    rows = [_report.Row.of("email-eu-core", f"{m}: area", areas_of(runs, m), PORT.get(m)) for m in METHODS]
+    measured, theory = zip(*errors, strict=True)
+    rows.append(_report.Row.of("email-eu-core", "RMSE of Jaccard estimates", measured))
+    rows.append(_report.Row.of("email-eu-core", "RMSE of Jaccard estimates, theory", theory))
+    for what, values in zip(("NMI", "ARI"), zip(*agreements, strict=True), strict=True):
+        rows.append(_report.Row.of("email-eu-core", f"Leiden and departments: {what}", values))
+    return rows
+
+
+def areas_of(runs, method):
+    """The mean over communities for every restart of every seed."""
+    return np.concatenate([areas[method].mean(axis=0) for areas in runs])
+
+
+def facebook_rows(seeds, restarts, threads):
+    runs = []
+    for seed in seeds:
+        parts = [graph.areas(restarts)[0] for graph in facebook(seed, threads)]
+        if not parts:
+            _report.note("ego-facebook is left out: set NEARHOP_DATA to the folder of communities/facebook.tar.gz")
+            return []
+        runs.append({method: np.concatenate([part[method] for part in parts]) for method in METHODS})
+        _report.note(f"ego-facebook: {len(runs[-1]['average'])} circles")
+    return [_report.Row.of("ego-facebook", f"{m}: area", areas_of(runs, m)) for m in METHODS]
+
+
+def twitter_rows(seeds, threads):
+    runs = [twitter(seed, threads) for seed in seeds]
+    rows = []
+    for method in runs[0]:
+        taken = [np.percentile(run[method], [50, 99]) for run in runs]
+        for at, what in enumerate(("median", "99th percentile")):
+            rows.append(_report.Row.of("ego-twitter", f"{method}: ms, {what}", [times[at] for times in taken]))
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="2 restarts instead of 20, no ego-Twitter")
-    parser.add_argument("--restarts", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of Markdown")
+    names = ["email-eu-core", "ego-facebook", "ego-twitter"]
+    parser = _report.parser(__doc__, datasets=names, choices=names, seeds=1, short="2 restarts, no ego-twitter")
+    parser.add_argument("--restarts", type=int, help="per community: 20, or 2 with --short")
     given = parser.parse_args()
-    restarts = 2 if given.short else given.restarts
-
-    mail = email(given.seed)
-    mail_areas, mail_ms = mail.areas(restarts)
-    measured, theory = jaccard_error(mail.store, given.seed)
-    departments = mail.store.nodes["y"]
-    agreement = [f(mail.partition.labels, departments) for f in (normalized_mutual_information, adjusted_rand_index)]
-    circles = [graph.areas(restarts)[0] for graph in facebook(given.seed)]
-    circle_areas = {m: np.concatenate([part[m] for part in circles]) if circles else np.zeros((0, 1)) for m in METHODS}
-    timed = None if given.short else twitter(given.seed)
-    if given.json:
-        told = {
-            "email": {method: float(a.mean()) for method, a in mail_areas.items()},
-            "facebook": {method: float(a.mean()) for method, a in circle_areas.items()} if circles else None,
-            "rmse": measured, "theory": theory, "nmi": agreement[0], "ari": agreement[1], "twitter": timed,
-        }  # fmt: skip
-        print(json.dumps(told))
-        return
-    sizes = len(mail.communities), len(circle_areas["average"])
-    print(f"K = {K}, {BANDS} bands, {SEEDS} seeds, {restarts} restarts; mean area under recall ± sd over restarts\n")
-    print(f"| ranking | email-Eu-core, {sizes[0]} departments | released code | ego-Facebook, {sizes[1]} circles | "
-          "ms per search |\n|---|---|---|---|---|")  # fmt: skip
-    for method in METHODS:
-        both = [f"{a.mean():.3f} ± {a.mean(axis=0).std():.3f}" if a.size else "-" for a in
-                (mail_areas[method], circle_areas[method])]  # fmt: skip
-        print(f"| {method} | {both[0]} | {PORT.get(method, '')} | {both[1]} | {mail_ms[method]:.2f} |")
-    print(f"\nRMSE of Jaccard {measured:.4f}, theory {theory:.4f}: {100 * (measured / theory - 1):+.1f} %")
-    print(f"{mail.partition!r}: NMI {agreement[0]:.3f}, ARI {agreement[1]:.3f} against departments")
-    if timed is not None:
-        size = f"{timed['nodes']:,} nodes, {timed['edges']:,} edges"
-        print(f"\nego-Twitter, {size}: built in {timed['build_s']:.2f} s, {timed['bytes'] / 1e6:.0f} MB\n")
-        print("| ranking | ms, median | 99th percentile |\n|---|---|---|")
-        for method, (middle, high) in timed["ms"].items():
-            print(f"| {method} | {middle:.2f} | {high:.2f} |")
+    restarts = given.restarts or (2 if given.short else 20)
+    seeds = range(1, 1 + given.seeds)  # of the hash functions and of the seeds that are drawn
+    rows = []
+    if "email-eu-core" in given.datasets:
+        rows += email_rows(seeds, restarts, given.threads)
+    if "ego-facebook" in given.datasets:
+        rows += facebook_rows(seeds, restarts, given.threads)
+    if "ego-twitter" in given.datasets and not given.short:
+        rows += twitter_rows(seeds, given.threads)
+    _report.show(rows, as_json=given.json, digits=3)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ mean over its shuffles, of which the notebook has five for one training.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 
+import _report
 import numpy as np
 
 import nearhop
@@ -43,45 +43,40 @@ PUBLISHED: dict[tuple[str, str, str], dict[int, float]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="blogcatalog", choices=["blogcatalog", "ppi", "wikipedia", "dblp"])
-    parser.add_argument("--method", default="deepwalk", choices=["deepwalk", "node2vec"])
-    parser.add_argument("--p", type=float, default=0.25, help="node2vec's return parameter")
-    parser.add_argument("--q", type=float, default=0.25, help="node2vec's in-out parameter")
-    parser.add_argument("--num-walks", type=int, default=80, help="walks per node")
-    parser.add_argument("--seeds", type=int, default=5, help="trainings, each with shuffles of its own")
-    parser.add_argument("--shuffles", type=int, default=10, help="of the labels, per training")
-    parser.add_argument("--C", type=float, default=0.01)
-    parser.add_argument("--compare", action="store_true", help="also train with fresh negatives for every pair")
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of Markdown")
-    given = parser.parse_args()
-    shares = (20,) if given.short else SHARES
-    seeds = 1 if given.short else given.seeds
-    walks, shuffles = (10, 1) if given.short else (given.num_walks, given.shuffles)
-    p, q = (given.p, given.q) if given.method == "node2vec" else (1.0, 1.0)
+def normalised(x: np.ndarray) -> np.ndarray:
+    """Rows of length 1, then columns with mean 0 and deviation 1; what is constant stays at 0."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    x = x / np.where(length > 0, length, 1)
+    deviation = x.std(axis=0)
+    return (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
 
-    store = nearhop.datasets.load(given.dataset)
+
+def run(name: str, shares: tuple[int, ...], given: argparse.Namespace) -> tuple[list[_report.Row], float]:
+    """The rows of one data set, and the seconds of a training."""
+    p, q = (given.p, given.q) if given.method == "node2vec" else (1.0, 1.0)
+    store = nearhop.datasets.load(name)
     kinds = ["window", "pair"] if given.compare else ["window"]
-    micro, macro = (np.empty((len(kinds), len(shares), seeds)) for _ in range(2))
+    micro, macro = (np.empty((len(kinds), len(shares), given.seeds)) for _ in range(2))
     seconds = []
-    for seed in range(seeds):
+    for seed in range(given.seeds):
         for k, negatives in enumerate(kinds):
-            lr = 0.05 if given.short else 0.025
-            model = SkipGram(num_walks=walks, p=p, q=q, lr=lr, negatives=negatives, seed=seed, threads=given.threads)
+            model = SkipGram(
+                num_walks=given.num_walks,
+                p=p,
+                q=q,
+                lr=0.05 if given.short else 0.025,
+                negatives=negatives,
+                seed=seed,
+                threads=given.threads,
+                progress=_report.training,
+            )
             start = time.perf_counter()
             x = model.fit_transform(store)
             seconds.append(time.perf_counter() - start)
-            length = np.linalg.norm(x, axis=1, keepdims=True)
-            x /= np.where(length > 0, length, 1)
-            deviation = x.std(axis=0)
-            x = (x - x.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
             result = evaluate(
-                *(x, store.nodes["y"]),
+                *(normalised(x), store.nodes["y"]),
                 train_ratios=[share / 100 for share in shares],
-                repeats=shuffles,
+                repeats=given.shuffles,
                 C=given.C,
                 seed=seed,
                 threads=given.threads,
@@ -89,34 +84,39 @@ def main() -> None:
             micro[k, :, seed], macro[k, :, seed] = result.micro_mean, result.macro_mean
     rows = []
     for i, share in enumerate(shares):
-        row: dict[str, float | int | None] = {"train_percent": share}
-        for name, values in (("micro_f1", micro), ("macro_f1", macro)):
-            row[name], row[f"{name}_std"] = float(values[0, i].mean()), float(values[0, i].std())
-            row[f"published_{name}"] = PUBLISHED.get((given.dataset, given.method, name), {}).get(share)
+        for measure, values in (("micro", micro), ("macro", macro)):
+            published = PUBLISHED.get((name, given.method, f"{measure}_f1"), {}).get(share)
+            what = f"{given.method}: {measure}-F1 at {share} %"
+            rows.append(_report.Row.of(name, what, values[0, i], published))
             if given.compare:
                 change = values[0, i] - values[1, i]
-                row[f"{name}_fresh"] = float(values[1, i].mean())
-                row[f"{name}_change"], row[f"{name}_change_std"] = float(change.mean()), float(change.std(ddof=1))
-        rows.append(row)
-    if given.json:
-        about = {"dataset": given.dataset, "method": given.method, "num_walks": walks, "seeds": seeds}
-        print(json.dumps({**about, "seconds": float(np.median(seconds)), "rows": rows}))
-        return
-    print(
-        f"{given.method} on {given.dataset}, {walks} walks per node, {seeds} seeds, {shuffles} shuffles each; "
-        f"{np.median(seconds):.1f} s a training\n"
+                spread = float(change.std(ddof=1)) if given.seeds > 1 else 0.0
+                rows.append(_report.Row.of(name, f"{what}, fresh negatives", values[1, i]))
+                rows.append(_report.Row(name, f"{what}, shared less fresh", float(change.mean()), spread))
+    return rows, float(np.median(seconds))
+
+
+def main() -> None:
+    names = ["blogcatalog", "ppi", "wikipedia", "dblp"]
+    parser = _report.parser(
+        __doc__, datasets=names[:1], choices=names, short="10 walks, one seed and shuffle, 20 %% labelled"
     )
-    head = "| train % | micro-F1 | published | macro-F1 | published |"
-    print(head + (" micro: shared - fresh |" if given.compare else ""))
-    print("|---" * (head.count("|") - 1 + given.compare) + "|")
-    for row in rows:
-        cells = [str(row["train_percent"])]
-        for name in ("micro_f1", "macro_f1"):
-            known = row[f"published_{name}"]
-            cells += [f"{row[name]:.4f} ± {row[f'{name}_std']:.4f}", "" if known is None else f"{known:.4f}"]
-        if given.compare:
-            cells.append(f"{row['micro_f1_change']:+.4f} ± {row['micro_f1_change_std']:.4f}")
-        print("| " + " | ".join(cells) + " |")
+    parser.add_argument("--method", default="deepwalk", choices=["deepwalk", "node2vec"])
+    parser.add_argument("--p", type=float, default=0.25, help="node2vec's return parameter")
+    parser.add_argument("--q", type=float, default=0.25, help="node2vec's in-out parameter")
+    parser.add_argument("--num-walks", type=int, default=80, help="walks per node")
+    parser.add_argument("--shuffles", type=int, default=10, help="of the labels, per training")
+    parser.add_argument("--C", type=float, default=0.01)
+    parser.add_argument("--compare", action="store_true", help="also train with fresh negatives for every pair")
+    given = parser.parse_args()
+    if given.short:
+        given.seeds, given.num_walks, given.shuffles = 1, 10, 1
+    rows, seconds = [], {}
+    for name in given.datasets:
+        found, seconds[name] = run(name, (20,) if given.short else SHARES, given)
+        rows += found
+        _report.note(f"{given.method} on {name}, {given.num_walks} walks per node: {seconds[name]:.1f} s a training")
+    _report.show(rows, as_json=given.json, seconds=seconds)
 
 
 if __name__ == "__main__":

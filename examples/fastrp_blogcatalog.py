@@ -10,10 +10,9 @@ with the number of labels of each test node known.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 
+import _report
 import numpy as np
 
 import nearhop
@@ -34,18 +33,16 @@ PUBLISHED = {  # train %: (micro-F1, macro-F1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="10 %% of the nodes labelled only")
-    parser.add_argument("--seeds", type=int, default=5, help="shuffles per share, each with its own projection")
+    parser = _report.parser(
+        __doc__, datasets=["blogcatalog"], choices=["blogcatalog"], short="10 %% of the nodes labelled only"
+    )
     parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of Markdown")
     given = parser.parse_args()
 
     store = nearhop.datasets.load("blogcatalog")
     shares = [10] if given.short else list(PUBLISHED)
     runs, seconds = [], []
-    for seed in range(given.seeds):
+    for seed in range(given.seeds):  # each seed is a projection and a shuffle per share
         model = FastRP(dim=given.dim, weights=(0, 0, 1, 6.67), beta=-0.64, seed=seed, threads=given.threads)
         start = time.perf_counter()
         embedding = model.fit_transform(store)
@@ -60,30 +57,13 @@ def main() -> None:
                 threads=given.threads,
             )
         )
-    micro = np.concatenate([run.micro for run in runs], axis=1)
-    macro = np.concatenate([run.macro for run in runs], axis=1)
-    if given.json:
-        rows = [
-            {
-                "train_percent": share,
-                "micro_f1": round(float(micro[i].mean()), 4),
-                "micro_std": round(float(micro[i].std()), 4),
-                "macro_f1": round(float(macro[i].mean()), 4),
-                "macro_std": round(float(macro[i].std()), 4),
-                "published_micro_f1": PUBLISHED[share][0],
-                "published_macro_f1": PUBLISHED[share][1],
-            }
-            for i, share in enumerate(shares)
-        ]
-        print(json.dumps({"dataset": "blogcatalog", "dim": given.dim, "seeds": given.seeds, "rows": rows}))
-        return
-    print(f"FastRP, {given.dim} columns, {given.seeds} shuffles; {np.median(seconds):.2f} s per embedding\n")
-    print("| train % | micro-F1 | published | macro-F1 | published |\n|---|---|---|---|---|")
+    rows = []
     for i, share in enumerate(shares):
-        print(
-            f"| {share} | {micro[i].mean():.4f} ± {micro[i].std():.4f} | {PUBLISHED[share][0]:.4f} "
-            f"| {macro[i].mean():.4f} ± {macro[i].std():.4f} | {PUBLISHED[share][1]:.4f} |"
-        )
+        for name, published in zip(("micro", "macro"), PUBLISHED[share], strict=True):
+            values = [float(getattr(run, name)[i, 0]) for run in runs]
+            rows.append(_report.Row.of("blogcatalog", f"{name}-F1 at {share} %", values, published))
+    _report.note(f"FastRP, {given.dim} columns: {np.median(seconds):.2f} s per embedding")
+    _report.show(rows, as_json=given.json, seconds=float(np.median(seconds)))
 
 
 if __name__ == "__main__":

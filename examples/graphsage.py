@@ -21,12 +21,11 @@ that seed alone, so the losses are those of one process with a batch size twice 
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import time
 from typing import Any
 
+import _report
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -109,7 +108,7 @@ def split(store, seed):
 class Nodes:
     """Classes of nodes: what is loaded, lost and measured."""
 
-    measures = ("test_accuracy",)
+    measures = ("test accuracy, %",)
 
     def __init__(self, store, seed, given) -> None:
         self.store, self.given = store, given
@@ -145,7 +144,7 @@ class Nodes:
 class Links:
     """Edges that were taken away, against pairs that are none."""
 
-    measures = ("test_auc", "common_neighbours_auc", "adamic_adar_auc")
+    measures = ("test AUC, %", "common neighbours: AUC, %", "Adamic-Adar: AUC, %")
     width = 64
 
     def __init__(self, store, seed, given) -> None:
@@ -259,11 +258,10 @@ def train(store, seed, given):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _report.parser(
+        __doc__, datasets=None, threads=1, short="one small dataset, one seed, 20 epochs (10 for links)"
+    )  # threads are torch's, per process: small batches gain nothing by more
     parser.add_argument("--task", choices=["nodes", "links"], default="nodes")
-    parser.add_argument("--short", action="store_true", help="one small dataset, one seed, at most ten epochs")
-    parser.add_argument("--datasets", nargs="+")
-    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="40 for nodes, 20 for links")
     parser.add_argument("--batch-size", type=int, help="nodes or links per process and step: 64, 4096")
     parser.add_argument("--inference-batch", type=int, default=1024)
@@ -274,42 +272,32 @@ def main() -> None:
     parser.add_argument("--evaluate", type=int, help="every so many epochs: 5, 4; 0 for never")
     parser.add_argument("--placement", default="auto", help="of the features; see UnifiedTensor")
     parser.add_argument("--device", help="where batches go; the GPU if the placement uses one")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="of torch, per process; small batches gain nothing by more"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of Markdown")
     given = parser.parse_args()
     for name, values in DEFAULTS.items():
         if getattr(given, name) is None:
             setattr(given, name, values[given.task])
     if given.short:
-        given.seeds, given.epochs = 1, min(given.epochs, 10)
+        given.seeds, given.epochs = 1, min(given.epochs, 20 if given.task == "nodes" else 10)
         given.datasets = ["cora"] if given.task == "nodes" else ["usair"]
     if WORLD > 1:
         distributed.init_process_group("gloo")
 
-    rows = []
+    rows: list[_report.Row] = []
+    losses, seconds = {}, {}
     for name in given.datasets:
         store = datasets.load(name)
         start = time.perf_counter()
         runs = [train(store, seed, given) for seed in range(given.seeds)]
-        row: dict[str, Any] = {
-            "dataset": name,
-            "losses": runs[0][0],
-            "seconds_per_seed": (time.perf_counter() - start) / given.seeds,
-        }
+        losses[name], task = runs[0][0], runs[-1][2]
+        seconds[name] = (time.perf_counter() - start) / given.seeds
         if given.evaluate:
             tests = 100 * np.array([best[1] for _, best, _ in runs])
-            for measure, values in zip(runs[0][2].measures, tests.T, strict=True):
-                row |= {measure: round(values.mean(), 2), f"{measure}_std": round(values.std(), 2)}
-        rows.append(row)
-        if RANK == 0 and not given.json:
-            task = runs[-1][2]
-            found = [f"{m} {row[m]:.2f} ± {row[f'{m}_std']:.2f} %" for m in task.measures] if given.evaluate else []
-            print(f"{name}: {', '.join([*found, ''])}{row['seconds_per_seed']:.1f} s per seed")
-            print(f"{task.x.report()}\n{task.loader.report()}\n", flush=True)
-    if RANK == 0 and given.json:
-        print(json.dumps({"seeds": given.seeds, "epochs": given.epochs, "processes": WORLD, "rows": rows}))
+            rows += [_report.Row.of(name, *pair) for pair in zip(task.measures, tests.T, strict=True)]
+        if RANK == 0:
+            _report.note(f"{name}: {seconds[name]:.1f} s per seed\n{task.x.report()}\n{task.loader.report()}\n")
+    if RANK == 0:
+        beside = {"epochs": given.epochs, "processes": WORLD, "losses": losses, "seconds_per_seed": seconds}
+        _report.show(rows, as_json=given.json, digits=2, **beside)
     if WORLD > 1:
         distributed.destroy_process_group()
 

@@ -12,27 +12,25 @@ million samples per second. The 47 largest groups are the labels; the classifier
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 import urllib.request
 from pathlib import Path
 
+import _report
 import numpy as np
 
 import nearhop
-from nearhop.embed import GraphVite, TrainingProgress
+from nearhop.embed import GraphVite
 from nearhop.embed.evaluation import evaluate
 
 SOURCE = "http://socialnetworks.mpi-sws.org/data/"
 LINKS, GROUPS = "youtube-links.txt.gz", "youtube-groupmemberships.txt.gz"
 SHARES = tuple(range(1, 11))
 PUBLISHED = {
-    ("line", "micro_f1"): (38.36, 40.61, 42.17, 43.70, 44.44, 44.97, 45.47, 45.73, 46.12, 46.25),
-    ("line", "macro_f1"): (30.90, 33.69, 34.88, 36.40, 36.75, 37.44, 37.89, 38.07, 38.30, 38.40),
-    ("deepwalk", "micro_f1"): (37.41, 40.48, 42.12, 43.63, 44.47, 44.83, 45.41, 45.77, 46.11, 46.39),
-    ("deepwalk", "macro_f1"): (30.77, 33.67, 34.91, 36.44, 37.02, 37.27, 37.74, 38.17, 38.35, 38.51),
+    ("line", "micro"): (38.36, 40.61, 42.17, 43.70, 44.44, 44.97, 45.47, 45.73, 46.12, 46.25),
+    ("line", "macro"): (30.90, 33.69, 34.88, 36.40, 36.75, 37.44, 37.89, 38.07, 38.30, 38.40),
+    ("deepwalk", "micro"): (37.41, 40.48, 42.12, 43.63, 44.47, 44.83, 45.41, 45.77, 46.11, 46.39),
+    ("deepwalk", "macro"): (30.77, 33.67, 34.91, 36.44, 37.02, 37.27, 37.74, 38.17, 38.35, 38.51),
 }
 NUM_GROUPS = 47
 
@@ -67,16 +65,10 @@ def generated() -> tuple[nearhop.GraphStore, np.ndarray]:
     return nearhop.GraphStore.from_edges(src, dst, num_nodes=n), np.eye(NUM_GROUPS, dtype=np.uint8)[group]
 
 
-def report(state: TrainingProgress) -> None:
-    if sys.stderr.isatty():
-        left = (
-            f"{state.samples_per_second / 1e6:.1f} M samples/s, loss {state.loss:.4f}, {state.seconds_left:.0f} s left"
-        )
-        print(f"\r{100 * state.done / state.total:3.0f} %, {left}   ", end="", file=sys.stderr)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _report.parser(
+        __doc__, datasets=["youtube"], choices=["youtube"], seeds=1, short="a generated graph, 300 epochs, one shuffle"
+    )
     parser.add_argument("--folder", type=Path, default=Path("youtube"))
     parser.add_argument("--download", action="store_true")
     parser.add_argument("--model", default="line", choices=["line", "deepwalk"])
@@ -84,10 +76,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--partitions", default="auto")
     parser.add_argument("--checkpoint", type=Path, help="an .npz file to save to and, where it exists, to resume from")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if given.checkpoint is not None and given.seeds > 1:
+        parser.error("--checkpoint is a file of one training; use --seeds 1")
     if given.download:
         given.folder.mkdir(parents=True, exist_ok=True)
         for name in (LINKS, GROUPS):
@@ -96,49 +87,46 @@ def main() -> None:
     if not given.short and not (given.folder / LINKS).exists():
         parser.error(f"{given.folder / LINKS} is missing; use --download, or --folder for a folder that has it")
     store, labels = generated() if given.short else read(given.folder)
-    model = GraphVite(
-        *(given.model, 128),
-        epochs=300 if given.short else given.epochs,
-        augmentation_step=5,
-        partitions=given.partitions if given.partitions == "auto" else int(given.partitions),
-        device=given.device,
-        threads=given.threads,
-        checkpoint=given.checkpoint,
-        progress=report,
-    )
-    start = time.perf_counter()
-    if given.checkpoint is not None and given.checkpoint.exists():
-        model.resume(store)
-    else:
-        model.fit(store)
-    seconds = time.perf_counter() - start
     shares = (5, 10) if given.short else SHARES
-    scores = evaluate(
-        *(model.vertex_, labels),
-        train_ratios=[share / 100 for share in shares],
-        repeats=1 if given.short else 5,
-        classifier="linear",
-        max_steps=500 if given.short else 20_000,
-    )
-    rows = [
-        {
-            "train_percent": share,
-            "micro_f1": 100 * float(scores.micro_mean[i]),
-            "macro_f1": 100 * float(scores.macro_mean[i]),
-            "published_micro_f1": None if given.short else PUBLISHED[given.model, "micro_f1"][share - 1],
-            "published_macro_f1": None if given.short else PUBLISHED[given.model, "macro_f1"][share - 1],
-        }
-        for i, share in enumerate(shares)
-    ]
-    if given.json:
-        print(json.dumps({"nodes": store.num_nodes, "edges": store.num_edges, "seconds": seconds, "rows": rows}))
-        return
-    print(f"{given.model} on {store.num_nodes:,} nodes and {store.num_edges:,} edges: {seconds:.0f} s\n")
-    print("| train % | micro-F1 | published | macro-F1 | published |\n|---|---|---|---|---|")
-    for row in rows:
-        print(
-            "| " + " | ".join("" if v is None else f"{v:g}" if v == int(v) else f"{v:.2f}" for v in row.values()) + " |"
+    runs, seconds = [], []
+    for seed in range(given.seeds):
+        model = GraphVite(
+            *(given.model, 128),
+            epochs=300 if given.short else given.epochs,
+            augmentation_step=5,
+            partitions=given.partitions if given.partitions == "auto" else int(given.partitions),
+            device=given.device,
+            seed=seed,
+            threads=given.threads,
+            checkpoint=given.checkpoint,
+            progress=_report.training,
         )
+        start = time.perf_counter()
+        if given.checkpoint is not None and given.checkpoint.exists():
+            model.resume(store)
+        else:
+            model.fit(store)
+        seconds.append(time.perf_counter() - start)
+        runs.append(
+            evaluate(
+                *(model.vertex_, labels),
+                train_ratios=[share / 100 for share in shares],
+                repeats=1 if given.short else 5,
+                classifier="linear",
+                max_steps=500 if given.short else 20_000,
+                seed=seed,
+            )
+        )
+    rows = []
+    for i, share in enumerate(shares):
+        for name in ("micro", "macro"):
+            values = 100 * np.concatenate([getattr(run, name)[i] for run in runs])
+            published = None if given.short else PUBLISHED[given.model, name][share - 1]
+            data = "generated" if given.short else "youtube"
+            rows.append(_report.Row.of(data, f"{given.model}: {name}-F1 at {share} %, in %", values, published))
+    size = {"nodes": store.num_nodes, "edges": store.num_edges, "seconds": float(np.median(seconds))}
+    _report.note("{nodes:,} nodes, {edges:,} edges: {seconds:.0f} s per training".format(**size))
+    _report.show(rows, as_json=given.json, digits=2, **size)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ average precision within batches of 32 events, averaged; training stops after th
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from typing import Any
 
+import _report
 import numpy as np
 import torch
 
@@ -55,12 +53,12 @@ WITHOUT: dict[str, dict[str, Any]] = {
 }
 
 
-def options_of(given):
+def options_of(name, given):
     """Settings of the model for the data set, with what is to be left out left out."""
-    chosen = {**SETTINGS[given.dataset], "compat": given.compat}
-    for name in given.without:
-        chosen |= WITHOUT[name]
-        if name == "second-hop":
+    chosen = {**SETTINGS[name], "compat": given.compat}
+    for part in given.without:
+        chosen |= WITHOUT[part]
+        if part == "second-hop":
             chosen["sizes"] = chosen["sizes"][:2]
     return chosen
 
@@ -84,24 +82,23 @@ def baselines(events, split, options):
     return found
 
 
-def run(events, task, seed, given, board):
+def run(name, events, task, seed, given, board):
     """Train and test once: scores by name, and how it went."""
     split = time_split(events) if task == "transductive" else inductive_split(events, seed=seed)
     torch.manual_seed(seed)
-    model = NAT(events.num_nodes, seed=seed, **options_of(given)).to(given.device)
+    model = NAT(events.num_nodes, seed=seed, **options_of(name, given)).to(given.device)
     options = TrainOptions(epochs=given.epochs, learning_rate=given.learning_rate, collisions="allow", seed=10 * seed)
     trainer = TemporalTrainer(model, events, split, options)
 
     def tell(progress):
         if board is not None and progress.val is not None:
-            board.add_scalar(f"{task}/{seed}/loss", progress.loss, progress.epoch)
-            board.add_scalar(f"{task}/{seed}/validation AP", progress.val.ap_batch, progress.epoch)
-        if sys.stderr.isatty() or given.verbose:
-            where = f"{task} seed {seed} epoch {progress.epoch} batch {progress.batch}/{progress.num_batches}"
-            if progress.val is not None:
-                print(f"{where} loss {progress.loss:.4f} AP {100 * progress.val.ap_batch:.2f}", file=sys.stderr)
-            elif progress.batch % 20 == 0:
-                print(f"{where} loss {progress.loss:.4f}", end="\r", file=sys.stderr)
+            board.add_scalar(f"{name}/{task}/{seed}/loss", progress.loss, progress.epoch)
+            board.add_scalar(f"{name}/{task}/{seed}/validation AP", progress.val.ap_batch, progress.epoch)
+        where = f"{name}, {task}, seed {seed}, epoch {progress.epoch}"
+        if progress.val is not None:
+            _report.note(f"{where}: loss {progress.loss:.4f}, validation AP {100 * progress.val.ap_batch:.2f}")
+        elif progress.batch % 20 == 0:
+            _report.progress(f"{where}, batch {progress.batch}/{progress.num_batches}: loss {progress.loss:.4f}")
 
     start = time.perf_counter()
     trainer.fit(tell)
@@ -120,16 +117,16 @@ def run(events, task, seed, given, board):
     }
 
 
-def summary(runs):
-    """Mean and standard deviation of every score over the runs."""
-    return {name: [float(f([r[name] for r in runs])) for f in (np.mean, np.std)] for name in runs[0]}
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", choices=sorted(SETTINGS), default="uci")
+    parser = _report.parser(
+        __doc__,
+        datasets=["uci"],
+        choices=sorted(SETTINGS),
+        seeds=3,
+        threads=1,
+        short="12,000 events, one seed, two epochs",
+    )
     parser.add_argument("--task", choices=["transductive", "inductive", "both"], default="both")
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=50, help="at most")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -137,12 +134,8 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", choices=sorted(WITHOUT), default=[], help="ablations")
     parser.add_argument("--hard", action="store_true", help="also historical and inductive negatives, and MRR")
     parser.add_argument("--events", type=int, help="only the first so many")
-    parser.add_argument("--threads", type=int, default=1, help="of torch and of the kernels")
     parser.add_argument("--device", default="cpu", help="where the layers run and the caches lie")
     parser.add_argument("--tensorboard", metavar="FOLDER", help="write losses and scores there")
-    parser.add_argument("--short", action="store_true", help="12,000 events, one seed, two epochs")
-    parser.add_argument("--verbose", action="store_true", help="progress even where stderr is no terminal")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of Markdown")
     given = parser.parse_args()
     if given.short:
         given.seeds, given.epochs, given.events = 1, min(given.epochs, 2), given.events or 12_000
@@ -153,29 +146,22 @@ def main() -> None:
 
         board = SummaryWriter(given.tensorboard)
 
-    events = Events.from_store(datasets.load(given.dataset))
-    if given.events:
-        events = events.take(np.arange(min(given.events, len(events))))
     tasks = ["transductive", "inductive"] if given.task == "both" else [given.task]
-    rows = []
-    for task in tasks:
-        runs = [
-            run(events, task, seed, given, board) for seed in range(given.first_seed, given.first_seed + given.seeds)
-        ]
-        published = PUBLISHED.get((given.dataset, task))
-        rows.append({"task": task, "published AP": published, "scores": summary(runs), "runs": runs})
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    rows, every = [], {}
+    for name in given.datasets:
+        events = Events.from_store(datasets.load(name))
+        if given.events:
+            events = events.take(np.arange(min(given.events, len(events))))
+        for task in tasks:
+            runs = every[f"{name}, {task}"] = [run(name, events, task, seed, given, board) for seed in seeds]
+            published, _ = PUBLISHED.get((name, task), (None, None))
+            for measure in runs[0]:
+                values = [found[measure] for found in runs]
+                rows.append(_report.Row.of(name, f"{task}: {measure}", values, published if measure == "AP" else None))
     if board is not None:
         board.close()
-    if given.json:
-        facts = {"dataset": given.dataset, "seeds": given.seeds, "compat": given.compat, "without": given.without}
-        print(json.dumps({**facts, "learning_rate": given.learning_rate, "rows": rows}))
-        return
-    print(f"{given.dataset}: {events}; {given.seeds} seeds, mean ± standard deviation\n")
-    for row in rows:
-        known = f"{row['published AP'][0]} ± {row['published AP'][1]}" if row["published AP"] else "none"
-        print(f"{row['task']} (published AP {known})")
-        for name, (mean, deviation) in row["scores"].items():
-            print(f"  {name}: {mean:.2f} ± {deviation:.2f}")
+    _report.show(rows, as_json=given.json, digits=2, runs=every)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ user's latest pages. Beside it: the nodes with the most neighbours.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 
+import _report
 import numpy as np
 
 from nearhop import ann, datasets
@@ -24,9 +23,9 @@ from nearhop.gnn.temporal.trainer import batches
 from nearhop.sampling import NCache
 
 
-def remember(events, positions, slots, batch_size):
+def remember(events, positions, slots, batch_size, seed):
     """An N-cache that has seen the events at `positions`, and the seconds that took."""
-    cache = NCache(events.num_nodes, (1, slots), value_dim=0)
+    cache = NCache(events.num_nodes, (1, slots), value_dim=0, seed=seed)
     start = time.perf_counter()
     for part in batches(positions, batch_size):
         seen = events.take(part)
@@ -62,16 +61,16 @@ def recall(lists, users, met, wanted, k):
     return found / asked
 
 
-def recommend(name, given):
-    """Recall of both ways for one data set."""
+def recommend(name, seed, given):
+    """What was asked of one data set, and the recall of both ways."""
     store = datasets.load(name)
     bipartite = "is_page" in store.nodes
     events = Events.from_store(store)
     split = time_split(events)
     earlier = np.concatenate([split.train, split.val])
-    cache, seconds = remember(events, earlier, given.slots, given.batch_size)
+    cache, seconds = remember(events, earlier, given.slots, given.batch_size, seed)
     store.nodes["acquaintances"] = cache.overlap_vectors(hop=1)
-    index = ann.HNSW(metric="cosine", ef_construction=100)
+    index = ann.HNSW(metric="cosine", ef_construction=100, seed=seed, threads=given.threads)
     index.add(store.nodes["acquaintances"])
 
     met = acquaintances(events, earlier)
@@ -88,36 +87,27 @@ def recommend(name, given):
     if allowed is not None:
         degree[np.setdiff1d(np.arange(store.num_nodes), allowed)] = -1
     popular = np.argsort(-degree, kind="stable").tolist()
-    return {
-        "dataset": name,
-        "users": len(users),
-        "new links": sum(map(len, wanted.values())),
-        "recall": recall(result.ids.tolist(), users, met, wanted, given.k),
-        "recall of the most popular": recall([popular] * len(users), users, met, wanted, given.k),
-        "events per second": len(earlier) / seconds,
-    }
+    asked_of = {"nodes asked": len(users), "new links": sum(map(len, wanted.values()))}
+    found = recall(result.ids.tolist(), users, met, wanted, given.k)
+    plain = recall([popular] * len(users), users, met, wanted, given.k)
+    return {**asked_of, "events per second": len(earlier) / seconds}, found, plain
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--datasets", nargs="+", default=["enron", "jodie-wikipedia"])
+    parser = _report.parser(__doc__, datasets=["enron", "jodie-wikipedia"], seeds=1, short="enron")
     parser.add_argument("--slots", type=int, default=64, help="neighbours a node remembers at most")
     parser.add_argument("--k", type=int, default=10, help="recommendations per node")
     parser.add_argument("--search", type=int, default=200, help="neighbours to ask the index for")
     parser.add_argument("--batch-size", type=int, default=500, help="events inserted at once")
-    parser.add_argument("--short", action="store_true", help="enron")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of Markdown")
     given = parser.parse_args()
-    rows = [recommend(name, given) for name in (["enron"] if given.short else given.datasets)]
-    if given.json:
-        print(json.dumps({"k": given.k, "slots": given.slots, "rows": rows}))
-        return
-    print(f"| data set | nodes asked | new links | recall@{given.k} | most popular | events/s |")
-    print("|---|---|---|---|---|---|")
-    for row in rows:
-        shares = f"{row['recall']:.3f} | {row['recall of the most popular']:.3f}"
-        counts = f"{row['dataset']} | {row['users']} | {row['new links']}"
-        print(f"| {counts} | {shares} | {row['events per second']:,.0f} |")
+    rows, asked = [], {}
+    for name in ["enron"] if given.short else given.datasets:
+        facts, found, plain = zip(*(recommend(name, seed, given) for seed in range(given.seeds)), strict=True)
+        asked[name] = facts[0]
+        rows.append(_report.Row.of(name, f"recall@{given.k}", found))
+        rows.append(_report.Row.of(name, f"recall@{given.k} of the most popular", plain))
+        _report.note(f"{name}: " + ", ".join(f"{value:,.0f} {what}" for what, value in facts[0].items()))
+    _report.show(rows, as_json=given.json, digits=3, asked=asked)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ and ends after 100 passes at the latest, after 50 on the two Coauthor graphs.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import _report
 import numpy as np
 
 import nearhop
@@ -139,71 +138,53 @@ def twice(task, given, pool):
     return np.mean(list(pool.map(one, single_seeds(task, given))), axis=0).tolist()
 
 
+def rows_of(name, found):
+    """The rows of one data set: F1 of the support and of the best sweep cut, and of the labels by themselves."""
+    rows = []
+    protocols = {"flips": found.get("flips"), **{f"{count} samples": r for count, r in found["samples"].items()}}
+    for protocol, result in protocols.items():
+        if result is None:
+            continue
+        spread = np.std(result["LFD_draws"], axis=0) if "LFD_draws" in result else (0.0, 0.0)
+        for method in ("FD", "LFD"):
+            known = REFERENCE.get((name, method), (None, None)) if protocol == "flips" else (None, None)
+            for at, part in enumerate(("support", "sweep")):
+                std = float(spread[at]) if method == "LFD" else 0.0
+                what = f"{protocol}: {method}, F1 of the {part}"
+                rows.append(_report.Row(name, what, result[method][at], std, known[at]))
+        rows.append(_report.Row(name, f"{protocol}: labels alone, F1", result["labels_alone"]))
+    for at, part in enumerate(("support", "sweep") if "twice" in found else ()):
+        rows.append(_report.Row(name, f"twice: LFD, F1 of the {part}", found["twice"][at]))
+    return rows
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="two small data sets, two seeds, one draw")
-    parser.add_argument("--datasets", nargs="+", choices=DATASETS)
-    parser.add_argument("--seeds", type=int, default=10, help="single seeds per class")
+    parser = _report.parser(
+        __doc__, datasets=None, choices=DATASETS, seeds=10, threads=2, short="two small data sets, two seeds, one draw"
+    )  # seeds are single ones, the first so many of each class
     parser.add_argument("--draws", type=int, default=3, help="draws of flipped labels, and of samples")
     parser.add_argument("--samples", type=int, nargs="*", default=[25, 50, 100])
     parser.add_argument("--no-flips", action="store_true", help="leave the flips out")
     parser.add_argument("--twice", action="store_true", help="also labels from a first diffusion")
     parser.add_argument("--epsilon", type=float, default=0.05)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of Markdown")
     given = parser.parse_args()
     most_classes = None
     if given.short:
         given.datasets = given.datasets or ["cora", "amazon-photo"]
         given.seeds, given.draws, given.samples, most_classes = 2, 1, [25], 3
-    found = {}
+    rows, seconds = [], {}
     with ThreadPoolExecutor(given.threads) as pool:
         for name in given.datasets or DATASETS:
             start = time.perf_counter()
             task = Task(name, most_classes)
-            found[name] = {} if given.no_flips else {"flips": flips(task, given, pool)}
-            found[name]["samples"] = {str(count): samples(task, count, given, pool) for count in given.samples}
+            found = {} if given.no_flips else {"flips": flips(task, given, pool)}
+            found["samples"] = {count: samples(task, count, given, pool) for count in given.samples}
             if given.twice:
-                found[name]["twice"] = twice(task, given, pool)
-            found[name]["seconds"] = round(time.perf_counter() - start, 1)
-    if given.json:
-        told = {f"{name} {method}": value for (name, method), value in REFERENCE.items()}
-        print(json.dumps({"seeds": given.seeds, "draws": given.draws, "results": found, "reference": told}))
-    else:
-        report(found, given)
-
-
-def report(found, given) -> None:
-    pair = "{:.3f} / {:.3f}".format
-    if not given.no_flips:
-        print(
-            f"F1, support / sweep; {given.seeds} seeds per class, {given.draws} draws of labels right with (0.9, 0.9)\n"
-        )
-        print("| data set | FD | reference | LFD | sd over draws | reference | labels alone |")
-        print("|---|---|---|---|---|---|---|")
-        for name, result in found.items():
-            r = result["flips"]
-            known = [pair(*REFERENCE[name, m]) if (name, m) in REFERENCE else "-" for m in ("FD", "LFD")]
-            spread = pair(*np.std(r["LFD_draws"], axis=0))
-            alone = r["labels_alone"]
-            print(
-                f"| {name} | {pair(*r['FD'])} | {known[0]} | {pair(*r['LFD'])} | {spread} | {known[1]} | {alone:.3f} |"
-            )
-        print()
-    if given.samples:
-        print(f"Labels by logistic regression, {given.draws} draws: F1, support / sweep\n")
-        print("| data set | samples | FD | LFD | gain | labels alone |\n|---|---|---|---|---|---|")
-        for name, result in found.items():
-            for count, r in result["samples"].items():
-                gain = "{:+.3f} / {:+.3f}".format(*np.subtract(r["LFD"], r["FD"]))
-                print(f"| {name} | {count} | {pair(*r['FD'])} | {pair(*r['LFD'])} | {gain} | {r['labels_alone']:.3f} |")
-        print()
-    if given.twice:
-        print("Labels from a first diffusion: F1, support / sweep\n\n| data set | LFD |\n|---|---|")
-        for name, result in found.items():
-            print(f"| {name} | {pair(*result['twice'])} |")
-        print()
-    print("Seconds: " + ", ".join(f"{name} {result['seconds']:g}" for name, result in found.items()))
+                found["twice"] = twice(task, given, pool)
+            seconds[name] = round(time.perf_counter() - start, 1)
+            _report.note(f"{name}: {seconds[name]} s")
+            rows += rows_of(name, found)
+    _report.show(rows, as_json=given.json, digits=3, seconds=seconds)
 
 
 if __name__ == "__main__":

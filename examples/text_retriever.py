@@ -16,11 +16,11 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import _report
 import numpy as np
 import scipy.sparse as sp
 
@@ -111,9 +111,9 @@ class SentenceVectors:
 class Retriever:
     """Texts in, nearest texts out."""
 
-    def __init__(self, vectors: HashedNgrams | SentenceVectors) -> None:
+    def __init__(self, vectors: HashedNgrams | SentenceVectors, threads: int | None = None) -> None:
         self.vectors = vectors
-        self.index = HNSW("cosine", M=16, ef_construction=200)
+        self.index = HNSW("cosine", M=16, ef_construction=200, threads=threads)
 
     def fit(self, texts: Sequence[str], ids: Sequence[int]) -> Retriever:
         self.texts = dict(zip(ids, texts, strict=True))
@@ -143,72 +143,70 @@ def load(folder: Path, name: str) -> tuple[list[int], list[str], list[int], list
     return ids_a, texts_a, ids_b, texts_b, matches
 
 
-def recall_at(found: np.ndarray, order: np.ndarray, matches: np.ndarray) -> dict[str, float]:
-    """The share of matches (a, b) in which b is among the first k found for a."""
+def recall_at(found: np.ndarray, order: np.ndarray, matches: np.ndarray) -> list[float]:
+    """The share of matches (a, b) in which b is among the first k found for a, for every k of `CUTS`."""
     place = {int(a): i for i, a in enumerate(order)}
     rows = found[[place[int(a)] for a in matches[:, 0]]]
     hits = rows == matches[:, 1:]
-    return {f"recall@{k}": float(hits[:, :k].any(axis=1).mean()) for k in CUTS}
+    return [float(hits[:, :k].any(axis=1).mean()) for k in CUTS]
 
 
-def evaluate(name: str, folder: Path, options: argparse.Namespace) -> dict[str, object]:
+def vectors_of(options: argparse.Namespace, seed: int) -> SentenceVectors | HashedNgrams:
+    return SentenceVectors(options.model) if options.model else HashedNgrams(options.dim, seed)
+
+
+def evaluate(
+    name: str, folder: Path, options: argparse.Namespace, seed: int
+) -> tuple[dict[str, int], dict[str, list[float]]]:
+    """How many records were asked and searched, and recalls by how."""
     ids_a, texts_a, ids_b, texts_b, matches = load(folder, name)
-    vectors = SentenceVectors(options.model) if options.model else HashedNgrams(options.dim, options.seed)
+    vectors = vectors_of(options, seed)
     start = time.perf_counter()
-    retriever = Retriever(vectors).fit(texts_b, ids_b)
+    retriever = Retriever(vectors, options.threads).fit(texts_b, ids_b)
     built = time.perf_counter() - start
     retriever.search(texts_a[:1])
     start = time.perf_counter()
     found = retriever.search(texts_a, max(CUTS))
-    seconds = time.perf_counter() - start
+    each = 1e3 * (time.perf_counter() - start) / len(ids_a)
+    sizes = {"queries": len(ids_a), "records": len(ids_b), "matches": len(matches)}
+    _report.note(f"{name}: {sizes}; fit {built:.2f} s, {each:.3f} ms a query, vectors included")
     dense = (
-        Exact("cosine").add(vectors.transform(texts_b), np.array(ids_b)).search(vectors.transform(texts_a), max(CUTS))
+        Exact("cosine", threads=options.threads)
+        .add(vectors.transform(texts_b), np.array(ids_b))
+        .search(vectors.transform(texts_a), max(CUTS))
     )
     order = np.array(ids_a)
-    row: dict[str, object] = {
-        "tables": name, "records": len(ids_b), "queries": len(ids_a), "matches": len(matches),
-        **recall_at(found, order, matches),
-        "exact": recall_at(dense.ids, order, matches),
-        "fit_seconds": round(built, 2), "ms_per_query": round(1e3 * seconds / len(ids_a), 3),
-    }  # fmt: skip
+    recalls = {"HNSW": recall_at(found, order, matches), "exact": recall_at(dense.ids, order, matches)}
     if isinstance(vectors, HashedNgrams):
         scores = np.asarray((vectors.weights(texts_a) @ vectors.weights(texts_b).T).todense())
         best = np.argsort(-scores, axis=1, kind="stable")[:, : max(CUTS)]
-        row["before_projection"] = recall_at(np.array(ids_b)[best], order, matches)
-    return row
+        recalls["before projection"] = recall_at(np.array(ids_b)[best], order, matches)
+    return sizes, recalls
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
+    parser = _report.parser(__doc__, datasets=list(TABLES), choices=list(TABLES), seeds=1, short="abt_buy")
     parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", help="a sentence-transformers model instead of n-grams")
     parser.add_argument("--ask", help="print the nearest records of the first tables to this text")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.short:
+        options.datasets = ["abt_buy"]
     root = data_folder()
     if root is None:
         raise SystemExit("needs the tables er/*/*.csv.gz; set NEARHOP_DATA to the folder that holds er/")
     if options.ask:
-        _, _, ids, texts, _ = load(root / "er" / options.tables[0], options.tables[0])
-        vectors = SentenceVectors(options.model) if options.model else HashedNgrams(options.dim, options.seed)
-        print(*Retriever(vectors).fit(texts, ids).show(options.ask), sep="\n")
+        _, _, ids, texts, _ = load(root / "er" / options.datasets[0], options.datasets[0])
+        print(*Retriever(vectors_of(options, 0), options.threads).fit(texts, ids).show(options.ask), sep="\n")
         return
-    rows = [evaluate(name, root / "er" / name, options) for name in options.tables]
-    if options.json:
-        print(json.dumps({"rows": rows}))
-        return
-    for row in rows:
-        print(f"\n{row['tables']}: {row['queries']} queries, {row['records']} records, {row['matches']} matches")
-        print(f"  fit {row['fit_seconds']} s, {row['ms_per_query']} ms a query, vectors included")
-        for label, scores in (
-            ("HNSW", row),
-            ("exact", row["exact"]),
-            ("before projection", row.get("before_projection")),
-        ):
-            if isinstance(scores, dict):
-                print(f"  {label:<18}" + "  ".join(f"recall@{k} {scores[f'recall@{k}']:.4f}" for k in CUTS))
+    rows, asked = [], {}
+    for name in options.datasets:
+        done = [evaluate(name, root / "er" / name, options, seed) for seed in range(options.seeds)]
+        asked[name], runs = done[0][0], [recalls for _, recalls in done]
+        for way in runs[0]:
+            for at, k in enumerate(CUTS):
+                rows.append(_report.Row.of(name, f"{way}: recall@{k}", [run[way][at] for run in runs]))
+    _report.show(rows, as_json=options.json, asked=asked)
 
 
 if __name__ == "__main__":

@@ -2,58 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from nearhop.tests.support import ROOT, data_file, needs
+from nearhop.tests.examples.running import finish, named, start, told
+from nearhop.tests.support import data_file, needs
 
-SCRIPT = str(ROOT / "examples" / "graphsage.py")
 
-
-def start(command):
+def run(*options, launcher=()):
     data = data_file("planetoid/ind.cora.x").parent.parent
-    environment = {**os.environ, "NEARHOP_DATA": str(data), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, *command], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def result(process):
-    out, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors[-3000:]
-    return json.loads(out.splitlines()[-1])
+    return start("graphsage.py", "--short", "--json", *options, data=data, launcher=launcher, one_thread=True)
 
 
 @needs("torch_geometric")
 def test_short_form():
-    found = result(start([SCRIPT, "--short", "--json"]))
-    (row,) = found["rows"]
-    assert row["dataset"] == "cora"
-    assert row["losses"][-1] < 0.7 * row["losses"][0]
-    assert row["test_accuracy"] > 74
+    found = told(finish(run()))
+    ((name, losses),) = found["losses"].items()
+    assert name == "cora"
+    assert losses[-1] < 0.7 * losses[0]
+    assert named(found)["cora", "test accuracy, %"]["ours"] > 74
 
 
 @needs("torch_geometric")
 def test_short_form_for_links():
-    (row,) = result(start([SCRIPT, "--task", "links", "--short", "--json", "--batch-size", "256"]))["rows"]
-    assert row["dataset"] == "usair"
-    assert row["losses"][-1] < 0.8 * row["losses"][0]
-    assert row["test_auc"] > 80
-    assert 85 < row["common_neighbours_auc"] < row["adamic_adar_auc"]
+    found = told(finish(run("--task", "links", "--batch-size", "256")))
+    ours = {name: row["ours"] for name, row in named(found).items()}
+    losses = found["losses"]["usair"]
+    assert losses[-1] < 0.8 * losses[0]
+    assert ours["usair", "test AUC, %"] > 80
+    assert 85 < ours["usair", "common neighbours: AUC, %"] < ours["usair", "Adamic-Adar: AUC, %"]
 
 
 @needs("torch_geometric")
 @pytest.mark.parametrize(("task", "batch_size"), [("nodes", 40), ("links", 500)])
 def test_two_processes_have_the_loss_of_one_with_the_doubled_batch(task, batch_size):
-    options = [SCRIPT, "--short", "--json", "--epochs", "3", "--evaluate", "0", "--dropout", "0", "--disjoint"]
-    options += ["--task", task, "--batch-size"]
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    started = start([*options, str(batch_size)]), start([*launcher, *options, str(batch_size // 2)])
-    one, two = map(result, started)
+    options = ["--epochs", "3", "--evaluate", "0", "--dropout", "0", "--disjoint", "--task", task, "--batch-size"]
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")
+    started = run(*options, str(batch_size)), run(*options, str(batch_size // 2), launcher=launcher)
+    one, two = (told(finish(process)) for process in started)
     assert (one["processes"], two["processes"]) == (1, 2)
-    assert len(one["rows"][0]["losses"]) == 3
-    assert two["rows"][0]["losses"] == pytest.approx(one["rows"][0]["losses"], rel=1e-5)
+    ((name, losses),) = one["losses"].items()
+    assert len(losses) == 3
+    assert two["losses"][name] == pytest.approx(losses, rel=1e-5)

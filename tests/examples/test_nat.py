@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
-from nearhop.tests.support import ROOT, data_file, needs
+from nearhop.tests.examples.running import rows_of
+from nearhop.tests.support import data_file, needs
 
 
 def run(script, *options):
     data = data_file("temporal/ml_uci.csv.gz").parent.parent
-    environment = {**os.environ, "NEARHOP_DATA": str(data), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "examples" / script), "--short", "--json", *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    rows = rows_of(script, "--short", *options, data=data, one_thread=True)
+    return {name: row["ours"] for name, row in rows.items()}, rows
 
 
 @needs("torch")
 def test_short_form():
-    found = run("nat.py", "--learning-rate", "1e-3")
-    rows = {row["task"]: row["scores"] for row in found["rows"]}
-    assert set(rows) == {"transductive", "inductive"}
-    for scores in rows.values():
-        assert scores["AP"][0] > max(scores["EdgeBank"][0], scores["CN"][0]) + 3
-    assert rows["transductive"]["AP"][0] > 85
+    ours, rows = run("nat.py", "--dataset", "uci", "--learning-rate", "1e-3")
+    assert {what.partition(":")[0] for _, what in ours} == {"transductive", "inductive"}
+    for task in ("transductive", "inductive"):
+        scores = {what: ours["uci", f"{task}: {what}"] for what in ("AP", "EdgeBank", "CN")}
+        assert scores["AP"] > max(scores["EdgeBank"], scores["CN"]) + 3
+    assert ours["uci", "transductive: AP"] > 85
+    assert rows["uci", "transductive: AP"]["published"] == 94.37
 
 
 @needs("tensorboard")
@@ -38,6 +32,6 @@ def test_curves_for_tensorboard(tmp_path):
 
 
 def test_recommendations_from_caches():
-    (row,) = run("nat_recommend.py")["rows"]
-    assert row["dataset"] == "enron"
-    assert row["recall"] > 2.5 * row["recall of the most popular"] > 0.2
+    ours, _ = run("nat_recommend.py")
+    assert {name for name, _ in ours} == {"enron"}
+    assert ours["enron", "recall@10"] > 2.5 * ours["enron", "recall@10 of the most popular"] > 0.2

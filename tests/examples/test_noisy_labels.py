@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
-from nearhop.tests.support import ROOT, data_file, needs
+from nearhop.tests.examples.running import rows_of
+from nearhop.tests.support import data_file, needs
 
 
 @needs("sklearn")
 def test_short_form():
     data = data_file("gnn_benchmark/amazon_electronics_photo.npz").parent.parent
     data_file("planetoid/ind.cora.graph")
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "noisy_labels.py"), "--short", "--datasets", "cora", "--json"],
-        env={**os.environ, "NEARHOP_DATA": str(data)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    cora = json.loads(done.stdout)["results"]["cora"]
-    for found in (cora["flips"], cora["samples"]["25"]):
-        assert found["LFD"][0] > found["FD"][0] + 0.05
+    rows = rows_of("noisy_labels.py", "--short", "--datasets", "cora", data=data)
+    for protocol in ("flips", "25 samples"):
+        with_labels, without = (rows["cora", f"{protocol}: {m}, F1 of the support"]["ours"] for m in ("LFD", "FD"))
+        assert with_labels > without + 0.05

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 
-from nearhop.tests.support import ROOT, data_file
-
-SCRIPT = ROOT / "examples" / "text_retriever.py"
+from nearhop.tests.examples.running import finish, imported, named, start, told
+from nearhop.tests.support import data_file
 
 
 def run(*words):
     data = data_file("er/abt_buy/gt.csv.gz").parent.parent.parent
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--tables", "abt_buy", *words],
-        env={**os.environ, "NEARHOP_DATA": str(data)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return finish(start("text_retriever.py", "--datasets", "abt_buy", *words, data=data))
 
 
 def test_known_matches_are_found():
-    row = json.loads(run("--json"))["rows"][0]
-    assert (row["queries"], row["records"], row["matches"]) == (1076, 1076, 1076)
-    assert row["recall@1"] > 0.6
-    assert row["recall@10"] > 0.85
-    assert abs(row["recall@10"] - row["exact"]["recall@10"]) < 0.01
-    assert row["recall@10"] > row["before_projection"]["recall@10"] - 0.06
+    found = told(run("--json"))
+    assert found["asked"]["abt_buy"] == {"queries": 1076, "records": 1076, "matches": 1076}
+    ours = {what: row["ours"] for (_, what), row in named(found).items()}
+    assert ours["HNSW: recall@1"] > 0.6
+    assert ours["HNSW: recall@10"] > 0.85
+    assert abs(ours["HNSW: recall@10"] - ours["exact: recall@10"]) < 0.01
+    assert ours["HNSW: recall@10"] > ours["before projection: recall@10"] - 0.06
     assert "Linksys" in run("--ask", "linksys etherfast switch")
 
 
 def test_vectors_hold_the_ngrams_of_words():
-    spec = importlib.util.spec_from_file_location("text_retriever", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = imported("text_retriever.py")
     texts = ["the red house", "the  RED house", "a blue car", "", "e"]
     made = module.HashedNgrams(dim=256).fit(texts)
     counts = made._counts(texts)
