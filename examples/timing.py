@@ -35,7 +35,7 @@ from nearhop.gnn.dag.prerout import Predicted
 
 TEST = ("tau2015-c5315", "tau2015-c6288", "tau2015-wb-dma")
 TRAIN = tuple(n for n in datasets.names() if n.startswith("tau2015-") and n not in TEST)
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
     "no pre-training": {"latent": False},
     "local delays of nets": {"residual": "nets"},
@@ -55,7 +55,7 @@ class WithoutLevels(nn.Module):
         self.into = nn.Linear(in_dim, dim)
         self.layers = nn.ModuleList([GatedConv(dim) for _ in range(layers)])
         self.state = nn.Sequential(nn.Linear(dim, dim), nn.LeakyReLU(0.2), nn.Linear(dim, 8))
-        self.loss = lambda batch, predicted: PreRoutGNN.loss(None, batch, predicted)
+        self.loss = lambda batch, predicted: PreRoutGNN.loss(None, batch, predicted)  # type: ignore[arg-type]
 
     def forward(self, batch: TimingBatch, *, teacher: bool = False) -> Predicted:
         order, places = batch.plan.order_on(batch.x.device)
