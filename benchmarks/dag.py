@@ -214,6 +214,30 @@ def memory(levels: int, checkpoint: bool, nodes: int = 40_000) -> float:
     return float(done.stdout)
 
 
+def part_memory(nodes: int, max_nodes: int | None) -> float:
+    """Peak MiB of a teacher-forced step over a graph, whole or in parts, in a process of its own."""
+    code = (
+        "import resource, sys, torch; sys.path.insert(0, 'benchmarks'); import dag; torch.set_num_threads(1)\n"
+        f"plan = dag.generated({nodes}, 100)\n"
+        "rule = dag.LevelRule(dag.Message(), reduce='gated', update=dag.Update())\n"
+        "model = dag.LevelPropagation({'edge': rule})\n"
+        f"s, x = torch.randn({nodes}, 16), torch.randn({nodes}, 16)\n"
+        "from nearhop.gnn.dag import level_parts\n"
+        "small, y = dag.generated(100, 10), torch.randn(100, 16)\n"
+        "model(small, y, y, teacher=y).state.sum().backward()  # what is imported and compiled\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"if {max_nodes} is None:\n"
+        "    (model(plan, s, x, teacher=s).state ** 2).sum().backward()\n"
+        "else:\n"
+        f"    for part in level_parts(plan, max_nodes={max_nodes}, halo_levels=0, hops=1):\n"
+        "        t = s[part.nodes]\n"
+        "        (model(part.plan, t, x[part.nodes], teacher=t).state[part.core] ** 2).sum().backward()\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", nargs="*", default=list(CIRCUITS))
@@ -239,6 +263,9 @@ def main() -> None:
         print("\n| levels | checkpoint (MiB) | without (MiB) |\n|---:|---:|---:|")
         for levels in (10, 100, 1000):
             print(f"| {levels:,} | {memory(levels, True):.0f} | {memory(levels, False):.0f} |", flush=True)
+        print("\n| nodes | teacher-forced, whole (MiB) | in parts of 10,000 (MiB) |\n|---:|---:|---:|")
+        for nodes in (25_000, 50_000, 100_000, 200_000):
+            print(f"| {nodes:,} | {part_memory(nodes, None):.0f} | {part_memory(nodes, 10_000):.0f} |", flush=True)
 
 
 if __name__ == "__main__":

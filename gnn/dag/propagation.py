@@ -129,6 +129,11 @@ class LevelPropagation(nn.Module):
         wrong = [name for name, rule in rules.items() if not isinstance(rule, LevelRule)]
         if wrong or not rules:
             raise InvalidType(f"LevelPropagation: rules maps names of relations to LevelRule; got {dict(rules)!r}")
+        unfit = [name for name in rules if not name or "." in name]
+        if unfit:  # torch names modules by paths with dots
+            raise InvalidInput(
+                f"LevelPropagation: names of relations must not be empty or hold a dot; got {unfit[0]!r}"
+            )
         self.rules: Any = nn.ModuleDict(rules)
         self.checkpoint = checkpoint
 

@@ -103,6 +103,11 @@ class _Sequence(torch.autograd.Function):
         saved: list[Any] = [None if part is None else part.detach() for part in ctx.saved_tensors]
         states, x, attrs = saved[0], saved[1], saved[2:]
         model, plan = ctx.model, ctx.plan
+        if ctx.kept is not None and len(ctx.kept) < plan.num_levels - 1:
+            raise RuntimeError(
+                "a second backward pass through LevelPropagation needs checkpoint=True: without it, what torch kept of "
+                "each level is freed by the first"
+            )
         parameters = [p for p in model.parameters() if p.requires_grad]
         wanted_x, wanted_attrs = _wanted(ctx)
         d_states = (

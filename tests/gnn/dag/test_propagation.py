@@ -199,6 +199,26 @@ def test_wrong_inputs_are_named():
         LevelPlan(plan.levels, {"net": ([30], [0])})
 
 
+def test_a_second_backward_pass():
+    num_nodes, relations = random_dag(4)
+    plan = plan_of(num_nodes, relations)
+    for checkpoint in (True, False):
+        model = model_of("gated", checkpoint=checkpoint)
+        state, x, attr = inputs_of(num_nodes, relations)
+        loss = model(plan, state, x, {"cell": attr}).state.sum()
+        first = torch.autograd.grad(loss, x, retain_graph=True)[0]
+        if checkpoint:
+            assert torch.equal(torch.autograd.grad(loss, x)[0], first)
+        else:
+            with pytest.raises(RuntimeError, match="needs checkpoint=True"):
+                torch.autograd.grad(loss, x)
+
+
+def test_names_that_torch_cannot_hold():
+    with pytest.raises(InvalidInput, match=r"must not be empty or hold a dot; got 'a\.b'"):
+        LevelPropagation({"a.b": LevelRule(nn.Linear(1, 1))})
+
+
 def test_empty_graphs_and_relations():
     model = model_of("max")
     for num_nodes in (0, 4):
