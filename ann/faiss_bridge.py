@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,11 @@ from ..graphlib.compute.jit import resolve_threads
 from ..graphlib.disk.replacing import replacing
 from ..graphlib.errors import InvalidInput, MissingExtra, NotFitted, StoreCorrupt, StoreExists, StoreMissing
 from ..graphlib.extras import require
-from .exact import check_queries, empty_result, padded
-from .filters import allowed_rows
-from .frozen import FrozenParameters
 from .ids import RowIds
-from .locking import SharedLock
+from .index import Progress, VectorIndex
 from .metrics import COSINE, check_count, check_vectors, metric_code, unit_rows
 from .result import SearchResult
+from .store_rows import store_column, store_ids
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -31,7 +29,7 @@ _BLOCK = 1 << 16
 _PURPOSE = "a FAISS index"
 
 
-class Faiss(FrozenParameters):
+class Faiss(VectorIndex):
     """A FAISS index made of a factory string.
 
     Parameters
@@ -67,6 +65,8 @@ class Faiss(FrozenParameters):
     np.int64(1003)
     """
 
+    KIND = "faiss"
+    TEXT_IDS = False
     FROZEN = "factory", "metric", "parameters", "device"
 
     def __init__(
@@ -79,6 +79,7 @@ class Faiss(FrozenParameters):
         device: str = "cpu",
         threads: int | None = None,
     ) -> None:
+        super().__init__()
         self.factory = factory
         self.metric = metric
         self.parameters = parameters
@@ -88,8 +89,6 @@ class Faiss(FrozenParameters):
         self._index: Any = None
         self._owner: Any = None  # the object that frees a loaded index
         self._labels: NDArray[np.int64] | None = None  # FAISS's ids of the rows, where they are not row numbers
-        self._rows = RowIds()
-        self._lock = SharedLock()
 
     @classmethod
     def from_store(
@@ -98,31 +97,21 @@ class Faiss(FrozenParameters):
         column: str,
         *,
         node_type: str | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
         **parameters: Any,
     ) -> Faiss:
         """Train on and add a float32 node column where it lies; `parameters` are the constructor's.
 
         FAISS reads the column itself; for "cosine", normalised blocks of it.
         """
-        from .store_rows import store_column, store_ids
-
         index = cls(**parameters)
         vectors = store_column(store, column, node_type)
         return index.add(vectors, store_ids(store, node_type, len(vectors), text=False), progress=progress)
-
-    def __len__(self) -> int:
-        return len(self._rows) - self._rows.num_dead
 
     @property
     def dim(self) -> int | None:
         """Width of the vectors, or None before the first `fit` or `add`."""
         return None if self._index is None else int(self._index.d)
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """User ids in row order, deleted rows included; the order of bitmap filters."""
-        return self._rows.values.copy()
 
     @property
     def index(self) -> Any:
@@ -165,31 +154,12 @@ class Faiss(FrozenParameters):
             self._index = index
             self._thaw()
 
-    def add(
-        self,
-        vectors: ArrayLike,
-        ids: ArrayLike | None = None,
-        *,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Faiss:
-        """Add rows, float32 (count, dim), with distinct int64 ids; trains first where the index is not trained.
-
-        `progress(done, total)` is called after every block; it may search the index, not change it.
-        """
-        with self._lock.writing():
-            self._insert(vectors, ids, progress)
-        return self
-
-    def _insert(
-        self, vectors: ArrayLike, ids: ArrayLike | None, progress: Callable[[int, int], None] | None
-    ) -> None:  # fmt: skip
-        metric = self._check_parameters()
-        rows = check_vectors("add", vectors, dim=self.dim)
-        new = self._rows.for_new_rows(len(rows), ids, text=False)
+    def _insert(self, rows: NDArray[Any], ids: NDArray[Any], progress: Progress | None) -> None:
         if not len(rows):
             return
         if self._index is None:
             self._fit(rows)
+        metric = metric_code(self.metric)
         with _plain_errors("add"), _threads(_faiss(), self.threads):
             for start in range(0, len(rows), _BLOCK):
                 part = slice(start, min(start + _BLOCK, len(rows)))
@@ -198,9 +168,9 @@ class Faiss(FrozenParameters):
                     if self._labels is None:
                         self._index.add(block)
                     else:
-                        self._index.add_with_ids(block, new[part])
-                        self._labels = np.concatenate([self._labels, new[part]])
-                    self._rows.append(new[part])
+                        self._index.add_with_ids(block, ids[part])
+                        self._labels = np.concatenate([self._labels, ids[part]])
+                    self._rows.append(ids[part])
                 if progress is not None:
                     progress(part.stop, len(rows))
 
@@ -235,61 +205,43 @@ class Faiss(FrozenParameters):
         InvalidInput
             NaN or infinite values, k < 1, an option or a filter that the index cannot take.
         """
-        with self._lock.reading():
-            return self._search(queries, k, ef_search, nprobe, filter, threads)
+        return self._search(queries, k, filter, threads, ef_search=ef_search, nprobe=nprobe)
 
-    def _search(
-        self, queries: ArrayLike, k: int, ef_search: int | None, nprobe: int | None, filter: ArrayLike | None,
-        threads: int | None,
-    ) -> SearchResult:  # fmt: skip
-        metric = self._check_parameters()
-        rows, k = check_queries(queries, k, self.dim)
-        allowed = allowed_rows(filter, self._rows, len(rows))
-        if self._index is None or not len(rows) or not len(self._rows):
-            return empty_result(len(rows), k)
+    def _nearest(
+        self, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None, threads: int | None,
+        ef_search: int | None = None, nprobe: int | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:  # fmt: skip
         faiss = _faiss()
-        rows = _unit(rows, metric)
+        rows = _unit(queries, metric_code(self.metric))
         parts = [(rows, None)] if allowed is None else [(rows, allowed[0])]
         if allowed is not None and len(allowed) > 1:
             parts = [(rows[i : i + 1], allowed[i]) for i in range(len(rows))]
-        near, found, width = [], [], min(k, len(self._rows))
-        with _plain_errors("search"), _threads(faiss, self.threads if threads is None else threads):
+        near, found = [], []
+        with _plain_errors("search"), _threads(faiss, threads):
             for block, mask in parts:
                 options = _parameters(faiss, self._index, self._selector(faiss, mask), ef_search, nprobe)
                 try:
-                    d, i = self._index.search(block, width, params=options)
+                    d, i = self._index.search(block, k, params=options)
                 except RuntimeError as error:  # a kind of index that takes no selectors
                     if mask is None or "params" not in str(error):
                         raise
-                    d, i = self._sifted(block, width, mask)
+                    d, i = self._sifted(block, k, mask)
                 near.append(d)
                 found.append(i)
-        return padded(self._result(np.concatenate(near), np.concatenate(found)), k, self._rows.values)
+        return self._ranked(np.concatenate(near), np.concatenate(found))
 
-    def remove(self, ids: ArrayLike) -> int:
-        """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
-        self._check_parameters()
-        with self._lock.writing(), self._lock.changing():
-            return self._rows.remove(ids)
-
-    def compact(self) -> Faiss:
-        """Add the rows that are left to an empty copy of the index, and drop the rest.
+    def _compacted(self, live: NDArray[np.int64]) -> dict[str, Any]:
+        """An empty copy of the index to which the rows that are left are added.
 
         `InvalidInput` when FAISS cannot give the vectors of such an index back; the index is then unchanged.
         """
-        self._check_parameters()
-        with self._lock.writing():
-            if self._rows.num_dead:
-                faiss, live = _faiss(), np.flatnonzero(self._rows.live)
-                with _plain_errors("compact"), _threads(faiss, self.threads):
-                    fresh = faiss.clone_index(self._index)
-                    fresh.reset()
-                    for start in range(0, len(live), _BLOCK):
-                        fresh.add(self._vectors(live[start : start + _BLOCK]))
-                with self._lock.changing():
-                    self._index, self._owner, self._labels = fresh, None, None
-                    self._rows = self._rows.chosen(live)
-        return self
+        faiss = _faiss()
+        with _plain_errors("compact"), _threads(faiss, self.threads):
+            fresh = faiss.clone_index(self._index)
+            fresh.reset()
+            for start in range(0, len(live), _BLOCK):
+                fresh.add(self._vectors(live[start : start + _BLOCK]))
+        return {"_index": fresh, "_owner": None, "_labels": None}
 
     def vectors(self) -> NDArray[np.float32]:
         """The rows that are not deleted, float32 (count, dim), as FAISS decodes them ("cosine": of length 1)."""
@@ -384,18 +336,17 @@ class Faiss(FrozenParameters):
             return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
         return faiss.IDSelectorBatch(self._labels[mask])
 
-    def _result(self, near: NDArray[np.float32], found: NDArray[np.int64]) -> SearchResult:
+    def _ranked(
+        self, near: NDArray[np.float32], found: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
+        """What FAISS found as distances that rank as those of our kernels do, row numbers and counts."""
         filled = found >= 0 if self._labels is None else found != -1
         order = np.argsort(~filled, axis=1, kind="stable")  # places without a result go to the end
         near, found, filled = (np.take_along_axis(a, order, axis=1) for a in (near, found, filled))
-        ids = found if self._labels is not None else self._rows.values[np.where(filled, found, 0)]
-        distances = near if self.metric == "l2" else 1 - near
-        if self.metric == "cosine":
-            np.maximum(distances, 0, out=distances)  # rounding may bring 1 - cos below 0
+        rows = found if self._labels is None else self._rows.positions(found.reshape(-1)).reshape(found.shape)
+        distances = near if self.metric == "l2" else -near if self.metric == "ip" else 1 - near
         counts = filled.sum(axis=1).astype(np.int32)
-        return SearchResult(
-            np.where(filled, distances, np.inf).astype(np.float32), np.where(filled, ids, -1).astype(np.int64), counts
-        )
+        return np.where(filled, distances, np.inf).astype(np.float32), np.where(filled, rows, -1), counts
 
     def _vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         faiss = _faiss()

@@ -32,6 +32,11 @@ class Growing:
         """The rows, without the room behind them; shared."""
         return self._room[: self._count]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, with the room."""
+        return self._room.nbytes
+
     def append(self, rows: NDArray[Any]) -> None:
         """Rows behind the present ones, copied."""
         before, total = self._count, self._count + len(rows)

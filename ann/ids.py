@@ -196,6 +196,11 @@ class RowIds:
         """The id that the next row gets by default; 0 where ids are text."""
         return 0 if self.is_text else max(self._largest() + 1, 0)
 
+    @property
+    def has_held(self) -> bool:
+        """Whether there are rows, or have been."""
+        return self.is_text or self.next_id > 0
+
     def unused(self, count: int) -> NDArray[Any]:
         """So many distinct ids that no live row has; `positions` of them stay -1."""
         live = self.values[~self.dead]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.compute.jit import plain_view
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 from ..graphlib.scalars import is_integer
 
@@ -72,6 +73,22 @@ def check_rows(where: str, given: ArrayLike, metric: int, *, dim: int | None, wh
     if array.shape[1] == 0:
         raise InvalidInput(f"{where}: {what} must have at least one column; got shape {array.shape}")
     return np.ascontiguousarray(array)
+
+
+def check_queries(queries: ArrayLike, k: Any, dim: int | None, metric: int = L2) -> tuple[NDArray[Any], int]:
+    """Queries as a checked matrix (one query may be given flat; for cosine, `scaled`) and k as an int."""
+    k = check_count("k", k)
+    given: NDArray[Any] = np.asarray(queries)
+    if given.ndim == 1 and given.size:
+        given = given[None, :]
+    elif given.ndim == 1:
+        given = np.empty((0, dim or 1), np.uint8 if metric == HAMMING else np.float32)
+    return plain_view(scaled(check_rows("search", given, metric, dim=dim, what="queries"), metric)), k
+
+
+def query_scales(queries: NDArray[Any], metric: int) -> NDArray[np.float32]:
+    """One factor per query: 1 / |query| for cosine, else 1."""
+    return inverse_norms(queries, metric) if metric == COSINE else np.ones(len(queries), np.float32)
 
 
 def check_finite(where: str, rows: NDArray[np.float32], what: str = "vectors") -> None:

@@ -1,14 +1,54 @@
-"""Opening an index file of any kind: the kind is told from the content."""
+"""The kinds of index, and opening an index file of any of them: the kind is told from the content.
+
+A new kind of index is a line of `KINDS` here: files and the command line know it then.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..graphlib.errors import IndexMismatch
-from . import persist
+from ..graphlib.errors import IndexMismatch, InvalidInput
+from .exact import Exact
+from .faiss_bridge import Faiss
 from .formats.kinds import detect
 from .hnsw.index import HNSW
+from .index import IdentifiedRows, Index, VectorIndex
+from .ivf.index import IVFFlat
+from .lsh.index import LSH
+from .stored import index_fields, name_of
+
+if TYPE_CHECKING:
+    from ..graphlib.store.store import GraphStore
+
+KINDS: dict[str, type[IdentifiedRows]] = {kind.KIND: kind for kind in (HNSW, Exact, IVFFlat, Faiss, LSH)}
+
+
+def vector_kind(name: str) -> type[VectorIndex]:
+    """The class of a kind of index of vectors, by its name in `KINDS`."""
+    kind = KINDS.get(name)
+    if kind is None or not issubclass(kind, VectorIndex):
+        known = ", ".join(repr(name) for name, kind in KINDS.items() if issubclass(kind, VectorIndex))
+        raise InvalidInput(f"kind of index must be one of {known}; got {name!r}")
+    return kind
+
+
+def from_saved(store: GraphStore) -> Any:
+    """The index in a store whose folder (or object) is the index, as `save` lays it out."""
+    name = index_fields(store)["kind"]
+    kind: type[Index] | None = KINDS.get(name)
+    if kind is None or "_opened" not in vars(kind):
+        known = ", ".join(repr(name) for name, kind in sorted(KINDS.items()) if "_opened" in vars(kind))
+        raise IndexMismatch(f"{name_of(store)}: index kind {name!r} is not known; known: {known}")
+    return kind._opened(store)
+
+
+def attach(store: GraphStore, name: str) -> Any:
+    """The index that a store holds under a name, beside the column it indexes."""
+    listed = store.attributes.get("indexes", {})
+    given = listed.get(name) if isinstance(listed, dict) else None
+    kind: Any = KINDS.get(str(given.get("kind"))) if isinstance(given, dict) else None
+    return (kind if hasattr(kind, "attach") else HNSW).attach(store, name)
 
 
 def load(
@@ -60,9 +100,11 @@ def load(
     """
     kind = detect(path)
     if kind.name == "nearhop":
-        index = _checked(persist.load(path), Path(path).name, dim, metric, storage)
-        if in_memory and isinstance(index, HNSW) and index._graph is not None:
-            index._graph.read_into_memory()
+        from ..graphlib.store.store import open as open_store  # type: ignore[attr-defined, unused-ignore]
+
+        index = _checked(from_saved(open_store(path)), Path(path).name, dim, metric, storage)
+        if in_memory and hasattr(index, "read_into_memory"):
+            index.read_into_memory()
         return index
     if kind.name == "faiss":
         from .formats.faiss_read import NotReadHere, read_faiss
@@ -70,8 +112,6 @@ def load(
         try:
             return read_faiss(path, dim=dim, metric=metric, storage=storage or "float32")
         except NotReadHere:
-            from .faiss_bridge import Faiss
-
             return _checked(Faiss.load(path), Path(path).name, dim, metric)
     if metric is None:
         raise IndexMismatch(

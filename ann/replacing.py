@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput
-from . import persist
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
 
 _NODE = "node"
-OWN_COLUMNS = {"vector", "level", "scale", "dead", "list", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row"}
 
 
 def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[Any]] | None = None) -> None:
@@ -24,7 +22,7 @@ def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[A
     Parameters
     ----------
     index : Exact, HNSW or IVFFlat
-        Not necessarily the one that `persist.from_saved(store)` gave, but of the same rows, changed.
+        Not necessarily the one that `opening.from_saved(store)` gave, but of the same rows, changed.
     store : GraphStore
         The store that holds it. Other node types, edge types, their columns and the store's attributes are kept.
     attributes : dict of arrays, optional
@@ -35,7 +33,7 @@ def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[A
     InvalidInput
         Edges of the store would join other rows than before, since the change moved or reused theirs.
     """
-    made = as_store(index, edges=(_NODE, "link0", _NODE) in store.edge_types)
+    made = index.as_store(**({"edges": True} if (_NODE, "link0", _NODE) in store.edge_types else {}))
     links = {edge_type for edge_type in store.edge_types if _is_link(edge_type)}
     _check_ends(store, made, set(store.edge_types) - links)
     for name, values in (attributes or {}).items():
@@ -49,18 +47,6 @@ def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[A
         edges = made.edge_list(edge_type)
         store.add_edge_type(edge_type, edges.src, edges.dst, exist_ok=True, positions=True)
     store.attributes = {**store.attributes, **made.attributes}
-
-
-def as_store(index: Any, *, edges: bool = False) -> GraphStore:
-    """An index as a store in memory that shares its arrays; with `edges`, the links of HNSW as edge types too."""
-    kind = type(index).__name__
-    if kind == "HNSW":
-        return persist.hnsw_store(index, edges=edges)
-    if kind == "IVFFlat":
-        from .ivf.stored import ivf_store
-
-        return ivf_store(index)
-    return persist.exact_store(index)
 
 
 def _is_link(edge_type: tuple[str, str, str]) -> bool:

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput
+from ..graphlib.process import physical_memory
+from .ids import ids_of
+from .metrics import COSINE, IP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_BYTES_PER_PLACE = 12
+_MOST_RESULT = 1 << 30  # results up to here are not looked at closer
 
 
 @dataclass(slots=True, eq=False, repr=False)  # not frozen: that takes three times as long to make
@@ -76,6 +82,52 @@ class RangeResult:
 
 def _kind(ids: NDArray[Any]) -> str:
     return "text" if ids.dtype.kind == "T" else str(ids.dtype)
+
+
+def empty_result(num_queries: int, k: int, ids: NDArray[Any] | None = None) -> SearchResult:
+    """A result in which no place is filled; its ids are of the kind of `ids`.
+
+    `InvalidInput` where the result alone would not fit in memory.
+    """
+    size = num_queries * k * _BYTES_PER_PLACE
+    if size > _MOST_RESULT and size > physical_memory():
+        raise InvalidInput(
+            f"search: k = {k:,} results for each of {num_queries:,} queries would take {size / 2**30:,.0f} GiB, most "
+            "of it empty; ask for no more than the index has rows"
+        )
+    distances = np.full((num_queries, k), np.inf, np.float32)
+    blank = ids_of(np.empty(0, np.int64) if ids is None else ids[:0], np.full((num_queries, k), -1, np.int64))
+    return SearchResult(distances, blank, np.zeros(num_queries, np.int32))
+
+
+def finish(
+    metric: int,
+    distances: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    ids: NDArray[Any],
+    k: int,
+) -> SearchResult:
+    """Distances of kernels as users read them, row numbers turned into user ids, padded to width k.
+
+    Kernels rank by -dot, so that small products are told apart; the 1 is added here. 1 - cos, which rounding may bring
+    below 0, is 0 at least.
+    """
+    if metric == IP:
+        distances += 1
+    elif metric == COSINE:
+        np.maximum(distances, 0, out=distances)
+    return padded(SearchResult(distances, ids_of(ids, rows), counts), k, ids)
+
+
+def padded(result: SearchResult, k: int, ids: NDArray[Any]) -> SearchResult:
+    """A result of width k, its further places not filled."""
+    width = result.ids.shape[1]
+    if width >= k:
+        return result
+    wide = empty_result(len(result), k, ids)
+    wide.distances[:, :width], wide.ids[:, :width] = result.distances, result.ids
+    return SearchResult(wide.distances, wide.ids, result.counts)
 
 
 def recall(found: SearchResult, truth: SearchResult) -> float:

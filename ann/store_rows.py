@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,12 @@ class NodeCondition:
         self._columns = store.nodes(node_type)
         self._column, self._vectors = column, vectors
         self.in_order = True  # row i is node i
+
+    def scattered(self) -> NodeCondition:
+        """The same for rows that no longer lie in the order of the nodes."""
+        other = copy.copy(self)
+        other.in_order = False
+        return other
 
     def check_column(self) -> None:
         """`IndexMismatch` where the column holds other values than the index was made from; else O(1).

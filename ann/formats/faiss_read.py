@@ -18,7 +18,7 @@ from ..hnsw.check import MOST_LEVELS
 from ..hnsw.index import HNSW
 from ..ids import RowIds
 from ..ivf.index import IVFFlat
-from ..metrics import check_finite, metric_code
+from ..metrics import check_finite
 from . import scalar_codes as sq
 from .binary import Reader
 from .faiss_names import CLASSES
@@ -158,12 +158,7 @@ def read_faiss(
         raise StoreCorrupt(f"{where}: {error}") from error
     if parsed.graph is not None:
         return recoded(graph, storage)
-    index = Exact(parsed.metric)
-    index._dim = parsed.dim
-    if parsed.count:
-        index._hold(rows, metric_code(index.metric))
-        index._rows = RowIds(ids)
-    return index
+    return Exact(parsed.metric)._of(rows, RowIds(ids), parsed.dim)
 
 
 def parse_faiss(path: str | Path) -> FaissFile:
@@ -369,14 +364,9 @@ def _hnsw(parsed: FaissFile, block: GraphBlock, rows: NDArray[np.float32], ids: 
 
 
 def _ivf(parsed: FaissFile, block: ListsBlock, rows: NDArray[np.float32], ids: NDArray[np.int64]) -> IVFFlat:
-    index = IVFFlat(parsed.metric, nlist=block.nlist, nprobe=block.nprobe)
     check_finite("load", block.centroids, "centroids")
-    index._learn(block.centroids, block.coarse)
-    if len(rows):
-        index._rows = RowIds(ids)
-        lists = np.repeat(np.arange(block.nlist), block.sizes)
-        index._place(rows, lists, metric_code(index.metric), lambda: None)
-    return index
+    index = IVFFlat(parsed.metric, nlist=block.nlist, nprobe=block.nprobe)
+    return index._of(block.centroids, block.coarse, rows, np.repeat(np.arange(block.nlist), block.sizes), RowIds(ids))
 
 
 __all__ = ["FaissFile", "GraphBlock", "ListsBlock", "NotReadHere", "parse_faiss", "read_faiss"]

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from ...graphlib.disk.replacing import replacing_stream
-from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
-from ..exact import Exact
-from ..hnsw.index import HNSW
-from ..ivf.index import IVFFlat
-from ..metrics import COSINE, check_count, inverse_norms, metric_code
+from ...graphlib.errors import InvalidInput, InvalidType
+from ..metrics import check_count, unit_rows
 from . import scalar_codes as sq
 from .binary import write_items, write_vector
 from .graphs import GraphRecord, record_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ..exact import Exact
+    from ..hnsw.index import HNSW
+    from ..index import VectorIndex
+    from ..ivf.index import IVFFlat
 
 _METRIC_NUMBER = {"ip": 0, "l2": 1, "cosine": 0}
 _DUMMY = 1 << 20
@@ -63,38 +66,67 @@ def write_faiss(
     check_count("ef_search", ef_search)
     if storage != "float32" and storage not in sq.WRITABLE:
         raise InvalidInput(f"storage must be one of 'float32', {', '.join(map(repr, sq.WRITABLE))}; got {storage!r}")
-    if isinstance(index, HNSW):
-        record = record_of(index)
-        if record.dead.any():
-            raise InvalidInput(f"{int(record.dead.sum()):,} rows are deleted, which FAISS cannot mark; compact() first")
-        vectors, ids = record.vectors, record.ids
-    elif isinstance(index, Exact | IVFFlat):
-        if index._vectors is None:
-            raise NotFitted("the index is empty; add vectors first")
-        live = ~index._rows.dead
-        vectors, ids = index._vectors[live], index._rows.integers("FAISS files")[live]
-        if metric_code(index.metric) == COSINE:
-            vectors = vectors * inverse_norms(vectors, COSINE)[:, None]
-    else:
+    body = _BODIES.get(getattr(index, "KIND", ""))
+    if body is None:
         raise InvalidType(f"a FAISS file holds an Exact, HNSW or IVFFlat index; got {type(index).__name__}")
-    if isinstance(index, IVFFlat) and storage != "float32":
-        raise InvalidInput(f"an inverted file is written as float32; got storage={storage!r}")
-    number = _METRIC_NUMBER[index.metric]
-    shape = vectors.shape
+    if index.metric == "hamming":
+        raise InvalidInput("a FAISS file is not written of bits (metric 'hamming'); use save(path)")
+    made = body(index, storage, ef_search)
+    number, shape = _METRIC_NUMBER[index.metric], made.vectors.shape
+    numbered = made.ids is None or np.array_equal(made.ids, np.arange(len(made.ids)))
     with replacing_stream(path, overwrite=overwrite) as stream:
-        if not isinstance(index, IVFFlat) and not np.array_equal(ids, np.arange(len(ids))):
+        if not numbered:
             _header(stream, b"IxM2", shape, number)
         if index.metric == "cosine":
             _header(stream, b"IxPT", shape, number)
             stream.write(struct.pack("<i4sfiiB", 1, b"VNrm", 2.0, shape[1], shape[1], 1))
-        if isinstance(index, IVFFlat):
-            _write_lists(stream, index, vectors, ids, index._lists[~index._rows.dead])
-        else:
-            if isinstance(index, HNSW):
-                _write_graph(stream, record, number, ef_search, storage)
-            _write_vectors(stream, vectors, number, storage)
-            if not np.array_equal(ids, np.arange(len(ids))):
-                write_vector(stream, ids)
+        made.write(stream, number)
+        if made.ids is not None and not numbered:
+            write_vector(stream, made.ids)
+
+
+class _Body(NamedTuple):
+    """What a file holds inside its wrappers; `ids` is None where `write` writes them."""
+
+    vectors: NDArray[np.float32]
+    ids: NDArray[np.int64] | None
+    write: Callable[[BinaryIO, int], None]
+
+
+def _graph_body(index: HNSW, storage: str, ef_search: int) -> _Body:
+    record = record_of(index)
+    if record.dead.any():
+        raise InvalidInput(f"{int(record.dead.sum()):,} rows are deleted, which FAISS cannot mark; compact() first")
+
+    def write(stream: BinaryIO, number: int) -> None:
+        _write_graph(stream, record, number, ef_search, storage)
+        _write_vectors(stream, record.vectors, number, storage)
+
+    return _Body(record.vectors, record.ids, write)
+
+
+def _flat_body(index: Exact, storage: str, ef_search: int) -> _Body:
+    vectors, ids = _live(index)
+    return _Body(vectors, ids, lambda stream, number: _write_vectors(stream, vectors, number, storage))
+
+
+def _lists_body(index: IVFFlat, storage: str, ef_search: int) -> _Body:
+    if storage != "float32":
+        raise InvalidInput(f"an inverted file is written as float32; got storage={storage!r}")
+    vectors, ids = _live(index)
+    lists = index._lists[index._rows.live]
+    return _Body(vectors, None, lambda stream, number: _write_lists(stream, index, vectors, ids, lists))
+
+
+_BODIES: dict[str, Callable[[Any, str, int], _Body]] = {
+    "exact": _flat_body, "hnsw": _graph_body, "ivf": _lists_body,
+}  # fmt: skip
+
+
+def _live(index: VectorIndex) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The rows that are not deleted, of length 1 for cosine, and their ids."""
+    vectors, ids = index.vectors(), index._rows.integers("FAISS files")[index._rows.live]
+    return (unit_rows(vectors) if index.metric == "cosine" else vectors), ids
 
 
 def _header(stream: BinaryIO, name: bytes, shape: tuple[int, ...], metric: int) -> None:

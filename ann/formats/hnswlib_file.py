@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.disk.replacing import replacing_stream
-from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
+from ...graphlib.errors import IndexMismatch, InvalidInput
 from ..exact import Exact
 from ..hnsw.check import MOST_LEVELS
-from ..metrics import COSINE, check_count, inverse_norms, metric_code
+from ..metrics import check_count, metric_code, unit_rows
 from .binary import Reader, write_items
 from .graphs import GraphRecord, LevelLinks, index_of, recoded, record_of
 
@@ -212,16 +212,13 @@ def read_hnswlib_flat(path: str | Path, *, metric: str, dim: int | None = None) 
 
 def write_hnswlib_flat(index: Exact, path: str | Path, *, overwrite: bool = False) -> None:
     """Write an exact index as a file that hnswlib's `BFIndex.load_index` opens; deleted rows are left out."""
-    if index._vectors is None:
-        raise NotFitted("the index is empty; add vectors first")
-    live = np.flatnonzero(~index._rows.dead)
-    vectors = index._vectors[live]
-    if metric_code(index.metric) == COSINE:
-        vectors = vectors * inverse_norms(vectors, COSINE)[:, None]
-    rows = np.zeros(len(live), np.dtype([("vector", "<f4", (vectors.shape[1],)), ("label", "<i8")]))
-    rows["vector"], rows["label"] = vectors, index._rows.integers("hnswlib files")[live]
+    if index.metric == "hamming":
+        raise InvalidInput("an hnswlib file is not written of bits (metric 'hamming'); use save(path)")
+    vectors, labels = index.vectors(), index._rows.integers("hnswlib files")[index._rows.live]
+    rows = np.zeros(len(labels), np.dtype([("vector", "<f4", (vectors.shape[1],)), ("label", "<i8")]))
+    rows["vector"], rows["label"] = unit_rows(vectors) if index.metric == "cosine" else vectors, labels
     with replacing_stream(path, overwrite=overwrite) as stream:
-        stream.write(struct.pack(_FLAT_HEADER, len(live), rows.itemsize, len(live)))
+        stream.write(struct.pack(_FLAT_HEADER, len(rows), rows.itemsize, len(rows)))
         write_items(stream, rows)
 
 

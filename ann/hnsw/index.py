@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,14 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
-from ..exact import check_queries, empty_result, finish, query_scales
-from ..filters import allowed_rows
-from ..frozen import FrozenParameters
 from ..ids import RowIds
-from ..locking import SharedLock
-from ..metrics import COSINE, check_count, check_finite, check_rows
+from ..index import Progress, VectorIndex
+from ..metrics import COSINE, check_count, check_finite, metric_code, query_scales
 from ..result import RangeResult, SearchResult
 from ..storage.rows import FloatRows, form_of
 from ..storage.scalar_codes import ScalarCodes
 from ..store_rows import NodeCondition, store_column, store_ids
+from . import stored
 from .deletes import compacted, places_for
 from .few import search_few
 from .graph import HNSWGraph
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_EF = 64
 
 
-class HNSW(FrozenParameters):
+class HNSW(VectorIndex):
     """A hierarchy of proximity graphs, searched by a beam.
 
     Parameters
@@ -96,6 +93,9 @@ class HNSW(FrozenParameters):
     np.int64(7)
     """
 
+    KIND = "hnsw"
+    KNOB = "ef_search"
+    COLUMNS = stored.COLUMNS
     FROZEN = "metric", "M", "storage"
 
     def __init__(
@@ -109,6 +109,7 @@ class HNSW(FrozenParameters):
         threads: int | None = None,
         ef_search: int = DEFAULT_EF,
     ) -> None:
+        super().__init__()
         self.metric = metric
         self.M = M
         self.ef_construction = ef_construction
@@ -116,11 +117,8 @@ class HNSW(FrozenParameters):
         self.seed = seed
         self.threads = threads
         self.ef_search = ef_search
-        self._where: NodeCondition | None = None
         self._graph: HNSWGraph | None = None
         self._form: FloatRows | None = None  # of the first rows, where they were coded before
-        self._rows = RowIds()
-        self._lock = SharedLock()
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -138,7 +136,7 @@ class HNSW(FrozenParameters):
         *,
         node_type: str | None = None,
         text_ids: bool = False,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
         **parameters: Any,
     ) -> HNSW:
         """Index a float32 node column where it lies; `parameters` are the constructor's.
@@ -152,9 +150,6 @@ class HNSW(FrozenParameters):
         index._where = NodeCondition(store, node_type, ids, column, vectors)
         index._insert(vectors, ids, progress, borrowed=True)
         return index
-
-    def __len__(self) -> int:
-        return self._rows.num_live
 
     @property
     def dim(self) -> int | None:
@@ -175,17 +170,16 @@ class HNSW(FrozenParameters):
 
         Of an index that `load` opened in place, every link is checked the first time.
         """
-        if self._graph is None or not self._graph.count:
-            raise NotFitted("the index is empty; add vectors first")
-        self._graph.check()
-        return self._graph
+        graph = self._filled()
+        graph.check()
+        return graph
 
     def add(
         self,
         vectors: ArrayLike,
         ids: ArrayLike | None = None,
         *,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> HNSW:
         """Add rows.
 
@@ -213,28 +207,20 @@ class HNSW(FrozenParameters):
 
         An interrupt (Ctrl-C, or an exception of `progress`) leaves a valid index of the rows linked so far.
         """
-        metric = self._check_parameters()
-        with self._lock.writing():
-            rows = check_rows("add", vectors, metric, dim=self.dim)
-            self._insert(rows, self._rows.for_new_rows(len(rows), ids), progress)
-        return self
+        return self._add("add", vectors, ids, progress)
 
-    def upsert(self, vectors: ArrayLike, ids: ArrayLike, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
+    def upsert(self, vectors: ArrayLike, ids: ArrayLike, *, progress: Progress | None = None) -> HNSW:
         """Add rows, replacing those whose ids the index holds; parameters and errors are those of `add`.
 
         Every search finds the old row or the new one. Interrupted, rows not linked yet keep their old vectors.
         """
-        metric = self._check_parameters()
-        with self._lock.writing():
-            rows = check_rows("upsert", vectors, metric, dim=self.dim)
-            self._insert(rows, self._rows.for_new_rows(len(rows), ids, replacing=True), progress, replacing=True)
-        return self
+        return self._add("upsert", vectors, ids, progress, replacing=True)
 
     def _insert(
         self,
         rows: NDArray[Any],
         ids: NDArray[Any],
-        progress: Callable[[int, int], None] | None,
+        progress: Progress | None,
         *,
         borrowed: bool = False,
         replacing: bool = False,
@@ -354,7 +340,7 @@ class HNSW(FrozenParameters):
         with self._lock.reading():
             self._check_column()
             found = search_few(self, queries, k, ef_search, threads) if filter is None else None
-            return self._search(queries, k, ef_search, filter, threads) if found is None else found
+            return self._search(queries, k, filter, threads, ef_search=ef_search) if found is None else found
 
     def search_within(
         self, queries: ArrayLike, radius: float, *, ef_search: int | None = None, filter: Any = None,
@@ -408,32 +394,22 @@ class HNSW(FrozenParameters):
         """
         return estimate_memory(self, num_rows, dim)
 
-    def _search(
-        self, queries: ArrayLike, k: int, ef_search: int | None, filter: Any, threads: int | None
-    ) -> SearchResult:
-        metric = self._check_parameters()
-        rows, k = check_queries(queries, k, self.dim, metric)
+    def _nearest(
+        self, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None, threads: int | None,
+        ef_search: int | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:  # fmt: skip
         ef = max(k, self.ef_search if ef_search is None else check_count("ef_search", ef_search))
-        allowed = allowed_rows(filter, self._rows, len(rows), self._where)
-        graph = self._graph
-        if graph is None or not graph.count or not len(rows):  # an `add` may not have linked its first batch yet
-            return empty_result(len(rows), k, self._rows.values)
-        threads = self.threads if threads is None else threads
-        distances, found, counts = answer(
-            graph, rows, query_scales(rows, metric), min(k, graph.count), ef, allowed, threads
-        )  # fmt: skip
-        return finish(metric, distances, found, counts, self._rows.values, k)
+        factors = query_scales(queries, metric_code(self.metric, bits=True))
+        return answer(self._filled(), queries, factors, k, ef, allowed, threads)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted.
 
         Deleted rows are walked through but never returned; `compact` drops them.
         """
-        self._check_parameters()
-        with self._lock.writing(), self._lock.changing():
-            return self._rows.remove(ids)
+        return super().remove(ids)
 
-    def compact(self, *, progress: Callable[[int, int], None] | None = None) -> HNSW:
+    def compact(self, *, progress: Progress | None = None) -> HNSW:
         """Give back the memory of deleted rows, and the room kept for more rows; interrupted, the index is as it was.
 
         Links are led around deleted rows and rows keep their order, so bitmap filters count the remaining ones. Takes
@@ -443,20 +419,19 @@ class HNSW(FrozenParameters):
         self._check_parameters()
         with self._lock.writing():
             graph = self._graph
-            if graph is None or (not self._rows.num_dead and len(graph.vectors) == graph.count):
-                return self
-            graph.check()
-            live = np.flatnonzero(~self._rows.dead)
-            fresh = self._without_dead(graph, live, progress)
-            with self._lock.changing():
-                self._graph, self._rows = fresh, self._rows.chosen(live)
-                if self._where is not None and len(live) < graph.count:
-                    self._where.in_order = False
+            if graph is not None and (self._rows.num_dead or len(graph.vectors) > graph.count):
+                self._keep_only(np.flatnonzero(self._rows.live), progress=progress)
         return self
 
-    def _without_dead(
-        self, graph: HNSWGraph, live: NDArray[np.int64], progress: Callable[[int, int], None] | None
-    ) -> HNSWGraph | None:
+    def _compacted(self, live: NDArray[np.int64], progress: Progress | None = None) -> dict[str, Any]:
+        graph = self._filled()
+        graph.check()
+        fresh = self._without_dead(graph, live, progress)
+        if self._where is None or len(live) == graph.count:
+            return {"_graph": fresh}
+        return {"_graph": fresh, "_where": self._where.scattered()}
+
+    def _without_dead(self, graph: HNSWGraph, live: NDArray[np.int64], progress: Progress | None) -> HNSWGraph | None:
         if not len(live):
             return None
         if 2 * len(live) < graph.count:
@@ -492,28 +467,54 @@ class HNSW(FrozenParameters):
                     raise StoreCorrupt(str(error)) from error
             return statistics(self)
 
+    def vectors(self) -> NDArray[Any]:
+        """The rows that are not deleted, in their order, as the storage gives them back ("int8-only": decoded)."""
+        graph = self.graph
+        kept = graph.vectors[: graph.count]
+        return graph.form.given(kept if not self._rows.num_dead else kept[self._rows.live])
+
     def save(self, path: str | Path, *, edges: bool = False) -> None:
         """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken.
 
         With `edges`, the links of level l are also written as edge type ("node", "link<l>", "node"), for samplers.
         Searches go on meanwhile, changes wait. A failure or a crash leaves nothing at the path.
         """
-        from ..persist import save_hnsw
-
-        self._check_parameters()
         with self._lock.steady():
-            save_hnsw(self, path, edges=edges)
+            self.as_store(edges=edges).save(path)
+
+    def _stored(self, *, edges: bool = False) -> GraphStore:
+        if self._graph is None and self._rows.has_held:
+            return stored.store_of_none(self._rows, self._parameters())
+        return stored.store_of(self.graph, self._rows, self._parameters(), edges=edges)
+
+    @classmethod
+    def _opened(cls, store: GraphStore) -> HNSW:
+        return cls._of(*stored.opened(store))
+
+    @classmethod
+    def _of(cls, fields: dict[str, Any], graph: HNSWGraph | None, rows: RowIds) -> HNSW:
+        """An index of these parts, which are checked."""
+        index = cls(
+            fields["metric"], fields["M"], ef_construction=fields["ef_construction"], storage=fields["storage"],
+            seed=fields["seed"], ef_search=fields.get("ef_search", DEFAULT_EF),
+        )  # fmt: skip
+        index._graph, index._rows = graph, rows
+        return index
+
+    def read_into_memory(self) -> None:
+        """Copy what walks read out of the file where it is mapped; what `load(in_memory=True)` does."""
+        with self._lock.writing(), self._lock.changing():
+            if self._graph is not None:
+                self._graph.read_into_memory()
 
     def save_into(self, store: GraphStore, name: str) -> None:
         """Put the links of an index made by `from_store` into that store, as edge types `{name}_link0`, ...
 
         The vectors are not written again. On a stored graph, `commit()` writes the links; `HNSW.attach` opens them.
         """
-        from ..persist import save_into
-
         self._check_parameters()
         with self._lock.steady():
-            save_into(self, store, name)
+            stored.put_into(self.graph, self._rows, self._parameters(), store, name)
 
     @classmethod
     def attach(cls, store: GraphStore, name: str) -> HNSW:
@@ -521,9 +522,21 @@ class HNSW(FrozenParameters):
 
         Links and vectors are read, to see that the column still holds what the index was made from (`IndexMismatch`).
         """
-        from ..persist import attach
+        fields, graph, rows, where = stored.attached(store, name)
+        index = cls._of(fields, graph, rows)
+        index._where = where
+        return index
 
-        return attach(store, name)
+    def _parameters(self) -> dict[str, Any]:
+        return {
+            "kind": self.KIND, "metric": self.metric, "M": self.M, "ef_construction": self.ef_construction,
+            "storage": self.storage, "seed": self.seed, "ef_search": self.ef_search,
+        }  # fmt: skip
+
+    def _filled(self) -> HNSWGraph:
+        if self._graph is None or not self._graph.count:
+            raise NotFitted("the index is empty; add vectors first")
+        return self._graph
 
     def _check_column(self) -> None:
         """Notice that the column in which the rows lie was replaced; rows of an index's own are beside the question."""
@@ -532,7 +545,10 @@ class HNSW(FrozenParameters):
 
     def _check_parameters(self) -> int:
         if self._metric is None:
-            self._metric = check_parameters(self)
+            self._check_frozen()
+            self._metric = check_parameters(
+                self.metric, self.M, self.ef_construction, self.ef_search, self.seed, self.storage
+            )
         return self._metric
 
     def __repr__(self) -> str:

@@ -9,11 +9,10 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
 from ..distances.scan import nearest_rows
-from ..exact import finish, query_scales
 from ..filters import allowed_rows
 from ..least_effort import least_effort
-from ..metrics import check_count, check_rows, metric_code, scaled
-from ..result import SearchResult, recall
+from ..metrics import check_count, check_rows, metric_code, query_scales, scaled
+from ..result import SearchResult, finish, recall
 from ..storage.scalar_codes import ENOUGH, widest_row
 from .plan import NAMES, make_plan, row_bytes
 

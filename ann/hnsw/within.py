@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
-from ..exact import check_queries
 from ..filters import allowed_rows
-from ..metrics import metric_code
+from ..metrics import check_queries, metric_code
 from ..result import RangeResult
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def search_within(
         mask: NDArray[np.bool_] | None = allowed if allowed is None or len(allowed) == 1 else allowed[open_ones]
         mask = None if mask is None else mask[0] if len(mask) == 1 else mask
         beam = max(index.ef_search if ef_search is None else ef_search, k + k // 2)
-        result = index._search(rows[open_ones], k, beam, mask, threads)
+        result = index._search(rows[open_ones], k, mask, threads, ef_search=beam)
         inside = (result.distances <= radius).sum(axis=1)
         for place, query in enumerate(open_ones):
             parts[query] = result.distances[place, : inside[place]], result.ids[place, : inside[place]]

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
-from ...graphlib.errors import InvalidInput, NotFitted
+from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ..distances.scan import nearest_rows
-from ..exact import check_queries, empty_result, finish, query_scales
-from ..filters import allowed_rows, num_passing
-from ..frozen import FrozenParameters
+from ..filters import num_passing
 from ..growing import Growing
-from ..ids import RowIds
-from ..locking import SharedLock
-from ..metrics import COSINE, L2, check_count, check_vectors, inverse_norms, metric_code, scaled, unit_rows
+from ..index import Progress, VectorIndex
+from ..metrics import (
+    COSINE,
+    check_count,
+    check_vectors,
+    inverse_norms,
+    metric_code,
+    query_scales,
+    scaled,
+    unit_rows,
+)
 from ..result import SearchResult
+from ..store_rows import store_column, store_ids
+from ..stored import checked_fields, identified_rows, index_fields, new_store, next_id_field, sound
+from .kmeans import kmeans
 from .lists import Lists
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_ROUNDS = 10
+    from ...graphlib.store.store import GraphStore
+    from ..ids import RowIds
+
+_FIELDS = {"kind": str, "metric": str, "dim": int, "nlist": int, "nprobe": int, "seed": int, "coarse": str}
 _SAMPLE_PER_LIST = 256
 
 
-class IVFFlat(FrozenParameters):
+class IVFFlat(VectorIndex):
     """Vectors in `nlist` lists, one per centroid; a search scans the `nprobe` lists whose centroids are nearest.
 
     Parameters
@@ -65,11 +75,15 @@ class IVFFlat(FrozenParameters):
     [[5]]
     """
 
+    KIND = "ivf"
+    KNOB = "nprobe"
+    COLUMNS = VectorIndex.COLUMNS | {"list"}
     FROZEN = "metric", "nlist"
 
     def __init__(
         self, metric: str = "l2", *, nlist: int = 256, nprobe: int = 8, seed: int = 0, threads: int | None = None
     ) -> None:
+        super().__init__()
         self.metric = metric
         self.nlist = nlist
         self.nprobe = nprobe
@@ -81,21 +95,11 @@ class IVFFlat(FrozenParameters):
         self._scales = Growing(np.ones(1, np.float32))
         self._list_of = Growing(np.empty(0, np.int64))  # the list of every row
         self._members = Lists(np.empty(0, np.int64), 0)
-        self._rows = RowIds()
-        self._lock = SharedLock()
-
-    def __len__(self) -> int:
-        return len(self._rows) - self._rows.num_dead
 
     @property
     def dim(self) -> int | None:
         """Width of the vectors, or None before `fit` or `add`."""
         return None if self._centroids is None else int(self._centroids.shape[1])
-
-    @property
-    def ids(self) -> NDArray[Any]:
-        """User ids in row order, deleted rows included; the order of bitmap filters."""
-        return self._rows.values.copy()
 
     @property
     def centroids(self) -> NDArray[np.float32]:
@@ -132,36 +136,31 @@ class IVFFlat(FrozenParameters):
         sample = rows[np.sort(rng.choice(len(rows), most, replace=False))]
         if metric == COSINE:
             sample = unit_rows(sample)
-        centroids = _kmeans(sample, self.nlist, rng, self.threads)
+        centroids = kmeans(sample, self.nlist, rng, self.threads)
         with self._lock.changing():
             self._learn(centroids)
 
-    def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> IVFFlat:
-        """Add rows, float32 (count, dim), with distinct int64 or text ids (by default behind the largest integer)."""
-        with self._lock.writing():
-            self._insert(vectors, ids)
-        return self
-
-    def _insert(self, vectors: ArrayLike, ids: ArrayLike | None) -> None:
-        metric = self._check_parameters()
-        rows = scaled(check_vectors("add", vectors, dim=self.dim), metric)
-        new = self._rows.for_new_rows(len(rows), ids)
+    def _insert(self, rows: NDArray[Any], ids: NDArray[Any], progress: Progress | None) -> None:
         if not len(rows):
             return
+        metric = metric_code(self.metric)
+        kept = scaled(rows, metric)
         if self._centroids is None:
-            self._fit(rows)
-        which = self._nearest_lists(rows, 1, self.threads)[:, 0]
-        if self._held is None:
-            self._place(rows.copy(), which, metric, lambda: self._rows.append(new))
-            return
-        scale = inverse_norms(rows, metric)
+            self._fit(kept)
+        which = self._nearest_lists(kept, 1, self.threads)[:, 0]
+        scale = inverse_norms(kept, metric)
         with self._lock.changing():
-            self._held.append(rows)
-            if metric == COSINE:
-                self._scales.append(scale)
-            self._list_of.append(which)
-            self._members.append(self._lists, len(self._rows))
-            self._rows.append(new)
+            if self._held is None:
+                vars(self).update(self._placed(kept.copy() if kept is rows else kept, which))
+            else:
+                self._held.append(kept)
+                if metric == COSINE:
+                    self._scales.append(scale)
+                self._list_of.append(which)
+                self._members.append(self._lists, len(self._rows))
+            self._rows.append(ids)
+        if progress is not None:
+            progress(len(rows), len(rows))
 
     def search(
         self,
@@ -191,66 +190,85 @@ class IVFFlat(FrozenParameters):
         InvalidInput
             NaN or infinite values, k < 1, nprobe < 1.
         """
-        with self._lock.reading():
-            return self._search(queries, k, nprobe, filter, threads)
+        return self._search(queries, k, filter, threads, nprobe=nprobe)
 
-    def _search(
-        self, queries: ArrayLike, k: int, nprobe: int | None, filter: ArrayLike | None, threads: int | None
-    ) -> SearchResult:
+    def _nearest(
+        self, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None, threads: int | None,
+        nprobe: int | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:  # fmt: skip
         from . import lists_cpu as kernels
 
-        metric = self._check_parameters()
-        rows, k = check_queries(queries, k, self.dim, metric)
+        metric, rows = metric_code(self.metric), self._all_rows("search")
         probes = min(self.nlist, check_count("nprobe", self.nprobe if nprobe is None else nprobe))
-        allowed = allowed_rows(filter, self._rows, len(rows))
-        if self._held is None or not len(rows):
-            return empty_result(len(rows), k, self._rows.values)
-        threads = self.threads if threads is None else threads
-        width = min(k, len(self._rows))
-        distances = np.full((len(rows), width), np.inf, np.float32)
-        found = np.full((len(rows), width), -1, np.int64)
-        counts = np.zeros(len(rows), np.int32)
-        passing = np.full(len(rows), len(self._rows))
+        distances = np.full((len(queries), k), np.inf, np.float32)
+        found = np.full((len(queries), k), -1, np.int64)
+        counts = np.zeros(len(queries), np.int32)
+        passing = np.full(len(queries), len(rows))
         if allowed is not None:
             passing[:] = num_passing(allowed)
-        factors = query_scales(rows, metric)
-        left = np.arange(len(rows))
+        factors = query_scales(queries, metric)
+        left = np.arange(len(queries))
         while len(left):
             table = np.empty((0, 0), bool) if allowed is None else allowed if len(allowed) == 1 else allowed[left]
             d, f, c = distances[left], found[left], counts[left]
-            lists = self._nearest_lists(rows[left], probes, threads)
+            lists = self._nearest_lists(queries[left], probes, threads)
             with threads_in_use(threads):
                 kernels.scan_lists(
-                    metric, self._held.values, self._scales.values, self._members.starts, self._members.sizes,
-                    self._members.members, rows[left], factors[left], lists, table, width, d, f, c,
+                    metric, rows, self._scales.values, self._members.starts, self._members.sizes,
+                    self._members.members, queries[left], factors[left], lists, table, k, d, f, c,
                 )  # fmt: skip
             distances[left], found[left], counts[left] = d, f, c
-            left = left[c < np.minimum(width, passing[left])] if probes < self.nlist else left[:0]
+            left = left[c < np.minimum(k, passing[left])] if probes < self.nlist else left[:0]
             probes = min(2 * probes, self.nlist)
-        return finish(metric, distances, found, counts, self._rows.values, k)
+        return distances, found, counts
 
-    def remove(self, ids: ArrayLike) -> int:
-        """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
-        self._check_parameters()
-        with self._lock.writing(), self._lock.changing():
-            return self._rows.remove(ids)
+    def vectors(self) -> NDArray[Any]:
+        """The rows that are not deleted, in their order, as they are kept; `NotFitted` before the first `add`."""
+        rows = self._all_rows("vectors")
+        return rows if not self._rows.num_dead else rows[self._rows.live]
 
-    def compact(self) -> IVFFlat:
-        """Give back the memory of deleted rows; bitmap filters then count the remaining rows only."""
-        metric = self._check_parameters()
-        with self._lock.writing():
-            if self._rows.num_dead and self._held is not None:
-                live = np.flatnonzero(self._rows.live)
-                kept = self._rows.chosen(live)
-                self._place(self._held.values[live], self._lists[live], metric, lambda: setattr(self, "_rows", kept))
+    def _compacted(self, live: NDArray[np.int64]) -> dict[str, Any]:
+        return self._placed(self._all_rows("compact")[live], self._lists[live])
+
+    def _stored(self) -> GraphStore:
+        store = new_store(self._all_rows("save"), self._rows)
+        store.nodes("node")["list"] = self._lists
+        store.add_node_type("list", self.nlist)
+        store.nodes("list")["centroid"] = self.centroids
+        store.attributes["index"] = {
+            "kind": self.KIND, "metric": self.metric, "dim": self.dim, "nlist": self.nlist, "nprobe": self.nprobe,
+            "seed": self.seed, "coarse": self.coarse, **next_id_field(self._rows),
+        }  # fmt: skip
+        return store
+
+    @classmethod
+    def _opened(cls, store: GraphStore) -> IVFFlat:
+        with sound(store):
+            fields = checked_fields(index_fields(store), _FIELDS)
+            index = cls(fields["metric"], nlist=fields["nlist"], nprobe=fields["nprobe"], seed=fields["seed"])
+            index._check_parameters()
+            metric_code(fields["coarse"])
+            rows = store_column(store, "vector", "node")
+            centroids = store_column(store, "centroid", "list")
+            lists = np.asarray(store.nodes("node")["list"])
+            if centroids.shape != (index.nlist, fields["dim"]) or rows.shape[1] != fields["dim"]:
+                raise IndexMismatch(f"dim {fields['dim']} with vectors {rows.shape} and centroids {centroids.shape}")
+            outside = lists.ndim == 1 and (lists.min(initial=0) < 0 or lists.max(initial=0) >= index.nlist)
+            if lists.dtype != np.int64 or lists.ndim != 1 or outside:
+                raise IndexMismatch(f"column 'list' must be int64 in [0, {index.nlist})")
+            ids = identified_rows(store, fields, store_ids(store, "node", len(rows), text=True))
+            return index._of(centroids, fields["coarse"], rows, lists, ids)
+
+    def _of(
+        self, centroids: NDArray[np.float32], coarse: str, rows: NDArray[np.float32], lists: NDArray[np.int64],
+        ids: RowIds,
+    ) -> IVFFlat:  # fmt: skip
+        """This index, made to hold these parts, which are not copied."""
+        self._learn(centroids, coarse)
+        if len(rows) or ids.has_held:
+            vars(self).update(self._placed(rows, lists))
+            self._rows = ids
         return self
-
-    def save(self, path: str | Path) -> None:
-        """Write the index as a new store folder; `nearhop.ann.load` opens it."""
-        from .stored import save_ivf
-
-        with self._lock.steady():
-            save_ivf(self, path)
 
     def _nearest_lists(self, rows: NDArray[np.float32], count: int, threads: int | None) -> NDArray[np.int64]:
         metric, centroids = metric_code(self.metric), self.centroids
@@ -262,9 +280,10 @@ class IVFFlat(FrozenParameters):
             allowed=None, num_rows=len(centroids), threads=threads,
         )[1]  # fmt: skip
 
-    @property
-    def _vectors(self) -> NDArray[np.float32] | None:
-        return None if self._held is None else self._held.values
+    def _all_rows(self, what: str) -> NDArray[np.float32]:
+        if self._held is None:
+            raise NotFitted(f"{what}: the index is empty; add vectors first")
+        return self._held.values
 
     @property
     def _lists(self) -> NDArray[np.int64]:
@@ -275,16 +294,14 @@ class IVFFlat(FrozenParameters):
         self._thaw()
         self._members = Lists(np.empty(0, np.int64), len(centroids))
 
-    def _place(
-        self, vectors: NDArray[np.float32], lists: NDArray[np.int64], metric: int, put_ids: Callable[[], None]
-    ) -> None:
-        """Take these rows, which are not copied, and lists instead of those before, and with them the ids."""
-        vectors, members = scaled(vectors, metric), Lists(lists, self.nlist)
-        scale = inverse_norms(vectors, metric)
-        with self._lock.changing():
-            self._held, self._scales = Growing(vectors), Growing(scale)
-            self._list_of, self._members = Growing(lists), members
-            put_ids()
+    def _placed(self, rows: NDArray[np.float32], lists: NDArray[np.int64]) -> dict[str, Any]:
+        """The attributes of an index of these rows, which are not copied, in these lists."""
+        metric = metric_code(self.metric)
+        rows = scaled(rows, metric)
+        return {
+            "_held": Growing(rows), "_scales": Growing(inverse_norms(rows, metric)), "_list_of": Growing(lists),
+            "_members": Lists(lists, self.nlist),
+        }  # fmt: skip
 
     def _holds_rows(self) -> bool:
         return self.__dict__.get("_centroids") is not None
@@ -300,7 +317,7 @@ class IVFFlat(FrozenParameters):
         return metric_code(self.metric)
 
     def __repr__(self) -> str:
-        size = 0 if self._vectors is None else self._vectors.nbytes
+        size = 0 if self._held is None else self._held.values.nbytes
         dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
         return (
             f"IVFFlat({self.metric!r}, nlist={self.nlist}, nprobe={self.nprobe}, {len(self):,} vectors{dead}, "
@@ -308,29 +325,4 @@ class IVFFlat(FrozenParameters):
         )
 
 
-def _kmeans(
-    rows: NDArray[np.float32], count: int, rng: np.random.Generator, threads: int | None
-) -> NDArray[np.float32]:
-    """Lloyd's iteration from distinct random rows, under squared distances."""
-    from . import lists_cpu as kernels
-
-    centroids = rows[rng.choice(len(rows), count, replace=False)].copy()
-    ones = np.ones(len(rows), np.float32)
-    for _ in range(_ROUNDS):
-        near, found, _ = nearest_rows(
-            L2, centroids, ones[:1], rows, ones, 1, allowed=None, num_rows=count, threads=threads
-        )  # fmt: skip
-        lists = found[:, 0]
-        sizes = np.bincount(lists, minlength=count)
-        empty = np.flatnonzero(sizes == 0)
-        if len(empty):
-            far = np.argsort(-near[:, 0], kind="stable")[: len(empty)]
-            lists[far] = empty
-            sizes = np.bincount(lists, minlength=count)
-        members = np.argsort(lists, kind="stable")
-        sums = np.zeros((count, rows.shape[1]))
-        with threads_in_use(threads):
-            kernels.list_sums(rows, np.concatenate([[0], np.cumsum(sizes)]), members, sums)
-        filled = sizes > 0
-        centroids[filled] = (sums[filled] / sizes[filled, None]).astype(np.float32)
-    return centroids
+__all__ = ["IVFFlat"]

@@ -38,6 +38,11 @@ class Lists:
     def __len__(self) -> int:
         return int(self.sizes.sum())
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, with the room."""
+        return self.members.nbytes + self.starts.nbytes + self.sizes.nbytes + self._room.nbytes
+
     def of(self, which: int) -> NDArray[np.int64]:
         """The rows of a list; shared."""
         return self.members[self.starts[which] : self.starts[which] + self.sizes[which]]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput, StoreCorrupt
+from ..metrics import check_count
 from ..minhash.sets import read_only
 
 if TYPE_CHECKING:
@@ -76,6 +77,15 @@ def check_segment(segment: Segment, bands: int, num_rows: int, where: str) -> No
         raise StoreCorrupt(f"{where}: the keys of a band are out of order")
 
 
+def width_of_bands(num_perm: int, bands: Any, width: Any) -> int:
+    """Slots per band of so many bands: those given, or as many as signatures have."""
+    bands = check_count("bands", bands, high=num_perm)
+    width = num_perm // bands if width is None else check_count("slots_per_band", width)
+    if bands * width > num_perm:
+        raise InvalidInput(f"{bands} bands of {width} slots need {bands * width} slots; num_perm is {num_perm}")
+    return width
+
+
 def few_of(max_bucket: int, bands: int) -> int:
     """How many rows of a larger bucket a query looks at: `max_bucket` in all bands together, at least 16 in each."""
     return min(max_bucket, max(PAIRS_OF_A_LARGE_BUCKET, max_bucket // bands))
@@ -123,5 +133,5 @@ def choose_bands(num_perm: int, threshold: float, weights: tuple[float, float]) 
 
 __all__ = [
     "Segment", "candidate_probability", "check_segment", "choose_bands", "few_of", "make_segment", "say_capped",
-    "table_size",
+    "table_size", "width_of_bands",
 ]  # fmt: skip

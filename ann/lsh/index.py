@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
-from ..exact import empty_result
 from ..filters import allowed_rows
-from ..frozen import FrozenParameters
-from ..ids import RowIds
-from ..locking import SharedLock
+from ..index import IdentifiedRows
 from ..metrics import check_count
 from ..minhash.minhash import MinHash
 from ..minhash.sets import RaggedSets, read_only
-from ..result import SearchResult
-from .buckets import Segment, choose_bands, few_of, make_segment, say_capped
+from ..result import SearchResult, empty_result
+from ..stored import next_id_field
+from .buckets import Segment, choose_bands, few_of, make_segment, say_capped, width_of_bands
 from .pairs import SimilarityGraph, pairs_of
+from .stored import opened, store_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from ...graphlib.store.store import GraphStore
 
 _VERIFIED_AT_LEAST = 100
 _VERIFIED_PER_RESULT = 4
@@ -46,7 +47,7 @@ class LSHStatistics:
     signature_bytes: int
 
 
-class LSH(FrozenParameters):
+class LSH(IdentifiedRows):
     """Locality-sensitive hashing of sets by bands of their MinHash signatures.
 
     Parameters
@@ -90,6 +91,7 @@ class LSH(FrozenParameters):
     ([7, 8], [2])
     """
 
+    KIND = "lsh"
     FROZEN = "threshold", "bands", "slots_per_band", "minhash", "weights"
 
     def __init__(
@@ -103,6 +105,7 @@ class LSH(FrozenParameters):
         max_bucket: int = 10_000,
         threads: int | None = None,
     ) -> None:
+        super().__init__()
         self.minhash = MinHash() if minhash is None else minhash
         self.threshold = threshold
         self.bands = bands
@@ -113,16 +116,6 @@ class LSH(FrozenParameters):
         self._chosen: tuple[int, int] | None = None
         self._buffer: NDArray[np.uint32] = np.empty((0, self.minhash.num_perm), np.uint32)
         self._segments: list[Segment] = []
-        self._rows = RowIds()
-        self._lock = SharedLock()
-
-    def __len__(self) -> int:
-        return len(self._rows) - self._rows.num_dead
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """User ids in row order, deleted rows included; the order of bitmap filters."""
-        return self._rows.values.copy()
 
     @property
     def signatures(self) -> NDArray[np.uint32]:
@@ -275,7 +268,7 @@ class LSH(FrozenParameters):
         threshold by estimate are then kept or dropped by exact Jaccard similarity, which replaces the estimate. Memory
         is bounded by the block. All blocks are of the index as it was when this was called.
         """
-        self._check_frozen()
+        self._check_parameters()
         threads = self.threads if threads is None else threads
         with self._lock.steady():
             if not self._segments:
@@ -298,24 +291,22 @@ class LSH(FrozenParameters):
         joined = (np.concatenate(field) for field in zip(*parts, strict=True))
         return SimilarityGraph(*joined)
 
-    def remove(self, ids: ArrayLike) -> int:
-        """Delete sets by id and return how many; `NotFound` names an unknown id and nothing is deleted."""
-        self._check_frozen()
-        with self._lock.writing(), self._lock.changing():
-            return self._rows.remove(ids)
-
     def compact(self) -> LSH:
         """Drop deleted rows and merge all segments; bitmap filters then count the remaining rows only."""
-        self._check_frozen()
+        super().compact()
         with self._lock.writing():
-            if self._rows.num_dead:
-                live = np.flatnonzero(self._rows.live)
-                buffer = self.signatures[live]
-                whole = self._segment(buffer, self._filled(buffer, 0, len(live)), *self.shape)
-                with self._lock.changing():
-                    self._buffer, self._segments, self._rows = buffer, [whole], self._rows.chosen(live)
             self._one_segment()
         return self
+
+    def _compacted(self, live: NDArray[np.int64]) -> dict[str, Any]:
+        buffer = self.signatures[live]
+        whole = self._segment(buffer, self._filled(buffer, 0, len(live)), *self.shape)
+        return {"_buffer": buffer, "_segments": [whole]}
+
+    def _check_parameters(self) -> int:
+        self._check_frozen()
+        self._choose()
+        return 0
 
     def stats(self) -> LSHStatistics:
         """Sizes, buckets and bytes."""
@@ -334,23 +325,32 @@ class LSH(FrozenParameters):
             index_bytes=sum(s.nbytes for s in self._segments), signature_bytes=self.signatures.nbytes,
         )  # fmt: skip
 
-    def save(self, path: str | Path) -> None:
-        """Write the index as a new store folder; `LSH.load` opens it memory-mapped."""
-        self._check_frozen()
-        from .stored import save_lsh
+    def _stored(self) -> GraphStore:
+        if not self._segments:
+            raise NotFitted("save: the index is empty; add sets first")
+        self._one_segment()
+        fields = {
+            "kind": self.KIND, "bands": self.shape[0], "slots_per_band": self.shape[1], "max_bucket": self.max_bucket,
+            "minhash": self.minhash.parameters(), **next_id_field(self._rows),
+        }  # fmt: skip
+        return store_of(self.signatures, self._rows, self._segments[0], fields)
 
-        with self._lock.steady():
-            if not self._segments:
-                raise NotFitted("save: the index is empty; add sets first")
-            self._one_segment()
-            save_lsh(self, path)
+    @classmethod
+    def _opened(cls, store: GraphStore) -> LSH:
+        fields, minhash, buffer, rows, segment = opened(store)
+        index = cls(
+            minhash, bands=fields["bands"], slots_per_band=fields["slots_per_band"],
+            max_bucket=fields["max_bucket"],
+        )  # fmt: skip
+        index._buffer, index._rows, index._segments = buffer, rows, [segment]
+        return index
 
     @classmethod
     def load(cls, path: str | Path) -> LSH:
-        """Open an index that `save` wrote."""
-        from .stored import load_lsh
+        """Open an index that `save` wrote; its arrays stay memory-mapped."""
+        from ...graphlib.store.store import open as open_store  # type: ignore[attr-defined, unused-ignore]
 
-        return load_lsh(path)
+        return cls._opened(open_store(path))
 
     def _search(
         self,
@@ -363,9 +363,9 @@ class LSH(FrozenParameters):
         query_rows: NDArray[np.int64] | None,
         threads: int | None,
     ) -> SearchResult:
-        self._check_frozen()
         from .ranking import best_rows, rerank
 
+        self._check_parameters()
         count, n = len(signatures), len(self._rows)
         allowed = allowed_rows(filter, self._rows, count)
         if not count or not n:
@@ -427,11 +427,7 @@ class LSH(FrozenParameters):
             if self.slots_per_band is not None:
                 raise InvalidInput("slots_per_band needs bands; without bands both are chosen from threshold")
             return choose_bands(num_perm, self.threshold, self.weights)
-        bands = check_count("bands", self.bands, high=num_perm)
-        width = num_perm // bands if self.slots_per_band is None else check_count("slots_per_band", self.slots_per_band)
-        if bands * width > num_perm:
-            raise InvalidInput(f"{bands} bands of {width} slots need {bands * width} slots; num_perm is {num_perm}")
-        return bands, width
+        return self.bands, width_of_bands(num_perm, self.bands, self.slots_per_band)
 
     def __repr__(self) -> str:
         bands, width = self.shape

@@ -1,75 +1,68 @@
-"""The banded index as a store: signatures are a node column, bands are two node types of entries."""
+"""The banded index in stores: signatures are a node column, bands are two node types of entries.
+
+Arrays and fields in, arrays and fields out; no index.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.errors import IndexMismatch, InvalidInput, NotFound, StoreCorrupt
+from ...graphlib.errors import InvalidInput, NotFound, StoreCorrupt
 from ..ids import RowIds
+from ..metrics import check_count
 from ..minhash.minhash import MinHash
 from ..minhash.sets import read_only
-from ..persist import next_id_field, next_id_of
-from .buckets import Segment, check_segment, table_size
-from .index import LSH
+from ..stored import index_fields, name_of, next_id_of
+from .buckets import Segment, check_segment, table_size, width_of_bands
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ...graphlib.store.store import GraphStore
 
 _SET, _ENTRY, _START = "set", "entry", "start"
 
 
-def save_lsh(index: LSH, path: str | Path) -> None:
-    """Write an index of one segment as a new store."""
+def store_of(signatures: NDArray[np.uint32], rows: RowIds, segment: Segment, fields: dict[str, Any]) -> GraphStore:
+    """An index of one segment as a store in memory that shares its arrays."""
     from ...graphlib.store.store import GraphStore
 
-    bands, width = index.shape
-    segment = index._segments[0]
     store = GraphStore()
-    store.add_node_type(_SET, len(index.ids))
-    store.nodes(_SET)["signature"] = index.signatures
-    store.nodes(_SET)["id"] = index.ids
-    store.nodes(_SET)["dead"] = index._rows.dead
+    store.add_node_type(_SET, len(rows))
+    store.nodes(_SET)["signature"] = signatures
+    store.nodes(_SET)["id"] = rows.values.copy()
+    store.nodes(_SET)["dead"] = rows.dead
     store.add_node_type(_ENTRY, segment.keys.size)
     store.nodes(_ENTRY)["key"] = segment.keys.reshape(-1)
     store.nodes(_ENTRY)["row"] = segment.rows.reshape(-1)
     store.add_node_type(_START, segment.starts.size)
     store.nodes(_START)["place"] = segment.starts.reshape(-1)
-    store.attributes["index"] = {
-        "kind": "lsh", "bands": bands, "slots_per_band": width, "max_bucket": index.max_bucket,
-        "minhash": index.minhash.parameters(), **next_id_field(index._rows),
-    }  # fmt: skip
-    store.save(path)
+    store.attributes["index"] = fields
+    return store
 
 
-def load_lsh(path: str | Path) -> LSH:
-    """Open an index; its arrays stay memory-mapped."""
-    from ...graphlib.store.store import open as open_store  # type: ignore[attr-defined, unused-ignore]
+def opened(store: GraphStore) -> tuple[dict[str, Any], MinHash, NDArray[np.uint32], RowIds, Segment]:
+    """Fields, signatures, ids and the segment of a store that is an index, and what made the signatures.
 
-    return lsh_from_store(open_store(path))
-
-
-def lsh_from_store(store: GraphStore) -> LSH:
-    """The index in a store whose folder is the index."""
-    where = "the store" if store.path is None else store.path.name
-    given = store.attributes.get("index")
-    if not isinstance(given, dict) or given.get("kind") != "lsh":
-        raise IndexMismatch(f"{where} holds no LSH index (attribute 'index' does not say so)")
+    `StoreCorrupt` where they do not fit one another.
+    """
+    given, where = index_fields(store), name_of(store)
     try:
-        return _opened(store, given, where)
+        return _parts(store, given, where)
     except (InvalidInput, NotFound, KeyError, TypeError) as error:
         raise StoreCorrupt(f"{where}: {error}") from error
 
 
-def _opened(store: GraphStore, given: dict[str, Any], where: str) -> LSH:
+def _parts(
+    store: GraphStore, given: dict[str, Any], where: str
+) -> tuple[dict[str, Any], MinHash, NDArray[np.uint32], RowIds, Segment]:
     minhash = MinHash(**given["minhash"])
     minhash._scheme()
-    index = LSH(
-        minhash, bands=given["bands"], slots_per_band=given["slots_per_band"], max_bucket=given["max_bucket"]
-    )  # fmt: skip
-    bands, _ = index.shape
+    check_count("max_bucket", given["max_bucket"])
+    bands = given["bands"]
+    width_of_bands(minhash.num_perm, bands, given["slots_per_band"])
     sets, entries, places = store.nodes(_SET), store.nodes(_ENTRY), store.nodes(_START)
     columns = sets["signature"], sets["id"], sets["dead"], entries["key"], entries["row"], places["place"]
     for column, dtype in zip(columns, ("uint32", "int64", "bool", "uint32", "int32", "int32"), strict=True):
@@ -88,10 +81,10 @@ def _opened(store: GraphStore, given: dict[str, Any], where: str) -> LSH:
         read_only(starts).reshape(bands, -1),
     )
     check_segment(segment, bands, len(ids), where)
-    index._buffer = minhash.check_signatures(signatures)
-    index._rows = RowIds(np.array(ids), np.array(dead), next_id=next_id_of(given))
-    index._segments = [segment]
-    return index
+    return (
+        given, minhash, minhash.check_signatures(signatures),
+        RowIds(np.array(ids), np.array(dead), next_id=next_id_of(given)), segment,
+    )  # fmt: skip
 
 
-__all__ = ["load_lsh", "save_lsh"]
+__all__ = ["opened", "store_of"]

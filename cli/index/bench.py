@@ -43,7 +43,6 @@ def bench(
     from ...graphlib.errors import InvalidInput
     from .build import add_rows, made
     from .curves import Truth, as_dicts, curve_table, draw, efforts_of, sweep, timed
-    from .files import knob_of
     from .sources import metric_of, read_queries, read_source, spread
 
     chosen = metric_of(source, metric)
@@ -60,20 +59,20 @@ def bench(
     found, seconds = timed(lambda: exact.search(asked, k))
     truth = Truth(found, found.ids, seconds)
     options_: dict[str, Any] = {
-        "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads,
+        "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads, "nlist": nlist,
     }  # fmt: skip
     told: dict[str, Any] = {}
     curves: dict[str, Any] = {}
     for kind in kinds.replace(" ", "").split(","):
         kind = kind.replace(";", ",")
-        index = made(kind, options_, nlist=nlist)
+        index = made(kind, options_)
         with progress_bar(f"building {kind}") as progress:
             _, build_seconds = timed(lambda i=index, p=progress: add_rows(i, rows, None, p))  # type: ignore[misc]
         with progress_bar(f"searching {kind}") as progress:
             curves[kind] = sweep(
                 index, asked, k, truth, efforts_of(index, effort), threads=threads, progress=progress
             )  # fmt: skip
-        knob = knob_of(index)
+        knob = index.knob
         told[kind] = {"build_seconds": round(build_seconds, 3), "knob": knob, "scores": as_dicts(curves[kind], knob)}
     if plot is not None:
         draw(curves, plot, k)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import typer
 
+from ...graphlib.errors import InvalidInput
 from ..output import Json, emit, note, progress_bar
 from . import options
 
@@ -37,6 +40,9 @@ def build(
         "float32",
         help="How HNSW keeps vectors: float32, float16, int8, int8-only; in FAISS files float32, fp16, sq8, sq4.",
     ),
+    given_options: list[str] = typer.Option(
+        [], "--set", help="Another parameter of the kind, as NAME=VALUE; may be given again.", show_default=False
+    ),
     seed: int = typer.Option(0),
     threads: int | None = options.Threads,
     as_json: bool = Json,
@@ -50,31 +56,33 @@ def build(
     Example: nearhop index build items.parquet --ids item_id --out items.faiss
     """
     from ...ann import HNSW
-    from ...graphlib.errors import InvalidInput, StoreExists
+    from ...graphlib.errors import StoreExists
     from ...graphlib.store.store import open as open_store
     from .files import format_for, save_index
     from .sources import metric_of, read_source
 
-    if kind not in ("hnsw", "exact", "ivf") and not kind.startswith("faiss:"):
-        raise InvalidInput(f"--kind must be hnsw, exact, ivf or faiss:FACTORY; got {kind!r}")
+    known = kind_names()
+    if kind not in known[:-1] and not kind.startswith("faiss:"):
+        raise InvalidInput(f"--kind must be {', '.join(known[:-1])} or {known[-1]}; got {kind!r}")
     if out is None and (column is None or not Path(source).is_dir() or kind != "hnsw"):
         raise InvalidInput("name the new index with --out PATH (only an hnsw index of a store's --column needs none)")
     if out is not None and out.exists():
         raise StoreExists(f"{out} exists already, and nothing was written; choose another --out or remove it first")
     start = time.perf_counter()
     chosen = metric_of(source, metric)
-    hnsw: dict[str, Any] = {
-        "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads,
+    parameters: dict[str, Any] = {
+        "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads, "nlist": nlist,
     }  # fmt: skip
+    parameters |= dict(map(option_of, given_options))
     written = "nearhop" if out is None else format_for(out, form)
     if form is None and kind.startswith("faiss:"):
         written = "faiss"
     if written == "nearhop" and kind == "hnsw":
-        hnsw["storage"] = storage
+        parameters["storage"] = storage
     with progress_bar("building") as progress:
         if out is None:
             store = open_store(source)
-            index: Any = HNSW.from_store(store, str(column), progress=progress, **hnsw)
+            index: Any = HNSW.from_store(store, str(column), progress=progress, **known_to(HNSW, parameters))
             index.save_into(store, name)
             store.commit(f"index {name} over {column}")
         else:
@@ -84,31 +92,48 @@ def build(
                     raise InvalidInput(f"{written} files hold integer ids, and those of {ids} are text")
                 note(f"{written} files hold integer ids: this index answers with positions in place of text ids")
                 given = replace(given, ids=None)
-            index = made(kind, hnsw, nlist=nlist)
+            index = made(kind, parameters)
             add_rows(index, given.vectors, given.ids, progress)
             save_index(index, out, written, storage=storage, attributes=given.attributes)
     told = {"index": str(out or f"{source}, index {name}"), "kind": kind, "metric": chosen, "rows": len(index)}
     emit({**told, "dim": index.dim, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)
 
 
-def made(kind: str, hnsw: dict[str, Any], *, nlist: int = 256) -> Any:
-    """An empty index of a kind."""
-    from ...ann import HNSW, Exact, IVFFlat
-    from ...ann.faiss_bridge import Faiss
+def made(kind: str, options: dict[str, Any]) -> Any:
+    """An empty index of a kind; of the options, those that its constructor knows."""
+    from ...ann.opening import vector_kind
 
-    metric, threads = hnsw["metric"], hnsw["threads"]
-    if kind == "hnsw":
-        return HNSW(**hnsw)
-    if kind == "exact":
-        return Exact(metric, threads=threads)
-    if kind == "ivf":
-        return IVFFlat(metric, nlist=nlist, seed=hnsw["seed"], threads=threads)
-    return Faiss(kind.removeprefix("faiss:"), metric, threads=threads)
+    name, _, factory = kind.partition(":")
+    chosen = vector_kind(name)
+    return chosen(**known_to(chosen, {**options, "factory": factory}))
+
+
+def known_to(kind: type, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the constructor of a kind knows."""
+    known = inspect.signature(kind).parameters
+    return {name: value for name, value in options.items() if name in known}
+
+
+def option_of(given: str) -> tuple[str, Any]:
+    """NAME=VALUE, a number or a text."""
+    name, found, value = given.partition("=")
+    if not found:
+        raise InvalidInput(f"--set takes NAME=VALUE; got {given!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def kind_names() -> list[str]:
+    """What --kind takes."""
+    from ...ann.index import VectorIndex
+    from ...ann.opening import KINDS
+
+    names = [name for name, kind in KINDS.items() if issubclass(kind, VectorIndex)]
+    return ["faiss:FACTORY" if name == "faiss" else name for name in names]
 
 
 def add_rows(index: Any, vectors: Any, ids: Any, progress: Any) -> None:
-    """Add with progress where the index reports it."""
-    if type(index).__name__ in ("HNSW", "Faiss"):
-        index.add(vectors, ids, progress=progress)
-    else:
-        index.add(vectors, ids)
+    """Add with progress."""
+    index.add(vectors, ids, progress=progress)

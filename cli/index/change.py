@@ -79,7 +79,7 @@ def remove(
     with changing(index, metric, in_place=out is None) as opened:
         chosen = np.asarray(_as_the_index(opened.index, ids or []) + listed)
         removed = opened.index.remove(chosen) if len(chosen) else 0
-        if compact or type(opened.index).__name__ == "Faiss":
+        if compact or opened.index.KIND == "faiss":
             opened.index.compact()
         attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
         _finish(opened, out, attributes, start, {"removed": removed}, as_json)

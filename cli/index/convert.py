@@ -48,7 +48,7 @@ def convert(
     held: Any = opened.index
     form = format_for(out, form)
     attributes = opened.attributes()
-    if kind == "exact" or (type(held).__name__ == "Faiss" and form != "faiss"):
+    if kind == "exact" or (held.KIND == "faiss" and form != "faiss"):
         if kind is None:
             note(f"only FAISS has this kind of index ({held!r}): its vectors become an exact index")
         vectors, ids = vectors_of(held)
@@ -56,7 +56,7 @@ def convert(
         attributes = {name: values[live] for name, values in attributes.items()}
         held = Exact(held.metric).add(vectors, ids)
     if form == "nearhop" and storage is not None:
-        if type(held).__name__ != "HNSW":
+        if held.KIND != "hnsw":
             raise InvalidInput(f"--storage is for HNSW; a {type(held).__name__} index keeps float32")
         held = recoded(held, storage)
     save_index(held, out, form, storage=storage or "float32", attributes=attributes)

@@ -37,7 +37,7 @@ def evaluate(
     Example: nearhop index eval sift.faiss sift-128-euclidean.hdf5 --truth sift-128-euclidean.hdf5
     """
     from .curves import Score, as_dicts, curve_table, draw, efforts_of, sweep, truth_of
-    from .files import knob_of, open_index
+    from .files import open_index
     from .sources import read_queries, spread
 
     opened = open_index(index, name, metric).index
@@ -46,12 +46,12 @@ def evaluate(
     rows = rows[places]
     efforts = efforts_of(opened, effort)
     known = truth_of(opened, rows, k, file=truth, rows=places, threads=threads)
-    knob = knob_of(opened)
+    knob = opened.knob
     scores = []
     if known.seconds is not None:
         scores.append(Score("exact", None, 1.0, len(rows) / known.seconds))
     with progress_bar("searching") as progress:
-        if type(opened).__name__ != "Exact" or known.seconds is None:
+        if opened.KIND != "exact" or known.seconds is None:
             scores += sweep(opened, rows, k, known, efforts, threads=threads, progress=progress)
     if plot is not None:
         draw({s.search: [t for t in scores if t.search == s.search] for s in scores}, plot, k)
@@ -82,7 +82,7 @@ def tune(
     """
     from ...graphlib.errors import InvalidInput
     from .curves import as_dicts, curve_table, least_effort, truth_of
-    from .files import knob_of, open_index, vectors_of
+    from .files import open_index, vectors_of
     from .sources import read_queries, spread
 
     if not 0 < recall <= 1:
@@ -90,7 +90,7 @@ def tune(
     if most < 1:
         raise InvalidInput(f"--most must be at least 1; got {most}")
     opened = open_index(index, name, metric).index
-    knob = knob_of(opened)
+    knob = opened.knob
     if knob is None:
         raise InvalidInput(f"a {type(opened).__name__} index has nothing to tune")
     # a row of the index finds itself, so a sample of it asks for one more

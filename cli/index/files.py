@@ -62,17 +62,15 @@ class Opened:
         """The columns that are carried along with the rows of an index that is a store."""
         if self.store is None or self.inside:
             return {}
-        from ...ann.replacing import OWN_COLUMNS
-
         columns = self.store.nodes("node")
-        return {name: np.asarray(columns[name]) for name in sorted(set(columns) - OWN_COLUMNS)}
+        return {name: np.asarray(columns[name]) for name in sorted(set(columns) - self.index.COLUMNS)}
 
 
 def open_index(path: Path, name: str = "hnsw", metric: str | None = None) -> Opened:
     """The index that a file or folder is, or the one of a name that a store holds."""
     from ...ann import load
     from ...ann.formats import detect
-    from ...ann.persist import attach
+    from ...ann.opening import attach
     from ...graphlib.store.store import open as open_store
 
     kind = detect(path)
@@ -111,32 +109,28 @@ def save_index(
     attributes: dict[str, NDArray[Any]] | None = None,
 ) -> None:
     """Write an index in one of `FORMATS`; a file that is there is replaced only on request, and whole or not at all."""
-    from ...ann import Exact
-    from ...ann.faiss_bridge import Faiss
     from ...ann.formats import write_faiss, write_hnswlib, write_hnswlib_flat
 
     if path.exists() and not replace:
         raise StoreExists(f"{path} exists already, and nothing was written; choose another --out or remove it first")
     if attributes and form != "nearhop":
         note(f"{form} files hold no attributes; left out: {', '.join(attributes)}")
-    if isinstance(index, Faiss):
+    if index.KIND == "faiss":
         if form != "faiss":
             raise InvalidInput(f"a FAISS {index.factory} index cannot be written as {form}; convert takes its vectors")
         index.save(path, overwrite=replace)
     elif form == "faiss":
-        if type(index).__name__ == "HNSW" and index._rows.num_dead:
+        if index.KIND == "hnsw" and index._rows.num_dead:
             note(f"FAISS cannot mark deleted rows: {index._rows.num_dead:,} are dropped and the graph is built anew")
             index.compact()
         write_faiss(index, path, overwrite=replace, storage=storage, ef_search=ef_search)
     elif form == "hnswlib":
-        if isinstance(index, Exact):
-            write_hnswlib_flat(index, path, overwrite=replace)
-        elif type(index).__name__ == "HNSW":
-            write_hnswlib(index, path, overwrite=replace)
-        else:
+        write = {"exact": write_hnswlib_flat, "hnsw": write_hnswlib}.get(index.KIND)
+        if write is None:
             raise InvalidInput(
                 f"hnswlib has no inverted files; a {type(index).__name__} is written as nearhop or faiss"
             )
+        write(index, path, overwrite=replace)
     else:
         _save_store(index, path, attributes or {})
 
@@ -168,32 +162,17 @@ def places(known: list[Any], ids: NDArray[Any]) -> NDArray[np.int64]:
 
 def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """The rows that are not deleted, and their ids; "cosine" rows as the index keeps them."""
-    from ...ann.faiss_bridge import Faiss
-
-    live = ~index._rows.dead
-    if isinstance(index, Faiss):
-        return index.vectors(), index.ids[live]
-    if hasattr(index, "graph"):
-        graph = index.graph
-        kept = graph.vectors[: len(live)]
-        return graph.form.given(kept if live.all() else kept[live]), index.ids[live]
-    if index._vectors is None:
-        raise InvalidInput("the index is empty")
-    return index._vectors if live.all() else index._vectors[live], index.ids[live]
+    return index.vectors(), index.ids[index._rows.live]
 
 
 def knob_of(index: Any) -> str | None:
     """The option of a search that trades speed for recall."""
-    if hasattr(index, "knob"):
-        return index.knob
-    return {"HNSW": "ef_search", "IVFFlat": "nprobe"}.get(type(index).__name__)
+    return index.knob
 
 
 def _save_store(index: Any, path: Path, attributes: dict[str, NDArray[Any]]) -> None:
     """A new store that appears whole, with the attributes beside the rows."""
-    from ...ann.replacing import as_store
-
-    store = as_store(index)
+    store = index.as_store()
     for name, values in attributes.items():
         store.nodes("node")[name] = values
     store.save(path)

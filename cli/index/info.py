@@ -76,8 +76,8 @@ def _told(path: Path, name: str, metric: str | None) -> dict[str, Any]:
             told[parameter] = getattr(held, parameter)
     if hasattr(held, "stats"):
         told |= vars(held.stats())
-    elif held._rows.values.size and getattr(held, "_vectors", None) is not None:
-        told["nbytes"] = sum(a.nbytes for a in vars(held).values() if hasattr(a, "nbytes"))
+    elif held.nbytes:
+        told["nbytes"] = held.nbytes
     if opened.form == "faiss":
         told |= _faiss_blocks(path)
     if opened.store is not None:

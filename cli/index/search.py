@@ -47,14 +47,14 @@ def search(
 
     from ...graphlib.errors import InvalidInput
     from ..arrays import write_arrays, write_table
-    from .files import knob_of, open_index
+    from .files import open_index
     from .sources import read_queries
 
     opened = open_index(index, name, metric)
     rows = read_queries(queries, column)
     given: dict[str, Any] = {}
     if effort is not None:
-        knob = knob_of(opened.index)
+        knob = opened.index.knob
         if knob is None:
             raise InvalidInput(f"a search of a {type(opened.index).__name__} index has no effort to set")
         given[knob] = effort

@@ -7,7 +7,6 @@ import pytest
 
 from nearhop import ann
 from nearhop.ann import Exact, IVFFlat
-from nearhop.ann.ivf.stored import ivf_from_store
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted, NotFound, StoreCorrupt
 from nearhop.tests.support import needs
 
@@ -48,7 +47,7 @@ def test_add_remove_compact_save(metric, tmp_path):
     assert (loaded.nlist, loaded.nprobe, loaded.metric, len(loaded)) == (10, 10, metric, 400)
     for same in (loaded, index.compact()):
         assert same.search(vectors, 3).ids.tolist() == truth.ids.tolist()
-    assert len(index._vectors) == 400
+    assert len(index.vectors()) == 400
     with pytest.raises(NotFound):
         index.remove([0])
 
@@ -122,4 +121,4 @@ def test_damaged_stores_are_refused(name, tmp_path):
     else:
         store.attributes["index"][name] = {"nlist": 5, "coarse": "taxi", "metric": "taxi"}[name]
     with pytest.raises(StoreCorrupt, match=r"a\.nh"):
-        ivf_from_store(store)
+        IVFFlat._opened(store)

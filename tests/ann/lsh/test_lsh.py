@@ -11,7 +11,7 @@ from nearhop.ann.lsh.buckets import candidate_probability, choose_bands
 from nearhop.ann.lsh.index import LSH
 from nearhop.ann.minhash.minhash import MinHash
 from nearhop.ann.minhash.sets import RaggedSets
-from nearhop.ann.persist import load
+from nearhop.ann.opening import load
 from nearhop.graphlib.errors import (
     IndexMismatch,
     InvalidInput,

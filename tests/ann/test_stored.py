@@ -11,8 +11,13 @@ import nearhop
 from nearhop import GraphStore, ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw.plan import NAMES, make_plan, row_bytes
-from nearhop.ann.persist import from_saved, hnsw_store
+from nearhop.ann.opening import from_saved
 from nearhop.graphlib.errors import IndexMismatch, NotFitted, NotFound, StoreCorrupt, StoreExists, StoreMissing
+
+
+def hnsw_store(index, *, edges=False):
+    """An index as a store in memory."""
+    return index._stored(edges=edges)
 
 
 def vectors_of(rows=1500, dim=12, seed=0):
