@@ -9,16 +9,19 @@ import numpy as np
 from ..graphlib.compute.jit import plain_view
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 from ..graphlib.scalars import is_integer
+from .distances.numbers import ABSENT as ABSENT
+from .distances.numbers import COSINE as COSINE
+from .distances.numbers import HAMMING as HAMMING
+from .distances.numbers import IP as IP
+from .distances.numbers import L2 as L2
+from .distances.numbers import NAMES as NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-L2, IP, COSINE, HAMMING = 0, 1, 2, 3
-NAMES = ("l2", "ip", "cosine", "hamming")
 _FEW_VALUES = 1 << 18
 _WORD = 8
 WIDEST = 2.0**40  # for cosine, longer rows, and those shorter than its inverse, are brought near length 1
-ABSENT = 1 << 30  # the term of a zero row's code where nothing else is kept, above every other term
 _NO_SCALE = np.ones(1, np.float32)
 
 

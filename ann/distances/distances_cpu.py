@@ -19,7 +19,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from ..metrics import ABSENT, COSINE, IP, L2
+from .numbers import ABSENT, COSINE, IP, L2
 from .row_sums_cpu import declared, integer, outlined, row_start, row_sum
 
 _REDUCTION = {"reassoc", "nsz", "contract"}

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.errors import InvalidInput, NotFound, StoreCorrupt
+from ...graphlib.errors import IndexMismatch, InvalidInput, NotFound, StoreCorrupt
 from ..ids import RowIds
 from ..metrics import check_count
 from ..minhash.minhash import MinHash
 from ..minhash.sets import read_only
-from ..stored import index_fields, name_of, next_id_of
+from ..stored import name_of, next_id_of
 from .buckets import Segment, check_segment, table_size, width_of_bands
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def opened(store: GraphStore) -> tuple[dict[str, Any], MinHash, NDArray[np.uint3
 
     `StoreCorrupt` where they do not fit one another.
     """
-    given, where = index_fields(store), name_of(store)
+    given, where = store.attributes.get("index"), name_of(store)
+    if not isinstance(given, dict) or given.get("kind") != "lsh":
+        raise IndexMismatch(f"{where} holds no LSH index (attribute 'index' does not say so)")
     try:
         return _parts(store, given, where)
     except (InvalidInput, NotFound, KeyError, TypeError) as error:

@@ -65,7 +65,7 @@ def test_deleted_rows_are_walked_over_as_in_general(storage, share, answers):
     for count, ef in ((1, 10), (1, 64), (7, 20)):
         for at in range(0, 80 - count, count):
             found = index.search(queries[at : at + count], 5, ef_search=ef)
-            general = index._search(queries[at : at + count], 5, ef, None, None)
+            general = index._search(queries[at : at + count], 5, ef_search=ef)
             assert not np.isin(found.ids, gone).any()
             for name in ("distances", "ids", "counts"):
                 assert getattr(found, name).tobytes() == getattr(general, name).tobytes()

@@ -36,9 +36,9 @@ def families(count=30, size=4, seed=0):
 
 
 def _mapped(array):
-    while array is not None and not isinstance(array, np.memmap):
+    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         array = array.base
-    return array is not None
+    return isinstance(array, np.memmap) or type(array).__name__ == "_Mapping"
 
 
 def index_of(sets, **options):
