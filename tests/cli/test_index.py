@@ -376,7 +376,7 @@ def test_a_change_is_a_version_and_all_else_stays(told, run, here):
     assert (likes.src.tolist(), likes.dst.tolist(), likes.weight.tolist()) == ([0, 2], [5, 599], [0.5, 2.0])
     assert store.edges(("user", "likes", "node"))["when"].tolist() == [7, 8]
     assert store.nodes("user")["age"].tolist() == [1, 2, 3]
-    assert len(ann.persist.from_saved(nearhop.open("own.nh", version=2))) == 600
+    assert len(ann.opening.from_saved(nearhop.open("own.nh", version=2))) == 600
     code, _, err = run("index", "remove", "own.nh", "--compact")
     assert (code, "('user', 'likes', 'node') of the store join row" in err) == (3, True), err
     assert nearhop.open("own.nh").version == 4
