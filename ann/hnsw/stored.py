@@ -273,7 +273,7 @@ def _fields(parameters: dict[str, Any], graph: HNSWGraph) -> dict[str, Any]:
     coded: dict[str, Any] = {}
     if codes is not None:
         coded = {"code_step": codes.step, "code_rows": codes.fitted_rows, "code_ill": codes.ill_at_fit}
-        coded["code_sound"] = codes.keeps_order
+        coded["code_sound"] = codes.sound
     return {
         **coded,
         "kind": parameters["kind"], "metric": parameters["metric"], "dim": graph.form.dim, "M": parameters["M"],
