@@ -145,7 +145,7 @@ class Exact(VectorIndex):
             index, dim = cls(fields["metric"]), fields["dim"]
             if index._check_parameters() == HAMMING:
                 given = store.nodes("node")["vector"]
-                rows = laid_out("vector", given, np.uint8, (len(given), -(-dim // 8) * 8)).view(np.uint64)
+                rows: NDArray[Any] = laid_out("vector", given, np.uint8, (len(given), -(-dim // 8) * 8)).view(np.uint64)
             else:
                 rows = store_column(store, "vector", "node")
                 laid_out("vector", rows, np.float32, (len(rows), dim))

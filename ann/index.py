@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -27,21 +27,6 @@ if TYPE_CHECKING:
     from .store_rows import NodeCondition
 
 Progress = Callable[[int, int], None]
-
-
-class Index(Protocol):
-    """What every kind of index offers, of vectors and of sets alike."""
-
-    KIND: ClassVar[str]
-
-    def __len__(self) -> int: ...
-    @property
-    def ids(self) -> NDArray[Any]: ...
-    def remove(self, ids: ArrayLike) -> int: ...
-    def compact(self) -> Any: ...
-    def save(self, path: str | Path) -> None: ...
-    @classmethod
-    def _opened(cls, store: GraphStore) -> Any: ...
 
 
 class IdentifiedRows(FrozenParameters, ABC):
@@ -207,4 +192,4 @@ class VectorIndex(IdentifiedRows):
         """
 
 
-__all__ = ["IdentifiedRows", "Index", "Progress", "VectorIndex"]
+__all__ = ["IdentifiedRows", "Progress", "VectorIndex"]

@@ -13,7 +13,7 @@ from .exact import Exact
 from .faiss_bridge import Faiss
 from .formats.kinds import detect
 from .hnsw.index import HNSW
-from .index import IdentifiedRows, Index, VectorIndex
+from .index import IdentifiedRows, VectorIndex
 from .ivf.index import IVFFlat
 from .lsh.index import LSH
 from .stored import index_fields, name_of
@@ -36,7 +36,7 @@ def vector_kind(name: str) -> type[VectorIndex]:
 def from_saved(store: GraphStore) -> Any:
     """The index in a store whose folder (or object) is the index, as `save` lays it out."""
     name = index_fields(store)["kind"]
-    kind: type[Index] | None = KINDS.get(name)
+    kind: Any = KINDS.get(name)
     if kind is None or "_opened" not in vars(kind):
         known = ", ".join(repr(name) for name, kind in sorted(KINDS.items()) if "_opened" in vars(kind))
         raise IndexMismatch(f"{name_of(store)}: index kind {name!r} is not known; known: {known}")

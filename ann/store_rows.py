@@ -43,7 +43,10 @@ class NodeCondition:
 
         A column that is another array is compared once: a commit puts a map of the file in its place.
         """
-        if self._column not in self._columns or (now := self._columns.stored(self._column)) is self._vectors:
+        if self._column not in self._columns:
+            return
+        now: Any = self._columns.stored(self._column)
+        if now is self._vectors:
             return
         if (
             isinstance(now, TextColumn)

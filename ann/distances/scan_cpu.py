@@ -11,8 +11,8 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from ..metrics import COSINE, L2
 from .distances_cpu import _REDUCTION, distance, insert, pack, unpack_distance, unpack_node
+from .numbers import COSINE, L2
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _EMPTY = np.int64(0x7FFFFFFFFFFFFFFF)

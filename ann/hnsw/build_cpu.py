@@ -14,7 +14,7 @@ import numpy as np
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import stream, uniform
 from ..distances.distances_cpu import distance, insert, pack, scale_of, unpack_distance, unpack_node
-from ..metrics import IP
+from ..distances.numbers import IP
 from ..storage.space_cpu import as_query, as_row, scratch_query, scratch_row
 from .search_cpu import beam, descend, rescore
 

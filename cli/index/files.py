@@ -125,7 +125,7 @@ def save_index(
             index.compact()
         write_faiss(index, path, overwrite=replace, storage=storage, ef_search=ef_search)
     elif form == "hnswlib":
-        write = {"exact": write_hnswlib_flat, "hnsw": write_hnswlib}.get(index.KIND)
+        write: Any = {"exact": write_hnswlib_flat, "hnsw": write_hnswlib}.get(index.KIND)
         if write is None:
             raise InvalidInput(
                 f"hnswlib has no inverted files; a {type(index).__name__} is written as nearhop or faiss"

@@ -74,7 +74,7 @@ def asked(index, queries):
 
 
 def ours(index, queries):
-    options = {HNSW: {"ef_search": 40}, IVFFlat: {"nprobe": 3}}.get(type(index), {})
+    options = {"hnsw": {"ef_search": 40}, "ivf": {"nprobe": 3}}.get(index.KIND, {})
     return index.search(queries, K, **options)
 
 
@@ -181,7 +181,7 @@ def test_a_sparse_inverted_file_and_an_empty_one(tmp_path):
 def test_kept_files_of_faiss_1_15_1(path):
     vectors = np.load(GOLDEN / "vectors_60x6.npy")
     index = ann.load(path)
-    options = {HNSW: {"ef_search": 60}, IVFFlat: {"nprobe": 6}}.get(type(index), {})
+    options = {"hnsw": {"ef_search": 60}, "ivf": {"nprobe": 6}}.get(index.KIND, {})
     found = index.search(vectors, 5, **options)
     truth = (
         Exact(index.metric).add(vectors, ids=np.arange(60) + (100 if "idmap" in path.stem else 0)).search(vectors, 5)
