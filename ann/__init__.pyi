@@ -30,6 +30,7 @@ from .ivf.index import IVFFlat as IVFFlat
 from .lsh.index import LSH as LSH
 from .lsh.index import LSHStatistics as LSHStatistics
 from .lsh.pairs import SimilarityGraph as SimilarityGraph
+from .merge import merge as merge
 from .minhash.bbit import BBitSignatures as BBitSignatures
 from .minhash.minhash import MinHash as MinHash
 from .minhash.sets import RaggedSets as RaggedSets

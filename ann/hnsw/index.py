@@ -23,7 +23,7 @@ from .few import search_few
 from .graph import HNSWGraph
 from .parameters import check_parameters
 from .plan import answer
-from .statistics import HNSWStatistics, statistics
+from .statistics import HNSWStatistics, held_bytes, statistics
 from .tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
 from .within import search_within
 
@@ -466,6 +466,11 @@ class HNSW(VectorIndex):
                 except (IndexMismatch, InvalidInput) as error:
                     raise StoreCorrupt(str(error)) from error
             return statistics(self)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of vectors, codes and links, with the room kept for more rows."""
+        return 0 if self._graph is None else held_bytes(self._graph)
 
     def vectors(self) -> NDArray[Any]:
         """The rows that are not deleted, in their order, as the storage gives them back ("int8-only": decoded)."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .deletes import free_places
 
 if TYPE_CHECKING:
+    from .graph import HNSWGraph
     from .index import HNSW
 
 
@@ -46,7 +47,6 @@ def statistics(index: HNSW) -> HNSWStatistics:
     if graph is None or not graph.count:
         return HNSWStatistics(0, 0, 0.0, 0, (), 0.0, 0)
     n, free = graph.count, len(free_places(graph, rows.dead))
-    arrays = (graph.vectors, graph.links, graph.counts, graph.clean, graph.upper, graph.upper_row, graph.levels)
     return HNSWStatistics(
         live=rows.num_live,
         deleted=rows.num_dead,
@@ -54,7 +54,12 @@ def statistics(index: HNSW) -> HNSWStatistics:
         unreachable=int(n - graph.reached()[0].sum()),
         level_sizes=tuple(int((graph.levels[:n] >= level).sum()) for level in range(graph.top + 1)),
         mean_degree=float(graph.counts[:n].sum() / max(1, n - free)),
-        nbytes=sum(a.nbytes for a in arrays)
-        + (graph.codes.nbytes if graph.codes is not None else 0)
-        + graph.form.nbytes,
+        nbytes=held_bytes(graph),
     )
+
+
+def held_bytes(graph: HNSWGraph) -> int:
+    """Vectors, codes and links, with the room kept for more rows."""
+    arrays = (graph.vectors, graph.links, graph.counts, graph.clean, graph.upper, graph.upper_row, graph.levels)
+    codes = 0 if graph.codes is None else graph.codes.nbytes
+    return sum(array.nbytes for array in arrays) + codes + graph.form.nbytes

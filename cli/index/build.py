@@ -62,7 +62,7 @@ def build(
     from .sources import metric_of, read_source
 
     known = kind_names()
-    if kind not in known[:-1] and not kind.startswith("faiss:"):
+    if kind not in known and not kind.startswith("faiss:"):
         raise InvalidInput(f"--kind must be {', '.join(known[:-1])} or {known[-1]}; got {kind!r}")
     if out is None and (column is None or not Path(source).is_dir() or kind != "hnsw"):
         raise InvalidInput("name the new index with --out PATH (only an hnsw index of a store's --column needs none)")

@@ -361,7 +361,7 @@ def test_a_change_is_a_version_and_all_else_stays(told, run, here):
     with nearhop.open("own.nh") as store:
         store.add_node_type("user", 3)
         store.nodes("user")["age"] = np.array([1, 2, 3])
-        store.add_edge_type(("user", "likes", "node"), [0, 2], [5, 599], weight=[0.5, 2])
+        store.add_edge_type(("user", "likes", "node"), [0, 2], [5, 599], weight=[0.5, 2], positions=True)
         store.edges(("user", "likes", "node"))["when"] = np.array([7, 8])
         store.attributes = {**store.attributes, "owner": "me"}
         store.commit("mine")
