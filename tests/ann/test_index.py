@@ -117,8 +117,9 @@ def test_the_command_line_knows_a_kind_by_its_line(plain, tmp_path, capsys, monk
     from nearhop.cli import main
 
     def run(*words):
-        code = main([*map(str, words), "--json"])
-        return code, capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([*map(str, words), "--json"])
+        return left.value.code, capsys.readouterr()
 
     monkeypatch.chdir(tmp_path)
     np.save("v.npy", rows_of())
