@@ -30,7 +30,6 @@ from .ivf.index import IVFFlat as IVFFlat
 from .lsh.index import LSH as LSH
 from .lsh.index import LSHStatistics as LSHStatistics
 from .lsh.pairs import SimilarityGraph as SimilarityGraph
-from .merge import merge as merge
 from .minhash.bbit import BBitSignatures as BBitSignatures
 from .minhash.minhash import MinHash as MinHash
 from .minhash.sets import RaggedSets as RaggedSets
@@ -39,3 +38,4 @@ from .opening import load as load
 from .result import RangeResult as RangeResult
 from .result import SearchResult as SearchResult
 from .result import recall as recall
+from .shards import merge as merge

@@ -136,8 +136,8 @@ def scaled(rows: NDArray[Any], metric: int, most: float = WIDEST) -> NDArray[Any
 
     Neither products of the rows nor 1 / |row| then leave the range of float32, and no cosine changes.
 
-    >>> scaled(np.array([[3, 4], [3e-40, 4e-40]], np.float32), COSINE).round(3).tolist()
-    [[3.0, 4.0], [0.75, 1.0]]
+    >>> scaled(np.array([[3, 4], [3 * 2.0**-132, 2.0**-130]], np.float32), COSINE).tolist()
+    [[3.0, 4.0], [0.375, 0.5]]
     """
     if metric != COSINE:
         return rows
