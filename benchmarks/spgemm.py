@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import _calm_threads  # noqa: F401 - first
 import numpy as np
 import scipy.sparse as sp
 from _measure import versions
@@ -119,13 +120,14 @@ def blas_masked(gb, G):
 
 
 def compare(contenders, repeats):
-    """{name: (wall, processor seconds)}, the median of interleaved runs after one that is not timed."""
+    """{name: (wall, processor seconds)}, the median of interleaved runs, in changing order, after one that is not timed."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    names = list(contenders)
     for turn in range(repeats + 1):
-        for name, run in contenders.items():
+        for name in np.random.default_rng(turn).permutation(names).tolist():  # who comes after whom changes
             gc.collect()
             wall, processor = time.perf_counter(), time.process_time()
-            result = run()
+            result = contenders[name]()
             spent = time.perf_counter() - wall, time.process_time() - processor
             del result
             if turn:
