@@ -120,7 +120,7 @@ def blas_masked(gb, G):
 
 
 def compare(contenders, repeats):
-    """{name: (wall, processor seconds)}, the median of interleaved runs, in changing order, after one that is not timed."""
+    """{name: (wall, processor seconds)}: medians of interleaved runs in changing order, after one that is not timed."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     names = list(contenders)
     for turn in range(repeats + 1):
