@@ -338,7 +338,8 @@ class HNSW(VectorIndex):
             NaN or infinite values, k or ef_search < 1.
         """
         with self._lock.reading():
-            self._check_column()
+            if self._where is not None:
+                self._check_column(self._where)
             found = search_few(self, queries, k, ef_search, threads) if filter is None else None
             return self._search(queries, k, filter, threads, ef_search=ef_search) if found is None else found
 
@@ -352,7 +353,8 @@ class HNSW(VectorIndex):
         parameters and errors are those of `search`.
         """
         with self._lock.reading():
-            self._check_column()
+            if self._where is not None:
+                self._check_column(self._where)
             return search_within(self, queries, radius, ef_search, filter, threads)
 
     def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int:
@@ -543,10 +545,10 @@ class HNSW(VectorIndex):
             raise NotFitted("the index is empty; add vectors first")
         return self._graph
 
-    def _check_column(self) -> None:
+    def _check_column(self, where: NodeCondition) -> None:
         """Notice that the column in which the rows lie was replaced; rows of an index's own are beside the question."""
-        if self._where is not None and self._graph is not None and self._graph.borrowed:
-            self._where.check_column()
+        if self._graph is not None and self._graph.borrowed:
+            where.check_column()
 
     def _check_parameters(self) -> int:
         if self._metric is None:
