@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..graphlib.store.store import GraphStore
 
-_NODE = "node"
+_NODE, _UPPER, _BASIS = "node", "upper", "code_basis"
 
 
 def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[Any]] | None = None) -> None:
@@ -35,12 +35,14 @@ def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[A
     """
     made = index.as_store(**({"edges": True} if (_NODE, "link0", _NODE) in store.edge_types else {}))
     links = {edge_type for edge_type in store.edge_types if _is_link(edge_type)}
-    _check_ends(store, made, set(store.edge_types) - links)
+    _check_ends(store, made, {*store.edge_types, *store.link_types} - links)
     for name, values in (attributes or {}).items():
         made.nodes(_NODE)[name] = values
     for edge_type in links | set(made.edge_types):  # first without ends, for rows that are gone
         if edge_type in store.edge_types:
             store.add_edge_type(edge_type, [], [], exist_ok=True, positions=True)
+    for node_type in {_UPPER, _BASIS} & set(store.node_types) - set(made.node_types):
+        store._remove_nodes(node_type)
     for node_type in made.node_types:
         store._replace_nodes(node_type, made)
     for edge_type in made.edge_types:

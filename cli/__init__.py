@@ -13,6 +13,7 @@ import typer
 
 from ..graphlib.errors import NearhopError, StoreCorrupt, StoreLocked
 from . import (
+    append_command,
     community_commands,
     datasets_commands,
     demo_command,
@@ -42,6 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(no_args_is_help=True)(ingest_command.ingest)
+app.command(no_args_is_help=True)(append_command.append)
 store_commands.register(app)
 app.add_typer(embed_commands.app, name="embed")
 app.add_typer(index.app, name="index")

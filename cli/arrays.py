@@ -15,6 +15,7 @@ from ..graphlib.guarded import NPY_MAGIC, check_regular, guarded, read_npy
 from ..graphlib.store.store import open as open_store
 from ..graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
 from .output import printable
+from .words import find_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,9 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
     if path.is_dir():
         if column is None:
             raise InvalidInput(f"{source} is a store: name the node column with the vectors, --column NAME")
-        return open_store(path).nodes[column]
+        store = open_store(path)
+        node_type, name = find_column(store, column)
+        return store.nodes(node_type)[name]
     check_regular(path)
     if path.suffix == ".npy":
         return read_npy(path)

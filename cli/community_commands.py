@@ -11,7 +11,7 @@ import typer
 
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
-from .words import Unweighted, parse_edge_type, parse_seeds
+from .words import Among, Unweighted, parse_edge_type, parse_seeds
 
 app = typer.Typer(help="Communities: of a few seeds, or of a whole graph.", no_args_is_help=True)
 
@@ -30,7 +30,7 @@ def search(
         "in", help="Describe a node by those that point to it (in) or that it points to (out)."
     ),
     seed: int = typer.Option(1),
-    edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
+    edge_type: str | None = Among,
     unweighted: bool = Unweighted,
     out: str = typer.Option("-", help=".csv or .parquet, or - for CSV on standard output."),
     picture: Pictures = None,
@@ -102,7 +102,7 @@ def detect(
     save_as: str | None = typer.Option(None, help="Keep the labels as this node column of the store, and commit."),
     show: int = typer.Option(10, help="Largest communities to list."),
     picture: Pictures = None,
-    edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
+    edge_type: str | None = Among,
     unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     as_json: bool = Json,

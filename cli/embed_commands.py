@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from .output import Json, emit, table, training_bar
-from .words import Unweighted
+from .words import Among, Unweighted, parse_edge_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..graphlib.store.columns import Columns
     from ..graphlib.store.store import GraphStore
+    from ..graphlib.types import EdgeType
 
 app = typer.Typer(help="Node embeddings: make them, judge them.", no_args_is_help=True)
 
@@ -30,6 +31,7 @@ def fastrp(
     weights: str = typer.Option("0,0,1,6.67", help="Weight of each power of the transition matrix."),
     beta: float = typer.Option(-0.64, help="Exponent of the degree normalisation."),
     direction: str = typer.Option("out", help="Which edges of a directed graph: out, in or both."),
+    edge_type: str | None = Among,
     unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     threads: int | None = typer.Option(None, help="Default: all cores."),
@@ -48,15 +50,15 @@ def fastrp(
         powers = tuple(float(part) for part in weights.split(","))
     except ValueError as error:
         raise InvalidInput(f"--weights must be numbers separated by commas; got {weights!r}") from error
-    store = open_store(path)
+    store, which = open_store(path), parse_edge_type(edge_type)
     start = time.perf_counter()
     model = FastRP(dim, powers, beta=beta, direction=direction, use_weights=not unweighted, seed=seed, threads=threads)
     if out is None:
-        target = _columns(store).create(column, (dim,))
-        vectors = model.fit_transform(store, out=target)
+        target = _columns(store, which).create(column, (dim,))
+        vectors = model.fit_transform(store, out=target, edge_type=which)
         store.commit(f"column {column}: FastRP, dim {dim}")
     else:
-        vectors = model.fit_transform(store)
+        vectors = model.fit_transform(store, edge_type=which)
         write_array(out, vectors, "f")
     seconds = time.perf_counter() - start
     where = f"{path}, column {column}" if out is None else out
@@ -85,6 +87,7 @@ def graphvite(
     device: str = typer.Option("cpu", help="cpu, cuda or auto."),
     deterministic: bool = typer.Option(False, help="The same bits at any number of threads."),
     direction: str = typer.Option("both", help="Walks along directed edges (out), or against them too (both)."),
+    edge_type: str | None = Among,
     unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     threads: int | None = typer.Option(None, help="Default: all cores."),
@@ -105,7 +108,7 @@ def graphvite(
         raise InvalidInput(f"--partitions must be a whole number or auto; got {partitions!r}")
     if out is not None and context is not None:
         raise InvalidInput("--context is a column of the store and --out writes a file; give one of them")
-    store = open_store(path)
+    store, which = open_store(path), parse_edge_type(edge_type)
     start = time.perf_counter()
     with training_bar("GraphVite") as bar:
         trained = GraphVite(
@@ -131,9 +134,9 @@ def graphvite(
             progress=bar,
             tensorboard=tensorboard,
         )
-        trained = trained.resume(store) if resume else trained.fit(store)
+        trained = trained.resume(store, edge_type=which) if resume else trained.fit(store, edge_type=which)
     columns = {column: trained.vertex_, **({} if context is None else {context: trained.context_})}
-    _write(store, path, columns, out, f"GraphVite {model}, dim {dim}", start, as_json)
+    _write(store, which, path, columns, out, f"GraphVite {model}, dim {dim}", start, as_json)
 
 
 @app.command(no_args_is_help=True)
@@ -150,6 +153,7 @@ def skipgram(
     q: float = typer.Option(1.0, help="node2vec's in-out parameter."),
     deterministic: bool = typer.Option(False, help="The same bits at any number of threads."),
     direction: str = typer.Option("both", help="Walks along directed edges (out), or against them too (both)."),
+    edge_type: str | None = Among,
     unweighted: bool = Unweighted,
     seed: int = typer.Option(0),
     threads: int | None = typer.Option(None, help="Default: all cores."),
@@ -162,7 +166,7 @@ def skipgram(
     from ..embed import SkipGram
     from ..graphlib.store.store import open as open_store
 
-    store = open_store(path)
+    store, which = open_store(path), parse_edge_type(edge_type)
     start = time.perf_counter()
     with training_bar("SkipGram") as bar:
         trained = SkipGram(
@@ -179,19 +183,20 @@ def skipgram(
             seed=seed,
             threads=threads,
             progress=bar,
-        ).fit(store)
-    _write(store, path, {column: trained.vertex_}, out, f"SkipGram, dim {dim}", start, as_json)
+        ).fit(store, edge_type=which)
+    _write(store, which, path, {column: trained.vertex_}, out, f"SkipGram, dim {dim}", start, as_json)
 
 
-def _columns(store: GraphStore) -> Columns:
+def _columns(store: GraphStore, edge_type: EdgeType | None) -> Columns:
     """The columns of the nodes that the embedded edges join."""
     from ..graphlib.types import one_node_type
 
-    return store.nodes(one_node_type(store, "embed")[0])
+    return store.nodes(one_node_type(store, "embed", edge_type)[0])
 
 
 def _write(
     store: GraphStore,
+    edge_type: EdgeType | None,
     path: Path,
     columns: dict[str, NDArray[np.float32]],
     out: str | None,
@@ -206,7 +211,7 @@ def _write(
     dim = columns[first].shape[1]
     if out is None:
         for name, values in columns.items():
-            _columns(store)[name] = values
+            _columns(store, edge_type)[name] = values
         store.commit(f"column {' and '.join(columns)}: {what}")
     else:
         write_array(out, columns[first], "f")

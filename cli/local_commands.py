@@ -10,7 +10,7 @@ import typer
 
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
-from .words import parse_edge_type, parse_seeds
+from .words import Among, parse_edge_type, parse_seeds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def local(
     rho: float = typer.Option(1e-6, help="Precision of PageRank: smaller reaches further."),
     support: bool = typer.Option(False, "--support", help="List every node reached, not the best cut only."),
     seed: int = typer.Option(0, help="Of the order of updates."),
-    edge_type: str | None = typer.Option(None, help="Which edges of a typed store: source,name,destination."),
+    edge_type: str | None = Among,
     show: int = typer.Option(20, help="Members printed as text; --json and --out give all."),
     out: str | None = typer.Option(None, help="Write all members and scores as .csv or .parquet."),
     picture: Pictures = None,
@@ -52,6 +52,7 @@ def local(
     from ..communities.pictures.picture import Picture
     from ..graphlib.errors import InvalidInput
     from ..graphlib.store.store import open as open_store
+    from ..graphlib.types import chosen_edge_type
     from .arrays import write_table
 
     if method not in ("flow", "pagerank"):
@@ -63,8 +64,8 @@ def local(
     check_pictures(picture)
     store = open_store(path)
     which = parse_edge_type(edge_type)
-    node_type = None if which is None else which[0]
-    columns = store.nodes if node_type is None else store.nodes(node_type)
+    node_type = chosen_edge_type(store, which)[0]
+    columns = store.nodes(node_type)
     user_ids = store.ids(node_type)
     given = parse_seeds(seeds, user_ids)
     places = store.lookup(given, node_type)

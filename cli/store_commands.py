@@ -1,4 +1,4 @@
-"""nearhop info, verify, compact, clean."""
+"""nearhop info, drop, verify, compact, clean."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 import typer
 
 from .output import Json, emit, table
+from .words import find_column, parse_edge_type
 
 
 def register(app: typer.Typer) -> None:
     app.command(no_args_is_help=True)(info)
+    app.command(no_args_is_help=True)(drop)
     app.command(no_args_is_help=True)(verify)
     app.command(no_args_is_help=True)(compact)
     app.command(no_args_is_help=True)(clean)
@@ -44,6 +46,42 @@ def info(
         return f"{store!r}\n{made}{size.disk_bytes / 2**20:,.1f} MiB\n\n{shown}"
 
     emit(told, as_json=as_json, text=text)
+
+
+def drop(
+    path: Path = typer.Argument(help="A store."),
+    index: list[str] = typer.Option([], help="An index; the column it was made from stays. May be repeated."),
+    edge_type: list[str] = typer.Option([], help="Edges, as source,name,destination. May be repeated."),
+    column: list[str] = typer.Option([], help="A node column, as NAME or TYPE/NAME. May be repeated."),
+    edge_column: list[str] = typer.Option([], help="A column of the edges of --of. May be repeated."),
+    of: str | None = typer.Option(None, help="The edges of --edge-column, as source,name,destination."),
+    as_json: bool = Json,
+) -> None:
+    """Take indexes, edge types and columns out of a store, as a new version.
+
+    Older versions keep them until nearhop compact --keep drops those.
+
+    Example: nearhop drop shop.nh --index hnsw --column fastrp
+    """
+    from ..graphlib.errors import InvalidInput
+    from ..graphlib.store.store import open as open_store
+    from ..graphlib.types import chosen_edge_type
+
+    named = [*index, *edge_type, *column, *edge_column]
+    if not named:
+        raise InvalidInput("name what to drop, with --index, --edge-type, --column or --edge-column")
+    with open_store(path) as store:
+        for name in index:
+            store.drop(index=name)
+        for name in column:
+            node_type, found = find_column(store, name)
+            store.drop(column=found, of=node_type)
+        for name in edge_column:
+            store.drop(column=name, of=chosen_edge_type(store, parse_edge_type(of)))
+        for name in edge_type:
+            store.drop(edge_type=parse_edge_type(name))
+        version = store.commit(f"dropped {', '.join(named)}")
+    emit({"path": str(path), "dropped": named, "version": version}, as_json=as_json)
 
 
 def verify(path: Path = typer.Argument(help="A store."), as_json: bool = Json) -> None:

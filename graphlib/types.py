@@ -31,9 +31,11 @@ def choose_type(kind: str, wanted: Any, present: Mapping[Any, Any], default: Any
 
 
 def chosen_edge_type(store: GraphStore, edge_type: EdgeType | None = None) -> EdgeType:
-    """The edge type that a call on a store means: the one named, else the only one, else ("node", "edge", "node")."""
-    chosen: EdgeType = choose_type("edge", edge_type, dict.fromkeys(store.edge_types), EDGE)
-    return chosen
+    """The edge type that a call means: the one named, else ("node", "edge", "node"), else the graph's only one.
+
+    The links of indexes that the store holds beside the graph are meant only where they are named.
+    """
+    return store._parts.edge_type(edge_type)
 
 
 def one_node_type(store: GraphStore, owner: str, edge_type: EdgeType | None = None) -> EdgeType:
@@ -48,7 +50,8 @@ def one_node_type(store: GraphStore, owner: str, edge_type: EdgeType | None = No
         chosen = chosen_edge_type(store, edge_type)
     except InvalidInput as error:
         raise InvalidInput(
-            f"{owner} needs a store with one edge type; this one has {len(store.edge_types)}: {list(store.edge_types)}"
+            f"{owner} needs a store with one edge type; this one has {len(store.edge_types)}: "
+            f"{list(store.edge_types)}; name the one that is meant with edge_type=... (--edge-type on the command line)"
         ) from error
     if chosen[0] != chosen[2]:
         raise InvalidInput(

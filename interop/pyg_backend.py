@@ -136,7 +136,7 @@ class TopologyStore(_GraphStore):
         edge_type = edge_attr.edge_type
         if edge_type is None and not _is_single(self._store):
             return None
-        if edge_type is not None and tuple(edge_type) not in self._store.edge_types:
+        if edge_type is not None and tuple(edge_type) not in self._named():
             return None
         if edge_attr.layout == EdgeLayout.CSR:
             rows = self._store.csr(edge_type)
@@ -149,14 +149,22 @@ class TopologyStore(_GraphStore):
     def _put_edge_index(self, edge_index: Any, edge_attr: EdgeAttr) -> bool:
         """New edge types can be added in COO layout; what is there is not replaced."""
         edge_type = edge_attr.edge_type
-        if edge_type is None or edge_attr.layout != EdgeLayout.COO or tuple(edge_type) in self._store.edge_types:
+        if edge_type is None or edge_attr.layout != EdgeLayout.COO or tuple(edge_type) in self._named():
             return False
         src, dst = (end.detach().cpu().numpy() for end in edge_index)
         self._store.add_edge_type(edge_type, src, dst, directed=True, positions=True)
         return True
 
     def _remove_edge_index(self, edge_attr: EdgeAttr) -> bool:
-        return False  # a store does not drop edges
+        edge_type = edge_attr.edge_type
+        if edge_type is None or tuple(edge_type) not in self._store.edge_types:
+            return False
+        self._store.drop(edge_type=tuple(edge_type))
+        return True
+
+    def _named(self) -> tuple[Any, ...]:
+        """Edge types that can be named: the graph's, and the links of indexes."""
+        return (*self._store.edge_types, *self._store.link_types)
 
     def get_all_edge_attrs(self) -> list[EdgeAttr]:
         """One attribute per edge type, with sizes; the edge type of a store of one type is None."""

@@ -84,7 +84,10 @@ def put_into(graph: HNSWGraph, rows: RowIds, parameters: dict[str, Any], store: 
     node_type, column = _home(store, graph)
     if rows.num_dead:
         raise InvalidInput("save_into: the index has deleted rows but the column still has them; compact() and save()")
-    listed = store.attributes.get("indexes", {})
+    if name in store.indexes:
+        store.drop(index=name)
+    listed = store.attributes.get("indexes")
+    listed = listed if isinstance(listed, dict) else {}
     columns = store.nodes(node_type)
     columns[f"{name}_level"] = graph.levels[: graph.count].copy()
     if graph.metric == COSINE:
@@ -150,8 +153,7 @@ def _write_edges(graph: HNSWGraph, store: GraphStore, node_type: str, link: str)
 
 def _write_basis(coder: ScalarCodes, store: GraphStore, basis_type: str) -> None:
     """The centre and the basis of codes, as the rows of a node type of their own."""
-    if basis_type not in store.node_types:
-        store.add_node_type(basis_type, 1 + len(coder.basis))
+    store.add_node_type(basis_type, 1 + len(coder.basis))
     store.nodes(basis_type)["row"] = np.concatenate([coder.centre[None, :], coder.basis])
 
 

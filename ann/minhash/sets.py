@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.types import chosen_edge_type
 
 if TYPE_CHECKING:
     from ...graphlib.store.adjacency import Adjacency
@@ -284,8 +285,7 @@ def _adjacency(store: GraphStore, edge_type: tuple[str, str, str] | None, direct
 
 def element_keys(store: GraphStore, edge_type: tuple[str, str, str] | None, direction: str) -> Array | None:
     """What a store's neighbours are hashed as: user ids where there are any (texts as 32-bit hashes), else None."""
-    types = store.edge_types if edge_type is None else (tuple(edge_type),)
-    named = (EDGE if EDGE in types else types[0]) if types else EDGE
+    named = chosen_edge_type(store, edge_type)
     ids = store.ids(named[2] if direction == "out" else named[0])
     if ids is None:
         return None

@@ -43,6 +43,9 @@ def build(
     given_options: list[str] = typer.Option(
         [], "--set", help="Another parameter of the kind, as NAME=VALUE; may be given again.", show_default=False
     ),
+    replace_old: bool = typer.Option(
+        False, "--replace", help="Take the place of an index of this name, or at --out, once the new one is complete."
+    ),
     seed: int = typer.Option(0),
     threads: int | None = options.Threads,
     as_json: bool = Json,
@@ -51,6 +54,8 @@ def build(
 
     Example: nearhop index build shop.nh --column fastrp --metric cosine
 
+    Example: nearhop index build shop.nh --column fastrp --metric cosine --replace
+
     Example: nearhop index build vectors.npy --out vectors.index.nh
 
     Example: nearhop index build items.parquet --ids item_id --out items.faiss
@@ -58,7 +63,8 @@ def build(
     from ...ann import HNSW
     from ...graphlib.errors import StoreExists
     from ...graphlib.store.store import open as open_store
-    from .files import format_for, save_index
+    from ..words import find_column
+    from .files import check_free, format_for, save_index
     from .sources import metric_of, read_source
 
     known = kind_names()
@@ -66,8 +72,8 @@ def build(
         raise InvalidInput(f"--kind must be {', '.join(known[:-1])} or {known[-1]}; got {kind!r}")
     if out is None and (column is None or not Path(source).is_dir() or kind != "hnsw"):
         raise InvalidInput("name the new index with --out PATH (only an hnsw index of a store's --column needs none)")
-    if out is not None and out.exists():
-        raise StoreExists(f"{out} exists already, and nothing was written; choose another --out or remove it first")
+    if out is not None:
+        check_free(out, replace=replace_old)
     start = time.perf_counter()
     chosen = metric_of(source, metric)
     parameters: dict[str, Any] = {
@@ -82,7 +88,12 @@ def build(
     with progress_bar("building") as progress:
         if out is None:
             store = open_store(source)
-            index: Any = HNSW.from_store(store, str(column), progress=progress, **known_to(HNSW, parameters))
+            if name in store.indexes and not replace_old:
+                raise StoreExists(f"{source} has an index {name!r} already; use --replace, or another --name")
+            node_type, found = find_column(store, str(column))
+            index: Any = HNSW.from_store(
+                store, found, node_type=node_type, progress=progress, **known_to(HNSW, parameters)
+            )
             index.save_into(store, name)
             store.commit(f"index {name} over {column}")
         else:
@@ -94,7 +105,7 @@ def build(
                 given = replace(given, ids=None)
             index = made(kind, parameters)
             add_rows(index, given.vectors, given.ids, progress)
-            save_index(index, out, written, storage=storage, attributes=given.attributes)
+            save_index(index, out, written, replace=replace_old, storage=storage, attributes=given.attributes)
     told = {"index": str(out or f"{source}, index {name}"), "kind": kind, "metric": chosen, "rows": len(index)}
     emit({**told, "dim": index.dim, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)
 

@@ -98,6 +98,21 @@ def format_for(path: Path, wanted: str | None) -> str:
     return wanted
 
 
+def check_free(path: Path, *, replace: bool) -> None:
+    """See that an index can be written to a path: it is free, or holds an index that is to be replaced."""
+    from ...ann.formats import detect
+    from ...graphlib.store.store import open as open_store
+
+    if not path.exists():
+        return
+    if not replace:
+        raise StoreExists(
+            f"{path} exists already, and nothing was written; choose another --out, or use --replace if it is an index"
+        )
+    if detect(path).name == "nearhop" and "index" not in open_store(path).attributes:
+        raise StoreExists(f"{path} is a store and no index, and it is not replaced; choose another --out")
+
+
 def save_index(
     index: Any,
     path: Path,
@@ -131,6 +146,8 @@ def save_index(
                 f"hnswlib has no inverted files; a {type(index).__name__} is written as nearhop or faiss"
             )
         write(index, path, overwrite=replace)
+    elif path.exists():
+        _next_version(index, path, attributes or {})
     else:
         _save_store(index, path, attributes or {})
 
@@ -168,6 +185,18 @@ def vectors_of(index: Any) -> tuple[NDArray[np.float32], NDArray[Any]]:
 def knob_of(index: Any) -> str | None:
     """The option of a search that trades speed for recall."""
     return index.knob
+
+
+def _next_version(index: Any, path: Path, attributes: dict[str, NDArray[Any]]) -> None:
+    """The index as the next version of the one that is there."""
+    from ...ann.replacing import replace_saved
+    from ...graphlib.store.store import open as open_store
+
+    if path.is_file():
+        raise StoreExists(f"{path} is a file of another library; an index of nearhop is a folder: choose another --out")
+    with open_store(path) as store:
+        replace_saved(index, store, attributes)
+        store.commit(f"built anew with {len(index):,} rows")
 
 
 def _save_store(index: Any, path: Path, attributes: dict[str, NDArray[Any]]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 _OWNER = "evaluate_links"
 _BATCH = 1 << 16
@@ -36,12 +37,15 @@ class LinkSplit:
         The graph that was split; negatives are never linked in it, in either direction.
     src, dst : int64 (m,)
         The hidden edges, each pair once (per direction); `train` links none of them, in either direction.
+    edge_type : edge type or None
+        Which edges of `full` were split.
     """
 
     train: GraphStore
     full: GraphStore
     src: NDArray[np.int64]
     dst: NDArray[np.int64]
+    edge_type: EdgeType | None = None
 
     def __repr__(self) -> str:
         return f"LinkSplit({self.train.num_edges:,} edges kept, {self.src.shape[0]:,} hidden)"
@@ -72,15 +76,18 @@ class LinkScores:
         return {name: (float(values.mean()), float(values.std())) for name, values in named.items()}
 
 
-def split_links(store: GraphStore, share: float = 0.01, *, seed: int = 0) -> LinkSplit:
+def split_links(
+    store: GraphStore, share: float = 0.01, *, seed: int = 0, edge_type: EdgeType | None = None
+) -> LinkSplit:
     """Hide every pair of linked nodes with probability `share`: all edges between the two, in both directions.
 
     Parameters
     ----------
     store : GraphStore
-        One edge type within one node type.
     share : float in (0, 1), default 0.01
     seed : int, default 0
+    edge_type : edge type, optional
+        Which edges, among nodes of one type; by default ("node", "edge", "node"), or the graph's only ones.
 
     Notes
     -----
@@ -104,10 +111,10 @@ def split_links(store: GraphStore, share: float = 0.01, *, seed: int = 0) -> Lin
     if not 0.0 < number("split_links", "share", share, 0.0, 1.0) < 1.0:
         raise InvalidInput(f"split_links: share must be in (0, 1); got {share!r}")
     whole("split_links", "seed", seed, 0, 2**63 - 1)
-    chosen = one_node_type(store, "split_links")
-    edges, directed = store.edge_list(chosen), store.is_directed(chosen)
+    which = one_node_type(store, "split_links", edge_type)
+    edges, directed = store.edge_list(which), store.is_directed(which)
     src, dst = edges.src.astype(np.int64), edges.dst.astype(np.int64)
-    n = store.num_nodes_of(chosen[0])
+    n = store.num_nodes_of(which[0])
     low, high = np.minimum(src, dst), np.maximum(src, dst)
     pairs, pair_of = np.unique(low * n + high, return_inverse=True)
     drawn = generator(seed, Purpose.SPLIT).random(pairs.shape[0])
@@ -122,7 +129,7 @@ def split_links(store: GraphStore, share: float = 0.01, *, seed: int = 0) -> Lin
     train = Store.from_edges(src[~hidden], dst[~hidden], num_nodes=n, directed=directed, **kept)
     near, far = (src, dst) if directed else (low, high)
     tested = np.unique(near[hidden] * n + far[hidden])
-    return LinkSplit(train, store, tested // n, tested % n)
+    return LinkSplit(train, store, tested // n, tested % n, which)
 
 
 def evaluate_links(
@@ -179,9 +186,9 @@ def evaluate_links(
     whole(_OWNER, "seed", seed, 0, 2**62)
     choice(_OWNER, "rule", rule, ("uniform", "degree"))
     cuts = [whole(_OWNER, "ks", k, 1, 1 << 20) for k in ks]
-    both_ways = _undirected(split.full)
-    pairs = NegativeSampler(both_ways, seed=seed)
-    ranked = NegativeSampler(both_ways, power=0.75 if rule == "degree" else 0.0, seed=seed)
+    both_ways, which = _undirected(split)
+    pairs = NegativeSampler(both_ways, edge_type=which, seed=seed)
+    ranked = NegativeSampler(both_ways, edge_type=which, power=0.75 if rule == "degree" else 0.0, seed=seed)
     positive = _scores(left, right, split.src, split.dst)
     auc, ap, mrr = np.empty(repeats), np.empty(repeats), np.empty(repeats)
     hits = {k: np.empty(repeats) for k in cuts}
@@ -225,12 +232,12 @@ def _scores(left: NDArray[Any], right: NDArray[Any], src: NDArray[Any], dst: NDA
     return out
 
 
-def _undirected(store: GraphStore) -> GraphStore:
-    chosen = one_node_type(store, _OWNER)
+def _undirected(split: LinkSplit) -> tuple[GraphStore, EdgeType | None]:
+    store, chosen = split.full, one_node_type(split.full, _OWNER, split.edge_type)
     if not store.is_directed(chosen):
-        return store
+        return store, chosen
     edges = store.edge_list(chosen)
-    return type(store).from_edges(edges.src, edges.dst, num_nodes=store.num_nodes_of(chosen[0]))
+    return type(store).from_edges(edges.src, edges.dst, num_nodes=store.num_nodes_of(chosen[0])), None
 
 
 def _vectors(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.float64]:

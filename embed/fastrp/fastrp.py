@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 _NODE_BYTES = 100  # keys, degrees, their inverses and powers, work boundaries
 _TILE = 64  # columns per tile when the result is written out of core
@@ -121,9 +122,9 @@ class FastRP(Model):
         self.keep_powers = keep_powers
         self._fitted: Fitted | None = None
 
-    def fit(self, store: GraphStore, *, keys: ArrayLike | None = None) -> FastRP:
+    def fit(self, store: GraphStore, *, keys: ArrayLike | None = None, edge_type: EdgeType | None = None) -> FastRP:
         """Compute the powers and column statistics that `transform` needs, and keep them."""
-        self._run(store, None, None, keys, keep=True)
+        self._run(store, None, None, keys, edge_type, keep=True)
         return self
 
     def fit_transform(
@@ -133,13 +134,13 @@ class FastRP(Model):
         *,
         tile: int | None = None,
         keys: ArrayLike | None = None,
+        edge_type: EdgeType | None = None,
     ) -> NDArray[np.float32]:
         """The embedding of every node, float32 (n, dim); with `weights=None` (n, num_powers * dim).
 
         Parameters
         ----------
         store : GraphStore
-            One edge type whose ends are of one node type.
         out : float32 array of the result's shape, optional
             Written tile by tile and returned, so that a memory map may be larger than memory. Only its own columns are
             touched at a time: beside `out`, peak memory is about three n x tile matrices (see `estimate_bytes`). With
@@ -149,19 +150,28 @@ class FastRP(Model):
         keys : int array (n,), optional
             What each node's row of R is drawn for; default positions. Pass user ids (`store.ids()`) to make vectors
             independent of the order of nodes.
+        edge_type : edge type, optional
+            Which edges, whose ends are of one node type; by default ("node", "edge", "node"), or the graph's only ones.
 
         Raises
         ------
         InvalidInput, InvalidType
             A parameter out of its range, negative weights, features that are not finite, an `out` that does not fit.
         """
-        return self._run(store, out, tile, keys, keep=self.keep_powers)
+        return self._run(store, out, tile, keys, edge_type, keep=self.keep_powers)
 
-    def estimate_bytes(self, store: GraphStore, *, out_of_core: bool = False, tile: int | None = None) -> int:
+    def estimate_bytes(
+        self,
+        store: GraphStore,
+        *,
+        out_of_core: bool = False,
+        tile: int | None = None,
+        edge_type: EdgeType | None = None,
+    ) -> int:
         """Peak bytes that `fit_transform` allocates, the result included unless it is written out of core."""
         check_parameters(self)
         merge = self.merge()
-        n = adjacency_of(store, self.direction).num_rows
+        n = adjacency_of(store, self.direction, edge_type=edge_type).num_rows
         width = self._tile_width(tile, out_of_core, self.keep_powers)
         listed = self.project(n)
         entries = 12 * listed.density * width + 16 if listed.listed else 0.0
@@ -261,12 +271,13 @@ class FastRP(Model):
         out: NDArray[np.float32] | None,
         tile: int | None,
         keys: ArrayLike | None,
+        edge_type: EdgeType | None,
         *,
         keep: bool,
     ) -> NDArray[np.float32]:
         check_parameters(self)
         merge = self.merge()
-        graph = read_graph(self, store, keys)
+        graph = read_graph(self, store, keys, edge_type)
         n = graph.rows.num_rows
         projection = self.project(n)
         shape = (n, merge.parts * self.dim)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from .fastrp import FastRP
 
 _whole, _number, _choice = partial(whole, "FastRP"), partial(number, "FastRP"), partial(choice, "FastRP")
@@ -54,22 +55,24 @@ def check_parameters(model: FastRP) -> None:
         )
 
 
-def read_graph(model: FastRP, store: GraphStore, keys: ArrayLike | None) -> Graph:
+def read_graph(model: FastRP, store: GraphStore, keys: ArrayLike | None, edge_type: EdgeType | None) -> Graph:
     """The neighbours, weights and features that the model's parameters choose."""
-    rows = adjacency_of(store, model.direction)
+    rows = adjacency_of(store, model.direction, edge_type=edge_type)
     named = check_keys(keys, rows.num_rows)
     if model.use_weights:
         check_weights(rows.weight)
     features = None
     if model.features is not None:
-        column = store.nodes(one_node_type(store, "FastRP")[0])[model.features]
+        column = store.nodes(one_node_type(store, "FastRP", edge_type)[0])[model.features]
         features = check_features(column, rows.num_rows, f"column {model.features!r}")
     return Graph.of(rows, use_weights=model.use_weights, keys=named, features=features, threads=model.threads)
 
 
-def adjacency_of(store: GraphStore, direction: str, owner: str = "FastRP") -> Adjacency:
+def adjacency_of(
+    store: GraphStore, direction: str, owner: str = "FastRP", edge_type: EdgeType | None = None
+) -> Adjacency:
     """Rows of out-neighbours, in-neighbours or both; the same three for an undirected graph."""
-    chosen = one_node_type(store, owner)
+    chosen = one_node_type(store, owner, edge_type)
     if direction == "in":
         return store.csc(chosen)
     if direction == "out" or not store.is_directed(chosen):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 # The paper's search space: alpha_1 = alpha_2 = 0, alpha_3 = 1, alpha_4 in [1, 64], beta in [-1, 0].
 WEIGHTS = tuple((0.0, 0.0, 1.0, float(2**e)) for e in range(7))
@@ -59,6 +60,7 @@ def tune(
     betas: Sequence[float] = BETAS,
     model: FastRP | None = None,
     keys: ArrayLike | None = None,
+    edge_type: EdgeType | None = None,
 ) -> TuneResult:
     """Score every combination of weights and beta.
 
@@ -76,6 +78,8 @@ def tune(
         All other parameters; default FastRP(dim=64), as the authors search with 64 columns and use what they find
         with 512.
     keys : int array (n,), optional
+        As in `FastRP.fit_transform`.
+    edge_type : edge type, optional
         As in `FastRP.fit_transform`.
 
     Returns
@@ -108,7 +112,7 @@ def tune(
     first = models[0][0]
     if first.self_influence != 0.0:
         raise InvalidInput("tune: self_influence is not searched; use a model with self_influence=0")
-    graph = read_graph(first, store, keys)
+    graph = read_graph(first, store, keys, edge_type)
     n = graph.rows.num_rows
     used = graph.degree > 0.0
     total = np.empty((n, first.dim), np.float32)

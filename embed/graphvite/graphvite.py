@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from ..progress import Reporter
 
 _OWNER = "GraphVite"
@@ -162,8 +163,8 @@ class GraphVite(Model):
         self.tensorboard = tensorboard
         self._fitted: tuple[Tables, Grid] | None = None
 
-    def fit(self, store: GraphStore) -> GraphVite:
-        """Train from the start.
+    def fit(self, store: GraphStore, *, edge_type: EdgeType | None = None) -> GraphVite:
+        """Train from the start, on the edges of `edge_type` (as in `FastRP.fit_transform`).
 
         Raises
         ------
@@ -175,13 +176,15 @@ class GraphVite(Model):
             Within a second of Ctrl-C: `vertex_` is what was reached, and the checkpoint, if one was asked for, is
             written. A second Ctrl-C may leave the checkpoint that was there.
         """
-        return self._run(store, None)
+        return self._run(store, None, edge_type)
 
-    def fit_transform(self, store: GraphStore) -> NDArray[np.float32]:
+    def fit_transform(self, store: GraphStore, *, edge_type: EdgeType | None = None) -> NDArray[np.float32]:
         """Train from the start and return `vertex_`, float32 (n, dim)."""
-        return self.fit(store).vertex_
+        return self.fit(store, edge_type=edge_type).vertex_
 
-    def resume(self, store: GraphStore, path: str | os.PathLike[str] | None = None) -> GraphVite:
+    def resume(
+        self, store: GraphStore, path: str | os.PathLike[str] | None = None, *, edge_type: EdgeType | None = None
+    ) -> GraphVite:
         """Go on from a checkpoint (default: `checkpoint`), as if the run had not been interrupted.
 
         Raises
@@ -196,14 +199,14 @@ class GraphVite(Model):
             raise InvalidInput(
                 "resume needs the path of a checkpoint: resume(store, path) or GraphVite(checkpoint=...)"
             )
-        return self._run(store, source)
+        return self._run(store, source, edge_type)
 
-    def estimate_bytes(self, store: GraphStore) -> dict[str, int]:
+    def estimate_bytes(self, store: GraphStore, *, edge_type: EdgeType | None = None) -> dict[str, int]:
         """Bytes that training allocates, by component and in all; nothing is allocated here."""
         from .run import estimate_bytes
 
         self._check()
-        return estimate_bytes(self, store)
+        return estimate_bytes(self, store, edge_type)
 
     @property
     def vertex_(self) -> NDArray[np.float32]:
@@ -220,12 +223,12 @@ class GraphVite(Model):
         table: NDArray[np.float32] = getattr(tables, which)
         return table[grid.row_of, : self.dim]
 
-    def _run(self, store: GraphStore, resumed: str | os.PathLike[str] | None) -> GraphVite:
+    def _run(self, store: GraphStore, resumed: str | os.PathLike[str] | None, edge_type: EdgeType | None) -> GraphVite:
         from .run import run
 
         self._check()
         self._fitted = None
-        run(self, store, resumed)
+        run(self, store, resumed, edge_type)
         return self
 
     def _check(self) -> None:

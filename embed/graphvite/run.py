@@ -27,6 +27,7 @@ from .train import CpuTrainer, Progress, Rules
 
 if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from .graphvite import GraphVite
 
 _OWNER = "GraphVite"
@@ -38,7 +39,12 @@ _REPORTING = ("device", "threads", "checkpoint", "checkpoint_every_s", "progress
 _LR = {"sgd": 0.025, "momentum": 0.025, "adagrad": 0.025, "adam": 0.001}
 
 
-def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | None) -> None:
+def run(
+    model: GraphVite,
+    store: GraphStore,
+    resumed: str | os.PathLike[str] | None,
+    edge_type: EdgeType | None = None,
+) -> None:
     """Train `model` on `store`, from the start or from a checkpoint; its tables can be seen from the first pool on."""
     source = WalkSource.of(
         *(_OWNER, store),
@@ -48,8 +54,9 @@ def run(model: GraphVite, store: GraphStore, resumed: str | os.PathLike[str] | N
         q=model.q,
         seed=model.seed,
         threads=model.threads,
+        edge_type=edge_type,
     )
-    n, edges = source.num_nodes, store.num_edges_of(one_node_type(store, _OWNER))
+    n, edges = source.num_nodes, store.num_edges_of(one_node_type(store, _OWNER, edge_type))
     on_gpu = _on_gpu(model)
     grid = Grid.zigzag(source.mass, parts_of(model, n, on_gpu=on_gpu))
     node_of = np.empty(n, np.int64)
@@ -221,11 +228,12 @@ def _defining(model: GraphVite, parts: int) -> dict[str, Any]:
     return {**chosen, "partitions": parts}
 
 
-def estimate_bytes(model: GraphVite, store: GraphStore) -> dict[str, int]:
+def estimate_bytes(model: GraphVite, store: GraphStore, edge_type: EdgeType | None = None) -> dict[str, int]:
     """Bytes that training allocates, by component."""
-    rows = adjacency_of(store, model.direction, _OWNER)
+    chosen = one_node_type(store, _OWNER, edge_type)
+    rows = adjacency_of(store, model.direction, _OWNER, chosen)
     n, entries = rows.num_rows, rows.num_entries
-    samples, step = _pool_samples(model, n), step_of(model, max(1, store.num_edges_of(one_node_type(store, _OWNER))), n)
+    samples, step = _pool_samples(model, n), step_of(model, max(1, store.num_edges_of(chosen)), n)
     edges = _walk_edges(model, step)
     walks = -(-samples // sum(max(0, edges + 1 - k) for k in range(1, step + 1)))
     weighted = model.use_weights and rows.weight is not None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
     from ..progress import Reporter
 
 _CHUNK_STEPS = 1 << 18  # nodes of walks made at a time
@@ -147,8 +148,8 @@ class SkipGram(Model):
         self.tensorboard = tensorboard
         self._tables: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
-    def fit(self, store: GraphStore) -> SkipGram:
-        """Train on the walks of `store`.
+    def fit(self, store: GraphStore, *, edge_type: EdgeType | None = None) -> SkipGram:
+        """Train on the walks of `store`, along the edges of `edge_type` (as in `FastRP.fit_transform`).
 
         Raises
         ------
@@ -168,13 +169,14 @@ class SkipGram(Model):
             q=self.q,
             seed=self.seed,
             threads=self.threads,
+            edge_type=edge_type,
         )
         self._tables = _train(self, source, resolve_threads(self.threads))
         return self
 
-    def fit_transform(self, store: GraphStore) -> NDArray[np.float32]:
+    def fit_transform(self, store: GraphStore, *, edge_type: EdgeType | None = None) -> NDArray[np.float32]:
         """Train and return `vertex_`, float32 (n, dim)."""
-        return self.fit(store).vertex_
+        return self.fit(store, edge_type=edge_type).vertex_
 
     @property
     def vertex_(self) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.errors import InvalidInput
+from ...graphlib.types import one_node_type
 from ..fastrp.parameters import adjacency_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...graphlib.store.adjacency import Adjacency
     from ...graphlib.store.store import GraphStore
+    from ...graphlib.types import EdgeType
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +61,13 @@ class WalkSource:
         q: float,
         seed: int,
         threads: int | None,
+        edge_type: EdgeType | None = None,
     ) -> WalkSource:
         """Read the store's edges; InvalidInput for a graph without edges or with negative weights."""
         from ...graphlib.compute.alias_cpu import row_alias_tables
         from ...sampling.walks.walks import bounded_bias
 
-        rows = adjacency_of(store, direction, owner)
+        rows = adjacency_of(store, direction, owner, edge_type)
         n = rows.num_rows
         if rows.num_entries == 0:
             raise InvalidInput(f"{owner}: the graph has {n} nodes and no edges; there is nothing to train on")
@@ -88,7 +91,7 @@ class WalkSource:
                 row_alias_tables(rows.indptr, weight, keep, alias, strength)
             tables = keep, alias, strength, weight
             values = weight
-        directed = store.directed and direction == "out"
+        directed = direction == "out" and store.is_directed(one_node_type(store, owner, edge_type))
         mass = strength + np.bincount(rows.indices, values, minlength=n) if directed else strength
         return cls(rows, strength, mass, tables, bounded_bias(p), bounded_bias(q), seed, threads)
 

@@ -11,33 +11,38 @@ from ..errors import InvalidInput
 from ..extras import require
 from ..scalars import is_integer
 from ..store.store import GraphStore
+from ..types import EdgeType, one_node_type
 from .arcs import check_one_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def to_networkx(store: GraphStore) -> Any:
+def to_networkx(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     """A NetworkX graph with user ids (else positions) as nodes, and columns as attributes.
 
     The class is Graph or DiGraph, and the Multi form where there are parallel edges. Everything is copied into Python
-    objects, about 1 KiB per edge. Needs a store of one node and one edge type.
+    objects, about 1 KiB per edge. Of a store of several node or edge types, `edge_type` says which edges; they must
+    join nodes of one type. What belongs to an index is left out.
     """
     nx = require("networkx", "to_networkx")
-    check_one_type(store, "to_networkx")
-    edges = store.edge_list()
-    directed = store.is_directed()
-    names = range(store.num_nodes) if (ids := store.ids()) is None else ids.tolist()
+    if edge_type is None:
+        check_one_type(store, "to_networkx")
+    chosen = one_node_type(store, "to_networkx", edge_type)
+    node_type, count = chosen[0], store.num_nodes_of(chosen[0])
+    edges = store.edge_list(chosen)
+    directed = store.is_directed(chosen)
+    names = range(count) if (ids := store.ids(node_type)) is None else ids.tolist()
     near, far = (
         (edges.src, edges.dst) if directed else (np.minimum(edges.src, edges.dst), np.maximum(edges.src, edges.dst))
     )
-    keys = near.astype(np.int64) * max(store.num_nodes, 1) + far
+    keys = near.astype(np.int64) * max(count, 1) + far
     graph = _networkx_class(nx, directed, np.unique(keys).shape[0] < len(edges))()
     graph.add_nodes_from(names)
-    for name, values in store.nodes.items():
-        for node, value in zip(names, values.tolist(), strict=True):
+    for name in store._parts.graph_columns(node_type):
+        for node, value in zip(names, store.nodes(node_type)[name].tolist(), strict=True):
             graph.nodes[node][name] = value
-    columns = {name: values.tolist() for name, values in store.edges.items()}
+    columns = {name: values.tolist() for name, values in store.edges(chosen).items()}
     for name, array in (("weight", edges.weight), ("time", edges.time)):
         if array is not None:
             columns[name] = array.tolist()

@@ -11,27 +11,28 @@ import numpy as np
 from ..errors import InvalidInput
 from ..extras import require
 from ..store.store import GraphStore
+from ..types import EdgeType, one_node_type
 from .arcs import store_of_arcs, to_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..types import EdgeType
 
-
-def to_pyg(store: GraphStore) -> Any:
+def to_pyg(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     """A `torch_geometric.data.Data`, or `HeteroData` for a store of several types.
 
+    With `edge_type`, a `Data` of these edges, which must join nodes of one type. What belongs to an index is left out.
     Node columns keep their names and, where torch has their dtype, their memory: do not write to them. Edge columns get
     the prefix "edge_"; weights are `edge_weight`, times `edge_time`. An undirected edge appears in both directions,
     first all edges as given, then the reverse of all that are not self-loops. Text columns are left out.
     """
     torch = require("torch", "to_pyg")
     data = require("torch_geometric.data", "to_pyg")
-    if len(store.node_types) == 1 and len(store.edge_types) == 1:
-        single = data.Data(num_nodes=store.num_nodes)
-        _fill(single, node_tensors(torch, store, None))
-        _fill(single, _edge_tensors(torch, store, None))
+    if edge_type is not None or (len(store.node_types) == 1 and len(store.edge_types) == 1):
+        chosen = one_node_type(store, "to_pyg", edge_type)
+        single = data.Data(num_nodes=store.num_nodes_of(chosen[0]))
+        _fill(single, node_tensors(torch, store, chosen[0]))
+        _fill(single, _edge_tensors(torch, store, chosen))
         return single
     several = data.HeteroData()
     for name in store.node_types:
@@ -48,9 +49,9 @@ def _fill(target: Any, tensors: Mapping[str, Any]) -> None:
 
 
 def node_tensors(torch: Any, store: GraphStore, node_type: str | None) -> dict[str, Any]:
-    """Node columns that torch can hold, as tensors over the same memory."""
-    columns = store.nodes(node_type)
-    return {name: as_tensor(torch, columns[name]) for name in columns if columns[name].dtype.kind in "biufM"}
+    """Node columns that torch can hold, but those of indexes, as tensors over the same memory."""
+    columns, names = store.nodes(node_type), store._parts.graph_columns(store._parts.node_type(node_type))
+    return {name: as_tensor(torch, columns[name]) for name in names if columns[name].dtype.kind in "biufM"}
 
 
 def as_tensor(torch: Any, array: NDArray[Any]) -> Any:

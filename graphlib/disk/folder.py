@@ -341,6 +341,7 @@ class StoreFolder:
             if edge_type not in before.edges or before.edges[edge_type].arrays != entry.arrays:
                 edge_set.rebase(EdgeList(**{part: self.map(segment) for part, segment in entry.arrays.items()}))
                 self._adopt_rows(edge_set, entry)
+        self._edge_sets = {name: edges for name, edges in self._edge_sets.items() if name in manifest.edges}
 
     def release(self) -> None:
         """Let others write. The log is opened again at the next change, when others may have extended it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import NotFound, StoreCorrupt, StoreLocked, StoreMissing, StoreWriteFailed
+from ..store.indexes import stored_indexes
 from ..store.store import GraphStore
 from . import files
 from .folder import StoreFolder
@@ -22,7 +23,7 @@ _ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Version:
-    """One committed version of a store."""
+    """One committed version of a store; nodes and edges are the graph's, without what indexes keep beside it."""
 
     number: int
     created: datetime.datetime
@@ -99,8 +100,11 @@ def versions(path: Path) -> list[Version]:
         except FileNotFoundError:  # dropped by a compaction since it was listed
             continue
         created = datetime.datetime.fromtimestamp(manifest.created, datetime.UTC)
-        num_nodes = sum(nodes.count for nodes in manifest.nodes.values())
-        num_edges = sum(edges.count for edges in manifest.edges.values())
+        columns = {name: nodes.columns for name, nodes in manifest.nodes.items()}
+        indexes = stored_indexes(manifest.attributes, columns, manifest.edges).values()
+        apart = {part for index in indexes for part in (*index.links, index.basis)}
+        num_nodes = sum(nodes.count for name, nodes in manifest.nodes.items() if name not in apart)
+        num_edges = sum(edges.count for name, edges in manifest.edges.items() if name not in apart)
         found.append(Version(number, created, manifest.message, num_nodes, num_edges))
     return found
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..checks import unmasked
 from ..errors import InvalidInput, InvalidType, NotFound
-from ..types import choose_type
 from .text import TEXT, TextColumn, as_text
 
 if TYPE_CHECKING:
@@ -141,23 +140,27 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
         self._arrays[name] = array
 
     def __repr__(self) -> str:
-        parts = [f"{name}: {dtype_name(a.dtype)}{list(a.shape)}" for name, a in self._arrays.items()]
+        return self.summary(self._arrays)
+
+    def summary(self, names: Iterable[str]) -> str:
+        """The `repr` that lists these columns only."""
+        kept = ((name, self._arrays[name]) for name in names)
+        parts = [f"{name}: {dtype_name(a.dtype)}{list(a.shape)}" for name, a in kept]
         return f"<{self._length():,} {self._owner}; {', '.join(parts) or 'no columns'}>"
 
 
 class TypedColumns(MutableMapping[str, "NDArray[Any]"]):
     """The columns of a store's only (or default) type; call it with a type to get the columns of that one."""
 
-    def __init__(self, kind: str, default: Any, by_type: Mapping[Any, Columns]) -> None:
-        self._kind = kind
-        self._default_type = default
+    def __init__(self, choose: Callable[[Any], Any], by_type: Mapping[Any, Columns]) -> None:
+        self._choose = choose
         self._by_type = by_type
 
     def __call__(self, name: Any) -> Columns:
-        return self._by_type[choose_type(self._kind, name, self._by_type, self._default_type)]
+        return self._by_type[self._choose(name)]
 
     def _default(self) -> Columns:
-        return self._by_type[choose_type(self._kind, None, self._by_type, self._default_type)]
+        return self._by_type[self._choose(None)]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._default()[name]

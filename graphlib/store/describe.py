@@ -10,13 +10,16 @@ from .columns import dtype_name
 from .text import TextColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .columns import Columns
     from .edges import EdgeSet
     from .store import GraphStore
 
 
 def describe(store: GraphStore) -> dict[str, Any]:
-    """Counts, columns and attributes as plain Python values."""
+    """Counts, columns, indexes and attributes as plain Python values."""
+    parts = store._parts
     return {
         "path": None if store.path is None else str(store.path),
         "version": store.version,
@@ -24,9 +27,9 @@ def describe(store: GraphStore) -> dict[str, Any]:
             name: {
                 "count": nodes.count,
                 "ids": None if nodes.ids is None else ("text" if nodes.ids.is_text else "int64"),
-                "columns": _described(store._node_columns[name]),
+                "columns": _described(store._node_columns[name], parts.graph_columns(name)),
             }
-            for name, nodes in store._node_types.items()
+            for name, nodes in parts.graph_nodes().items()
         },
         "edges": {
             "/".join(edge_type): {
@@ -34,16 +37,24 @@ def describe(store: GraphStore) -> dict[str, Any]:
                 "directed": edges.directed,
                 "weight": edges.has("weight"),
                 "time": edges.time_dtype,
-                "columns": _described(store._edge_columns[edge_type]),
+                "columns": _described(store._edge_columns[edge_type], store._edge_columns[edge_type]),
             }
-            for edge_type, edges in store._edge_sets.items()
+            for edge_type, edges in parts.graph_edges().items()
+        },
+        "indexes": {
+            name: {
+                **{each: getattr(index, each) for each in ("kind", "metric", "node_type", "column")},
+                "links": sum(store._edge_sets[link].count for link in index.links),
+                "levels": len(index.links),
+            }
+            for name, index in parts.indexes().items()
         },
         "attributes": dict(store.attributes),
     }
 
 
-def _described(columns: Columns) -> dict[str, str]:
-    arrays = ((name, columns.stored(name)) for name in columns)
+def _described(columns: Columns, names: Iterable[str]) -> dict[str, str]:
+    arrays = ((name, columns.stored(name)) for name in names)
     return {name: f"{dtype_name(array.dtype)}{list(array.shape)}" for name, array in arrays}
 
 
@@ -51,11 +62,15 @@ def summary(store: GraphStore) -> str:
     """The store's `repr`."""
     where = "in memory" if store.path is None else f"{store.path.name}, version {store.version}"
     lines = [f"GraphStore({store.num_nodes:,} nodes, {store.num_edges:,} edges; {where})"]
-    for name, columns in store._node_columns.items():
-        lines.append(f"  {name}: {columns!r}")
-    for edge_type, edges in store._edge_sets.items():
+    parts = store._parts
+    for name in parts.graph_nodes():
+        lines.append(f"  {name}: {store._node_columns[name].summary(parts.graph_columns(name))}")
+    for edge_type, edges in parts.graph_edges().items():
         kind = "directed" if edges.directed else "undirected"
         lines.append(f"  {'-'.join(edge_type)}: {kind} {store._edge_columns[edge_type]!r}")
+    for name, told in describe(store)["indexes"].items():
+        over = told["column"] if len(parts.graph_nodes()) == 1 else f"{told['node_type']}.{told['column']}"
+        lines.append(f"  index {name}: {told['kind']} over {over}, {told['metric']}, {told['links']:,} links")
     return "\n".join(lines)
 
 

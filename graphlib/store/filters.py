@@ -9,7 +9,6 @@ import numpy as np
 
 from ..errors import InvalidInput, InvalidType
 from ..scalars import is_number
-from ..types import NODE, choose_type
 from .conditions import AMBIGUOUS, listed, names_in, parse, shown
 from .membership import answer_lists
 
@@ -127,7 +126,7 @@ def where(
 
 def choose_node_type(store: GraphStore, node_type: str | None) -> str:
     """The node type that a call means."""
-    return str(choose_type("node", node_type, dict.fromkeys(store.node_types), NODE))
+    return store._parts.node_type(node_type)
 
 
 def _available(columns: Columns) -> dict[str, str]:

@@ -10,13 +10,14 @@ import numpy as np
 
 from ..errors import InvalidInput, InvalidType, NotFound
 from ..scalars import is_integer
-from ..types import EDGE, NODE, EdgeType, choose_type
+from ..types import EDGE, NODE, EdgeType
 from . import describe
 from .columns import Columns, TypedColumns, check_name
 from .edges import EdgeList, EdgeSet, check_edges, widest_id
 from .guard import Guard
 from .idmap import IdMap
 from .ingest_report import KEY, IngestReport
+from .parts import Parts
 from .times import UNIT, given_unit, plain_times
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..disk.verify import Verified
     from .adjacency import Adjacency
     from .describe import Estimate
+    from .indexes import StoredIndex
 
 
 _MOST_NODES = 1 << 40
@@ -70,15 +72,15 @@ class GraphStore:
     """
 
     def __init__(self) -> None:
-        self._node_types: dict[str, _NodeType] = {}
-        self._edge_sets: dict[EdgeType, EdgeSet] = {}
-        self._node_columns: dict[str, Columns] = {}
-        self._edge_columns: dict[EdgeType, Columns] = {}
+        self._parts = Parts()
+        self._node_types: dict[str, _NodeType] = self._parts.node_types
+        self._edge_sets = self._parts.edge_sets
+        self._node_columns = self._parts.node_columns
+        self._edge_columns = self._parts.edge_columns
         self._home = _Home()
         self._guard = Guard()
-        self.attributes: dict[str, Any] = {}
-        self.nodes = TypedColumns("node", NODE, self._node_columns)
-        self.edges = TypedColumns("edge", EDGE, self._edge_columns)
+        self.nodes = TypedColumns(self._parts.node_type, self._node_columns)
+        self.edges = TypedColumns(self._parts.edge_type, self._edge_columns)
 
     @classmethod
     def from_edges(
@@ -186,27 +188,58 @@ class GraphStore:
         return None if self._folder is None else self._folder.version
 
     @property
+    def attributes(self) -> dict[str, Any]:
+        """Plain JSON values by name, kept with the store."""
+        return self._parts.attributes
+
+    @attributes.setter
+    def attributes(self, values: dict[str, Any]) -> None:
+        self._parts.attributes = values
+
+    @property
     def num_nodes(self) -> int:
         """Nodes of all types."""
-        return sum(node_type.count for node_type in self._node_types.values())
+        return sum(node_type.count for node_type in self._parts.graph_nodes().values())
 
     @property
     def num_edges(self) -> int:
-        """Edges of all types; an undirected edge counts once."""
-        return sum(edges.count for edges in self._edge_sets.values())
+        """Edges of all types, without the links of `indexes`; an undirected edge counts once."""
+        return sum(edges.count for edges in self._parts.graph_edges().values())
 
     @property
     def directed(self) -> bool:
-        """Whether any edge type is directed."""
-        return any(edges.directed for edges in self._edge_sets.values())
+        """Whether any edge type of the graph is directed."""
+        return any(edges.directed for edges in self._parts.graph_edges().values())
 
     @property
     def node_types(self) -> tuple[str, ...]:
-        return tuple(self._node_types)
+        """The graph's node types."""
+        return tuple(self._parts.graph_nodes())
 
     @property
     def edge_types(self) -> tuple[EdgeType, ...]:
-        return tuple(self._edge_sets)
+        """The graph's edge types. The links of `indexes` can be named wherever an edge type can."""
+        return tuple(self._parts.graph_edges())
+
+    @property
+    def link_types(self) -> tuple[EdgeType, ...]:
+        """The edge types that are links of `indexes`, which are none of the graph's own."""
+        return tuple(link for index in self._parts.indexes().values() for link in index.links)
+
+    @property
+    def indexes(self) -> dict[str, StoredIndex]:
+        """The indexes that `HNSW.save_into` put beside the graph, by name, with the parts of the store they own.
+
+        Examples
+        --------
+        >>> import numpy as np, nearhop
+        >>> store = nearhop.GraphStore.from_edges(np.array([0, 1]), np.array([1, 2]))
+        >>> store.nodes["x"] = np.eye(3, dtype=np.float32)
+        >>> nearhop.ann.HNSW.from_store(store, "x").save_into(store, "near")
+        >>> store.num_edges, store.indexes["near"].column, store.indexes["near"].links
+        (2, 'x', (('node', 'near_link0', 'node'),))
+        """
+        return self._parts.indexes()
 
     def num_nodes_of(self, node_type: str) -> int:
         return self._nodes_of(node_type).count
@@ -445,6 +478,46 @@ class GraphStore:
                 self._home.changing()
                 nodes.ids, nodes.count = both, len(both)
 
+    def drop(
+        self,
+        *,
+        index: str | None = None,
+        edge_type: EdgeType | None = None,
+        column: str | None = None,
+        of: str | EdgeType | None = None,
+    ) -> None:
+        """Take an index, an edge type with its columns, or a column out of the store.
+
+        Older versions of a stored graph keep it, until `compact(keep=...)` drops them and frees the room.
+
+        Parameters
+        ----------
+        index : str, optional
+            The name of one of `indexes`: its links and columns go. The column it was made from stays.
+        edge_type : edge type, optional
+            Edges, with their columns.
+        column : str, optional
+            A node column; with `of`, of that node type, or of that edge type.
+
+        Raises
+        ------
+        NotFound, InvalidInput
+            There is nothing of that name; it belongs to an index, or an index was made from it, which must go first.
+
+        Examples
+        --------
+        >>> import numpy as np, nearhop
+        >>> store = nearhop.GraphStore.from_edges(np.array([0, 1]), np.array([1, 2]))
+        >>> store.nodes["x"] = np.zeros(3, np.float32)
+        >>> store.drop(column="x")
+        >>> list(store.nodes)
+        []
+        """
+        from .dropping import drop
+
+        with self._guard.lock:
+            drop(self._parts, self._home.changing, index=index, edge_type=edge_type, column=column, of=of)
+
     # on disk
 
     def save(self, path: str | Path, *, message: str = "saved") -> GraphStore:
@@ -548,6 +621,12 @@ class GraphStore:
             for column, values in made._node_columns[name].items():
                 columns[column] = values
 
+    def _remove_nodes(self, name: str) -> None:
+        """Take out the nodes of a type that no edge joins, with their columns."""
+        with self._guard.lock:
+            self._home.changing()
+            del self._node_types[name], self._node_columns[name]
+
     def _add_edges(self, edge_type: EdgeType, edges: EdgeList, directed: bool) -> EdgeSet:
         node_types = self._node_types
         edge_set = EdgeSet(edge_type, directed, edges, lambda name: node_types[name].count, self._guard)
@@ -574,10 +653,10 @@ class GraphStore:
         return self._folder
 
     def _nodes_of(self, node_type: str | None) -> _NodeType:
-        return self._node_types[choose_type("node", node_type, self._node_types, NODE)]
+        return self._node_types[self._parts.node_type(node_type)]
 
     def _edges_of(self, edge_type: EdgeType | None) -> EdgeSet:
-        return self._edge_sets[choose_type("edge", edge_type, self._edge_sets, EDGE)]
+        return self._edge_sets[self._parts.edge_type(edge_type)]
 
 
 def check_edge_type(edge_type: Any) -> EdgeType:

@@ -82,11 +82,12 @@ class TypedForm:
         if not isinstance(given, Mapping) or not all(isinstance(named, Mapping) for named in given.values()):
             raise InvalidType("tables must map node and edge types to mappings from attribute names to columns")
         self.tables: dict[Any, UnifiedTensor] = {}
+        types = (*store.edge_types, *store.link_types)
         for kind, named in given.items():
-            if kind not in store.node_types and kind not in store.edge_types:
-                known = ", ".join(map(repr, (*store.node_types, *store.edge_types)))
+            if kind not in store.node_types and kind not in types:
+                known = ", ".join(map(repr, (*store.node_types, *types)))
                 raise NotFound(f"tables name the type {kind!r}; the store has {known}")
-            by_edge = kind in store.edge_types
+            by_edge = kind in types
             columns = store.edges(kind) if by_edge else store.nodes(kind)
             size = store.num_edges_of(kind) if by_edge else store.num_nodes_of(kind)
             unit = f"{'edges' if by_edge else 'nodes'} of type {kind!r}"

@@ -72,8 +72,9 @@ class LinkLoader(Loader):
         workers: int = 1,
     ) -> None:
         super().__init__(store, sampler, tables, Batching(batch_size, shuffle, drop_last, seed, part), workers)
-        if self.typed and edge_type not in store.edge_types:
-            known = ", ".join(map(repr, store.edge_types))
+        types = (*store.edge_types, *store.link_types)
+        if self.typed and edge_type not in types:
+            known = ", ".join(map(repr, types))
             raise NotFound(f"edge_type must be one of {known}; got {edge_type!r}")
         self.edge_type = edge_type
         self._list = store.edge_list(edge_type)

@@ -233,12 +233,13 @@ def _fanouts_by_type(
     if not isinstance(fanouts, Mapping):
         counts = check_fanouts("fanouts", fanouts)
         return dict.fromkeys(store.edge_types, counts)
+    types = (*store.edge_types, *store.link_types)
     for edge_type in fanouts:
-        if edge_type not in store.edge_types:
-            known = ", ".join(map(repr, store.edge_types))
+        if edge_type not in types:
+            known = ", ".join(map(repr, types))
             raise NotFound(f"fanouts name the edge type {edge_type!r}; the store has {known}")
     # the store's order of types, so that streams do not depend on the mapping's
-    checked = {t: check_fanouts(f"fanouts[{t!r}]", fanouts[t]) for t in store.edge_types if t in fanouts}
+    checked = {t: check_fanouts(f"fanouts[{t!r}]", fanouts[t]) for t in types if t in fanouts}
     if len({len(counts) for counts in checked.values()}) > 1:
         lengths = ", ".join(f"{t!r}: {len(counts)}" for t, counts in checked.items())
         raise InvalidInput(f"fanouts must have one entry per hop for every edge type; got lengths {lengths}")

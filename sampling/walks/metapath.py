@@ -118,11 +118,11 @@ def walk_node_types(metapath: Sequence[EdgeType]) -> list[str]:
 
 
 def _rows(store: GraphStore, position: int, edge_type: EdgeType) -> Any:
-    if edge_type in store.edge_types:
+    known = (*store.edge_types, *store.link_types)
+    if edge_type in known:
         return store.csr(edge_type)
     source, relation, target = edge_type
     original = (target, relation.removeprefix("rev "), source)
-    if relation.startswith("rev ") and original in store.edge_types:
+    if relation.startswith("rev ") and original in known:
         return store.csc(original)
-    known = ", ".join(map(repr, store.edge_types))
-    raise NotFound(f"metapath[{position}] is {edge_type!r}; the store has {known}")
+    raise NotFound(f"metapath[{position}] is {edge_type!r}; the store has {', '.join(map(repr, known))}")
