@@ -156,11 +156,7 @@ class TopologyStore(_GraphStore):
         return True
 
     def _remove_edge_index(self, edge_attr: EdgeAttr) -> bool:
-        edge_type = edge_attr.edge_type
-        if edge_type is None or tuple(edge_type) not in self._store.edge_types:
-            return False
-        self._store.drop(edge_type=tuple(edge_type))
-        return True
+        return False  # a view of a store takes nothing out of it; GraphStore.drop does
 
     def _named(self) -> tuple[Any, ...]:
         """Edge types that can be named: the graph's, and the links of indexes."""

@@ -100,8 +100,7 @@ def test_networkx(pair):
 
 @needs("torch_geometric")
 def test_torch(pair):
-    from nearhop.interop.pyg_sampler import Sampler
-    from nearhop.interop.pyg_stores import pyg_stores
+    from nearhop.interop import Sampler, pyg_stores
 
     one, two = (convert.to_pyg(store) for store in pair)
     assert one.keys() == two.keys()

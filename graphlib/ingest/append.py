@@ -133,11 +133,11 @@ def append(
         known[name] = values
     short: dict[str, list[str]] = {}
     for node_type in sorted(before):
-        columns, count = store.nodes(node_type), store.num_nodes_of(node_type)
-        names = [n for n in store._parts.graph_columns(node_type) if columns.stored(n).shape[0] < count]
+        of_nodes, count = store.nodes(node_type), store.num_nodes_of(node_type)
+        names = [n for n in store._parts.graph_columns(node_type) if of_nodes.stored(n).shape[0] < count]
         if pad:
             for name in names:
-                columns.pad(name)
+                of_nodes.pad(name)
         elif names:
             short[node_type] = names
     return Appended(len(edges), sum(store.num_nodes_of(name) - before[name] for name in before), short)
@@ -160,22 +160,23 @@ def _rule(store: GraphStore, edge_type: EdgeType) -> str:
 
 def _positions(store: GraphStore, given: GraphStore, edge_type: EdgeType) -> list[NDArray[Any]]:
     """Both ends of the new edges as positions in the store, which gets the nodes it lacks."""
-    edges = given.edge_list()
-    if given.ids() is None:
+    edges, user_ids = given.edge_list(), given.ids()
+    if user_ids is None:
         return [edges.src, edges.dst]
     found = []
     listed = [(edge_type[0], edges.src), (edge_type[2], edges.dst)]
     used = {name: np.unique(np.concatenate([ends for other, ends in listed if other == name])) for name, _ in listed}
-    places = {name: _lookup(store, given, nodes, name) for name, nodes in used.items()}
+    places = {name: _lookup(store, given, user_ids, nodes, name) for name, nodes in used.items()}
     for name, ends in listed:
         found.append(places[name][ends])
     return found
 
 
-def _lookup(store: GraphStore, given: GraphStore, nodes: NDArray[Any], node_type: str) -> NDArray[np.int64]:
+def _lookup(
+    store: GraphStore, given: GraphStore, user_ids: NDArray[Any], nodes: NDArray[Any], node_type: str
+) -> NDArray[np.int64]:
     """The position in the store of every node that is used, by its position in the new edges' list of ids."""
-    user_ids, present = given.ids(), store.ids(node_type)
-    names = user_ids[nodes]
+    names, present = user_ids[nodes], store.ids(node_type)
     if present is None or (present.dtype.kind in "iu") != (names.dtype.kind in "iu"):
         raise InvalidType(f"append: the ids of the new edges are {names.dtype}, and those of the store are not")
     new = np.array(sorted(set(names.tolist()) - set(present.tolist())), names.dtype)

@@ -126,11 +126,11 @@ def test_append_reads_ids_as_the_store_has_them(told, run, bipartite):
     added = told("append", "s.nh", "b.csv")
     store = nearhop.open("s.nh")
     names = store.ids()[np.stack([store.edge_list().src, store.edge_list().dst])].tolist()
-    expected = [[1, 2, 7], [2, 7, 9]]
+    ends: list[list[object]] = [[1, 2, 7], [2, 7, 9]]
     if bipartite:
-        expected = [[f"user:{i}" for i in expected[0]], [f"item:{i}" for i in expected[1]]]
+        ends = [[f"user:{i}" for i in ends[0]], [f"item:{i}" for i in ends[1]]]
         assert store.nodes["side"].tolist() == ["user", "user", "item", "item", "item", "user"]
-    assert names == expected
+    assert names == ends
     assert store.edge_list().weight.tolist() == [3, 1, 2]
     assert added["added_nodes"] == (2 if bipartite else 1)
     Path("c.csv").write_text("user,item\n1,2\n")
