@@ -38,8 +38,8 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
         if column is None:
             raise InvalidInput(f"{source} is a store: name the node column with the vectors, --column NAME")
         store = open_store(path)
-        node_type, name = find_column(store, column)
-        return store.nodes(node_type)[name]
+        node_type, found = find_column(store, column)
+        return store.nodes(node_type)[found]
     check_regular(path)
     if path.suffix == ".npy":
         return read_npy(path)

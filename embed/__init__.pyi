@@ -1,5 +1,5 @@
-from .evaluation.evaluate import Evaluation as Evaluation
-from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.labels import Evaluation as Evaluation
+from .evaluation.labels import evaluate as evaluate
 from .evaluation.links import LinkScores as LinkScores
 from .evaluation.links import LinkSplit as LinkSplit
 from .evaluation.links import evaluate_links as evaluate_links

@@ -1,5 +1,5 @@
-from .evaluate import Evaluation as Evaluation
-from .evaluate import evaluate as evaluate
+from .labels import Evaluation as Evaluation
+from .labels import evaluate as evaluate
 from .heart import hard_negatives as hard_negatives
 from .judge import LinkMeasures as LinkMeasures
 from .judge import NodeMeasures as NodeMeasures

@@ -76,8 +76,10 @@ def _stored(
     basis = f"{name}_code_basis"
     return StoredIndex(
         name,
-        *(str(fields.get(each, "")) for each in ("kind", "metric")),
-        *(node_type, str(fields.get("column", ""))),
+        str(fields.get("kind", "")),
+        str(fields.get("metric", "")),
+        node_type,
+        str(fields.get("column", "")),
         links=tuple(levels[level] for level in sorted(levels)),
         columns=tuple(f"{name}_{part}" for part in _COLUMNS if f"{name}_{part}" in columns[node_type]),
         basis=basis if basis in columns else None,

@@ -10,7 +10,7 @@ import scipy.sparse
 from nearhop import GraphStore
 from nearhop.embed import FastRP
 from nearhop.embed.evaluation import evaluate
-from nearhop.embed.evaluation.evaluate import f1_scores, predict_top
+from nearhop.embed.evaluation.labels import f1_scores, predict_top
 from nearhop.embed.evaluation.linear_classifier import linear_scores
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.support import data_file, needs
