@@ -1,5 +1,3 @@
-from .labels import Evaluation as Evaluation
-from .labels import evaluate as evaluate
 from .heart import hard_negatives as hard_negatives
 from .judge import LinkMeasures as LinkMeasures
 from .judge import NodeMeasures as NodeMeasures
@@ -8,6 +6,8 @@ from .judge import distances as distances
 from .judge import measure_links as measure_links
 from .judge import measure_nodes as measure_nodes
 from .judge import strata as strata
+from .labels import Evaluation as Evaluation
+from .labels import evaluate as evaluate
 from .link_splits import EdgeSplit as EdgeSplit
 from .link_splits import split_edges as split_edges
 from .links import LinkScores as LinkScores
