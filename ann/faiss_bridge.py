@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.compute.jit import resolve_threads
 from ..graphlib.disk.replacing import replacing
-from ..graphlib.errors import InvalidInput, MissingExtra, NotFitted, StoreCorrupt, StoreExists, StoreMissing
-from ..graphlib.extras import require
+from ..graphlib.errors import InvalidInput, NotFitted, StoreCorrupt, StoreExists, StoreMissing
+from .faiss_parts import (
+    faiss_module,
+    faiss_threads,
+    ids_inside,
+    innermost,
+    normalises,
+    on_gpu,
+    padded,
+    plain_errors,
+    search_parameters,
+    told,
+    unit_for,
+    with_ids,
+)
 from .ids import RowIds
 from .index import Progress, VectorIndex
-from .metrics import COSINE, check_count, check_vectors, metric_code, unit_rows
+from .metrics import check_count, check_vectors, metric_code
 from .result import SearchResult
 from .store_rows import store_column, store_ids
 
@@ -26,7 +37,6 @@ if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
 
 _BLOCK = 1 << 16
-_PURPOSE = "a FAISS index"
 
 
 class Faiss(VectorIndex):
@@ -123,7 +133,7 @@ class Faiss(VectorIndex):
     @property
     def knob(self) -> str | None:
         """The option of `search` that trades speed for recall: "ef_search", "nprobe" or None."""
-        inner = None if self._index is None else _innermost(_faiss(), self._index)
+        inner = None if self._index is None else innermost(faiss_module(), self._index)
         return "ef_search" if hasattr(inner, "hnsw") else "nprobe" if hasattr(inner, "nprobe") else None
 
     def fit(self, vectors: ArrayLike) -> Faiss:
@@ -133,23 +143,23 @@ class Faiss(VectorIndex):
         return self
 
     def _fit(self, vectors: ArrayLike) -> None:
-        faiss, metric = _faiss(), metric_code(self.metric)
+        faiss, metric = faiss_module(), metric_code(self.metric)
         if len(self._rows):
             raise InvalidInput("fit: the index holds rows already; make a new index to train on others")
         rows = check_vectors("fit", vectors, dim=None)
         if self.train_rows is not None and check_count("train_rows", self.train_rows) < len(rows):
             rows = rows[np.linspace(0, len(rows) - 1, self.train_rows).astype(np.int64)]
         kind = faiss.METRIC_L2 if self.metric == "l2" else faiss.METRIC_INNER_PRODUCT
-        with _plain_errors(f"factory {self.factory!r}"), _threads(faiss, self.threads):
+        with plain_errors(f"factory {self.factory!r}"), faiss_threads(faiss, self.threads):
             index = faiss.index_factory(rows.shape[1], re.sub(r"^IDMap2?,", "", self.factory), kind)
             for name, value in (self.parameters or {}).items():
                 faiss.ParameterSpace().set_index_parameter(index, name, value)
             if self.device == "cuda":
-                index = _on_gpu(faiss, index)
+                index = on_gpu(faiss, index)
             elif self.device != "cpu":
                 raise InvalidInput(f"device must be 'cpu' or 'cuda'; got {self.device!r}")
             if not index.is_trained:
-                index.train(_unit(rows, metric))
+                index.train(unit_for(rows, metric))
         with self._lock.changing():
             self._index = index
             self._thaw()
@@ -160,10 +170,10 @@ class Faiss(VectorIndex):
         if self._index is None:
             self._fit(rows)
         metric = metric_code(self.metric)
-        with _plain_errors("add"), _threads(_faiss(), self.threads):
+        with plain_errors("add"), faiss_threads(faiss_module(), self.threads):
             for start in range(0, len(rows), _BLOCK):
                 part = slice(start, min(start + _BLOCK, len(rows)))
-                block = _unit(rows[part], metric)
+                block = unit_for(rows[part], metric)
                 with self._lock.changing():
                     if self._labels is None:
                         self._index.add(block)
@@ -211,15 +221,15 @@ class Faiss(VectorIndex):
         self, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None, threads: int | None,
         ef_search: int | None = None, nprobe: int | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:  # fmt: skip
-        faiss = _faiss()
-        rows = _unit(queries, metric_code(self.metric))
+        faiss = faiss_module()
+        rows = unit_for(queries, metric_code(self.metric))
         parts = [(rows, None)] if allowed is None else [(rows, allowed[0])]
         if allowed is not None and len(allowed) > 1:
             parts = [(rows[i : i + 1], allowed[i]) for i in range(len(rows))]
         near, found = [], []
-        with _plain_errors("search"), _threads(faiss, threads):
+        with plain_errors("search"), faiss_threads(faiss, threads):
             for block, mask in parts:
-                options = _parameters(faiss, self._index, self._selector(faiss, mask), ef_search, nprobe)
+                options = search_parameters(faiss, self._index, self._selector(faiss, mask), ef_search, nprobe)
                 try:
                     d, i = self._index.search(block, k, params=options)
                 except RuntimeError as error:  # a kind of index that takes no selectors
@@ -235,8 +245,8 @@ class Faiss(VectorIndex):
 
         `InvalidInput` when FAISS cannot give the vectors of such an index back; the index is then unchanged.
         """
-        faiss = _faiss()
-        with _plain_errors("compact"), _threads(faiss, self.threads):
+        faiss = faiss_module()
+        with plain_errors("compact"), faiss_threads(faiss, self.threads):
             fresh = faiss.clone_index(self._index)
             fresh.reset()
             for start in range(0, len(live), _BLOCK):
@@ -245,7 +255,7 @@ class Faiss(VectorIndex):
 
     def vectors(self) -> NDArray[np.float32]:
         """The rows that are not deleted, float32 (count, dim), as FAISS decodes them ("cosine": of length 1)."""
-        with self._lock.steady(), _plain_errors("vectors"):
+        with self._lock.steady(), plain_errors("vectors"):
             return self._vectors(np.flatnonzero(~self._rows.dead))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -258,7 +268,7 @@ class Faiss(VectorIndex):
             self._save(Path(path), overwrite)
 
     def _save(self, final: Path, overwrite: bool) -> None:
-        faiss = _faiss()
+        faiss = faiss_module()
         if self._index is None:
             raise NotFitted("save: the index is empty; add vectors first")
         if self._rows.num_dead:
@@ -272,23 +282,23 @@ class Faiss(VectorIndex):
             whole = faiss.IndexPreTransform(parts[-1], whole)
         if self._labels is None and not np.array_equal(self._rows.values, np.arange(len(self._rows))):
             parts += [whole]
-            whole = _with_ids(faiss, whole, self._rows.values)
+            whole = with_ids(faiss, whole, self._rows.values)
         with replacing(final, overwrite=overwrite) as part:
             try:
                 faiss.write_index(whole, str(part))
             except RuntimeError as error:
-                raise OSError(_told(error)) from error
+                raise OSError(told(error)) from error
 
     @classmethod
     def load(cls, path: str | Path) -> Faiss:
         """Open any file that FAISS reads; `StoreCorrupt` when it cannot."""
-        faiss = _faiss()
+        faiss = faiss_module()
         if not Path(path).is_file():
             raise StoreMissing(f"there is no file at {path}")
         try:
             whole = faiss.read_index(str(path))
         except RuntimeError as error:
-            raise StoreCorrupt(f"{Path(path).name}: FAISS cannot read it: {_told(error)}") from error
+            raise StoreCorrupt(f"{Path(path).name}: FAISS cannot read it: {told(error)}") from error
         index, ids = whole, None
         if isinstance(index, faiss.IndexIDMap):
             ids = faiss.vector_to_array(index.id_map)
@@ -296,10 +306,10 @@ class Faiss(VectorIndex):
         loaded = cls("(loaded)", "l2" if index.metric_type == faiss.METRIC_L2 else "ip")
         if index.metric_type not in (faiss.METRIC_L2, faiss.METRIC_INNER_PRODUCT):
             raise InvalidInput(f"{Path(path).name}: FAISS metric {index.metric_type} is not known here; 0 and 1 are")
-        if _normalises(faiss, index):
+        if normalises(faiss, index):
             loaded.metric, index = "cosine", faiss.downcast_index(index.index)
         loaded._index, loaded._owner = index, whole
-        inside = _ids_inside(faiss, index)
+        inside = ids_inside(faiss, index)
         if inside is not None and ids is None:
             loaded._labels = ids = inside
         loaded._rows = RowIds(np.arange(index.ntotal, dtype=np.int64) if ids is None else ids)
@@ -327,7 +337,7 @@ class Faiss(VectorIndex):
                 order = np.argsort(~fits, axis=1, kind="stable")[:, :k]
                 found = np.where(fits, found, -1)
                 near, found = np.take_along_axis(near, order, axis=1), np.take_along_axis(found, order, axis=1)
-                return _padded(near, k, np.inf), _padded(found, k, -1)
+                return padded(near, k, np.inf), padded(found, k, -1)
 
     def _selector(self, faiss: Any, mask: NDArray[np.bool_] | None) -> Any:
         if mask is None:
@@ -349,8 +359,8 @@ class Faiss(VectorIndex):
         return np.where(filled, distances, np.inf).astype(np.float32), np.where(filled, rows, -1), counts
 
     def _vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        faiss = _faiss()
-        inner = _innermost(faiss, self.index)
+        faiss = faiss_module()
+        inner = innermost(faiss, self.index)
         if hasattr(inner, "make_direct_map"):
             with self._lock.changing():
                 inner.set_direct_map_type(faiss.DirectMap.Hashtable)
@@ -363,116 +373,4 @@ class Faiss(VectorIndex):
         return f"Faiss({self.factory!r}, {self.metric!r}{kind}, {len(self):,} vectors{dead}, dim={self.dim})"
 
 
-def _faiss() -> Any:
-    return require("faiss", _PURPOSE)
-
-
-def _unit(rows: NDArray[np.float32], metric: int) -> NDArray[np.float32]:
-    return unit_rows(rows) if metric == COSINE else rows
-
-
-def _innermost(faiss: Any, index: Any) -> Any:
-    """The index inside vector transforms and refinements, where the search options belong."""
-    while True:
-        index = faiss.downcast_index(index)
-        if isinstance(index, faiss.IndexPreTransform):
-            index = index.index
-        elif isinstance(index, faiss.IndexRefine):
-            index = index.base_index
-        else:
-            return index
-
-
-def _parameters(faiss: Any, index: Any, selector: Any, ef_search: int | None, nprobe: int | None) -> Any:
-    """Nested search parameters that reach the innermost index, or None where none are needed."""
-    index = faiss.downcast_index(index)
-    inner = _innermost(faiss, index)
-    for name, value, kind in (("ef_search", ef_search, "hnsw"), ("nprobe", nprobe, "nprobe")):
-        if value is not None:
-            check_count(name, value)
-            if not hasattr(inner, kind):
-                raise InvalidInput(f"search: a {type(inner).__name__} has no {name}")
-    if selector is None and ef_search is None and nprobe is None:
-        return None
-    if isinstance(index, faiss.IndexPreTransform):
-        return faiss.SearchParametersPreTransform(
-            index_params=_parameters(faiss, index.index, selector, ef_search, nprobe)
-        )
-    if isinstance(index, faiss.IndexRefine):
-        base = _parameters(faiss, index.base_index, selector, ef_search, nprobe)
-        return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=base)
-    chosen = {} if selector is None else {"sel": selector}
-    if hasattr(index, "hnsw"):
-        return faiss.SearchParametersHNSW(efSearch=ef_search or index.hnsw.efSearch, **chosen)
-    if hasattr(index, "nprobe"):
-        width = min(nprobe or index.nprobe, index.nlist)
-        if isinstance(index, faiss.IndexIVFPQ):
-            return faiss.IVFPQSearchParameters(nprobe=width, **chosen)
-        return faiss.SearchParametersIVF(nprobe=width, **chosen)
-    return faiss.SearchParameters(**chosen)
-
-
-def _padded(table: NDArray[Any], width: int, fill: float) -> NDArray[Any]:
-    return np.pad(table, ((0, 0), (0, width - table.shape[1])), constant_values=fill)
-
-
-def _with_ids(faiss: Any, index: Any, ids: NDArray[np.int64]) -> Any:
-    """An id map around an index that holds rows already, which FAISS's own constructor refuses."""
-    mapped = faiss.IndexIDMap2(faiss.IndexFlat(index.d, index.metric_type))
-    mapped.index, mapped.ntotal = index, index.ntotal
-    faiss.copy_array_to_vector(ids, mapped.id_map)
-    return mapped
-
-
-def _normalises(faiss: Any, index: Any) -> bool:
-    if not isinstance(index, faiss.IndexPreTransform) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        return False
-    first = faiss.downcast_VectorTransform(index.chain.at(0)) if index.chain.size() == 1 else None
-    return isinstance(first, faiss.NormalizationTransform) and first.norm == 2
-
-
-def _ids_inside(faiss: Any, index: Any) -> NDArray[np.int64] | None:
-    """The ids that an inverted file keeps, in the order of its lists, unless they are row numbers."""
-    inner = _innermost(faiss, index)
-    if not isinstance(inner, faiss.IndexIVF):
-        return None
-    lists = inner.invlists
-    sizes = [lists.list_size(i) for i in range(inner.nlist)]
-    parts = [faiss.rev_swig_ptr(lists.get_ids(i), n).copy() for i, n in enumerate(sizes) if n]
-    ids = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    return None if np.array_equal(np.sort(ids), np.arange(len(ids))) else ids
-
-
-def _on_gpu(faiss: Any, index: Any) -> Any:
-    if not hasattr(faiss, "StandardGpuResources"):
-        raise MissingExtra(
-            'device="cuda" needs a FAISS with GPU support; install it with: pip install "nearhop[faiss-gpu]"'
-        )
-    return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-
-
-@contextlib.contextmanager
-def _threads(faiss: Any, threads: int | None) -> Iterator[None]:
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(resolve_threads(threads))
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _plain_errors(where: str) -> Iterator[None]:
-    """FAISS's errors as one of ours, without the C++ signature in front."""
-    try:
-        yield
-    except (RuntimeError, AssertionError) as error:
-        if isinstance(error, NotFitted):
-            raise
-        raise InvalidInput(f"{where}: FAISS says: {_told(error)}") from error
-
-
-def _told(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    _, found, message = text.rpartition("Error: ")
-    return (message if found else text) or type(error).__name__
+__all__ = ["Faiss"]
