@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import os
 
     from ..graphlib.store.store import GraphStore
+    from .graphs import GraphSet
 
-__all__ = ["DatasetInfo", "info", "load", "names"]
+__all__ = ["DatasetInfo", "info", "load", "load_graphs", "names"]
 
 
 def load(name: str, root: str | os.PathLike[str] | None = None) -> GraphStore:
@@ -66,3 +67,37 @@ def load(name: str, root: str | os.PathLike[str] | None = None) -> GraphStore:
     store: GraphStore = read(Files(name, card.source, root), card)
     store.attributes["dataset"] = name
     return store
+
+
+def load_graphs(name: str, root: str | os.PathLike[str] | None = None) -> GraphSet:
+    """Load a dataset of many small graphs, such as "mutag", as a list of stores with a class each.
+
+    Parameters
+    ----------
+    name : str
+        One whose `info(name).kind` is "graphs".
+    root : path, optional
+        As in `load`.
+
+    Returns
+    -------
+    GraphSet
+        A sequence of stores; `graphs.labels` are their classes, `graphs.store` is all of them in one.
+
+    Raises
+    ------
+    NotFound
+        There is no such set, or it is not one of graphs.
+
+    Examples
+    --------
+    >>> load_graphs("mutag")  # doctest: +SKIP
+    GraphSet(188 graphs of 2 classes, 3,371 nodes of 7 kinds, 3,721 edges)
+    """
+    from ..graphlib.errors import NotFound
+    from .graphs import GraphSet
+
+    if info(name).kind != "graphs":
+        sets = [known for known in names() if info(known).kind == "graphs"]
+        raise NotFound(f"{name!r} is not a set of many graphs; those are {', '.join(sets)}")
+    return GraphSet.of(load(name, root))

@@ -1,2 +1,3 @@
 from .nat.nat import NAT as NAT
 from .nat.nat import NATConfig as NATConfig
+from .spen.spen import SPEN as SPEN

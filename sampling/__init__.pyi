@@ -15,6 +15,9 @@ from .neighbors.subgraph import SampledSubgraph as SampledSubgraph
 from .neighbors.typed import TypedNeighborSampler as TypedNeighborSampler
 from .neighbors.typed import TypedSubgraph as TypedSubgraph
 from .neighbors.visits import count_visits as count_visits
+from .subgraphs.bags import EgoBag as EgoBag
+from .subgraphs.bags import ego_bag as ego_bag
+from .subgraphs.bags import graph_bag as graph_bag
 from .subgraphs.layers import LayerSample as LayerSample
 from .subgraphs.layers import LayerSampler as LayerSampler
 from .subgraphs.ppr import PPRNeighbors as PPRNeighbors

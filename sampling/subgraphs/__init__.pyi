@@ -1,3 +1,6 @@
+from .bags import EgoBag as EgoBag
+from .bags import ego_bag as ego_bag
+from .bags import graph_bag as graph_bag
 from .layers import LayerSample as LayerSample
 from .layers import LayerSampler as LayerSampler
 from .ppr import PPRNeighbors as PPRNeighbors

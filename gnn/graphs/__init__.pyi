@@ -1,0 +1,14 @@
+from .folds import Fold as Fold
+from .folds import read_folds as read_folds
+from .folds import stratified_folds as stratified_folds
+from .gin import GIN as GIN
+from .gin import GraphBatch as GraphBatch
+from .gin import NodeGraphs as NodeGraphs
+from .ign import IGN as IGN
+from .rules import RULES as RULES
+from .rules import Curves as Curves
+from .rules import Selected as Selected
+from .trainer import GraphModel as GraphModel
+from .trainer import TrainOptions as TrainOptions
+from .trainer import cross_validate as cross_validate
+from .trainer import train_fold as train_fold

@@ -1,0 +1,40 @@
+"""Normalisation of features within each graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from . import ops
+
+
+class GraphNorm(nn.Module):
+    """gamma (x - alpha mean) / std + beta, with mean and deviation over the rows of each graph and learned alpha.
+
+    Parameters
+    ----------
+    channels : int
+    eps : float, default 1e-5
+        Added to the variance.
+
+    References
+    ----------
+    T. Cai et al., "GraphNorm", arXiv:2009.03294, equation 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from nearhop.gnn.spen import GraphNorm
+    >>> GraphNorm(1)(torch.tensor([[1.0], [3.0], [7.0]]), torch.tensor([0, 2, 3])).round().flatten().tolist()
+    [-1.0, 1.0, 0.0]
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gamma, self.alpha = (nn.Parameter(torch.ones(channels)) for _ in range(2))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
+        """x (n, channels), rows `ptr[g]:ptr[g + 1]` of graph g."""
+        return ops.graph_norm(x, ptr, self.gamma, self.beta, self.alpha, self.eps)

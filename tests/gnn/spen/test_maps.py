@@ -1,0 +1,181 @@
+"""Equivariant maps: equal to the plain stack of basis maps, equivariant, with right gradients, whatever the threads."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nearhop import GraphStore
+from nearhop.gnn.spen import BagPlan, EquivariantMap, SizeClasses, ops, plain, reduce_nodes, reduce_pairs
+from nearhop.graphlib.errors import InvalidInput, InvalidType
+from nearhop.sampling import ego_bag
+from nearhop.tests.reference import equivariant
+
+ORDERS = [(2, 2), (2, 1), (1, 2), (1, 1), (2, 0), (1, 0)]
+BASIS = {(2, 2): 15, (2, 1): 5, (1, 2): 5, (1, 1): 2, (2, 0): 2, (1, 0): 1}
+
+
+def random_graph(n, m, seed):
+    rng = np.random.default_rng(seed)
+    return GraphStore.from_edges(rng.integers(0, n, m), rng.integers(0, n, m), num_nodes=n)
+
+
+def some_bag(seed=0, hops=1):
+    return ego_bag([random_graph(7, 9, seed), random_graph(1, 0, seed), random_graph(12, 20, seed + 1)], hops=hops)
+
+
+def reduced(x, plan, order):
+    return (reduce_pairs if order == 2 else reduce_nodes)(x, plan)
+
+
+def rows(plan, order):
+    return {2: plan.num_pairs, 1: plan.num_nodes, 0: plan.num_egos}[order]
+
+
+def stacked(layer, bag, classes, x):
+    """The map by the plain stack on dense blocks, then averaged over copies."""
+    order_in, order_out = layer.orders
+    weights = layer.basis_weights()
+    values, found = torch.from_numpy(bag.extract(x.detach().numpy(), order=order_in)), []
+    for m, block in bag.blocks(values.numpy(), order=order_in).items():
+        k = int(classes.of([m])[0])
+        out = equivariant.apply(torch.from_numpy(block), weights[k], layer.bias[k], order_in, order_out)
+        found.append(out.reshape(-1, out.shape[-1]).detach())
+    out = torch.cat(found).numpy()
+    return out if order_out == 0 else bag.merge(out, order=order_out)
+
+
+@pytest.mark.parametrize("orders", ORDERS)
+@settings(max_examples=12)
+@given(seed=st.integers(0, 99), policy=st.sampled_from(["each", "one", "log"]), hops=st.integers(0, 2))
+def test_a_map_is_the_plain_stack(orders, seed, policy, hops):
+    bag = some_bag(seed, hops)
+    classes = SizeClasses.fit(bag.sizes, policy=policy)
+    plan = BagPlan(bag, classes)
+    torch.manual_seed(seed)
+    layer = EquivariantMap(*orders, 3, 2, num_classes=len(classes)).double()
+    torch.nn.init.normal_(layer.bias)
+    assert layer.basis_weights().shape == (len(classes), BASIS[orders], 3, 2)
+    x = torch.randn(rows(plan, orders[0]), 3, dtype=torch.float64)
+    assert np.allclose(layer(reduced(x, plan, orders[0])).detach().numpy(), stacked(layer, bag, classes, x))
+
+
+@pytest.mark.parametrize("orders", ORDERS)
+def test_gradients(orders):
+    bag = ego_bag([random_graph(5, 5, 3), random_graph(1, 0, 0)])
+    classes = SizeClasses.fit(bag.sizes, policy="each")
+    plan = BagPlan(bag, classes)
+    layer = EquivariantMap(*orders, 2, 2, num_classes=len(classes)).double()
+    x = torch.randn(rows(plan, orders[0]), 2, dtype=torch.float64, requires_grad=True)
+    names, values = zip(*layer.named_parameters(), strict=True)
+
+    def call(x, *values):
+        given = dict(zip(names, values, strict=True))
+        return torch.func.functional_call(layer, given, (reduced(x, plan, orders[0]),))
+
+    assert torch.autograd.gradcheck(call, (x, *values))
+
+
+@pytest.mark.parametrize("orders", ORDERS)
+def test_maps_commute_with_every_permutation_of_a_block(orders):
+    """A complete graph's ego networks are the graph; on blocks kept apart, permuted input gives permuted output."""
+    torch.manual_seed(0)
+    for m, chosen in [*((m, itertools.permutations(range(m))) for m in (1, 2, 3, 4)), (23, None)]:
+        a, b = np.triu_indices(m, 1)
+        bag = ego_bag(GraphStore.from_edges(a, b, num_nodes=m)).apart()
+        plan = BagPlan(bag, SizeClasses.fit(bag.sizes))
+        layer = EquivariantMap(*orders, 2, 3).double()
+        torch.nn.init.normal_(layer.bias)
+        x = torch.randn(m, *[m] * orders[0], 2, dtype=torch.float64)
+
+        def blocks(x, layer=layer, plan=plan, m=m):
+            out = layer(reduced(x.reshape(-1, 2), plan, orders[0]))
+            return out.reshape(m, *[m] * orders[1], 3)
+
+        def permuted(x, order, p):
+            for axis in range(1, 1 + order):
+                x = x.index_select(axis, p)
+            return x
+
+        rng = np.random.default_rng(m)
+        for p in map(torch.tensor, chosen if chosen is not None else [rng.permutation(m) for _ in range(3)]):
+            first = blocks(permuted(x, orders[0], p))
+            assert torch.allclose(first, permuted(blocks(x), orders[1], p), atol=1e-10)
+        if m > 2 and orders[1] > 0:
+            assert not torch.allclose(first, blocks(x), atol=1e-3)  # the permutation is seen
+
+
+def test_kernels_are_the_plain_operations():
+    bag = some_bag(5, 2)
+    plan = BagPlan(bag, SizeClasses.fit(bag.sizes, policy="each"))
+    x, terms = torch.randn(plan.num_pairs, 3), torch.randn(plan.num_places, 6)
+    mixed = torch.randn(plan.mixed[-1], 6)
+    norm = [torch.randn(3) for _ in range(3)]
+    pairs = {
+        "moments": (x,),
+        "spread": (terms,),
+        "add_shares": (mixed, x),
+    }
+    for name, inputs in pairs.items():
+        assert torch.allclose(getattr(ops, name)(*inputs, plan), getattr(plain, name)(*inputs, plan), atol=1e-5), name
+    first, second = (f(terms, plan.nodes, plan.node_copies) for f in (ops.mean_rows, plain.mean_rows))
+    assert torch.allclose(first, second, atol=1e-6)
+    leaves = [[t.clone().requires_grad_() for t in (x, *norm)] for _ in range(2)]
+    for f, (values, *parameters) in zip((ops.graph_norm, plain.graph_norm), leaves, strict=True):
+        (f(values, plan.graph_pair_ptr, *parameters, 1e-5) * torch.arange(3.0)).pow(2).sum().backward()
+    for a, b in zip(*leaves, strict=True):
+        assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-3)
+
+
+def test_same_bits_at_any_thread_count(monkeypatch):
+    bag = ego_bag(random_graph(300, 900, 1))
+    classes = SizeClasses.fit(bag.sizes)
+    plan = BagPlan(bag, classes)
+    torch.manual_seed(0)
+    layer = EquivariantMap(2, 2, 8, 8, num_classes=len(classes))
+    found = []
+    start = torch.randn(plan.num_pairs, 8)
+    for threads in (1, 2):
+        monkeypatch.setattr(ops, "kernel_threads", lambda threads=threads: threads)
+        x = start.clone().requires_grad_()
+        out = layer(reduce_pairs(x, plan))
+        out.square().sum().backward()
+        found.append((out.detach(), x.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_size_classes():
+    sizes = [1] * 5 + [2] * 200 + [3] * 150 + [5] * 3 + [6] * 120 + [7] * 2 + [9, 12, 31]
+    starts = {p: SizeClasses.fit(sizes, policy=p).starts for p in ("each", "frequent", "buckets", "log", "one")}
+    assert starts == {
+        "each": (1, 2, 3, 5, 6, 7, 9, 12, 31),
+        "frequent": (2, 3, 6),
+        "buckets": (1, 2, 3, 5, 6, 9, 31),
+        "log": (1, 2, 5, 9, 31),
+        "one": (1,),
+    }
+    assert SizeClasses((2, 3, 6)).of([1, 2, 4, 6, 99]).tolist() == [0, 0, 1, 2, 2]
+    with pytest.raises(InvalidInput, match="policy must be one of 'buckets'"):
+        SizeClasses.fit(sizes, policy="all")
+    with pytest.raises(InvalidInput, match="at least one ego network"):
+        SizeClasses.fit(np.array([], int))
+    with pytest.raises(InvalidType, match="float64"):
+        SizeClasses.fit([1.0])
+    with pytest.raises(InvalidInput, match="rising"):
+        SizeClasses((3, 2))
+
+
+def test_bad_input_is_named():
+    bag = some_bag()
+    plan = BagPlan(bag, SizeClasses((1, 3)))
+    with pytest.raises(InvalidInput, match=r"maps lead from order 2 or 1 to 2, 1 or 0; got 0 -> 2"):
+        EquivariantMap(0, 2, 3, 3)
+    with pytest.raises(InvalidInput, match=rf"pair features must have shape \({plan.num_pairs}, C\); got \(3, 2\)"):
+        reduce_pairs(torch.zeros(3, 2), plan)
+    with pytest.raises(InvalidInput, match="the plan has 2 size classes but the map 1"):
+        EquivariantMap(2, 0, 3, 3)(reduce_pairs(torch.zeros(plan.num_pairs, 3), plan))
