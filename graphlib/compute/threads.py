@@ -21,7 +21,7 @@ from ..scalars import is_integer
 
 _SMALL_S = 2e-4  # what is left and takes less than this is not shared
 _SHORT_S, _LONG_S = 1e-3, 0.05  # pieces are between these where their number allows
-_FIRST, _GROWTH = 16, 16  # turns before the clock has spoken, and how much longer a piece is than the one before
+_FIRST, _GROWTH = 1, 16  # turns before the clock has spoken, and how much longer a piece is than the one before
 _COARSE = 4  # loops of at most this many turns per thread are shared turn by turn
 _TRIAL_S = 5e-5  # what a trial must take before its time tells anything
 

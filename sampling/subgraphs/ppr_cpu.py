@@ -17,11 +17,13 @@ def _wider(array, size):
 
 
 @kernel
-def _push_one(indptr, indices, weight, seed, alpha, eps, mark, nodes, score, rest, waiting, queue):
+def _push_one(indptr, indices, weight, seed, alpha, eps, mark, work):
     """Scores of the nodes met from `seed`; the working arrays grow as needed and are returned.
 
-    Nodes are numbered as they are met (`mark`); `queue` is a ring that holds each number at most once.
+    Nodes are numbered as they are met (`mark`). `work` = (nodes, score, rest, waiting, queue); the queue is a ring that
+    holds each number at most once.
     """
+    nodes, score, rest, waiting, queue = work
     nodes[0], score[0], rest[0], waiting[0] = seed, 0.0, 1.0, True
     mark[seed] = 0
     met = 1
@@ -73,7 +75,7 @@ def _push_one(indptr, indices, weight, seed, alpha, eps, mark, nodes, score, res
                 size += 1
     for i in range(met):
         mark[nodes[i]] = -1
-    return met, nodes, score, rest, waiting, queue
+    return met, (nodes, score, rest, waiting, queue)
 
 
 @kernel
@@ -96,14 +98,12 @@ def _best(nodes, score, met, out, out_score):
 
 @parallel_kernel
 def push(indptr, indices, weight, seeds, alpha, eps, mark, out, out_score, counts):
-    """Fill a row of `out` and `out_score` per seed; each row of `mark` (-1 throughout) serves one part of the seeds."""
-    parts = mark.shape[0]
-    for part in numba.prange(parts):
-        nodes, queue = np.empty(1024, np.int64), np.empty(1024, np.int64)
-        score, rest = np.empty(1024, np.float64), np.empty(1024, np.float64)
-        waiting = np.empty(1024, np.bool_)
-        for i in range(part, seeds.shape[0], parts):
-            met, nodes, score, rest, waiting, queue = _push_one(
-                indptr, indices, weight, seeds[i], alpha, eps, mark[part], nodes, score, rest, waiting, queue
-            )
-            counts[i] = _best(nodes, score, met, out[i], out_score[i])
+    """Fill a row of `out` and `out_score` per seed; each row of `mark` (-1 throughout) serves one thread."""
+    work = (
+        np.empty(1024, np.int64), np.empty(1024, np.float64), np.empty(1024, np.float64), np.empty(1024, np.bool_),
+        np.empty(1024, np.int64),
+    )  # fmt: skip
+    for i in numba.prange(seeds.shape[0]):
+        own = mark[numba.get_thread_id()]
+        met, work = _push_one(indptr, indices, weight, seeds[i], alpha, eps, own, work)
+        counts[i] = _best(work[0], work[1], met, out[i], out_score[i])

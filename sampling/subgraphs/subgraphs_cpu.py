@@ -49,21 +49,18 @@ def _search(indptr, indices, seed, hops, limit, mark, stamp, queue, hop):
 def ego(indptr, indices, seeds, hops, limit, mark, stamps, ends, nodes, hop):
     """Count the nodes near every seed into `ends[i + 1]`, or with room in `nodes` write them from `ends[i]` on.
 
-    Each row of `mark` serves one part of the seeds; stamps start behind `stamps`, which the marks have reached.
+    Each row of `mark` serves one thread; stamps start behind `stamps`, which the marks have reached.
     """
-    parts = mark.shape[0]
-    for part in numba.prange(parts):
-        queue, distance = np.empty(256, np.int64), np.empty(256, np.int32)
-        for i in range(part, seeds.shape[0], parts):
-            queue, distance, count = _search(
-                indptr, indices, seeds[i], hops, limit, mark[part], stamps + i + 1, queue, distance
-            )
-            if nodes.shape[0] == 0:
-                ends[i + 1] = count
-            else:
-                at = ends[i]
-                for j in range(count):
-                    nodes[at + j], hop[at + j] = queue[j], distance[j]
+    queue, distance = np.empty(256, np.int64), np.empty(256, np.int32)
+    for i in numba.prange(seeds.shape[0]):
+        own = mark[numba.get_thread_id()]
+        queue, distance, count = _search(indptr, indices, seeds[i], hops, limit, own, stamps + i + 1, queue, distance)
+        if nodes.shape[0] == 0:
+            ends[i + 1] = count
+        else:
+            at = ends[i]
+            for j in range(count):
+                nodes[at + j], hop[at + j] = queue[j], distance[j]
 
 
 @kernel

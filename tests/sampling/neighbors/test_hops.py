@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from nearhop import GraphStore
 from nearhop.sampling import NeighborSampler
+from nearhop.sampling.neighbors import batch, hops, induced, numbers, picks
 
 FIELDS = ("nodes", "row", "col", "edge_ids", "seed_index")
 BATCHES = ([], [7], [7, 7, 0], range(0, 900, 3), [899], range(500), [3, 1], [], range(100))
@@ -96,3 +99,47 @@ def test_one_large_batch_does_not_burden_later_ones_for_ever():
     assert sample.num_edges == 0
     assert sizes[0] > 320_000
     assert sizes[-1] < 100_000
+
+
+@pytest.mark.parametrize("options", [{}, {"replace": True}, {"direction": "out"}, {"induced": True}])
+def test_large_samples_are_drawn_in_pieces_and_are_the_same(options, monkeypatch):
+    """So that Ctrl-C is obeyed between the pieces of a sample that takes seconds."""
+    rng = np.random.default_rng(0)
+    store = GraphStore.from_edges(rng.integers(0, 3000, 40_000), rng.integers(0, 3000, 40_000), num_nodes=3000)
+    sampler = NeighborSampler(store, [12, 40, -1], seed=3, **options)
+    seeds = rng.integers(0, 3000, 700)
+    whole = sampler.sample(seeds, epoch=2)
+    for module in (batch, induced, numbers, picks):
+        monkeypatch.setattr(module, "AT_ONCE", 37)
+    monkeypatch.setattr(sampler._hops, "_most_seeds", 0)
+    again = sampler.sample(seeds, epoch=2)
+    for name in ("nodes", "row", "col", "edge_ids", "seed_index"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+    assert again.num_sampled_edges == whole.num_sampled_edges
+
+
+@pytest.mark.parametrize("options", [{"weighted": True}, {"weighted": True, "replace": True}, {"method": "labor"}])
+def test_pieces_do_not_change_other_draws(options, monkeypatch):
+    rng = np.random.default_rng(1)
+    weight = rng.random(40_000, np.float32) * (rng.random(40_000) < 0.9)
+    ends = rng.integers(0, 3000, (2, 40_000))
+    store = GraphStore.from_edges(*ends, num_nodes=3000, weight=weight.astype(np.float32))
+    seeds = rng.integers(0, 3000, 700)
+    for disjoint in (False, True):
+        sampler = NeighborSampler(store, [3, 5], seed=3, disjoint=disjoint, **options)
+        whole = sampler.sample(seeds)
+        with monkeypatch.context() as patch:
+            for module in (batch, induced, numbers, picks):
+                patch.setattr(module, "AT_ONCE", 37)
+            again = sampler.sample(seeds)
+        for name in ("nodes", "row", "col", "edge_ids"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+
+
+def test_which_samples_are_large():
+    rng = np.random.default_rng(0)
+    store = GraphStore.from_edges(rng.integers(0, 3000, 40_000), rng.integers(0, 3000, 40_000), num_nodes=3000)
+    assert not NeighborSampler(store, [10, 10])._hops.is_long(3000)  # the graph has no more edges
+    assert hops._most_seeds(store.csc(), (1000, 1000)) == 3000
+    large = dataclasses.replace(store.csc(), indices=np.broadcast_to(np.int32(0), 1 << 30))
+    assert hops._most_seeds(large, (10, 10)) == hops._LONG // 110
