@@ -9,6 +9,8 @@ of the losses -log s(v.c) - weight * sum log s(-v.n), divided by 1 + weight * K.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...graphlib.compute.alias_cpu import alias_pick
@@ -62,17 +64,17 @@ def train_sgd(
 
 
 @kernel(inline="always")
-def _moved(rule, theta, r, lr, first, second, i, j):
+def moved(rule, theta, r, lr, first, second, i, j):
     """The parameter after a step along `r`; its moments are updated in place."""
     if rule == MOMENTUM:
         first[i, j] = _MU * first[i, j] + (_ONE - _MU) * r
         return theta - lr * first[i, j]
     if rule == ADAGRAD:
         first[i, j] += r * r
-        return theta - lr * r / (np.sqrt(first[i, j]) + _TINY)
+        return theta - lr * r / (math.sqrt(first[i, j]) + _TINY)
     first[i, j] = _BETA1 * first[i, j] + (_ONE - _BETA1) * r
     second[i, j] = _BETA2 * second[i, j] + (_ONE - _BETA2) * r * r
-    return theta - lr * first[i, j] / (np.sqrt(second[i, j]) + _SMALL)
+    return theta - lr * first[i, j] / (math.sqrt(second[i, j]) + _SMALL)
 
 
 @kernel
@@ -105,6 +107,6 @@ def train_moments(
             for j in range(columns):
                 x, y = vertex[v, j], context[c, j]
                 along_x, along_y = scale * (g * y + decay * x), scale * (g * x + decay * y)
-                vertex[v, j] = _moved(rule, x, along_x, lr, vertex_first, vertex_second, v, j)
-                context[c, j] = _moved(rule, y, along_y, lr, context_first, context_second, c, j)
+                vertex[v, j] = moved(rule, x, along_x, lr, vertex_first, vertex_second, v, j)
+                context[c, j] = moved(rule, y, along_y, lr, context_first, context_second, c, j)
     return loss / (1.0 + weight * negatives)

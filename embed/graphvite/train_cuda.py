@@ -7,7 +7,6 @@ the same part and none waits for another's gradients.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +16,13 @@ import numpy as np
 from numba import config, float32
 from numba import cuda as _cuda
 
+from ...graphlib.compute.alias_cpu import alias_pick
 from ...graphlib.compute.random_cuda import draw, high64, stream
+from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
-from ..skipgram.logistic_cpu import BOUND, CELLS, logistic_table
+from ..skipgram.logistic_cpu import CELLS, cell, logistic_table
 from .train import Progress
-from .train_cpu import ADAGRAD, ADAM, MOMENTUM
+from .train_cpu import ADAGRAD, ADAM, MOMENTUM, moved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,50 +36,18 @@ cuda: Any = _cuda  # its own types leave out what kernels use
 
 RULES = {"sgd": 0, "momentum": MOMENTUM, "adagrad": ADAGRAD, "adam": ADAM}
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
-_SCALE, _BOUND = np.float32(CELLS / (2 * BOUND)), np.float32(BOUND)
-_MU, _BETA1, _BETA2 = np.float32(0.999), np.float32(0.999), np.float32(0.99999)
-_TINY, _SMALL = np.float32(1e-10), np.float32(1e-8)
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
-_S11 = np.uint64(11)
-_TWO_POW_MINUS_53 = 1.0 / (1 << 53)
 _BLOCKS = 1 if _SIMULATED else 1 << 13
-
-
-@cuda.jit(device=True)
-def _cell(x):
-    last = np.int64(CELLS - 1)
-    if x > -_BOUND:
-        if x < _BOUND:
-            at = np.int64((x + _BOUND) * _SCALE)
-            if at < last:
-                return at
-        return last
-    return np.int64(0)
-
-
-@cuda.jit(device=True)
-def _alias_pick(word, keep, alias, first, count):
-    size = np.uint64(count)
-    chosen = np.int64(high64(word, size))
-    rest = np.float64((word * size) >> _S11) * _TWO_POW_MINUS_53
-    if rest >= keep[first + chosen]:
-        return np.int64(alias[first + chosen])
-    return chosen
+_cell = on_device(cell)
+_alias_pick = on_device(alias_pick, high64=high64)
+_moved_by_moments = on_device(moved)
 
 
 @cuda.jit(device=True)
 def _moved(rule, theta, r, lr, first, second, i, j):
-    if rule == MOMENTUM:
-        first[i, j] = _MU * first[i, j] + (_ONE - _MU) * r
-        return theta - lr * first[i, j]
-    if rule == ADAGRAD:
-        first[i, j] += r * r
-        return theta - lr * r / (math.sqrt(first[i, j]) + _TINY)
-    if rule == ADAM:
-        first[i, j] = _BETA1 * first[i, j] + (_ONE - _BETA1) * r
-        second[i, j] = _BETA2 * second[i, j] + (_ONE - _BETA2) * r * r
-        return theta - lr * first[i, j] / (math.sqrt(second[i, j]) + _SMALL)
-    return theta - lr * r
+    if rule == 0:
+        return theta - lr * r
+    return _moved_by_moments(rule, theta, r, lr, first, second, i, j)
 
 
 @cuda.jit

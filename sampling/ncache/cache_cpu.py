@@ -207,7 +207,7 @@ def write_events(
                 if hops > 1:
                     j = first + slot_of(other, second - first, kind, parameter)
                     name = stream(root, epoch, event_id[event], 2 + side)
-                    if not written[j] and _accepted(keys[node, j], other, alpha, name, 0):
+                    if not written[j] and accepted(keys[node, j], other, alpha, name, 0):
                         written[j] = True
                         held = place[mine, j]
                         kept = held if held >= 0 and read_key[held] == other else _NONE
@@ -225,7 +225,7 @@ def write_events(
                         if far == node and not keep_self:
                             continue
                         j = second + slot_of(far, third - second, kind, parameter)
-                        if not written[j] and _accepted(keys[node, j], far, alpha, name, from_column):
+                        if not written[j] and accepted(keys[node, j], far, alpha, name, from_column):
                             written[j] = True
                             _store(
                                 keys, edge_ids, times, values, node, j, far, read_edge[s], read_time[s], new_value, s,
@@ -234,7 +234,7 @@ def write_events(
 
 
 @kernel(inline="always")
-def _accepted(held, key, alpha, name, counter):
+def accepted(held, key, alpha, name, counter):
     """Empty slots and the key's own are always written, others with probability alpha."""
     return held < 0 or held == key or uniform(name, counter) < alpha
 

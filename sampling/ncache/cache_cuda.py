@@ -15,8 +15,10 @@ from numba import cuda as _cuda
 
 from ...graphlib.compute.random_cuda import stream, uniform
 from ...graphlib.compute.streams import Purpose, root_of
+from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.errors import InvalidInput
 from ..arguments import node_positions
+from . import cache_cpu
 from .cache import COLUMNS, HASHES, NCache
 
 if TYPE_CHECKING:
@@ -25,20 +27,9 @@ if TYPE_CHECKING:
 cuda: Any = _cuda  # its own types leave out what kernels use
 
 _THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
-_KNUTH = np.uint64(2654435761)
-_ONE = np.uint64(1)
 
-
-@cuda.jit(device=True)
-def slot_of(key, size, kind, parameter):
-    word = np.uint64(key)
-    if kind == 0:
-        word = word * _KNUTH
-    else:
-        one_based = word + _ONE
-        factor = np.uint64(parameter)
-        word = one_based * factor + one_based * one_based * (factor + _ONE)
-    return np.int64(word % np.uint64(size))
+slot_of = on_device(cache_cpu.slot_of)
+accepted = on_device(cache_cpu.accepted, uniform=uniform)
 
 
 @cuda.jit
@@ -132,11 +123,6 @@ def claim(keys, starts, kind, parameter, alpha, keep_self, root, epoch, src, dst
                 name = stream(root, epoch, event_id[event], 4 + side)
                 if accepted(keys[node, j], far, alpha, name, source):
                     cuda.atomic.max(winner, (mine, j), np.int64(t))
-
-
-@cuda.jit(device=True)
-def accepted(held, key, alpha, name, counter):
-    return held < 0 or held == key or uniform(name, counter) < alpha
 
 
 @cuda.jit
