@@ -104,6 +104,6 @@ def push(indptr, indices, weight, seeds, alpha, eps, mark, out, out_score, count
         np.empty(1024, np.int64),
     )  # fmt: skip
     for i in numba.prange(seeds.shape[0]):
-        own = mark[numba.get_thread_id()]
+        own = mark[numba.get_thread_id()]  # type: ignore[attr-defined]
         met, work = _push_one(indptr, indices, weight, seeds[i], alpha, eps, own, work)
         counts[i] = _best(work[0], work[1], met, out[i], out_score[i])

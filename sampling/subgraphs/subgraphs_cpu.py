@@ -53,7 +53,7 @@ def ego(indptr, indices, seeds, hops, limit, mark, stamps, ends, nodes, hop):
     """
     queue, distance = np.empty(256, np.int64), np.empty(256, np.int32)
     for i in numba.prange(seeds.shape[0]):
-        own = mark[numba.get_thread_id()]
+        own = mark[numba.get_thread_id()]  # type: ignore[attr-defined]
         queue, distance, count = _search(indptr, indices, seeds[i], hops, limit, own, stamps + i + 1, queue, distance)
         if nodes.shape[0] == 0:
             ends[i + 1] = count
