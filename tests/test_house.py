@@ -30,7 +30,6 @@ def test_imports_point_one_way():
     assert wrong == []
 
 
-@pytest.mark.xfail(strict=True, reason="circles of the store, of sparse products and of level propagation")
 def test_nothing_imports_in_a_circle():
     graph = {module: house.imports_of(module) for module in house.modules()}
     assert house.circles(graph) == []

@@ -230,3 +230,10 @@ def _runs(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     """The distinct values of a sorted array, and where each begins, with the end."""
     starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
     return values[starts], np.append(starts, values.shape[0])
+
+
+def check_new(name: str, new: Tensor, piece: Slice, roots: Tensor) -> None:
+    """States that a rule made have the rows of its slice and the width of the state."""
+    expected = (piece.num_rows, roots.shape[1])
+    if new.shape != expected:
+        raise InvalidInput(f"the rule for {name!r} gave states of shape {tuple(new.shape)}; expected {expected}")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
 from ...graphlib.scalars import is_integer
+from .plan import check_new
 from .reduce import REDUCES, segment_reduce, spread, take_sources
 
 if TYPE_CHECKING:
@@ -235,10 +236,3 @@ class LevelPropagation(nn.Module):
             count = plan.relation(name).num_edges
             if attr.dim() == 0 or attr.shape[0] != count:
                 raise InvalidInput(f"edge_attr[{name!r}] must have {count} rows, one per edge; got {tuple(attr.shape)}")
-
-
-def check_new(name: str, new: Tensor, piece: Slice, roots: Tensor) -> None:
-    """States that a rule made have the rows of its slice and the width of the state."""
-    expected = (piece.num_rows, roots.shape[1])
-    if new.shape != expected:
-        raise InvalidInput(f"the rule for {name!r} gave states of shape {tuple(new.shape)}; expected {expected}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .propagation import check_new
+from .plan import check_new
 from .reduce import add_to_sources
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...graphlib.sparse.csr import CSR
 from ...graphlib.sparse.pairs import as_sets
-from ...graphlib.store.adjacency import Adjacency
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,12 +72,6 @@ def mean_over_neighbors(neighbors: CSR) -> CSR:
     degree = np.diff(neighbors.indptr)
     values = np.repeat(1.0 / np.maximum(degree, 1), degree).astype(np.float32)
     return CSR(neighbors.indptr, neighbors.indices, values, neighbors.num_cols)
-
-
-def as_adjacency(m: CSR) -> Adjacency:
-    """The matrix as `spmm` takes it."""
-    weight = None if m.values is None else m.values.astype(np.float32, copy=False)
-    return Adjacency(m.indptr, m.indices, np.empty(0, np.int32), weight, None, m.num_cols)
 
 
 def with_loops(neighbors: CSR) -> CSR:

@@ -9,8 +9,9 @@ import numpy as np
 from ...ann.minhash.minhash import MinHash
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput
+from ...graphlib.sparse.csr import as_adjacency
 from . import sketches_cpu as kernels
-from .propagation import as_adjacency, neighbor_sets, with_loops
+from .propagation import neighbor_sets, with_loops
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

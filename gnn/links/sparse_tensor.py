@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...graphlib.sparse.csr import CSR, transposed
+from ...graphlib.sparse.csr import CSR, as_adjacency, transposed
 from ...graphlib.sparse.spmm import multiply_into
 from ..threads import kernel_threads
-from .propagation import as_adjacency
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

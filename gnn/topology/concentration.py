@@ -9,11 +9,11 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput
 from ...graphlib.sparse import intersect_cpu
-from ...graphlib.sparse.csr import CSR
+from ...graphlib.sparse.csr import CSR, as_adjacency
 from ...graphlib.sparse.intersect import grouped_by_row, intersect
 from ...graphlib.sparse.products import as_pairs, spgemm
 from ...graphlib.sparse.spmm import multiply_into
-from ..links.propagation import as_adjacency, mean_over_neighbors, neighbor_sets
+from ..links.propagation import mean_over_neighbors, neighbor_sets
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

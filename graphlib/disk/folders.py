@@ -6,10 +6,10 @@ import datetime
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import NotFound, StoreCorrupt, StoreLocked, StoreMissing, StoreWriteFailed
 from ..store.indexes import stored_indexes
-from ..store.store import GraphStore
 from . import files
 from .folder import StoreFolder
 from .locking import WriterLock
@@ -17,6 +17,11 @@ from .manifest import Manifest, check_attributes, check_message, list_versions, 
 from .marker import read_format, write_format
 from .replacing import making_folder
 from .temporary import remove_leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..store.store import GraphStore
 
 _ATTEMPTS = 100
 
@@ -32,8 +37,8 @@ class Version:
     num_edges: int
 
 
-def open_store(path: Path, version: int | None) -> GraphStore:
-    """Open the newest version, or an older one for reading.
+def open_store(path: Path, version: int | None, empty: Callable[[], GraphStore]) -> GraphStore:
+    """Fill a store that `empty` makes with the newest version, or with an older one for reading.
 
     A compaction that drops the version while it is being opened is met by opening the newest again.
     """
@@ -46,7 +51,7 @@ def open_store(path: Path, version: int | None) -> GraphStore:
             if isinstance(error, StoreMissing):
                 raise
             continue  # a manifest that was listed is gone
-        store = GraphStore()
+        store = empty()
         try:
             folder.fill(store)
         except StoreCorrupt:

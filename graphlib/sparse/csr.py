@@ -144,3 +144,9 @@ def rows_sorted(m: CSR) -> bool:
 def with_sorted_rows(m: CSR) -> CSR:
     """The same matrix with sorted rows; duplicates stay."""
     return transposed(transposed(m))
+
+
+def as_adjacency(m: CSR) -> Adjacency:
+    """The matrix as `spmm` takes it."""
+    weight = None if m.values is None else m.values.astype(np.float32, copy=False)
+    return Adjacency(m.indptr, m.indices, np.empty(0, np.int32), weight, None, m.num_cols)

@@ -8,11 +8,14 @@ import numpy as np
 
 from ..compute.threads import pieces
 from ..store.adjacency import EDGES_AT_ONCE, id_dtype
-from .csr import CSR
+from .csr import CSR, rows_sorted, transposed
 from .run import unsigned
+from .semirings import ANY_PAIR, MAX_TIMES, PLUS_PAIR, PLUS_TIMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .products import Job
 
 _TASK = 1 << 13  # pairs and entries of rows
 
@@ -82,3 +85,39 @@ def _arrays(m: CSR, dtype: np.dtype[Any], valued: bool) -> tuple[NDArray[Any], .
     else:
         values = plain_view(m.values.astype(dtype, copy=False))
     return plain_view(m.indptr), unsigned(m.indices), values
+
+
+def masked_by_intersection(job: Job, threads: int) -> CSR | None:
+    """The product at its mask by inner products, or None where going through all products is cheaper.
+
+    It reads a row of A and, per place of the mask, a column of B; the other way reads every product.
+    """
+    from . import intersect_cpu as kernels
+    from .products_cpu import count_products
+
+    mask = job.mask
+    if mask is None or job.complement:
+        return None
+    products = np.empty(job.A.num_rows, np.int64)
+    count_products(job.A.indptr, job.A.indices, job.B.indptr, products)
+    in_column = np.bincount(job.B.indices, minlength=job.B.num_cols)
+    reads = int(in_column[mask.indices].sum()) + job.A.num_entries + 4 * job.B.num_entries
+    if reads > int(products.sum()) or not rows_sorted(job.A) or not rows_sorted(mask):
+        return None
+    other = transposed(job.B)
+    if not rows_sorted(other):  # parallel entries count each, and intersections count columns
+        return None
+    combine = {PLUS_PAIR: kernels.COUNT, ANY_PAIR: kernels.COUNT, PLUS_TIMES: kernels.PRODUCT}.get(job.semiring)
+    if combine is None:
+        combine = kernels.LARGEST_PRODUCT if job.semiring == MAX_TIMES else kernels.SMALLEST_SUM
+    if combine == kernels.PRODUCT and job.A.values is None and job.B.values is None:
+        combine = kernels.COUNT
+    ids = np.arange(mask.num_entries, dtype=id_dtype(mask.num_entries))
+    dtype = np.dtype(np.int32) if job.dtype is None else job.dtype
+    out, met = intersect(
+        combine, job.A, other, (mask.indptr, mask.indices, ids), factors=None, dtype=dtype, threads=threads, count=True
+    )
+    keep = met > 0
+    kept = np.concatenate([[0], np.cumsum(keep)])
+    values = None if job.dtype is None else out[keep]
+    return CSR(kept[mask.indptr].astype(np.int64), mask.indices[keep], values, job.B.num_cols)

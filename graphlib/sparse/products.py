@@ -112,10 +112,11 @@ def spgemm(
         raise InvalidInput(f"{_OWNER}: symmetric products are mirrored in memory; leave out= or symmetric= out")
     from ..compute.jit import threads_in_use
     from . import run
+    from .intersect import masked_by_intersection
 
     with threads_in_use(threads) as count:
         if job.top_k == 0 and job.threshold is None and out is None:
-            at_mask = run.masked_by_intersection(job, count)
+            at_mask = masked_by_intersection(job, count)
             if at_mask is not None:
                 return job.finished(at_mask)
         found = run.multiply(job, sorted or symmetric, symmetric, count, out)

@@ -9,7 +9,7 @@ import numpy as np
 from ..store.adjacency import id_dtype
 from .csr import CSR
 from .plan import Plan, make_plan
-from .semirings import ANY_PAIR, MAX_TIMES, PLUS_PAIR, PLUS_TIMES
+from .semirings import ANY_PAIR, PLUS_PAIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,41 +146,3 @@ def _columns_of_equal_work(upper: CSR, threads: int) -> NDArray[np.int64]:
     sample = np.sort(upper.indices[:: max(1, upper.num_entries // 100_000)])
     cuts = [int(sample[sample.shape[0] * t // threads]) for t in range(1, threads)] if sample.shape[0] else []
     return np.unique(np.array([0, *cuts, n], np.int64))
-
-
-def masked_by_intersection(job: Job, threads: int) -> CSR | None:
-    """The product at its mask by inner products, or None where going through all products is cheaper.
-
-    It reads a row of A and, per place of the mask, a column of B; the other way reads every product.
-    """
-    from . import intersect_cpu as kernels
-    from .csr import rows_sorted, transposed
-    from .intersect import intersect
-    from .products_cpu import count_products
-
-    mask = job.mask
-    if mask is None or job.complement:
-        return None
-    products = np.empty(job.A.num_rows, np.int64)
-    count_products(job.A.indptr, job.A.indices, job.B.indptr, products)
-    in_column = np.bincount(job.B.indices, minlength=job.B.num_cols)
-    reads = int(in_column[mask.indices].sum()) + job.A.num_entries + 4 * job.B.num_entries
-    if reads > int(products.sum()) or not rows_sorted(job.A) or not rows_sorted(mask):
-        return None
-    other = transposed(job.B)
-    if not rows_sorted(other):  # parallel entries count each, and intersections count columns
-        return None
-    combine = {PLUS_PAIR: kernels.COUNT, ANY_PAIR: kernels.COUNT, PLUS_TIMES: kernels.PRODUCT}.get(job.semiring)
-    if combine is None:
-        combine = kernels.LARGEST_PRODUCT if job.semiring == MAX_TIMES else kernels.SMALLEST_SUM
-    if combine == kernels.PRODUCT and job.A.values is None and job.B.values is None:
-        combine = kernels.COUNT
-    ids = np.arange(mask.num_entries, dtype=id_dtype(mask.num_entries))
-    dtype = np.dtype(np.int32) if job.dtype is None else job.dtype
-    out, met = intersect(
-        combine, job.A, other, (mask.indptr, mask.indices, ids), factors=None, dtype=dtype, threads=threads, count=True
-    )
-    keep = met > 0
-    kept = np.concatenate([[0], np.cumsum(keep)])
-    values = None if job.dtype is None else out[keep]
-    return CSR(kept[mask.indptr].astype(np.int64), mask.indices[keep], values, job.B.num_cols)

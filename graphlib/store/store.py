@@ -700,4 +700,4 @@ def open(path: str | Path, *, version: int | None = None) -> GraphStore:
     """
     from ..disk.folders import open_store
 
-    return open_store(Path(path), None if version is None else _check_count("version", version))
+    return open_store(Path(path), None if version is None else _check_count("version", version), GraphStore)
