@@ -197,18 +197,27 @@ def generated(nodes: int, levels: int, seed: int = 0) -> LevelPlan:
     return LevelPlan(topological_levels(store), {"edge": (src, np.tile(dst, 3))})
 
 
+def peak_mib(*, forget: bool = False) -> float:
+    """The most resident memory of this process so far, on Linux; with `forget`, from now on."""
+    if forget:
+        with open("/proc/self/clear_refs", "w") as command:
+            command.write("5")
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
 def memory(levels: int, checkpoint: bool, nodes: int = 40_000) -> float:
     """Peak MiB of a forward and backward pass beyond what was there before, in a process of its own."""
     code = (
-        "import resource, sys, torch; sys.path.insert(0, 'benchmarks'); import dag; torch.set_num_threads(1)\n"
+        "import sys, torch; sys.path.insert(0, 'benchmarks'); import dag; torch.set_num_threads(1)\n"
         f"plan = dag.generated({nodes}, {levels})\n"
         "rule = dag.LevelRule(dag.Message(), reduce='gated', update=dag.Update())\n"
         f"model = dag.LevelPropagation({{'edge': rule}}, checkpoint={checkpoint})\n"
         f"s, x = torch.randn({nodes}, 16), torch.randn({nodes}, 16)\n"
         "with torch.no_grad(): model(plan, s, x)\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = dag.peak_mib(forget=True)\n"
         "model(plan, s, x).state.mean().backward()\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+        "print(dag.peak_mib() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
@@ -217,7 +226,7 @@ def memory(levels: int, checkpoint: bool, nodes: int = 40_000) -> float:
 def part_memory(nodes: int, max_nodes: int | None) -> float:
     """Peak MiB of a teacher-forced step over a graph, whole or in parts, in a process of its own."""
     code = (
-        "import resource, sys, torch; sys.path.insert(0, 'benchmarks'); import dag; torch.set_num_threads(1)\n"
+        "import sys, torch; sys.path.insert(0, 'benchmarks'); import dag; torch.set_num_threads(1)\n"
         f"plan = dag.generated({nodes}, 100)\n"
         "rule = dag.LevelRule(dag.Message(), reduce='gated', update=dag.Update())\n"
         "model = dag.LevelPropagation({'edge': rule})\n"
@@ -225,14 +234,14 @@ def part_memory(nodes: int, max_nodes: int | None) -> float:
         "from nearhop.gnn.dag import level_parts\n"
         "small, y = dag.generated(100, 10), torch.randn(100, 16)\n"
         "model(small, y, y, teacher=y).state.sum().backward()  # what is imported and compiled\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = dag.peak_mib(forget=True)\n"
         f"if {max_nodes} is None:\n"
         "    (model(plan, s, x, teacher=s).state ** 2).sum().backward()\n"
         "else:\n"
         f"    for part in level_parts(plan, max_nodes={max_nodes}, halo_levels=0, hops=1):\n"
         "        t = s[part.nodes]\n"
         "        (model(part.plan, t, x[part.nodes], teacher=t).state[part.core] ** 2).sum().backward()\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+        "print(dag.peak_mib() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
