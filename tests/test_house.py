@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
+import os
 import re
+from pathlib import PurePath
 
 import pytest
 
+from nearhop.docs._public import blocks as public_blocks
 from nearhop.graphlib.faces import names_of
 from nearhop.tests import house
 from nearhop.tests.support import ROOT
@@ -76,15 +80,68 @@ def test_a_face_lists_what_it_has(stub):
             assert value is getattr(importlib.import_module(home, package), name)
 
 
+REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
+ROOMS_OF_NAMES = (
+    "",
+    "graphlib/*/",
+    "datasets/*/",
+    "embed/*/",
+    "ann/*/",
+    "gnn/*/",
+    *(f"{room}/" for room in house.FLOOR_OF),
+)
+
+
+def listed_names() -> list[str]:
+    """The public names of the reference's pages, by the path that a page gives them."""
+    return [
+        f"{module}.{name}"
+        for page in REFERENCE
+        for module, names in public_blocks(page.read_text(encoding="utf-8"))
+        for name in names
+    ]
+
+
 def test_the_reference_names_what_exists():
-    """Every entry of docs/api.md can be imported, and every name of a room's face is in it."""
-    listed = re.findall(r"^::: (\S+)", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
-    found = set()
+    """Every name of the reference is public where it says, and stands there once."""
+    listed = listed_names()
+    assert len(listed) > 100
+    assert len(listed) == len(set(listed))
     for entry in listed:
-        package, _, name = entry.rpartition(".")
-        try:
-            importlib.import_module(entry)
-            found.add(entry)
-        except ModuleNotFoundError:
-            assert hasattr(importlib.import_module(package), name), entry
-            found.add(entry)
+        module, _, name = entry.rpartition(".")
+        face = importlib.import_module(module)
+        assert name in face.__dir__() or name in getattr(face, "__all__", ()), f"{entry} is not a public name"
+
+
+def test_the_reference_leaves_nothing_out():
+    """Every name of a face is on a page of docs/reference/, under one of its paths."""
+    shown = {entry.rpartition(".")[2]: set() for entry in listed_names()}
+    for entry in listed_names():
+        module, _, name = entry.rpartition(".")
+        shown[name].add(home_of(module, name))
+    missing = []
+    for stub in sorted({stub for pattern in ROOMS_OF_NAMES for stub in ROOT.glob(f"{pattern}__init__.pyi")}):
+        package = ".".join(("nearhop", *stub.relative_to(ROOT).parent.parts))
+        for name, home in names_of(stub).items():
+            if home != "." and home_of(package, name) not in shown.get(name, ()):
+                missing.append(f"{package}.{name}")
+    assert missing == [], "list these in a block of the room's page in docs/reference/"
+
+
+def home_of(package: str, name: str) -> str:
+    """The module that defines a public name of a face, whatever other faces show it too."""
+    stub = ROOT.joinpath(*package.split(".")[1:]) / "__init__.pyi"
+    homes = names_of(stub) if stub.exists() else {}
+    return importlib.util.resolve_name(homes[name], package) if name in homes else package
+
+
+def test_every_page_of_the_manual_is_in_its_contents():
+    pages = {path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")}
+    named = {PurePath("index")}
+    for page in pages:
+        text = (ROOT / "docs" / page).with_suffix(".md").read_text(encoding="utf-8")
+        for toctree in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            for line in toctree.splitlines():
+                if line and not line.startswith(":"):
+                    named.add(PurePath(os.path.normpath(page.parent / line)))
+    assert pages == named, "name the page in a toctree: docs/guide.md has most"

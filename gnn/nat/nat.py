@@ -120,6 +120,7 @@ class NAT(nn.Module):
         value_dim, self_dim, code_dim, hidden_dim : int, default 4, 72, 16, 64
             Width of a slot's value (F), of a node's vector, of the distance encoding (0 leaves it out), of the readout.
         dropout, replace_prob : float, default 0.1, 0.9
+            Of the readout; and the chance that a neighbour takes a slot that another holds, as in `NCache`.
         compat : {"paper", "released"}, default "paper"
             Presets for the following five, which may also be given one by one.
         readout : {"attention", "sum"}
