@@ -45,6 +45,12 @@ def _directives(module: str, names: list[str]) -> str:
     lines = ["```{eval-rst}"]
     for name in names:
         value = getattr(importlib.import_module(module), name)
-        kind = "class" if inspect.isclass(value) else "function" if callable(value) else "module"
+        kind = _kind(value)
         lines += [f".. auto{kind}:: {module}.{name}", ""]
     return "\n".join([*lines, "```"])
+
+
+def _kind(value: object) -> str:
+    if inspect.isclass(value) or inspect.ismodule(value):
+        return "class" if inspect.isclass(value) else "module"
+    return "function" if callable(value) else "data"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-from _public import expand, readable
 
 import nearhop
+from nearhop.docs._public import expand, readable
 
 project = "nearhop"
 author = "the nearhop authors"
@@ -46,7 +42,7 @@ html_title = "nearhop"
 html_static_path = ["_static"]
 html_css_files = ["nearhop.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "getting-started": []}
+html_sidebars: dict[str, list[str]] = {"index": [], "getting-started": []}
 html_context = {
     "github_user": "nearhop",
     "github_repo": "nearhop",

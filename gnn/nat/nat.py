@@ -124,6 +124,7 @@ class NAT(nn.Module):
         compat : {"paper", "released"}, default "paper"
             Presets for the following five, which may also be given one by one.
         readout : {"attention", "sum"}
+            How the rows of a joint neighbourhood are pooled.
         time_encoding : {"since", "absolute"}
             T of the time since the event, measured at the first event of the batch that reads it; or of its time stamp.
         time_dim : int
