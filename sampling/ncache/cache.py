@@ -163,8 +163,11 @@ class NCache:
         key, value = np.empty(total, self.keys.dtype), np.empty((total, self.value_dim), np.float32)
         with threads_in_use(threads_for(self.threads, given.shape[0], 512)):
             ncache_cpu.read_slots(
-                *(self.keys, self.edge_ids, self.times, self.values, given, indptr),
-                *(place, column, key, edge_id, time, value),
+                (self.keys, self.edge_ids, self.times, self.values),
+                given,
+                indptr,
+                place,
+                (column, key, edge_id, time, value),
             )
         return CacheRead(
             given, indptr, column, key, edge_id, time, value, place, self.starts, self.hop_of, self.threads
@@ -266,10 +269,14 @@ class NCache:
         targets = targets[: ncache_cpu.chain(columns[0], columns[1], head, follow, targets)]
         with threads_in_use(threads_for(self.threads, targets.shape[0], 128)):
             ncache_cpu.write_events(
-                *(self.keys, self.edge_ids, self.times, self.values, self.starts, *self._hash()),
-                *(self.replace_prob, self.keep_self, root_of(self.seed, Purpose.NCACHE), epoch),
-                *(*columns, targets, head, follow),
-                *(read.place, read.key, read.edge_id, read.time, new),
+                (self.keys, self.edge_ids, self.times, self.values, self.starts),
+                (*self._hash(), float(self.replace_prob), self.keep_self),
+                (root_of(self.seed, Purpose.NCACHE), epoch),
+                tuple(columns[:4]),
+                tuple(columns[4:]),
+                targets,
+                (head, follow),
+                (read.place, read.key, read.edge_id, read.time, new),
             )
         head[targets] = -1
         self.num_events += count

@@ -43,8 +43,13 @@ def count_slots(keys, nodes, indptr):
 
 
 @parallel_kernel
-def read_slots(keys, edge_ids, times, values, nodes, indptr, place, column, key, edge_id, time, value):
-    """Copy the occupied slots of every node; `place[i, j]` is where column j of `nodes[i]` went, or -1."""
+def read_slots(columns, nodes, indptr, place, out):
+    """Copy the occupied slots of every node; `place[i, j]` is where column j of `nodes[i]` went, or -1.
+
+    `columns` = (keys, edge ids, times, values), `out` = (column, key, edge id, time, value) of every slot copied.
+    """
+    keys, edge_ids, times, values = columns
+    column, key, edge_id, time, value = out
     for i in prange(nodes.shape[0]):
         node = nodes[i]
         at = indptr[i]
@@ -107,12 +112,16 @@ def _enter(key, bit, table, rows, mask, row, base, out_key, out_code):
 
 
 @parallel_kernel
-def join(indptr, column, key, hop_of, hops, first, second, bounds, slots, counts, out_key, out_code, member_row):
+def join(read, hop_of, hops, ends, bounds, slots, counts, out):
     """Join the dictionaries of rows `first[p]` and `second[p]` of a read.
 
     Pair p owns rows `bounds[p]`.. of the outputs, as many as both have slots; `counts[p]` of them are used. Member
-    `bounds[p] + i` is the i-th slot of the first row, then of the second, and belongs to row `member_row`.
+    `bounds[p] + i` is the i-th slot of the first row, then of the second, and belongs to row `member_row`. `read` =
+    (indptr, column, key), `ends` = (first, second), `out` = (keys, codes, member_row).
     """
+    indptr, column, key = read
+    first, second = ends
+    out_key, out_code, member_row = out
     pairs = first.shape[0]
     chunks = min(pairs, 64)
     for chunk in prange(chunks):
@@ -135,8 +144,14 @@ def join(indptr, column, key, hop_of, hops, first, second, bounds, slots, counts
 
 
 @kernel
-def close_gaps(indptr, first, second, bounds, counts, rows, key, code, member_row, out_key, out_code, slot, row_of):
-    """Rows of pairs stand behind each other without the gaps that `join` left; members name their slot and row."""
+def close_gaps(indptr, ends, bounds, counts, rows, found, out):
+    """Rows of pairs stand behind each other without the gaps that `join` left; members name their slot and row.
+
+    `found` is what `join` wrote, `out` = (keys, codes, slot and row of each member).
+    """
+    first, second = ends
+    key, code, member_row = found
+    out_key, out_code, slot, row_of = out
     rows[0] = 0
     for p in range(counts.shape[0]):
         start, base = rows[p], bounds[p]
@@ -172,15 +187,21 @@ def chain(src, dst, head, follow, targets):
 
 
 @parallel_kernel
-def write_events(
-    keys, edge_ids, times, values, starts, kind, parameter, alpha, keep_self, root, epoch,
-    src, dst, event_time, event_id, src_row, dst_row, targets, head, follow,
-    place, read_key, read_edge, read_time, new_value,
-):  # fmt: skip
+def write_events(columns, rule, name, events, rows, targets, links, read):
     """Write events into the tables of their ends, from the last to the first; a slot that was written stays.
 
-    Whether a slot is taken by another key is judged by what it held before the call.
+    Whether a slot is taken by another key is judged by what it held before the call. `columns` = (keys, edge ids,
+    times, values, starts), `rule` = (kind and parameter of the hash, chance to replace, whether to keep oneself),
+    `name` = (root, epoch), `events` = (src, dst, time, id), `rows` = those of their ends in the read, `links` = (head,
+    follow) as `chain` made them, `read` = (place, key, edge id, time, value).
     """
+    keys, starts = columns[0], columns[4]
+    kind, parameter, alpha, keep_self = rule
+    root, epoch = name
+    src, dst, event_time, event_id = events
+    src_row, dst_row = rows
+    head, follow = links
+    place, read_key, read_edge, read_time, new_value = read
     hops = starts.shape[0] - 1
     width = starts[hops]
     first, second, third = starts[min(1, hops)], starts[min(2, hops)], starts[min(3, hops)]
@@ -200,23 +221,17 @@ def write_events(
                 theirs = src_row[event] if side else dst_row[event]
                 if not written[0]:
                     written[0] = True
-                    _store(
-                        keys, edge_ids, times, values, node, 0, node, event_id[event], event_time[event],
-                        new_value, place[mine, 0],
-                    )  # fmt: skip
+                    _store(columns, node, 0, node, event_id[event], event_time[event], new_value, place[mine, 0])
                 if hops > 1:
                     j = first + slot_of(other, second - first, kind, parameter)
-                    name = stream(root, epoch, event_id[event], 2 + side)
-                    if not written[j] and accepted(keys[node, j], other, alpha, name, 0):
+                    key = stream(root, epoch, event_id[event], 2 + side)
+                    if not written[j] and accepted(keys[node, j], other, alpha, key, 0):
                         written[j] = True
                         held = place[mine, j]
                         kept = held if held >= 0 and read_key[held] == other else _NONE
-                        _store(
-                            keys, edge_ids, times, values, node, j, other, event_id[event], event_time[event],
-                            new_value, kept,
-                        )  # fmt: skip
+                        _store(columns, node, j, other, event_id[event], event_time[event], new_value, kept)
                 if hops > 2:
-                    name = stream(root, epoch, event_id[event], 4 + side)
+                    key = stream(root, epoch, event_id[event], 4 + side)
                     for from_column in range(second - 1, first - 1, -1):
                         s = place[theirs, from_column]
                         if s < 0:
@@ -225,11 +240,9 @@ def write_events(
                         if far == node and not keep_self:
                             continue
                         j = second + slot_of(far, third - second, kind, parameter)
-                        if not written[j] and accepted(keys[node, j], far, alpha, name, from_column):
+                        if not written[j] and accepted(keys[node, j], far, alpha, key, from_column):
                             written[j] = True
-                            _store(
-                                keys, edge_ids, times, values, node, j, far, read_edge[s], read_time[s], new_value, s,
-                            )  # fmt: skip
+                            _store(columns, node, j, far, read_edge[s], read_time[s], new_value, s)
                 c = np.int64(follow[c])
 
 
@@ -240,7 +253,8 @@ def accepted(held, key, alpha, name, counter):
 
 
 @kernel(inline="always")
-def _store(keys, edge_ids, times, values, node, column, key, edge_id, time, new_value, source):
+def _store(columns, node, column, key, edge_id, time, new_value, source):
+    keys, edge_ids, times, values, _ = columns
     keys[node, column] = key
     edge_ids[node, column] = edge_id
     times[node, column] = time

@@ -84,13 +84,13 @@ class CacheRead:
         hops = self.starts.shape[0] - 1
         with threads_in_use(threads_for(self.threads, one.shape[0], 512)):
             ncache_cpu.join(
-                *(self.indptr, self.column, self.key, self.hop_of, hops, one, two, bounds, slots, counts),
-                *(key, code, member_row),
+                *((self.indptr, self.column, self.key), self.hop_of, hops, (one, two), bounds, slots, counts),
+                (key, code, member_row),
             )
         used = int(counts.sum())
         out_key, out_code, row = np.empty(used, key.dtype), np.empty(used, np.uint8), np.empty(members, np.int32)
         ncache_cpu.close_gaps(
-            *(self.indptr, one, two, bounds, counts, rows, key, code, member_row, out_key, out_code, slot, row)
+            self.indptr, (one, two), bounds, counts, rows, (key, code, member_row), (out_key, out_code, slot, row)
         )
         return JointRead(rows, out_key, out_code, bounds, slot, row, hops)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
 
 
+_FEW_STEPS = 1 << 12  # microseconds
+
+
 def random_walks(
     store: GraphStore,
     starts: ArrayLike,
@@ -114,13 +117,18 @@ def random_walks(
     with threads_in_use(threads_for(threads, nodes.shape[0])):
         tables = _alias_tables(adjacency, edge_type) if weighted else _NO_TABLES
         common = (nodes, streams, chosen, epoch, out)
+        few = out.size <= _FEW_STEPS
         if p != 1 or q != 1:
             bias, trials = (bounded_bias(p), bounded_bias(q)), np.empty(nodes.shape[0], np.int64)
             walks_cpu.node2vec_walks(adjacency.indptr, adjacency.indices, tables, bias, *common, trials)
         elif weighted:
-            walks_cpu.weighted_walks(adjacency.indptr, adjacency.indices, *tables[:2], *common)
+            (walks_cpu.weighted_walks.at_once if few else walks_cpu.weighted_walks)(
+                adjacency.indptr, adjacency.indices, *tables[:2], *common
+            )
         else:
-            walks_cpu.uniform_walks(adjacency.indptr, adjacency.indices, *common)
+            (walks_cpu.uniform_walks.at_once if few else walks_cpu.uniform_walks)(
+                adjacency.indptr, adjacency.indices, *common
+            )
     return out
 
 
