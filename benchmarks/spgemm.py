@@ -120,7 +120,10 @@ def blas_masked(gb, G):
 
 
 def compare(contenders, repeats):
-    """{name: (wall, processor seconds)}: medians of interleaved runs in changing order, after one that is not timed."""
+    """{name: (median wall, least processor seconds)} of interleaved runs in changing order; a first one is not timed.
+
+    Clearing pages of new memory takes a busy machine many times as long as an idle one, hence the least.
+    """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     names = list(contenders)
     for turn in range(repeats + 1):
@@ -132,7 +135,7 @@ def compare(contenders, repeats):
             del result
             if turn:
                 taken[name].append(spent)
-    return {name: tuple(np.median(np.array(values), axis=0).tolist()) for name, values in taken.items()}
+    return {name: (float(np.median([w for w, _ in v])), min(c for _, c in v)) for name, v in taken.items()}
 
 
 def show(label, timings):
@@ -283,7 +286,7 @@ def main() -> None:
     if "memory" in given.only:  # first: the peak of a process never falls
         memory("RMAT 2^16" if "RMAT 2^16" in given.matrices else given.matrices[0], max(given.threads))
     for threads in given.threads:
-        print(f"\n{threads} thread(s): seconds (of processor time); x = processor time of the other / ours\n")
+        print(f"\n{threads} thread(s): median seconds (least processor time); x = processor time of the other / ours\n")
         if "squares" in given.only:
             squares(given.matrices, threads, given.repeats)
         if "masked" in given.only:

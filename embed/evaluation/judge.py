@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -270,8 +270,3 @@ def distances(split: EdgeSplit, links: NDArray[np.int64], *, most: int = 4) -> N
         reached = walk_scores(store, links[0], links[1], length=steps, beta=1.0) > 0
         out[reached] = steps
     return out
-
-
-def by_link(split: EdgeSplit, per_node: Mapping[str, ArrayLike], links: NDArray[np.int64]) -> dict[str, Any]:
-    """Node values as values of links: the smaller of both ends, since a link is as hard as its harder end."""
-    return {name: np.fmin(np.asarray(v)[links[0]], np.asarray(v)[links[1]]) for name, v in per_node.items()}
