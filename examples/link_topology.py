@@ -79,13 +79,7 @@ def train(name: str, split: Any, seed: int, given: argparse.Namespace, reweighti
     if features is None:
         options |= {"feature_dropout": 0.0, "num_nodes": split.full.num_nodes}
     encoder = Encoder(0 if features is None else features.shape[1], given.hidden, seed=seed, **options)
-    head: torch.nn.Module = {
-        "gcn": lambda: ProductHead(given.hidden, layers=3, dropout=0.3),
-        "sage": lambda: ProductHead(given.hidden, layers=3, dropout=0.3),
-        "gae": DotHead,
-        "ncn": lambda: CommonNeighborHead(given.hidden, dropout=0.3),
-        "buddy": lambda: SketchHead(given.hidden, PairSketches(split.train)),
-    }[name]()
+    head = head_of(name, split, given.hidden)
     training = LinkTraining(
         epochs=given.epochs,
         batch=BATCH.get(given.name, 1152),
@@ -104,6 +98,16 @@ def train(name: str, split: Any, seed: int, given: argparse.Namespace, reweighti
     return train_links(split, encoder, head, training, features=features, progress=report)
 
 
+def head_of(name: str, split: Any, hidden: int) -> torch.nn.Module:
+    if name == "gae":
+        return DotHead()
+    if name == "ncn":
+        return CommonNeighborHead(hidden, dropout=0.3)
+    if name == "buddy":
+        return SketchHead(hidden, PairSketches(split.train))
+    return ProductHead(hidden, layers=3, dropout=0.3)
+
+
 def row(data: str, what: str, values: Any, published: float | None = None, scale: float = 100.0) -> _report.Row:
     return _report.Row.of(data, what, np.asarray(values, np.float64) * scale, published)
 
@@ -118,9 +122,9 @@ def heuristics(name: str, store: Any, given: argparse.Namespace) -> list[_report
         count = split.test.shape[1]
         for method in (*HEURISTICS, "jaccard", "preferential_attachment", "katz", "ppr"):
             if method in ("katz", "ppr"):
-                scores = walk_scores(split.train, *both, method, length=4, beta=0.01)
+                scores = walk_scores(split.train, both[0], both[1], method, length=4, beta=0.01)
             else:
-                scores = pair_scores(split.train, *both, method)
+                scores = pair_scores(split.train, both[0], both[1], method)
             measured = measure_links(scores[:count], scores[count:], ks=(100,))
             found.setdefault(method, []).append(measured.hits[100] if cited else measured.auc)
     what = "Hits@100" if name in CITATIONS else "AUC"
@@ -163,7 +167,7 @@ def write_report(path: str, name: str, split: Any, trained: Any, topology_of: An
     count = split.test.shape[1]
     scores = {
         "graph auto-encoder": trained.score(*both),
-        "resource allocation": pair_scores(split.train, *both, "resource_allocation"),
+        "resource allocation": pair_scores(split.train, both[0], both[1], "resource_allocation"),
     }
     measures = {label: measure_links(s[:count], s[count:]) for label, s in scores.items()}
     steps = distances(split, split.test)
