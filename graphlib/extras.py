@@ -10,6 +10,7 @@ from .errors import MissingExtra
 _EXTRA_OF = {
     "torch": "torch",
     "torch_geometric": "torch",
+    "numba_cuda": "cuda",
     "faiss": "faiss",
     "hnswlib": "hnswlib",
     "dgl": "dgl",
