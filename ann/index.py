@@ -72,6 +72,12 @@ class IdentifiedRows(FrozenParameters, ABC):
         with self._lock.changing():
             vars(self).update(fresh, _rows=self._rows.chosen(live))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle, copy and joblib take: the files that `save` writes, as bytes."""
+        from .pickling import reduced
+
+        return reduced(self)
+
     def save(self, path: str | Path) -> None:
         """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken."""
         with self._lock.steady():

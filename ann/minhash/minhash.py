@@ -275,6 +275,10 @@ class MinHash:
             raise IndexMismatch(f"{name} have {array.shape[1]} slots, this MinHash has num_perm={self.num_perm}")
         return read_only(array)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Parameters alone: what was compiled for them is made again."""
+        return {**vars(self), "_made": None}
+
     def parameters(self) -> dict[str, Any]:
         """What decides the signatures, as JSON."""
         return {"num_perm": self.num_perm, "scheme": self.scheme, "seed": self.seed, "universe": self.universe}

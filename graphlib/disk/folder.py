@@ -158,6 +158,11 @@ class StoreFolder:
 
     # changing
 
+    @property
+    def changed(self) -> bool:
+        """Whether changes wait for a commit."""
+        return self._changed
+
     def begin_writing(self) -> None:
         """Take the writer's lock for a change that waits for a commit."""
         self.lock()

@@ -18,6 +18,7 @@ from .guard import Guard
 from .idmap import IdMap
 from .ingest_report import KEY, IngestReport
 from .parts import Parts
+from .pickling import reduced
 from .times import UNIT, given_unit, plain_times
 
 if TYPE_CHECKING:
@@ -176,6 +177,10 @@ class GraphStore:
     @_folder.setter
     def _folder(self, folder: StoreFolder) -> None:
         self._home.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A stored graph is pickled and copied as its path and version; see `pickling`."""
+        return reduced(self, changed=self._folder is not None and self._folder.changed, opener=open)
 
     @property
     def path(self) -> Path | None:
