@@ -7,6 +7,7 @@ from the diagonal and from means of rows and columns, and channels are mixed the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from ...graphlib.errors import InvalidInput
 from . import ops
 from .plan import BagPlan
+
+_WRITES, _EVERYWHERE = {2: 3, 1: 1, 0: 0}, {2: 2, 1: 1, 0: 1}  # parts per place and per ego network, by order
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,22 @@ class Reduced:
 def reduce_pairs(x: Tensor, plan: BagPlan) -> Reduced:
     """Prepare pair features (num_pairs, C)."""
     _check("pair", x, plan.num_pairs)
-    places = ops.moments(x, plan)
-    means = ops.mean_rows(places[:, : 2 * x.shape[1]], plan.ego_of_place, plan.place_copies)
-    return Reduced(plan, places, means, x)
+    return Reduced(plan, *ops.moments(x, plan), x)
 
 
 def reduce_nodes(x: Tensor, plan: BagPlan) -> Reduced:
     """Prepare node features (num_nodes, C)."""
     _check("node", x, plan.num_nodes)
-    places = ops.take_rows(x, plan.nodes, plan.node_copies)
-    return Reduced(plan, places, ops.mean_rows(places, plan.ego_of_place, plan.place_copies))
+    return Reduced(plan, *ops.take_nodes(x, plan))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the maps of one source give before copies are averaged: per place, per ego network, per mixed pair."""
+
+    places: Tensor | None
+    egos: Tensor
+    mixed: Tensor | None
 
 
 class EquivariantMap(nn.Module):
@@ -58,8 +67,10 @@ class EquivariantMap(nn.Module):
 
     Parameters
     ----------
-    order_in, order_out : int
-        2 -> 2 (15 basis maps), 2 -> 1 (5), 1 -> 2 (5), 1 -> 1 (2), 2 -> 0 (2) or 1 -> 0 (1).
+    order_in : int
+    order_out : int or (2, 1)
+        2 -> 2 (15 basis maps), 2 -> 1 (5), 1 -> 2 (5), 1 -> 1 (2), 2 -> 0 (2) or 1 -> 0 (1). With (2, 1), both maps,
+        whose weights lie side by side.
     channels_in, channels_out : int >= 1
     num_classes : int >= 1, default 1
         Classes of sizes (`SizeClasses`), each with weights of its own.
@@ -68,6 +79,7 @@ class EquivariantMap(nn.Module):
     ----------
     place : Parameter (num_classes, p C_in, q C_out)
         Mixes what `Reduced.places` holds into what goes to diagonals, rows and columns (q = 3), or to nodes (q = 1).
+        Of two maps, the columns of both (q = 4).
     ego : Parameter (num_classes, e C_in, f C_out)
         Mixes `Reduced.egos` into what goes to the diagonal and everywhere (f = 2), or to all nodes or the ego network.
     entry : Parameter (num_classes, C_in, 2 C_out)
@@ -96,14 +108,21 @@ class EquivariantMap(nn.Module):
     """
 
     def __init__(
-        self, order_in: int, order_out: int, channels_in: int, channels_out: int, *, num_classes: int = 1
+        self,
+        order_in: int,
+        order_out: int | tuple[int, ...],
+        channels_in: int,
+        channels_out: int,
+        *,
+        num_classes: int = 1,
     ) -> None:
         super().__init__()
-        if (order_in, order_out) not in ((2, 2), (2, 1), (1, 2), (1, 1), (2, 0), (1, 0)):
-            raise InvalidInput(f"maps lead from order 2 or 1 to 2, 1 or 0; got {order_in} -> {order_out}")
-        self.orders, self.channels_out = (order_in, order_out), channels_out
+        targets = order_out if isinstance(order_out, tuple) else (order_out,)
+        if order_in not in (2, 1) or targets not in ((2,), (1,), (0,), (2, 1)):
+            raise InvalidInput(f"maps lead from order 2 or 1 to 2, 1, 0 or (2, 1); got {order_in} -> {order_out}")
+        self.order_in, self.orders_out, self.channels_out = order_in, targets, channels_out
         reads, means = (3, 2) if order_in == 2 else (1, 1)
-        writes, everywhere = {2: (3, 2), 1: (1, 1), 0: (0, 1)}[order_out]
+        writes, everywhere = (sum(count[order] for order in targets) for count in (_WRITES, _EVERYWHERE))
         scale = (2 / (channels_in + channels_out)) ** 0.5
 
         def weight(first: int, last: int) -> nn.Parameter:
@@ -111,42 +130,60 @@ class EquivariantMap(nn.Module):
 
         self.place = weight(reads, writes) if writes else None
         self.ego = weight(means, everywhere)
-        self.entry = weight(1, 2) if self.orders == (2, 2) else None
+        self.entry = weight(1, 2) if order_in == 2 and 2 in targets else None
         self.bias = nn.Parameter(torch.zeros(num_classes, everywhere * channels_out))
 
-    def forward(self, given: Reduced) -> Tensor:
-        """Features of the next order: (num_pairs, C_out), (num_nodes, C_out) or (num_egos, C_out)."""
-        plan, width = given.plan, self.channels_out
+    def forward(self, given: Reduced) -> Tensor | tuple[Tensor, ...]:
+        """Features of the next order: (num_pairs, C_out), (num_nodes, C_out) or (num_egos, C_out); a tuple of two."""
+        terms = self.terms(given)
+        if self.orders_out == (0,):
+            return terms.egos
+        out = merge_terms([terms], self.orders_out, given.plan)
+        return out[self.orders_out[0]] if len(out) == 1 else tuple(out[order] for order in self.orders_out)
+
+    def terms(self, given: Reduced) -> Terms:
+        """What `merge_terms` takes."""
+        plan = given.plan
         if len(plan.egos) - 1 != self.bias.shape[0]:
             raise InvalidInput(f"the plan has {len(plan.egos) - 1} size classes but the map {self.bias.shape[0]}")
         egos = ops.grouped(given.egos, self.ego, plan.egos, self.bias)
-        if self.place is None:
-            return egos
-        places = ops.grouped(given.places, self.place, plan.places)
-        below = ops.take_rows(egos, plan.ego_of_place, plan.place_copies)
-        if self.orders[1] == 1:
-            return ops.mean_rows(places + below, plan.nodes, plan.node_copies)
-        places = torch.cat([places[:, : 2 * width] + below, places[:, 2 * width :]], 1)  # everywhere = along rows
-        out = ops.spread(places, plan)
+        places = None if self.place is None else ops.grouped(given.places, self.place, plan.places)
         if self.entry is None or given.pairs is None:
-            return out
+            return Terms(places, egos, None)
         rows = ops.take_rows(given.pairs, plan.mixed_pair, plan.mixed_copies)
-        return ops.add_shares(ops.grouped(rows, self.entry, plan.mixed), out, plan)
+        return Terms(places, egos, ops.grouped(rows, self.entry, plan.mixed))
 
     def basis_weights(self) -> Tensor:
-        """The weights by basis map: (num_classes, basis, C_in, C_out).
+        """The weights of a map to one order by basis map: (num_classes, basis, C_in, C_out).
 
         2 -> 2: d on the diagonal, along rows, along columns; the same three of r/m; of c/m; s/m on the diagonal and
         everywhere; the same two of t/m^2; X; X^T. The others likewise, without what they lack.
         """
+        if len(self.orders_out) > 1:
+            raise InvalidInput(f"basis maps lead to one order; this map leads to {self.orders_out}")
         parts = []
-        c_in = self.ego.shape[1] // (2 if self.orders[0] == 2 else 1)
+        c_in = self.ego.shape[1] // (2 if self.order_in == 2 else 1)
         for weight in (self.place, self.ego, self.entry):
             if weight is not None:
                 k, rows, cols = weight.shape
                 blocks = weight.reshape(k, rows // c_in, c_in, cols // self.channels_out, self.channels_out)
                 parts.append(blocks.permute(0, 1, 3, 2, 4).reshape(k, -1, c_in, self.channels_out))
         return torch.cat(parts, 1)
+
+
+def merge_terms(terms: Sequence[Terms], orders: Sequence[int], plan: BagPlan) -> dict[int, Tensor]:
+    """Features of nodes and pairs, averaged over copies, from the maps of one or two sources, side by side.
+
+    A source with mixed pairs comes first.
+    """
+    parts = [(part.places, part.egos) for part in terms if part.places is not None]
+    pair_terms, node_terms = ops.assemble(parts, tuple(orders), plan)
+    out = {}
+    if 2 in orders:
+        out[2] = ops.spread(pair_terms, terms[0].mixed, plan)
+    if 1 in orders:
+        out[1] = ops.mean_rows(node_terms, plan.nodes, plan.node_copies)
+    return out
 
 
 def _check(what: str, x: Tensor, rows: int) -> None:

@@ -22,27 +22,46 @@ if TYPE_CHECKING:
 _LARGE = 1 << 15  # numbers from which threads pay
 
 
-def moments(x: Tensor, plan: BagPlan) -> Tensor:
-    """Diagonal, mean of the row and mean of the column at every place: (num_pairs, C) -> (num_places, 3 C)."""
+def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
+    """Of pair features (num_pairs, C): diagonal, row mean and column mean at every place, and means of the first two.
+
+    Shapes (num_places, 3 C) and (num_egos, 2 C).
+    """
     if x.device.type != "cpu":
         return in_torch.moments(x, plan)
-    result: Tensor = _Moments.apply(x.contiguous(), plan)
-    return result
+    places, means = _Moments.apply(x.contiguous(), plan)
+    return places, means
 
 
-def spread(terms: Tensor, plan: BagPlan) -> Tensor:
-    """Node terms along diagonals, rows and columns, averaged over copies: (num_places, 3 C) -> (num_pairs, C)."""
+def take_nodes(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
+    """Node features (num_nodes, C) at every place, and their means: (num_places, C) and (num_egos, C)."""
+    if x.device.type != "cpu":
+        return in_torch.take_nodes(x, plan)
+    places, means = _TakeNodes.apply(x.contiguous(), plan)
+    return places, means
+
+
+def assemble(parts: Sequence[tuple[Tensor, Tensor]], orders: tuple[int, ...], plan: BagPlan) -> tuple[Tensor, Tensor]:
+    """Terms of pairs (num_places, 3 C) and of nodes (num_places, C) from what maps of several sources give.
+
+    Each source gives a tensor of places and one of ego networks (see `ops_cpu.assemble`); C is the sum of their widths.
+    What is not among `orders` has no rows.
+    """
+    if parts[0][0].device.type != "cpu":
+        return in_torch.assemble(parts, orders, plan)
+    pairs, nodes = _Assemble.apply(orders, plan, *(part.contiguous() for source in parts for part in source))
+    return pairs, nodes
+
+
+def spread(terms: Tensor, mixed: Tensor | None, plan: BagPlan) -> Tensor:
+    """Pair features from terms along diagonals, rows and columns, averaged over copies, and from mixed pairs.
+
+    terms (num_places, 3 C), mixed (num_mixed, 2 c) -> (num_pairs, C); the left half of a mixed pair's columns and the
+    right half of its transposed's are added to the first c.
+    """
     if terms.device.type != "cpu":
-        return in_torch.spread(terms, plan)
-    result: Tensor = _Spread.apply(terms.contiguous(), plan)
-    return result
-
-
-def add_shares(mixed: Tensor, base: Tensor, plan: BagPlan) -> Tensor:
-    """`base` plus what mixed pairs and their transposed add: (num_mixed, 2 C), (num_pairs, C) -> (num_pairs, C)."""
-    if mixed.device.type != "cpu":
-        return in_torch.add_shares(mixed, base, plan)
-    result: Tensor = _Share.apply(mixed.contiguous(), base, plan)
+        return in_torch.spread(terms, mixed, plan)
+    result: Tensor = _Spread.apply(terms.contiguous(), mixed, plan)
     return result
 
 
@@ -92,62 +111,91 @@ def run(name: str, work: int, *arguments: Any) -> None:
 
 class _Moments(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, plan: BagPlan) -> Tensor:
+    def forward(ctx: Any, x: Tensor, plan: BagPlan) -> Any:
         ctx.plan, ctx.shape = plan, x.shape
         out = x.new_empty((plan.num_places, 3 * x.shape[1]))
-        lists, whole = plan.host, plan.host_factor("one", x.dtype)
-        run("moments", plan.num_entries * x.shape[1], x, lists.pair, whole, lists.indptr, lists.entry_ptr, True, out)
-        return out
+        means = x.new_empty((plan.num_egos, 2 * x.shape[1]))
+        lists, whole, work = plan.host, plan.host_factor("one", x.dtype), plan.num_entries * x.shape[1]
+        run("moments", work, x, lists.pair, whole, lists.indptr, lists.entry_ptr, True, out, means)
+        return out, means
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        plan = ctx.plan
-        out = grad.new_empty(ctx.shape)
+    def backward(ctx: Any, grad: Tensor, grad_means: Tensor) -> Any:
+        plan, out = ctx.plan, grad.new_empty(ctx.shape)
         size, whole = plan.host_factor("size", grad.dtype), plan.host_factor("one", grad.dtype)
-        work, lists = plan.num_entries * out.shape[1], plan.host
-        run("spread", work, grad.contiguous(), lists.pair_ptr, lists.row, lists.col, size, whole, True, out)
+        work, lists, terms = plan.num_entries * out.shape[1], plan.host, torch.empty_like(grad)
+        run("add_means_gradient", grad.numel(), grad.contiguous(), grad_means.contiguous(), lists.indptr, terms)
+        run("spread", work, terms, lists.pair_ptr, lists.row, lists.col, size, whole, True, out)
         return out, None
+
+
+class _TakeNodes(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, plan: BagPlan) -> Any:
+        ctx.plan, ctx.shape = plan, x.shape
+        out, means = x.new_empty((plan.num_places, x.shape[1])), x.new_empty((plan.num_egos, x.shape[1]))
+        run("take_nodes", out.numel(), x, plan.host.nodes, plan.host.indptr, out, means)
+        return out, means
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor, grad_means: Tensor) -> Any:
+        plan, out, terms = ctx.plan, grad.new_empty(ctx.shape), torch.empty_like(grad)
+        run("add_means_gradient", grad.numel(), grad.contiguous(), grad_means.contiguous(), plan.host.indptr, terms)
+        run("sum_rows", grad.numel(), terms, *plan.node_copies, out)
+        return out, None
+
+
+class _Assemble(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, orders: tuple[int, ...], plan: BagPlan, *parts: Tensor) -> Any:
+        two, one = 2 in orders, 1 in orders
+        widths = [egos.shape[1] // (2 * two + one) for egos in parts[1::2]]
+        like, total = parts[0], sum(widths)
+        pairs = like.new_empty((plan.num_places, 3 * total) if two else (0, 0))
+        nodes = like.new_empty((plan.num_places, total) if one else (0, 0))
+        ctx.plan, ctx.two, ctx.one = plan, two, one
+        ctx.shapes, ctx.starts = [part.shape for part in parts], [sum(widths[:i]) for i in range(len(widths))]
+        for places, egos, at in zip(parts[::2], parts[1::2], ctx.starts, strict=True):
+            run("assemble", places.numel(), places, egos, plan.host.indptr, two, one, at, pairs, nodes)
+        return pairs, nodes
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, d_pairs: Tensor, d_nodes: Tensor) -> Any:
+        d_pairs, d_nodes = d_pairs.contiguous(), d_nodes.contiguous()
+        found = [d_pairs.new_empty(shape) for shape in ctx.shapes]
+        for places, egos, at in zip(found[::2], found[1::2], ctx.starts, strict=True):
+            arguments = (d_pairs, d_nodes, ctx.plan.host.indptr, ctx.two, ctx.one, at, places, egos)
+            run("assemble_gradient", places.numel(), *arguments)
+        return None, None, *found
 
 
 class _Spread(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, terms: Tensor, plan: BagPlan) -> Tensor:
-        ctx.plan, ctx.shape = plan, terms.shape
+    def forward(ctx: Any, terms: Tensor, mixed: Tensor | None, plan: BagPlan) -> Tensor:
+        ctx.plan, ctx.shape, ctx.mixed = plan, terms.shape, None if mixed is None else mixed.shape
         out = terms.new_empty((plan.num_pairs, terms.shape[1] // 3))
         size, scale = plan.host_factor("size", terms.dtype), plan.host_factor("count", terms.dtype)
         work, lists = plan.num_entries * out.shape[1], plan.host
         run("spread", work, terms, lists.pair_ptr, lists.row, lists.col, size, scale, False, out)
+        if mixed is not None:
+            weight = plan.host_factor("share", mixed.dtype)
+            run("share", mixed.numel(), mixed, lists.mixed_ptr, lists.mixed_at, lists.transposed, weight, out)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        plan = ctx.plan
-        out = grad.new_empty(ctx.shape)
+        plan, out, none = ctx.plan, grad.new_empty(ctx.shape), grad.new_empty((0, 0))
         scale, grad = plan.host_factor("count", grad.dtype), grad.contiguous()
-        work, lists = plan.num_entries * grad.shape[1], plan.host
-        run("moments", work, grad, lists.pair, scale, lists.indptr, lists.entry_ptr, False, out)
-        return out, None
-
-
-class _Share(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, mixed: Tensor, base: Tensor, plan: BagPlan) -> Tensor:
-        ctx.plan, ctx.shape = plan, mixed.shape
-        out, weight = base.clone(memory_format=torch.contiguous_format), plan.host_factor("share", mixed.dtype)
-        lists = plan.host
-        run("share", mixed.numel(), mixed, lists.mixed_ptr, lists.mixed_at, lists.transposed, weight, out)
-        return out
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        plan = ctx.plan
-        out, weight = grad.new_empty(ctx.shape), plan.host_factor("share", grad.dtype)
-        lists = plan.host
-        run("share_gradient", out.numel(), grad.contiguous(), lists.mixed_pair, lists.transposed, weight, out)
-        return out, grad, None
+        work, lists, d_mixed = plan.num_entries * grad.shape[1], plan.host, None
+        run("moments", work, grad, lists.pair, scale, lists.indptr, lists.entry_ptr, False, out, none)
+        if ctx.mixed is not None:
+            d_mixed, weight = grad.new_empty(ctx.mixed), plan.host_factor("share", grad.dtype)
+            run("share_gradient", d_mixed.numel(), grad, lists.mixed_pair, lists.transposed, weight, d_mixed)
+        return out, d_mixed, None
 
 
 class _Take(torch.autograd.Function):

@@ -12,6 +12,9 @@ from ...graphlib.compute.jit import parallel_kernel
 from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
 
 __all__ = [
+    "add_means_gradient",
+    "assemble",
+    "assemble_gradient",
     "mean_rows",
     "mean_rows_gradient",
     "moments",
@@ -21,12 +24,16 @@ __all__ = [
     "share_gradient",
     "spread",
     "sum_rows",
+    "take_nodes",
 ]
 
 
 @parallel_kernel
-def moments(x, pair, scale, indptr, entry_ptr, by_size, out):
-    """`out[place]` is (diagonal, row sum, column sum) of its block of `x[pair] * scale[pair]`; sums / size if asked."""
+def moments(x, pair, scale, indptr, entry_ptr, by_size, out, means):
+    """`out[place]` is (diagonal, row sum, column sum) of its block of `x[pair] * scale[pair]`.
+
+    With `by_size`, sums are divided by the size, and `means` gets the means of diagonals and of these row sums.
+    """
     for e in numba.prange(indptr.shape[0] - 1):
         first, size, width = indptr[e], indptr[e + 1] - indptr[e], x.shape[1]
         for i in range(size):
@@ -35,22 +42,110 @@ def moments(x, pair, scale, indptr, entry_ptr, by_size, out):
                 o[c] = 0
         p = entry_ptr[e]
         for i in range(size):
-            o = out[first + i]
+            o, along = out[first + i], out[first + i, width:]
             for j in range(size):
-                v, s, t = x[pair[p]], scale[pair[p]], out[first + j]
+                v, s, down = x[pair[p]], scale[pair[p]], out[first + j, 2 * width :]
                 for c in range(width):
-                    o[width + c] += s * v[c]
+                    along[c] += s * v[c]
                 for c in range(width):
-                    t[2 * width + c] += s * v[c]
+                    down[c] += s * v[c]
                 if i == j:
                     for c in range(width):
                         o[c] = s * v[c]
                 p += 1
         if by_size:
+            mean, share = means[e], scale[0] / size
+            for c in range(2 * width):
+                mean[c] = 0
             for i in range(size):
-                o = out[first + i]
-                for c in range(width, 3 * width):
-                    o[c] /= size
+                o, sums = out[first + i], out[first + i, width:]
+                for c in range(2 * width):
+                    sums[c] *= share
+                for c in range(2 * width):
+                    mean[c] += share * o[c]
+
+
+@parallel_kernel
+def take_nodes(x, nodes, indptr, out, means):
+    """`out[place]` is the row of its node, `means` the mean of an ego network's."""
+    for e in numba.prange(indptr.shape[0] - 1):
+        mean, width = means[e], x.shape[1]
+        for c in range(width):
+            mean[c] = 0
+        for p in range(indptr[e], indptr[e + 1]):
+            v, o = x[nodes[p]], out[p]
+            for c in range(width):
+                o[c] = v[c]
+                mean[c] += v[c]
+        for c in range(width):
+            mean[c] /= indptr[e + 1] - indptr[e]
+
+
+@parallel_kernel
+def add_means_gradient(grad, grad_means, indptr, out):
+    """`out` is `grad` plus, in the first columns of each place, its part of the gradient of the means."""
+    for e in numba.prange(indptr.shape[0] - 1):
+        mean, width, size = grad_means[e], grad_means.shape[1], indptr[e + 1] - indptr[e]
+        for p in range(indptr[e], indptr[e + 1]):
+            g, o = grad[p], out[p]
+            for c in range(width):
+                o[c] = g[c] + mean[c] / size
+            g, o = grad[p, width:], out[p, width:]
+            for c in range(o.shape[0]):
+                o[c] = g[c]
+
+
+@parallel_kernel
+def assemble(places, egos, indptr, two, one, at, pair_terms, node_terms):
+    """What maps of one source give, side by side with those of others: their columns begin at `at` in each part.
+
+    Maps to pairs give (diagonal, rows, columns) per place and (diagonal, everywhere) per ego network, those to nodes
+    one part each, behind them.
+    """
+    for e in numba.prange(indptr.shape[0] - 1):
+        width, total = egos.shape[1] // (2 * two + one), pair_terms.shape[1] // 3
+        g, g_all, g_node = egos[e], egos[e, width:], egos[e, 2 * two * width :]
+        for p in range(indptr[e], indptr[e + 1]):
+            v, v_row, v_col, v_node = places[p], places[p, width:], places[p, 2 * width :], places[p, 3 * two * width :]
+            if two:
+                o, row, col = pair_terms[p, at:], pair_terms[p, total + at :], pair_terms[p, 2 * total + at :]
+                for c in range(width):
+                    o[c] = v[c] + g[c]
+                for c in range(width):
+                    row[c] = v_row[c] + g_all[c]
+                for c in range(width):
+                    col[c] = v_col[c]
+            if one:
+                n = node_terms[p, at:]
+                for c in range(width):
+                    n[c] = v_node[c] + g_node[c]
+
+
+@parallel_kernel
+def assemble_gradient(d_pair_terms, d_node_terms, indptr, two, one, at, places, egos):
+    """The gradient of `assemble`, into `places` and `egos`."""
+    for e in numba.prange(indptr.shape[0] - 1):
+        width, total = egos.shape[1] // (2 * two + one), d_pair_terms.shape[1] // 3
+        g, g_all, g_node = egos[e], egos[e, width:], egos[e, 2 * two * width :]
+        for c in range(egos.shape[1]):
+            g[c] = 0
+        for p in range(indptr[e], indptr[e + 1]):
+            v, v_row, v_col, v_node = places[p], places[p, width:], places[p, 2 * width :], places[p, 3 * two * width :]
+            if two:
+                o, row, col = d_pair_terms[p, at:], d_pair_terms[p, total + at :], d_pair_terms[p, 2 * total + at :]
+                for c in range(width):
+                    v[c] = o[c]
+                    g[c] += o[c]
+                for c in range(width):
+                    v_row[c] = row[c]
+                    g_all[c] += row[c]
+                for c in range(width):
+                    v_col[c] = col[c]
+            if one:
+                n = d_node_terms[p, at:]
+                for c in range(width):
+                    v_node[c] = n[c]
+                    g_node[c] += n[c]
 
 
 @parallel_kernel
@@ -65,10 +160,10 @@ def spread(terms, ptr, row, col, inverse_size, scale, by_size, out):
         for c in range(width):
             o[c] = 0
         for k in range(ptr[r], ptr[r + 1]):
-            a, b = terms[row[k]], terms[col[k]]
+            a, along, down = terms[row[k]], terms[row[k], width:], terms[col[k], 2 * width :]
             s = inverse_size[row[k]] if by_size else inverse_size[row[k]] * 0 + 1
             for c in range(width):
-                o[c] += s * (a[width + c] + b[2 * width + c])
+                o[c] += s * (along[c] + down[c])
             if row[k] == col[k]:
                 for c in range(width):
                     o[c] += a[c]
@@ -79,26 +174,27 @@ def spread(terms, ptr, row, col, inverse_size, scale, by_size, out):
 
 @parallel_kernel
 def share(mixed, ptr, at, transposed, weight, out):
-    """`out[r]` gains, for each mixed row q of pair r, weight[q] (mixed[q] left + mixed[q of the transposed] right)."""
+    """The first columns of `out[r]` gain, for each mixed row q of pair r, weight[q] (left half of mixed[q] + right half
+    of the transposed pair's)."""
     for r in numba.prange(out.shape[0]):
-        o, other = out[r], ptr[transposed[r]]
-        width = o.shape[0]
+        o, other, width = out[r], ptr[transposed[r]], mixed.shape[1] // 2
         for k in range(ptr[r], ptr[r + 1]):
-            a, b, s = mixed[at[k]], mixed[at[other + k - ptr[r]]], weight[at[k]]
+            a, b, s = mixed[at[k]], mixed[at[other + k - ptr[r]], width:], weight[at[k]]
             for c in range(width):
-                o[c] += s * (a[c] + b[width + c])
+                o[c] += s * (a[c] + b[c])
 
 
 @parallel_kernel
 def share_gradient(grad, pair, transposed, weight, out):
     """The gradient of `share` with respect to the mixed rows; `pair[q]` is the pair of row q."""
     for q in numba.prange(out.shape[0]):
-        o, s, width = out[q], weight[q], grad.shape[1]
+        s, width = weight[q], out.shape[1] // 2
+        o, swapped = out[q], out[q, width:]
         a, b = grad[pair[q]], grad[transposed[pair[q]]]
         for c in range(width):
             o[c] = s * a[c]
         for c in range(width):
-            o[width + c] = s * b[c]
+            swapped[c] = s * b[c]
 
 
 @parallel_kernel

@@ -12,7 +12,7 @@ from torch.nn.functional import elu
 from ...graphlib.errors import InvalidInput
 from ...sampling.arguments import check_count
 from . import ops
-from .maps import EquivariantMap, reduce_nodes, reduce_pairs
+from .maps import EquivariantMap, merge_terms, reduce_nodes, reduce_pairs
 from .norm import GraphNorm
 
 if TYPE_CHECKING:
@@ -48,31 +48,32 @@ class EgoLayer(nn.Module):
         self, channels: tuple[int, int], width: int, *, orders: Sequence[int], num_classes: int, norm: str
     ) -> None:
         super().__init__()
-        self.maps = nn.ModuleDict()
-        self.norms = nn.ModuleDict()
-        for target in orders:
-            for source, wide in zip((2, 1), reversed(channels), strict=True):
-                if wide:
-                    self.maps[f"{source}{target}"] = EquivariantMap(
-                        source, target, wide, width, num_classes=num_classes
-                    )
-            if norm == "graph":
-                self.norms[str(target)] = GraphNorm(width * sum(wide > 0 for wide in channels))
-        self.orders = tuple(orders)
+        self.orders = tuple(sorted(orders, reverse=True))
+        self.maps = nn.ModuleDict(
+            {
+                str(source): EquivariantMap(source, self.orders, wide, width, num_classes=num_classes)
+                for source, wide in zip((2, 1), reversed(channels), strict=True)
+                if wide
+            }
+        )
+        wide = width * len(self.maps)
+        self.norms = nn.ModuleDict({str(target): GraphNorm(wide) for target in self.orders if norm == "graph"})
 
     def forward(self, nodes: Tensor | None, pairs: Tensor | None, plan: BagPlan) -> tuple[Tensor | None, Tensor | None]:
         """Features of nodes and of pairs, None where there are none."""
-        given = {}
-        if pairs is not None:
-            given["2"] = reduce_pairs(pairs, plan)
-        if nodes is not None:
-            given["1"] = reduce_nodes(nodes, plan)
-        out: dict[int, Tensor | None] = {1: None, 2: None}
+        given = {"2": pairs, "1": nodes}
+        reduced = {"2": reduce_pairs, "1": reduce_nodes}
+        terms = []
+        for source, layer in self.maps.items():
+            x = given[source]
+            if isinstance(layer, EquivariantMap) and x is not None:
+                terms.append(layer.terms(reduced[source](x, plan)))
+        out = merge_terms(terms, self.orders, plan)
         for target, ptr in ((1, plan.node_ptr), (2, plan.graph_pair_ptr)):
-            if target in self.orders:
-                made = elu(torch.cat([self.maps[f"{source}{target}"](x) for source, x in given.items()], 1))
+            if target in out:
+                made = elu(out[target])
                 out[target] = self.norms[str(target)](made, ptr) if self.norms else made
-        return out[1], out[2]
+        return out.get(1), out.get(2)
 
 
 class SPEN(nn.Module):

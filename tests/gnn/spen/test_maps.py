@@ -39,7 +39,7 @@ def rows(plan, order):
 
 def stacked(layer, bag, classes, x):
     """The map by the plain stack on dense blocks, then averaged over copies."""
-    order_in, order_out = layer.orders
+    order_in, order_out = layer.order_in, layer.orders_out[0]
     weights = layer.basis_weights()
     values, found = torch.from_numpy(bag.extract(x.detach().numpy(), order=order_in)), []
     for m, block in bag.blocks(values.numpy(), order=order_in).items():
@@ -113,23 +113,43 @@ def test_maps_commute_with_every_permutation_of_a_block(orders):
 def test_kernels_are_the_plain_operations():
     bag = some_bag(5, 2)
     plan = BagPlan(bag, SizeClasses.fit(bag.sizes, policy="each"))
-    x, terms = torch.randn(plan.num_pairs, 3), torch.randn(plan.num_places, 6)
-    mixed = torch.randn(plan.mixed[-1], 6)
     norm = [torch.randn(3) for _ in range(3)]
-    pairs = {
-        "moments": (x,),
-        "spread": (terms,),
-        "add_shares": (mixed, x),
+    x, nodes = torch.randn(plan.num_pairs, 3), torch.randn(plan.num_nodes, 3)
+    terms, mixed = torch.randn(plan.num_places, 6), torch.randn(plan.mixed[-1], 2)
+    sources = [(torch.randn(plan.num_places, 4 * c), torch.randn(plan.num_egos, 3 * c)) for c in (2, 1)]
+    calls = {
+        "moments": (x, plan),
+        "take_nodes": (nodes, plan),
+        "assemble": (sources, (2, 1), plan),
+        "spread": (terms, mixed, plan),
+        "mean_rows": (terms, plan.nodes, plan.node_copies),
     }
-    for name, inputs in pairs.items():
-        assert torch.allclose(getattr(ops, name)(*inputs, plan), getattr(plain, name)(*inputs, plan), atol=1e-5), name
-    first, second = (f(terms, plan.nodes, plan.node_copies) for f in (ops.mean_rows, plain.mean_rows))
-    assert torch.allclose(first, second, atol=1e-6)
+    for name, inputs in calls.items():
+        first, second = (getattr(module, name)(*inputs) for module in (ops, plain))
+        for a, b in zip(*([v] if torch.is_tensor(v) else v for v in (first, second)), strict=True):
+            assert torch.allclose(a, b, atol=1e-5), name
     leaves = [[t.clone().requires_grad_() for t in (x, *norm)] for _ in range(2)]
     for f, (values, *parameters) in zip((ops.graph_norm, plain.graph_norm), leaves, strict=True):
         (f(values, plan.graph_pair_ptr, *parameters, 1e-5) * torch.arange(3.0)).pow(2).sum().backward()
     for a, b in zip(*leaves, strict=True):
         assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-3)
+
+
+def test_two_maps_side_by_side_are_two_maps():
+    bag = some_bag(2)
+    plan = BagPlan(bag, SizeClasses((1,)))
+    both = EquivariantMap(2, (2, 1), 3, 2)
+    torch.nn.init.normal_(both.bias)
+    pairs, nodes = EquivariantMap(2, 2, 3, 2), EquivariantMap(2, 1, 3, 2)
+    pairs.entry = both.entry
+    for name, cut in (("place", 6), ("ego", 4), ("bias", 4)):
+        whole = getattr(both, name).data
+        getattr(pairs, name).data, getattr(nodes, name).data = whole[..., :cut], whole[..., cut:]
+    given = reduce_pairs(torch.randn(plan.num_pairs, 3), plan)
+    for a, b in zip(both(given), (pairs(given), nodes(given)), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+    with pytest.raises(InvalidInput, match=r"leads to \(2, 1\)"):
+        both.basis_weights()
 
 
 def test_same_bits_at_any_thread_count(monkeypatch):
@@ -173,7 +193,7 @@ def test_size_classes():
 def test_bad_input_is_named():
     bag = some_bag()
     plan = BagPlan(bag, SizeClasses((1, 3)))
-    with pytest.raises(InvalidInput, match=r"maps lead from order 2 or 1 to 2, 1 or 0; got 0 -> 2"):
+    with pytest.raises(InvalidInput, match=r"maps lead from order 2 or 1 to 2, 1, 0 or \(2, 1\); got 0 -> 2"):
         EquivariantMap(0, 2, 3, 3)
     with pytest.raises(InvalidInput, match=rf"pair features must have shape \({plan.num_pairs}, C\); got \(3, 2\)"):
         reduce_pairs(torch.zeros(3, 2), plan)
