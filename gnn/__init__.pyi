@@ -1,3 +1,3 @@
+from .nat.config import NATConfig as NATConfig
 from .nat.nat import NAT as NAT
-from .nat.nat import NATConfig as NATConfig
 from .spen.spen import SPEN as SPEN

@@ -1,2 +1,2 @@
+from .config import NATConfig as NATConfig
 from .nat import NAT as NAT
-from .nat import NATConfig as NATConfig

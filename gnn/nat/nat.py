@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer
 from ...graphlib.store.times import float_times
 from ...sampling.arguments import node_positions
 from ...sampling.ncache.cache import NCache
 from ..threads import steady
+from .config import NATConfig
 from .layers import PairReadout, SlotUpdate, TimeEncoding, drop, keep_torch_threads
 from .memory import HostMemory, memory_on
 
@@ -24,71 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from .memory import Slots
-
-_PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {
-        "readout": "attention",
-        "time_encoding": "since",
-        "time_dim": 4,
-        "second_hop": "copy",
-        "hash": "prime",
-    },
-    "released": {
-        "readout": "sum",
-        "time_encoding": "absolute",
-        "time_dim": 1,
-        "second_hop": "update",
-        "hash": "quadratic",
-    },
-}
-_ALLOWED = {
-    "compat": ("paper", "released"),
-    "readout": ("attention", "sum"),
-    "time_encoding": ("since", "absolute"),
-    "second_hop": ("copy", "update"),
-    "hash": ("prime", "quadratic"),
-    "cache_device": ("model", "host"),
-}
-
-
-@dataclass(frozen=True)
-class NATConfig:
-    """Sizes and choices of a NAT; see the parameters of `NAT`.
-
-    >>> NATConfig(compat="released").readout
-    'sum'
-    """
-
-    sizes: tuple[int, ...] = (1, 32, 16)
-    value_dim: int = 4
-    self_dim: int = 72
-    code_dim: int = 16
-    hidden_dim: int = 64
-    dropout: float = 0.1
-    replace_prob: float = 0.9
-    compat: str = "paper"
-    readout: str | None = None
-    time_encoding: str | None = None
-    time_dim: int | None = None
-    second_hop: str | None = None
-    hash: str | None = None
-    cache_device: str = "model"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, value in _PRESETS.get(self.compat, {}).items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        for name, allowed in _ALLOWED.items():
-            if getattr(self, name) not in allowed:
-                raise InvalidInput(
-                    f"{name} must be one of {', '.join(map(repr, allowed))}; got {getattr(self, name)!r}"
-                )
-        for name, least in (("value_dim", 1), ("self_dim", 1), ("hidden_dim", 1), ("time_dim", 1), ("code_dim", 0)):
-            if not is_integer(getattr(self, name)) or getattr(self, name) < least:
-                raise InvalidInput(f"{name} must be an integer >= {least}; got {getattr(self, name)!r}")
-        if not 0 <= self.dropout < 1:
-            raise InvalidInput(f"dropout must be in [0, 1); got {self.dropout!r}")
 
 
 @dataclass

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .columns import Columns
+    from .contents import Contents
     from .edges import EdgeSet
-    from .store import GraphStore
 
 
-def describe(store: GraphStore) -> dict[str, Any]:
+def describe(store: Contents) -> dict[str, Any]:
     """Counts, columns, indexes and attributes as plain Python values."""
     parts = store._parts
     return {
@@ -58,7 +58,7 @@ def _described(columns: Columns, names: Iterable[str]) -> dict[str, str]:
     return {name: f"{dtype_name(array.dtype)}{list(array.shape)}" for name, array in arrays}
 
 
-def summary(store: GraphStore) -> str:
+def summary(store: Contents) -> str:
     """The store's `repr`."""
     where = "in memory" if store.path is None else f"{store.path.name}, version {store.version}"
     lines = [f"GraphStore({store.num_nodes:,} nodes, {store.num_edges:,} edges; {where})"]
@@ -124,7 +124,7 @@ def _bytes_of(count: int) -> int:
     return 4 if id_dtype(count).__name__ == "int32" else 8
 
 
-def estimate_store(store: GraphStore) -> Estimate:
+def estimate_store(store: Contents) -> Estimate:
     """The same for what a store holds now."""
     total = Estimate(0, 0, 0)
     for edge_type, edges in store._edge_sets.items():

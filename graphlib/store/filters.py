@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .columns import Columns
-    from .store import GraphStore
+    from .contents import Contents
 
 _SETTINGS = {  # in this order: the first of them can no longer be changed after the second
     "temp_directory": "''",
@@ -31,13 +31,13 @@ _ISNAN = "CREATE MACRO isnan(x) AS (x IS NULL OR x::DOUBLE = 'NaN'::DOUBLE)"
 
 
 def where(
-    store: GraphStore, sql: str, *, node_type: str | None = None, as_bitmap: bool = False, timeout_s: float = 60.0
+    store: Contents, sql: str, *, node_type: str | None = None, as_bitmap: bool = False, timeout_s: float = 60.0
 ) -> NDArray[np.int64] | NDArray[np.bool_]:
     """Nodes whose columns satisfy an SQL condition.
 
     Parameters
     ----------
-    store : GraphStore
+    store : Contents
     sql : str
         One scalar boolean expression over the one-dimensional columns of the nodes, in DuckDB's dialect, such as
         "year >= 2010 AND country = 'FR'". `id` is the user id, or the position where there are no user ids (unless a
@@ -124,7 +124,7 @@ def where(
     return bitmap if as_bitmap else np.flatnonzero(bitmap)
 
 
-def choose_node_type(store: GraphStore, node_type: str | None) -> str:
+def choose_node_type(store: Contents, node_type: str | None) -> str:
     """The node type that a call means."""
     return store._parts.node_type(node_type)
 
@@ -147,7 +147,7 @@ def _as_table(arrays: dict[str, NDArray[Any]], count: int) -> Any:
     return pa.table({name: _as_arrow(values) for name, values in arrays.items()})
 
 
-def _values(store: GraphStore, columns: Columns, name: str, node_type: str | None, count: int) -> NDArray[Any]:
+def _values(store: Contents, columns: Columns, name: str, node_type: str | None, count: int) -> NDArray[Any]:
     if name in columns:
         return columns[name]
     ids = store.ids(node_type)
