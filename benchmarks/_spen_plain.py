@@ -122,8 +122,8 @@ class PlainSPEN(nn.Module):
         for number, layer in enumerate(self.layers):
             x = self._maps(layer, x, batch, "12")
             for place, (order, ptr) in enumerate((("1", batch.node_ptr), ("2", batch.pair_ptr))):
-                norm = self.norms[6 * number + 3 * place : 6 * number + 3 * place + 3]
-                x[order] = plain.graph_norm(elu(x[order]), ptr, *norm, 1e-5)
+                scale, shift, share = self.norms[6 * number + 3 * place : 6 * number + 3 * place + 3]
+                x[order] = plain.graph_norm(elu(x[order]), ptr, scale, shift, share, 1e-5)
         egos = self._maps(self.last, x, batch, "0")["0"]
         return self.head(plain.mean_rows(elu(egos), batch.graph, batch.ego_copies))
 
@@ -131,7 +131,7 @@ class PlainSPEN(nn.Module):
         taken = {"2": x["2"][batch.pair]}
         if "1" in x:
             taken["1"] = x["1"][batch.nodes]
-        made = {t: [] for t in targets}
+        made: dict[str, list] = {t: [] for t in targets}
         for m, count, k, places, entries in batch.blocks:
             blocks = {"2": taken["2"][entries].reshape(count, m, m, -1)}
             if "1" in taken:

@@ -112,7 +112,7 @@ def _made() -> list[tuple[str, str, Any, str, int, int]]:
 
 def compile_kernel(kernel: Any, call: str, cc: tuple[int, int]) -> tuple[str, dict[str, int]]:
     """PTX and what the linker's assembler says of it: registers, stack, spilled, shared bytes."""
-    from cuda.bindings import nvjitlink  # type: ignore[import-not-found]
+    from cuda.bindings import nvjitlink
     from numba import cuda
 
     numba_cuda: Any = cuda

@@ -172,7 +172,12 @@ def held(bag):
     tensors = [v for v in vars(plan).values() if isinstance(v, torch.Tensor)]
     x = torch.randn(plan.num_pairs, 32, requires_grad=True)
     kept = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+
+    def keep(tensor):
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
         out = EquivariantMap(2, 2, 32, 32)(reduce_pairs(x, plan))
     memory = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in [*tensors, x, out, *kept]}
     return sum(memory.values()) / 2**20
