@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..graphlib.store.store import GraphStore
     from .ids import RowIds
+    from .words import RowMetric
 
 
 class Exact(VectorIndex):
@@ -52,7 +53,7 @@ class Exact(VectorIndex):
 
     KIND = "exact"
 
-    def __init__(self, metric: str = "l2", *, threads: int | None = None) -> None:
+    def __init__(self, metric: RowMetric = "l2", *, threads: int | None = None) -> None:
         super().__init__()
         self.metric = metric
         self.threads = threads

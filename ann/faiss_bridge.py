@@ -32,9 +32,12 @@ from .result import SearchResult
 from .store_rows import store_column, store_ids
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from numpy.typing import ArrayLike, NDArray
 
     from ..graphlib.store.store import GraphStore
+    from .words import Metric
 
 _BLOCK = 1 << 16
 
@@ -82,11 +85,11 @@ class Faiss(VectorIndex):
     def __init__(
         self,
         factory: str = "HNSW32",
-        metric: str = "l2",
+        metric: Metric = "l2",
         *,
         parameters: Mapping[str, float] | None = None,
         train_rows: int | None = None,
-        device: str = "cpu",
+        device: Literal["cpu", "cuda"] = "cpu",
         threads: int | None = None,
     ) -> None:
         super().__init__()

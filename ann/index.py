@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..graphlib.store.store import GraphStore
     from .store_rows import NodeCondition
+    from .words import RowMetric
 
 Progress = Callable[[int, int], None]
 
@@ -114,7 +115,7 @@ class VectorIndex(IdentifiedRows):
     KNOB: ClassVar[str | None] = None  # what `knob` says, where it is the same for all indexes of a kind
     COLUMNS: ClassVar[frozenset[str]] = frozenset({"vector", "dead"})
     TEXT_IDS: ClassVar[bool] = True
-    metric: str
+    metric: RowMetric
     threads: int | None
     _where: NodeCondition | None = None  # for an index made from a store's column
 

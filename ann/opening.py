@@ -20,6 +20,7 @@ from .stored import index_fields, name_of
 
 if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
+    from .words import Index, RowMetric, Storage
 
 KINDS: dict[str, type[IdentifiedRows]] = {kind.KIND: kind for kind in (HNSW, Exact, IVFFlat, Faiss, LSH)}
 
@@ -55,10 +56,10 @@ def load(
     path: str | Path,
     *,
     dim: int | None = None,
-    metric: str | None = None,
-    storage: str | None = None,
+    metric: RowMetric | None = None,
+    storage: Storage | None = None,
     in_memory: bool = False,
-) -> Any:
+) -> Index:
     """Open an index: a nearhop store, an hnswlib file or a FAISS file, told apart by content.
 
     Parameters

@@ -15,12 +15,12 @@ from nearhop.ann import HNSW, load
 Search = Callable[[np.ndarray, int], Any]
 
 
-def nearhop(storage: str, M: int = 16) -> Callable[..., tuple[Search, Any]]:
+def nearhop(storage: Any, M: int = 16) -> Callable[..., tuple[Search, Any]]:
     def build(
-        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+        x: np.ndarray, metric: Any, threads: int, search_threads: int, kept: Path | None = None
     ) -> tuple[Search, Any]:
         if kept is not None and kept.exists():
-            index = load(kept, in_memory=True)  # as other libraries do
+            index: Any = load(kept, in_memory=True)  # as other libraries do
         else:
             index = HNSW(metric, M, storage=storage, threads=threads).add(x)
             if kept is not None:

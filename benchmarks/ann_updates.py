@@ -37,7 +37,7 @@ class Engine(Protocol):
 
 
 class Nearhop:
-    def __init__(self, dim: int, threads: int, storage: str) -> None:
+    def __init__(self, dim: int, threads: int, storage: Any) -> None:
         self.index = HNSW(storage=storage, threads=threads)
 
     def add(self, vectors: np.ndarray, ids: np.ndarray) -> None:

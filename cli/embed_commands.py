@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -111,8 +111,11 @@ def graphvite(
     store, which = open_store(path), parse_edge_type(edge_type)
     start = time.perf_counter()
     with training_bar("GraphVite") as bar:
+        # words are checked by the model
+        words: dict[str, Any] = {"model": model, "optimizer": optimizer, "direction": direction}
         trained = GraphVite(
-            *(model, dim),
+            dim=dim,
+            **words,
             epochs=epochs,
             augmentation_step=augmentation_step,
             walk_length=walk_length,
@@ -121,11 +124,9 @@ def graphvite(
             num_negatives=num_negatives,
             negative_weight=negative_weight,
             partitions="auto" if partitions == "auto" else int(partitions),
-            optimizer=optimizer,
             lr=lr,
             weight_decay=weight_decay,
             device=device,
-            direction=direction,
             use_weights=not unweighted,
             deterministic=deterministic,
             seed=seed,
@@ -177,7 +178,7 @@ def skipgram(
             walk_length=walk_length,
             p=p,
             q=q,
-            direction=direction,
+            direction=cast("Any", direction),  # checked by the model
             use_weights=not unweighted,
             deterministic=deterministic,
             seed=seed,

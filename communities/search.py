@@ -18,6 +18,7 @@ from ..graphlib.types import chosen_edge_type
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ..ann.minhash.schemes import SchemeName
     from ..graphlib.store.store import GraphStore
 
 METHODS = ("average", "minrank", "pagerank", "exact")
@@ -105,7 +106,7 @@ class CommunitySearch:
         seed: int = 1,
         direction: str = "in",
         edge_type: tuple[str, str, str] | None = None,
-        scheme: str = "kperm",
+        scheme: SchemeName = "kperm",
         max_active: int = 5_000,
         max_bucket: int = 10_000,
         index: LSH | None = None,

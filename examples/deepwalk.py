@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Literal
 
 import _report
 import numpy as np
@@ -55,7 +56,7 @@ def run(name: str, shares: tuple[int, ...], given: argparse.Namespace) -> tuple[
     """The rows of one data set, and the seconds of a training."""
     p, q = (given.p, given.q) if given.method == "node2vec" else (1.0, 1.0)
     store = nearhop.datasets.load(name)
-    kinds = ["window", "pair"] if given.compare else ["window"]
+    kinds: tuple[Literal["window", "pair"], ...] = ("window", "pair") if given.compare else ("window",)
     micro, macro = (np.empty((len(kinds), len(shares), given.seeds)) for _ in range(2))
     seconds = []
     for seed in range(given.seeds):

@@ -21,7 +21,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: E40
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_METRICS = {"euclidean": "l2", "l2": "l2", "sqeuclidean": "l2", "cosine": "cosine"}
+    from ..ann.words import Metric
+
+_METRICS: dict[str, Metric] = {"euclidean": "l2", "l2": "l2", "sqeuclidean": "l2", "cosine": "cosine"}
 
 
 class NeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

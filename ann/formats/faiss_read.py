@@ -27,7 +27,9 @@ from .graphs import GraphRecord, LevelLinks, index_of, recoded
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_METRICS = {0: "ip", 1: "l2"}
+    from ..words import Metric, RowMetric, Storage
+
+_METRICS: dict[int, Metric] = {0: "ip", 1: "l2"}
 _DEEPEST = 8
 _MOST_DIM = 1 << 20
 
@@ -51,7 +53,7 @@ class FaissFile:
     """
 
     classes: tuple[str, ...]
-    metric: str
+    metric: Metric
     dim: int
     count: int
     vectors: NDArray[np.float32] | sq.ScalarCodes
@@ -101,11 +103,11 @@ class ListsBlock:
 class _Header:
     dim: int
     count: int
-    metric: str
+    metric: Metric
 
 
 def read_faiss(
-    path: str | Path, *, dim: int | None = None, metric: str | None = None, storage: str = "float32"
+    path: str | Path, *, dim: int | None = None, metric: RowMetric | None = None, storage: Storage = "float32"
 ) -> Exact | HNSW | IVFFlat:
     """The index in a file that FAISS's `write_index` wrote.
 

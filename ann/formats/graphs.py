@@ -23,6 +23,8 @@ from ..storage.scalar_codes import ScalarCodes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..words import RowMetric, Storage
+
 
 @dataclass(frozen=True, eq=False)
 class LevelLinks:
@@ -50,7 +52,7 @@ class GraphRecord:
     entry, top : int
     """
 
-    metric: str
+    metric: RowMetric
     M: int
     ef_construction: int
     ef_search: int
@@ -107,7 +109,7 @@ def index_of(record: GraphRecord, where: str) -> HNSW:
     return index
 
 
-def recoded(index: HNSW, storage: str) -> HNSW:
+def recoded(index: HNSW, storage: Storage) -> HNSW:
     """The index itself, with its vectors kept in another storage of `HNSW`; links stay as they are."""
     if storage != index.storage:
         HNSW(index.metric, storage=storage)._check_parameters()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..hnsw.index import HNSW
+    from ..words import RowMetric, Storage
 
 _HEADER = "<QQQQQQiIQQQdQ"
 _HEADER_BYTES = struct.calcsize(_HEADER)
@@ -89,7 +90,7 @@ def read_header(path: str | Path) -> HnswlibHeader:
     return _header(Reader(path))
 
 
-def read_hnswlib(path: str | Path, *, metric: str, dim: int | None = None, storage: str = "float32") -> HNSW:
+def read_hnswlib(path: str | Path, *, metric: RowMetric, dim: int | None = None, storage: Storage = "float32") -> HNSW:
     """The index in a file that hnswlib's `save_index` wrote.
 
     Parameters
@@ -192,7 +193,7 @@ def write_hnswlib(index: HNSW, path: str | Path, *, overwrite: bool = False, max
         _write_upper(stream, record, max_m)
 
 
-def read_hnswlib_flat(path: str | Path, *, metric: str, dim: int | None = None) -> Exact:
+def read_hnswlib_flat(path: str | Path, *, metric: RowMetric, dim: int | None = None) -> Exact:
     """The exact index in a file that hnswlib's `BFIndex.save_index` wrote."""
     reader = Reader(path)
     most, size, count = reader.unpack(_FLAT_HEADER, "the header")

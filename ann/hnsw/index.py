@@ -28,9 +28,12 @@ from .tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
 from .within import search_within
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
+    from ..words import HNSWParameters, RowMetric, Storage
 
 DEFAULT_EF = 64
 
@@ -100,11 +103,11 @@ class HNSW(VectorIndex):
 
     def __init__(
         self,
-        metric: str = "l2",
+        metric: RowMetric = "l2",
         M: int = 16,
         *,
         ef_construction: int = 200,
-        storage: str = "float32",
+        storage: Storage = "float32",
         seed: int = 0,
         threads: int | None = None,
         ef_search: int = DEFAULT_EF,
@@ -137,7 +140,7 @@ class HNSW(VectorIndex):
         node_type: str | None = None,
         text_ids: bool = False,
         progress: Progress | None = None,
-        **parameters: Any,
+        **parameters: Unpack[HNSWParameters],
     ) -> HNSW:
         """Index a float32 node column where it lies; `parameters` are the constructor's.
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ...graphlib.store.store import GraphStore
     from ..ids import RowIds
+    from ..words import Metric
 
 _FIELDS = {"kind": str, "metric": str, "dim": int, "nlist": int, "nprobe": int, "seed": int, "coarse": str}
 _SAMPLE_PER_LIST = 256
@@ -81,7 +82,7 @@ class IVFFlat(VectorIndex):
     FROZEN = "metric", "nlist"
 
     def __init__(
-        self, metric: str = "l2", *, nlist: int = 256, nprobe: int = 8, seed: int = 0, threads: int | None = None
+        self, metric: Metric = "l2", *, nlist: int = 256, nprobe: int = 8, seed: int = 0, threads: int | None = None
     ) -> None:
         super().__init__()
         self.metric = metric

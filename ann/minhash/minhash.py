@@ -10,7 +10,7 @@ import numpy as np
 from ...graphlib.compute.jit import resolve_threads, threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 from ..metrics import check_count
-from .schemes import EMPTY, SCHEMES, Scheme, make_scheme
+from .schemes import EMPTY, SCHEMES, Scheme, SchemeName, make_scheme
 from .sets import RaggedSets, element_keys, read_only
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MinHash:
     def __init__(
         self,
         num_perm: int = 128,
-        scheme: str = "kperm",
+        scheme: SchemeName = "kperm",
         *,
         seed: int = 1,
         universe: int | None = None,

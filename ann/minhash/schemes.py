@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ _LANES = 32  # of the affine kernel
 _CIRCLE = 4096  # words of C-MinHash's second permutation where the universe is not known: 16 KiB, in the first cache
 _MERSENNE = (1 << 61) - 1
 
+SchemeName = Literal["kperm", "datasketch", "datasketch-legacy", "oph", "cminhash", "probminhash"]
 SCHEMES = ("kperm", "datasketch", "datasketch-legacy", "oph", "cminhash", "probminhash")
 
 

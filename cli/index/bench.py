@@ -45,7 +45,7 @@ def bench(
     from .curves import Truth, as_dicts, curve_table, draw, efforts_of, sweep, timed
     from .sources import metric_of, read_queries, read_source, spread
 
-    chosen = metric_of(source, metric)
+    chosen: Any = metric_of(source, metric)
     rows = read_source(source, column, None).vectors
     if queries is None and Path(source).suffix not in (".h5", ".hdf5"):
         held = min(1000, len(rows) // 10)

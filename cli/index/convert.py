@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 
@@ -58,7 +58,7 @@ def convert(
     if form == "nearhop" and storage is not None:
         if held.KIND != "hnsw":
             raise InvalidInput(f"--storage is for HNSW; a {type(held).__name__} index keeps float32")
-        held = recoded(held, storage)
+        held = recoded(held, cast("Any", storage))
     save_index(held, out, form, storage=storage or "float32", attributes=attributes)
     told = {"index": str(out), "format": form, "kind": type(held).__name__.lower(), "metric": held.metric}
     told |= {"rows": len(held), "dim": held.dim, "seconds": round(time.perf_counter() - start, 3)}

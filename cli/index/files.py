@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -76,10 +76,10 @@ def open_index(path: Path, name: str = "hnsw", metric: str | None = None) -> Ope
     kind = detect(path)
     form = "hnswlib" if kind.name.startswith("hnswlib") else kind.name
     if form != "nearhop":
-        return Opened(path, load(path, metric=metric), form, kind.detail)
+        return Opened(path, load(path, metric=cast("Any", metric)), form, kind.detail)
     store = open_store(path)
     if "index" in store.attributes:
-        index = load(path, metric=metric)
+        index = load(path, metric=cast("Any", metric))
         if not hasattr(index, "dim"):
             raise IndexMismatch(f"{path} is an index of signatures; these commands work on vectors")
         return Opened(path, index, form, type(index).__name__, store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -109,7 +109,7 @@ class GraphVite(Model):
 
     def __init__(
         self,
-        model: str = "line",
+        model: Literal["line", "deepwalk", "node2vec"] = "line",
         dim: int = 128,
         *,
         epochs: int | None = None,
@@ -121,11 +121,11 @@ class GraphVite(Model):
         negative_weight: float = 5.0,
         exponent: float = 0.75,
         partitions: int | str = "auto",
-        optimizer: str = "sgd",
+        optimizer: Literal["sgd", "momentum", "adagrad", "adam"] = "sgd",
         lr: float | None = None,
         weight_decay: float = 0.005,
         pool_size: int | None = None,
-        direction: str = "both",
+        direction: Literal["out", "both"] = "both",
         use_weights: bool = True,
         device: str = "cpu",
         deterministic: bool = False,

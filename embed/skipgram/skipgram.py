@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -117,9 +117,9 @@ class SkipGram(Model):
         lr: float = 0.025,
         min_lr: float = 0.0001,
         exponent: float = 0.75,
-        negatives: str = "window",
+        negatives: Literal["window", "pair"] = "window",
         shrink_windows: bool = True,
-        direction: str = "both",
+        direction: Literal["out", "both"] = "both",
         use_weights: bool = True,
         deterministic: bool = False,
         seed: int = 0,

@@ -13,6 +13,7 @@ from nearhop.ann.index import VectorIndex
 from nearhop.ann.metrics import metric_code
 from nearhop.ann.store_rows import store_ids
 from nearhop.ann.stored import checked_fields, identified_rows, index_fields, laid_out, new_store, next_id_field, sound
+from nearhop.ann.words import RowMetric
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
 
 
@@ -27,7 +28,7 @@ class Plain(VectorIndex):
     KNOB = "step"
     FROZEN = ("metric",)
 
-    def __init__(self, metric: str = "l2", *, step: int = 16, threads: int | None = None) -> None:
+    def __init__(self, metric: RowMetric = "l2", *, step: int = 16, threads: int | None = None) -> None:
         super().__init__()
         self.metric, self.step, self.threads = metric, step, threads
         self._held = np.empty((0, 0), np.float32)
