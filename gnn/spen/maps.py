@@ -55,11 +55,15 @@ def reduce_nodes(x: Tensor, plan: BagPlan) -> Reduced:
 
 @dataclass(frozen=True)
 class Terms:
-    """What the maps of one source give before copies are averaged: per place, per ego network, per mixed pair."""
+    """What the maps of one source give before copies are averaged: per place and per ego network.
+
+    Where it is pairs that are mapped to pairs, also these and their weights.
+    """
 
     places: Tensor | None
     egos: Tensor
-    mixed: Tensor | None
+    pairs: Tensor | None = None
+    weight: Tensor | None = None
 
 
 class EquivariantMap(nn.Module):
@@ -148,10 +152,7 @@ class EquivariantMap(nn.Module):
             raise InvalidInput(f"the plan has {len(plan.egos) - 1} size classes but the map {self.bias.shape[0]}")
         egos = ops.grouped(given.egos, self.ego, plan.egos, self.bias)
         places = None if self.place is None else ops.grouped(given.places, self.place, plan.places)
-        if self.entry is None or given.pairs is None:
-            return Terms(places, egos, None)
-        rows = ops.take_rows(given.pairs, plan.mixed_pair, plan.mixed_copies)
-        return Terms(places, egos, ops.grouped(rows, self.entry, plan.mixed))
+        return Terms(places, egos, given.pairs if self.entry is not None else None, self.entry)
 
     def basis_weights(self) -> Tensor:
         """The weights of a map to one order by basis map: (num_classes, basis, C_in, C_out).
@@ -174,13 +175,13 @@ class EquivariantMap(nn.Module):
 def merge_terms(terms: Sequence[Terms], orders: Sequence[int], plan: BagPlan) -> dict[int, Tensor]:
     """Features of nodes and pairs, averaged over copies, from the maps of one or two sources, side by side.
 
-    A source with mixed pairs comes first.
+    A source of pairs comes first.
     """
     parts = [(part.places, part.egos) for part in terms if part.places is not None]
     pair_terms, node_terms = ops.assemble(parts, tuple(orders), plan)
     out = {}
     if 2 in orders:
-        out[2] = ops.spread(pair_terms, terms[0].mixed, plan)
+        out[2] = ops.spread(pair_terms, terms[0].pairs, terms[0].weight, plan)
     if 1 in orders:
         out[1] = ops.mean_rows(node_terms, plan.nodes, plan.node_copies)
     return out

@@ -6,7 +6,7 @@ torch. There are no second derivatives of the compiled ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .plan import BagPlan
 
 _LARGE = 1 << 15  # numbers from which threads pay
+_STEP = 1 << 12  # rows that are mixed at a time; fixed, so that sums have one order
 
 
 def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
@@ -53,23 +54,20 @@ def assemble(parts: Sequence[tuple[Tensor, Tensor]], orders: tuple[int, ...], pl
     return pairs, nodes
 
 
-def spread(terms: Tensor, mixed: Tensor | None, plan: BagPlan) -> Tensor:
+def spread(terms: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
     """Pair features from terms along diagonals, rows and columns, averaged over copies, and from mixed pairs.
 
-    terms (num_places, 3 C), mixed (num_mixed, 2 c) -> (num_pairs, C); the left half of a mixed pair's columns and the
-    right half of its transposed's are added to the first c.
+    terms (num_places, 3 C), x (num_pairs, C_in), weight (num_classes, C_in, 2 c) -> (num_pairs, C). To the first c
+    columns, x and its transposed are added, multiplied by the left and the right half of their classes' weights.
+
+    Notes
+    -----
+    Products are made and put to their places some thousand rows at a time, and made again for the gradient: nothing as
+    large as the pairs is kept but x.
     """
     if terms.device.type != "cpu":
-        return in_torch.spread(terms, mixed, plan)
-    result: Tensor = _Spread.apply(terms.contiguous(), mixed, plan)
-    return result
-
-
-def take_rows(x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:
-    """`x[of]`; `copies` lists where each row went, for the gradient."""
-    if x.device.type != "cpu":
-        return x.index_select(0, of)
-    result: Tensor = _Take.apply(x, of, copies)
+        return in_torch.spread(terms, x, weight, plan)
+    result: Tensor = _Spread.apply(terms.contiguous(), x, weight, plan)
     return result
 
 
@@ -174,15 +172,20 @@ class _Assemble(torch.autograd.Function):
 
 class _Spread(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, terms: Tensor, mixed: Tensor | None, plan: BagPlan) -> Tensor:
-        ctx.plan, ctx.shape, ctx.mixed = plan, terms.shape, None if mixed is None else mixed.shape
+    def forward(ctx: Any, terms: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
+        ctx.plan, ctx.shape = plan, terms.shape
+        ctx.save_for_backward(x, weight)
         out = terms.new_empty((plan.num_pairs, terms.shape[1] // 3))
         size, scale = plan.host_factor("size", terms.dtype), plan.host_factor("count", terms.dtype)
         work, lists = plan.num_entries * out.shape[1], plan.host
         run("spread", work, terms, lists.pair_ptr, lists.row, lists.col, size, scale, False, out)
-        if mixed is not None:
-            weight = plan.host_factor("share", mixed.dtype)
-            run("share", mixed.numel(), mixed, lists.mixed_ptr, lists.mixed_at, lists.transposed, weight, out)
+        if x is None or weight is None:
+            return out
+        share, half = plan.host_factor("share", x.dtype), weight.shape[2] // 2
+        for k, part in _parts(plan):
+            rows = x.index_select(0, plan.mixed_pair[part]) @ weight[k]
+            run("add_at", rows.numel(), rows, 0, half, lists.mixed_pair[part], share[part], True, out)
+            run("add_at", rows.numel(), rows, half, half, lists.mixed_turned[part], share[part], True, out)
         return out
 
     @staticmethod
@@ -190,26 +193,27 @@ class _Spread(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         plan, out, none = ctx.plan, grad.new_empty(ctx.shape), grad.new_empty((0, 0))
         scale, grad = plan.host_factor("count", grad.dtype), grad.contiguous()
-        work, lists, d_mixed = plan.num_entries * grad.shape[1], plan.host, None
+        work, lists = plan.num_entries * grad.shape[1], plan.host
         run("moments", work, grad, lists.pair, scale, lists.indptr, lists.entry_ptr, False, out, none)
-        if ctx.mixed is not None:
-            d_mixed, weight = grad.new_empty(ctx.mixed), plan.host_factor("share", grad.dtype)
-            run("share_gradient", d_mixed.numel(), grad, lists.mixed_pair, lists.transposed, weight, d_mixed)
-        return out, d_mixed, None
+        x, weight = ctx.saved_tensors
+        if x is None:
+            return out, None, None, None
+        share = plan.host_factor("share", grad.dtype)
+        d_x, d_weight = torch.zeros_like(x), torch.zeros_like(weight)
+        for k, part in _parts(plan):
+            pair, rows = lists.mixed_pair[part], grad.new_empty((part.stop - part.start, weight.shape[2]))
+            run("take_both", rows.numel(), grad, pair, lists.mixed_turned[part], share[part], rows)
+            d_weight[k].addmm_(x.index_select(0, plan.mixed_pair[part]).t(), rows)
+            d_rows = rows @ weight[k].t()
+            run("add_at", d_rows.numel(), d_rows, 0, d_rows.shape[1], pair, share[part], False, d_x)
+        return out, d_x, d_weight, None
 
 
-class _Take(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:
-        ctx.copies, ctx.shape = copies, x.shape
-        return x.index_select(0, of)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        out = grad.new_empty(ctx.shape)
-        run("sum_rows", grad.numel(), grad.contiguous(), *ctx.copies, out)
-        return out, None, None
+def _parts(plan: BagPlan) -> Iterator[tuple[int, slice]]:
+    """The rows that are mixed, class by class and some thousand at a time."""
+    for k, (first, last) in enumerate(pairwise(plan.mixed)):
+        for start in range(first, last, _STEP):
+            yield k, slice(start, min(start + _STEP, last))
 
 
 class _Mean(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""Kernels of equivariant maps: row and column sums of blocks, their adjoint, and mixed pairs shared among copies.
+"""Kernels of equivariant maps: row and column sums of blocks, their adjoint, and mixed pairs put to their places.
 
 A row of node terms has three parts of one width: what goes to the diagonal, to rows and to columns. Every output row is
 written by one turn, in one order: results do not depend on threads.
@@ -12,6 +12,7 @@ from ...graphlib.compute.jit import parallel_kernel
 from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
 
 __all__ = [
+    "add_at",
     "add_means_gradient",
     "assemble",
     "assemble_gradient",
@@ -20,10 +21,9 @@ __all__ = [
     "moments",
     "normalise",
     "normalise_gradient",
-    "share",
-    "share_gradient",
     "spread",
     "sum_rows",
+    "take_both",
     "take_nodes",
 ]
 
@@ -173,24 +173,22 @@ def spread(terms, ptr, row, col, inverse_size, scale, by_size, out):
 
 
 @parallel_kernel
-def share(mixed, ptr, at, transposed, weight, out):
-    """The first columns of `out[r]` gain, for each mixed row q of pair r, weight[q] (left half of mixed[q] + right half
-    of the transposed pair's)."""
-    for r in numba.prange(out.shape[0]):
-        o, other, width = out[r], ptr[transposed[r]], mixed.shape[1] // 2
-        for k in range(ptr[r], ptr[r + 1]):
-            a, b, s = mixed[at[k]], mixed[at[other + k - ptr[r]], width:], weight[at[k]]
-            for c in range(width):
-                o[c] += s * (a[c] + b[c])
+def add_at(rows, at, width, target, weight, weighted, out):
+    """`out[target[q]]` gains `width` columns of `rows[q]` from `at` on, times weight[q] if asked; targets differ."""
+    for q in numba.prange(rows.shape[0]):
+        o, row = out[target[q]], rows[q, at:]
+        s = weight[q] if weighted else weight[q] * 0 + 1
+        for c in range(width):
+            o[c] += s * row[c]
 
 
 @parallel_kernel
-def share_gradient(grad, pair, transposed, weight, out):
-    """The gradient of `share` with respect to the mixed rows; `pair[q]` is the pair of row q."""
+def take_both(grad, pair, turned, weight, out):
+    """The left half of `out[q]` is weight[q] grad[pair[q]], the right half weight[q] grad[turned[q]]."""
     for q in numba.prange(out.shape[0]):
         s, width = weight[q], out.shape[1] // 2
         o, swapped = out[q], out[q, width:]
-        a, b = grad[pair[q]], grad[transposed[pair[q]]]
+        a, b = grad[pair[q]], grad[turned[q]]
         for c in range(width):
             o[c] = s * a[c]
         for c in range(width):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,18 +50,20 @@ def assemble(parts: Sequence[tuple[Tensor, Tensor]], orders: tuple[int, ...], pl
     return torch.cat([*diagonal, *row, *col], 1) if two else none, torch.cat(nodes, 1) if one else none
 
 
-def spread(terms: Tensor, mixed: Tensor | None, plan: BagPlan) -> Tensor:
+def spread(terms: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
     """See `ops.spread`."""
     diagonal, row, col = terms.chunk(3, dim=1)
     values = row.index_select(0, plan.row) + col.index_select(0, plan.col)
     values = values + torch.where((plan.row == plan.col)[:, None], diagonal.index_select(0, plan.row), 0)
     values = values * plan.factor("count", terms.dtype).index_select(0, plan.pair_of_copy)[:, None]
     out = terms.new_zeros((plan.num_pairs, row.shape[1])).index_add(0, plan.pair_of_copy, values)
-    if mixed is None:
+    if x is None or weight is None:
         return out
+    rows = x.index_select(0, plan.mixed_pair)
+    mixed = torch.cat([rows[a:b] @ weight[k] for k, (a, b) in enumerate(pairwise(plan.mixed))])
     left, right = (mixed * plan.factor("share", mixed.dtype)[:, None]).chunk(2, dim=1)
     first = out[:, : left.shape[1]].index_add(0, plan.mixed_pair, left)
-    first = first.index_add(0, plan.transposed.index_select(0, plan.mixed_pair), right)
+    first = first.index_add(0, plan.mixed_turned, right)
     return torch.cat([first, out[:, left.shape[1] :]], 1)
 
 

@@ -55,11 +55,9 @@ class BagPlan:
         self.indptr, self.entry_ptr, self.pair = put(bag.indptr), put(bag.entry_ptr), put(bag.pair)
         self.nodes, self.node_copies = put(bag.nodes), (put(bag.node_copies[0]), put(bag.node_copies[1]))
         self.ego_of_place = put(np.repeat(np.arange(self.num_egos), sizes))
-        self.place_copies = (self.indptr, put(np.arange(self.num_places)))
         ptr, copies = copies_of(bag.graph, self.num_graphs)
         self.graph_of_ego, self.ego_copies = put(bag.graph), (put(ptr), put(copies))
         self.node_ptr, self.graph_pair_ptr = put(bag.node_ptr), put(bag.pair_ptr)
-        self.transposed = put(bag.transposed)
         self._factors: dict[tuple[str, torch.dtype], Tensor] = {}
         self._arrays: dict[tuple[str, torch.dtype], NDArray[Any]] = {}
         self._keep("size", 1 / np.repeat(sizes, sizes))
@@ -72,9 +70,9 @@ class BagPlan:
         self.row, self.col = put(row[copies].astype(np.int32)), put(col[copies].astype(np.int32))
         self.pair_of_copy = put(np.repeat(np.arange(self.num_pairs), counts))
         self._keep("count", 1 / counts)
-        self._mix(np.repeat(classes.of(sizes), sizes**2)[copies], ptr, counts, len(classes))
+        self._mix(np.repeat(classes.of(sizes), sizes**2)[copies], counts, bag.transposed, len(classes))
 
-    def _mix(self, kind: NDArray[Any], ptr: NDArray[Any], counts: NDArray[Any], classes: int) -> None:
+    def _mix(self, kind: NDArray[Any], counts: NDArray[Any], transposed: NDArray[Any], classes: int) -> None:
         """List (pair, class); copies of a pair come in the order of their ego networks, so in that of classes."""
         put, of = self._put, np.repeat(np.arange(self.num_pairs), counts)
         new = np.ones(kind.shape[0], np.bool_)
@@ -82,15 +80,10 @@ class BagPlan:
         first = np.flatnonzero(new)
         number = np.diff(np.append(first, kind.shape[0]))
         order = np.argsort(kind[first].astype(np.int16 if classes < 32768 else np.int64), kind="stable")
-        at = np.empty_like(order)
-        at[order] = np.arange(order.shape[0])
         pair = of[first]
-        self.mixed_pair, self.mixed_at = put(pair[order]), put(at)
-        self.mixed_ptr = put(np.searchsorted(pair, np.arange(self.num_pairs + 1)))
+        self.mixed_pair, self.mixed_turned = put(pair[order]), put(transposed[pair[order]].astype(np.int64))
         self._keep("share", (number / counts[pair])[order])
         self.mixed = [*np.searchsorted(kind[first][order], np.arange(classes)).tolist(), order.shape[0]]
-        # The rows of one pair, for the gradient of taking them.
-        self.mixed_copies = (self.mixed_ptr, self.mixed_at)
 
     def factor(self, name: str, dtype: torch.dtype) -> Tensor:
         """1 / size per place ("size"), 1 / copies per pair ("count"), the share of mixed pairs ("share"), 1 ("one")."""

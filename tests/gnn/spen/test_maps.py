@@ -115,13 +115,13 @@ def test_kernels_are_the_plain_operations():
     plan = BagPlan(bag, SizeClasses.fit(bag.sizes, policy="each"))
     norm = [torch.randn(3) for _ in range(3)]
     x, nodes = torch.randn(plan.num_pairs, 3), torch.randn(plan.num_nodes, 3)
-    terms, mixed = torch.randn(plan.num_places, 6), torch.randn(plan.mixed[-1], 2)
+    terms, weight = torch.randn(plan.num_places, 6), torch.randn(len(plan.mixed) - 1, 3, 2)
     sources = [(torch.randn(plan.num_places, 4 * c), torch.randn(plan.num_egos, 3 * c)) for c in (2, 1)]
     calls = {
         "moments": (x, plan),
         "take_nodes": (nodes, plan),
         "assemble": (sources, (2, 1), plan),
-        "spread": (terms, mixed, plan),
+        "spread": (terms, x, weight, plan),
         "mean_rows": (terms, plan.nodes, plan.node_copies),
     }
     for name, inputs in calls.items():
