@@ -6,8 +6,11 @@ Results go to standard output, everything else to standard error. Commands impor
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import warnings
+from typing import TextIO
 
 import typer
 
@@ -27,11 +30,11 @@ from .output import note, one_line, printable
 
 EPILOG = (
     "Every command takes --json for one JSON value on standard output, and --debug for the traceback of an error. "
-    "Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 bad input or missing file, 4 damaged file, "
-    "5 the store is being changed by another process, 130 interrupted."
+    "Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 bad input, or a file or folder that cannot be used, "
+    "4 damaged file, 5 the store is being changed by another process, 130 interrupted, 141 the reader of a pipe left."
 )
 
-_INTERRUPTED = 130
+_INTERRUPTED, _PIPE_CLOSED = 130, 141
 
 app = typer.Typer(
     name="nearhop",
@@ -77,14 +80,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(words: list[str], *, debug: bool) -> int:
+    output = sys.stdout
     try:
         outcome = app(words, standalone_mode=False, prog_name="nearhop")
         done = outcome if isinstance(outcome, int) else 0
+        output.flush()
     except (KeyboardInterrupt, typer.Abort):
         done = _INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        sys.stderr.close()
-        return 0
+    except (BrokenPipeError, SystemExit):  # the reader of a pipe, such as head, has seen enough; Typer and Rich exit
+        return _without_reader(output)
     except Exception as error:
         if isinstance(code := getattr(error, "exit_code", None), int):  # a mistake in how the command was called
             error.message = one_line(getattr(error, "message", ""))  # type: ignore[attr-defined]
@@ -92,7 +96,7 @@ def _run(words: list[str], *, debug: bool) -> int:
             return code
         if debug:
             raise
-        known = isinstance(error, NearhopError)
+        known = isinstance(error, NearhopError | OSError)  # a file that may not be read, a name that is no folder
         typer.echo(f"error: {_one_line(error)}" + ("" if known else "  (--debug shows where)"), err=True)
         if isinstance(error, StoreCorrupt):
             return 4
@@ -108,6 +112,19 @@ def _warn(message: Warning | str, category: type[Warning], *_: object, **__: obj
     note(str(message) if issubclass(category, UserWarning) else f"{category.__name__}: {message}")
 
 
+def _without_reader(output: TextIO) -> int:
+    """Leave as a program that the closing of its pipe ends; what is still buffered goes nowhere, silently."""
+    sys.stdout = output
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, output.fileno())
+        os.close(nowhere)
+    return _PIPE_CLOSED
+
+
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, NearhopError) and error.strerror:
+        named = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return printable(": ".join([" -> ".join(named), error.strerror] if named else [error.strerror]))
     text = printable(" ".join(str(error).split()))
     return text if isinstance(error, NearhopError) else f"{type(error).__name__}: {text}"

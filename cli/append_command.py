@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time as clock
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from .clock import Stopwatch
 from .output import Json, emit, note, stages
 from .words import Among, parse_edge_type
 
@@ -38,7 +38,7 @@ def append(
     from ..graphlib.ingest.append import append as run
     from ..graphlib.store.store import open as open_store
 
-    start = clock.perf_counter()
+    watch = Stopwatch()
     with open_store(path) as store, stages(f"reading {source}") as progress:
         done = run(
             store,
@@ -63,4 +63,4 @@ def append(
         note(f"column {', '.join(names)} of {node_type} is too short for the new nodes: make it anew, or use --pad")
     if indexes:
         note(f"index {', '.join(indexes)} is as before: embed again, then nearhop index build ... --replace")
-    emit({**told, "seconds": round(clock.perf_counter() - start, 3)}, as_json=as_json)
+    emit(told | watch.told(), as_json=as_json)

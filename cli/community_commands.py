@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from .clock import Stopwatch, timed
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
+from .targets import TABLES, check_file, check_folder
 from .words import Among, Unweighted, parse_edge_type, parse_seeds
 
 app = typer.Typer(help="Communities: of a few seeds, or of a whole graph.", no_args_is_help=True)
@@ -57,8 +58,10 @@ def search(
     from .arrays import write_table
 
     check_pictures(picture)
+    check_file("--out", out, TABLES)
+    check_folder("--index", index)
     opened = open_store(store)
-    start = time.perf_counter()
+    watch = Stopwatch()
     known = LSH.load(index) if index is not None and index.exists() else None
     engine = CommunitySearch(
         opened, num_perm, bands=bands, seed=seed, direction=direction, edge_type=parse_edge_type(edge_type),
@@ -66,13 +69,13 @@ def search(
     )  # fmt: skip
     if index is not None and known is None:
         engine.index.save(index)
-    built = time.perf_counter()
+    built = watch.told("seconds_to_build")
     given = parse_seeds(seeds, engine.names)
-    found = engine.search(given, size, method)
+    found, timing = timed(lambda: engine.search(given, size, method))
     ids, scores = found
     told: dict[str, Any] = {
-        "store": str(store), "method": method, "found": len(ids), "seconds_to_build": round(built - start, 3),
-        "seconds_to_search": round(time.perf_counter() - built, 4),
+        "store": str(store), "method": method, "found": len(ids), **built,
+        "seconds_to_search": round(timing.seconds, 6),
     }  # fmt: skip
     chosen = chosen_edge_type(opened, parse_edge_type(edge_type))
     if chosen[0] == chosen[2]:
@@ -122,7 +125,7 @@ def detect(
     which = parse_edge_type(edge_type)
     columns = opened.nodes(chosen_edge_type(opened, which)[0])
     known = None if labels is None else columns[labels]
-    start = time.perf_counter()
+    watch = Stopwatch()
     found = find(
         opened,
         method=method,
@@ -132,9 +135,10 @@ def detect(
         edge_type=which,
         use_weights=not unweighted,
     )
+    spent = watch.told()
     told: dict[str, Any] = {
         "store": str(store), "method": method, "library": found.library, "communities": len(found.sizes),
-        "modularity": round(found.modularity, 6), "seconds": round(time.perf_counter() - start, 3),
+        "modularity": round(found.modularity, 6), **spent,
     }  # fmt: skip
     if known is not None:
         told["nmi"] = round(normalized_mutual_information(found.labels, known), 6)

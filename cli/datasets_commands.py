@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from .output import Json, emit, table
+from .targets import check_folder
 
 app = typer.Typer(help="Named public datasets.", no_args_is_help=True)
 
@@ -54,5 +55,6 @@ def load(
     """
     from ..datasets import load as run
 
+    check_folder("PATH", path)
     store = run(name, root).save(path, message=f"dataset {name}")
     emit({"path": str(path), "nodes": store.num_nodes, "edges": store.num_edges}, as_json=as_json)

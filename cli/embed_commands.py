@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
+from .clock import Stopwatch
 from .output import Json, emit, table, training_bar
+from .targets import TABLES, check_file, check_folder
 from .words import Among, Unweighted, parse_edge_type
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def fastrp(
         powers = tuple(float(part) for part in weights.split(","))
     except ValueError as error:
         raise InvalidInput(f"--weights must be numbers separated by commas; got {weights!r}") from error
+    check_file("--out", out, (".npy", *TABLES))
     store, which = open_store(path), parse_edge_type(edge_type)
-    start = time.perf_counter()
+    watch = Stopwatch()
     model = FastRP(dim, powers, beta=beta, direction=direction, use_weights=not unweighted, seed=seed, threads=threads)
     if out is None:
         target = _columns(store, which).create(column, (dim,))
@@ -60,9 +62,8 @@ def fastrp(
     else:
         vectors = model.fit_transform(store, edge_type=which)
         write_array(out, vectors, "f")
-    seconds = time.perf_counter() - start
     where = f"{path}, column {column}" if out is None else out
-    emit({"written": where, "nodes": len(vectors), "dim": dim, "seconds": round(seconds, 3)}, as_json=as_json)
+    emit({"written": where, "nodes": len(vectors), "dim": dim, **watch.told()}, as_json=as_json)
 
 
 @app.command(no_args_is_help=True)
@@ -104,12 +105,14 @@ def graphvite(
     from ..graphlib.errors import InvalidInput
     from ..graphlib.store.store import open as open_store
 
+    check_folder("--checkpoint", checkpoint)
     if partitions != "auto" and not partitions.isdecimal():
         raise InvalidInput(f"--partitions must be a whole number or auto; got {partitions!r}")
     if out is not None and context is not None:
         raise InvalidInput("--context is a column of the store and --out writes a file; give one of them")
+    check_file("--out", out, (".npy", *TABLES))
     store, which = open_store(path), parse_edge_type(edge_type)
-    start = time.perf_counter()
+    watch = Stopwatch()
     with training_bar("GraphVite") as bar:
         # words are checked by the model
         words: dict[str, Any] = {"model": model, "optimizer": optimizer, "direction": direction}
@@ -137,7 +140,7 @@ def graphvite(
         )
         trained = trained.resume(store, edge_type=which) if resume else trained.fit(store, edge_type=which)
     columns = {column: trained.vertex_, **({} if context is None else {context: trained.context_})}
-    _write(store, which, path, columns, out, f"GraphVite {model}, dim {dim}", start, as_json)
+    _write(store, which, path, columns, out, f"GraphVite {model}, dim {dim}", watch, as_json)
 
 
 @app.command(no_args_is_help=True)
@@ -167,8 +170,9 @@ def skipgram(
     from ..embed import SkipGram
     from ..graphlib.store.store import open as open_store
 
+    check_file("--out", out, (".npy", *TABLES))
     store, which = open_store(path), parse_edge_type(edge_type)
-    start = time.perf_counter()
+    watch = Stopwatch()
     with training_bar("SkipGram") as bar:
         trained = SkipGram(
             dim,
@@ -185,7 +189,7 @@ def skipgram(
             threads=threads,
             progress=bar,
         ).fit(store, edge_type=which)
-    _write(store, which, path, {column: trained.vertex_}, out, f"SkipGram, dim {dim}", start, as_json)
+    _write(store, which, path, {column: trained.vertex_}, out, f"SkipGram, dim {dim}", watch, as_json)
 
 
 def _columns(store: GraphStore, edge_type: EdgeType | None) -> Columns:
@@ -202,7 +206,7 @@ def _write(
     columns: dict[str, NDArray[np.float32]],
     out: str | None,
     what: str,
-    start: float,
+    watch: Stopwatch,
     as_json: bool,
 ) -> None:
     """Write vectors as columns of the store, or the first to a file, and say so."""
@@ -216,9 +220,8 @@ def _write(
         store.commit(f"column {' and '.join(columns)}: {what}")
     else:
         write_array(out, columns[first], "f")
-    seconds = round(time.perf_counter() - start, 3)
     where = out if out is not None else f"{path}, column {' and '.join(columns)}"
-    emit({"written": where, "nodes": len(columns[first]), "dim": dim, "seconds": seconds}, as_json=as_json)
+    emit({"written": where, "nodes": len(columns[first]), "dim": dim, **watch.told()}, as_json=as_json)
 
 
 @app.command(no_args_is_help=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time as clock
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import typer
 
 from ..graphlib.errors import InvalidInput
+from .clock import Stopwatch
 from .output import Json, emit, note, stages
 
 _BOOLEANS = {"yes": True, "true": True, "no": False, "false": False}
@@ -65,7 +65,7 @@ def ingest(
     """
     from ..graphlib.ingest.api import ingest as run
 
-    start = clock.perf_counter()
+    watch = Stopwatch()
     with stages(f"reading {source}") as progress, warnings.catch_warnings(record=True) as told_off:
         warnings.simplefilter("always")
         store = run(
@@ -99,7 +99,7 @@ def ingest(
         note(str(each.message))
     report = store.ingest_report
     told: dict[str, Any] = {"path": str(path), "nodes": store.num_nodes, "edges": store.num_edges}
-    told["seconds"] = round(clock.perf_counter() - start, 3)
+    told |= watch.told()
     if report is not None:
         told["report"] = report.to_dict() if as_json else report
     emit(told, as_json=as_json)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from .clock import timed
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
+from .targets import TABLES, check_file
 from .words import Among, parse_edge_type, parse_seeds
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def local(
     if method == "pagerank" and (mass is not None or target_volume is not None):
         raise InvalidInput("--mass and --target-volume belong to --method flow; PageRank's reach is set by --rho")
     check_pictures(picture)
+    check_file("--out", out, TABLES)
     store = open_store(path)
     which = parse_edge_type(edge_type)
     node_type = chosen_edge_type(store, which)[0]
@@ -76,7 +78,6 @@ def local(
         "gamma": gamma,
         "edge_type": which,
     }
-    start = time.perf_counter()
     if method == "flow":
         if target_volume is not None:
             if not target_volume > 0:
@@ -84,10 +85,10 @@ def local(
             wanted: Any = MassSweep.of_volume(target_volume)
         else:
             wanted = mass
-        found = flow_diffusion(store, places, wanted, seed=seed, solver=FlowSolver(p=p), **weighing)
+        solver = FlowSolver(p=p)
+        found, timing = timed(lambda: flow_diffusion(store, places, wanted, seed=seed, solver=solver, **weighing))
     else:
-        found = approximate_pagerank(store, places, alpha=alpha, rho=rho, **weighing)
-    seconds = time.perf_counter() - start
+        found, timing = timed(lambda: approximate_pagerank(store, places, alpha=alpha, rho=rho, **weighing))
     size = len(found) if support else len(found.sweep_nodes)
     nodes, values = found.nodes[:size], found.values[:size]
     names = nodes if user_ids is None else np.asarray(user_ids)[nodes]
@@ -101,7 +102,7 @@ def local(
         "touched_nodes": found.touched_nodes,
         "touched_edges": found.touched_edges,
         "pushes": found.pushes,
-        "seconds": round(seconds, 4),
+        "seconds": round(timing.seconds, 6),
     }
     if picture:
         title = f"The cluster of {', '.join(str(v) for v in given[:3])}"

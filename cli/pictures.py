@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..graphlib.errors import InvalidInput
+from .targets import check_folder
 
 if TYPE_CHECKING:
     from ..communities.pictures.picture import Picture
@@ -25,8 +26,7 @@ def check_pictures(paths: list[Path] | None) -> None:
     for path in paths or []:
         if path.suffix not in (".html", ".png"):
             raise InvalidInput(f"--picture takes a .html or a .png file; got {str(path)!r}")
-        if not path.absolute().parent.is_dir():
-            raise InvalidInput(f"--picture: there is no folder {path.parent}")
+        check_folder("--picture", path)
 
 
 def save_pictures(picture: Picture, paths: list[Path]) -> list[str]:

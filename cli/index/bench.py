@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from ..clock import Stopwatch, timed
 from ..output import Json, emit, progress_bar, table
 from . import options
 
@@ -41,10 +42,12 @@ def bench(
     """
     from ...ann import Exact
     from ...graphlib.errors import InvalidInput
+    from ..targets import check_file
     from .build import add_rows, made
-    from .curves import Truth, as_dicts, curve_table, draw, efforts_of, sweep, timed
-    from .sources import metric_of, read_queries, read_source, spread
+    from .curves import Truth, as_dicts, curve_table, draw, efforts_of, sweep
+    from .sources import metric_of, read_queries, read_source, some, spread
 
+    check_file("--plot", plot, (".png",))
     chosen: Any = metric_of(source, metric)
     rows = read_source(source, column, None).vectors
     if queries is None and Path(source).suffix not in (".h5", ".hdf5"):
@@ -53,11 +56,12 @@ def bench(
             raise InvalidInput(f"{source} has {len(rows)} rows, too few to hold queries out; name some with --queries")
         rows, asked = rows[:-held], rows[-held:]
     else:
-        asked = read_queries(queries or source, column if queries else None)
+        asked = some(read_queries(queries or source, column if queries else None), queries or source, "queries")
+    some(rows, source, "vectors")
     asked = asked[spread(len(asked), limit)]
     exact = Exact(chosen, threads=threads).add(rows)
-    found, seconds = timed(lambda: exact.search(asked, k))
-    truth = Truth(found, found.ids, seconds)
+    found, timing = timed(lambda: exact.search(asked, k))
+    truth = Truth(found, found.ids, timing.seconds)
     options_: dict[str, Any] = {
         "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads, "nlist": nlist,
     }  # fmt: skip
@@ -65,22 +69,41 @@ def bench(
     curves: dict[str, Any] = {}
     for kind in kinds.replace(" ", "").split(","):
         kind = kind.replace(";", ",")
+        add_rows(made(kind, options_), rows[: max(1000, 2 * nlist)], None, lambda done, total: None)  # compiles
         index = made(kind, options_)
         with progress_bar(f"building {kind}") as progress:
-            _, build_seconds = timed(lambda i=index, p=progress: add_rows(i, rows, None, p))  # type: ignore[misc]
+            watch = Stopwatch()
+            add_rows(index, rows, None, progress)
+            built_in = watch.told("build_seconds")
         with progress_bar(f"searching {kind}") as progress:
             curves[kind] = sweep(
                 index, asked, k, truth, efforts_of(index, effort), threads=threads, progress=progress
             )  # fmt: skip
         knob = index.knob
-        told[kind] = {"build_seconds": round(build_seconds, 3), "knob": knob, "scores": as_dicts(curves[kind], knob)}
+        told[kind] = {**built_in, "knob": knob, "scores": as_dicts(curves[kind], knob)}
     if plot is not None:
         draw(curves, plot, k)
 
     def text() -> str:
+        speed = len(asked) / timing.seconds
         built = table([[kind, entry["build_seconds"]] for kind, entry in told.items()], ["kind", "build s"])
-        return "\n\n".join([built, *(curve_table(curves[kind], k, told[kind]["knob"]) for kind in told)])
+        return "\n\n".join(
+            [
+                built,
+                f"exact search: {speed:,.0f} queries/s",
+                *(curve_table(curves[kind], k, told[kind]["knob"]) for kind in told),
+            ]
+        )
 
     emit(
-        {"rows": len(rows), "queries": len(asked), "k": k, "metric": chosen, "kinds": told}, as_json=as_json, text=text
+        {
+            "rows": len(rows),
+            "queries": len(asked),
+            "k": k,
+            "metric": chosen,
+            "kinds": told,
+            "exact_queries_per_second": len(asked) / timing.seconds,
+        },
+        as_json=as_json,
+        text=text,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import typer
 
 from ...graphlib.errors import InvalidInput
+from ..clock import Stopwatch
 from ..output import Json, emit, note, progress_bar
 from . import options
 
@@ -63,9 +63,10 @@ def build(
     from ...ann import HNSW
     from ...graphlib.errors import StoreExists
     from ...graphlib.store.store import open as open_store
+    from ..targets import check_folder
     from ..words import find_column
     from .files import check_free, format_for, save_index
-    from .sources import metric_of, read_source
+    from .sources import metric_of, read_source, some
 
     known = kind_names()
     if kind not in known and not kind.startswith("faiss:"):
@@ -73,8 +74,9 @@ def build(
     if out is None and (column is None or not Path(source).is_dir() or kind != "hnsw"):
         raise InvalidInput("name the new index with --out PATH (only an hnsw index of a store's --column needs none)")
     if out is not None:
+        check_folder("--out", out)
         check_free(out, replace=replace_old)
-    start = time.perf_counter()
+    watch = Stopwatch()
     chosen = metric_of(source, metric)
     parameters: dict[str, Any] = {
         "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads, "nlist": nlist,
@@ -103,11 +105,12 @@ def build(
                     raise InvalidInput(f"{written} files hold integer ids, and those of {ids} are text")
                 note(f"{written} files hold integer ids: this index answers with positions in place of text ids")
                 given = replace(given, ids=None)
+            some(given.vectors, source, "vectors")
             index = made(kind, parameters)
             add_rows(index, given.vectors, given.ids, progress)
             save_index(index, out, written, replace=replace_old, storage=storage, attributes=given.attributes)
     told = {"index": str(out or f"{source}, index {name}"), "kind": kind, "metric": chosen, "rows": len(index)}
-    emit({**told, "dim": index.dim, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)
+    emit({**told, "dim": index.dim, **watch.told()}, as_json=as_json)
 
 
 def made(kind: str, options: dict[str, Any]) -> Any:

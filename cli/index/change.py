@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from ..clock import Stopwatch
 from ..output import Json, emit, progress_bar
+from ..targets import check_folder
 from . import options
 
 _OUT = typer.Option(None, help="Write the changed index here; by default it is the next version of the old one.")
@@ -40,7 +41,8 @@ def add(
     from .files import carried
     from .sources import read_source
 
-    start = time.perf_counter()
+    check_folder("--out", out)
+    watch = Stopwatch()
     given = read_source(source, column, ids)
     with changing(index, metric, in_place=out is None) as opened:
         opened.index.threads = threads
@@ -49,7 +51,7 @@ def add(
             add_rows(opened.index, given.vectors, given.ids, progress)
         now = opened.index.ids
         new = given.ids if given.ids is not None else now[~np.isin(now, known)]
-        _finish(opened, out, carried(opened, opened.index, new, given.attributes), start, {"added": len(new)}, as_json)
+        _finish(opened, out, carried(opened, opened.index, new, given.attributes), watch, {"added": len(new)}, as_json)
 
 
 def remove(
@@ -72,7 +74,8 @@ def remove(
     from .changing import changing
     from .files import carried
 
-    start = time.perf_counter()
+    check_folder("--out", out)
+    watch = Stopwatch()
     listed = [] if ids_file is None else np.asarray(read_vectors(ids_file)).ravel().tolist()
     if not ids and not listed and not compact:
         raise InvalidInput("name the ids to delete, as arguments or as a .npy file with --ids")
@@ -82,7 +85,7 @@ def remove(
         if compact or opened.index.KIND == "faiss":
             opened.index.compact()
         attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
-        _finish(opened, out, attributes, start, {"removed": removed}, as_json)
+        _finish(opened, out, attributes, watch, {"removed": removed}, as_json)
 
 
 def _as_the_index(index: Any, ids: list[str]) -> list[Any]:
@@ -98,7 +101,7 @@ def _as_the_index(index: Any, ids: list[str]) -> list[Any]:
 
 
 def _finish(
-    opened: Any, out: Path | None, attributes: dict[str, Any], start: float, told: dict[str, Any], as_json: bool
+    opened: Any, out: Path | None, attributes: dict[str, Any], watch: Stopwatch, told: dict[str, Any], as_json: bool
 ) -> None:
     from ...ann.replacing import replace_saved
     from .files import format_for, save_index
@@ -112,4 +115,4 @@ def _finish(
     else:
         save_index(opened.index, target, form, replace=out is None, attributes=attributes, **alike)
     shown = {"index": str(target), **told, "rows": len(opened.index)}
-    emit({**shown, "seconds": round(time.perf_counter() - start, 3)}, as_json=as_json)
+    emit({**shown, **watch.told()}, as_json=as_json)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any, cast
 
 import typer
 
+from ..clock import Stopwatch
 from ..output import Json, emit, note
 from . import options
 
@@ -39,9 +39,11 @@ def convert(
     from ...ann import Exact
     from ...ann.formats.graphs import recoded
     from ...graphlib.errors import InvalidInput
+    from ..targets import check_folder
     from .files import format_for, open_index, save_index, vectors_of
 
-    start = time.perf_counter()
+    check_folder("OUT", out)
+    watch = Stopwatch()
     if kind not in (None, "exact"):
         raise InvalidInput(f"--kind must be exact or left out; got {kind!r}; index build makes other kinds")
     opened = open_index(index, name, metric)
@@ -61,5 +63,5 @@ def convert(
         held = recoded(held, cast("Any", storage))
     save_index(held, out, form, storage=storage or "float32", attributes=attributes)
     told = {"index": str(out), "format": form, "kind": type(held).__name__.lower(), "metric": held.metric}
-    told |= {"rows": len(held), "dim": held.dim, "seconds": round(time.perf_counter() - start, 3)}
+    told |= {"rows": len(held), "dim": held.dim, **watch.told()}
     emit(told, as_json=as_json)

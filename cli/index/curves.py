@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from ...graphlib.errors import IndexMismatch, InvalidInput
 from ...graphlib.extras import require
 from ...graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
 from ..arrays import read_vectors
+from ..clock import timed
 from ..output import table
 from .files import knob_of, vectors_of
 
@@ -58,16 +58,22 @@ class Score:
 
 
 def truth_of(
-    index: Any, queries: NDArray[np.float32], k: int, *, file: str | None, rows: NDArray[np.int64], threads: int | None
-) -> Truth:
-    """True neighbours of the queries: from a file (`rows` are the queries' places in it), or by exact search."""
+    index: Any, queries: NDArray[np.float32], k: int, *, file: str | None, rows: NDArray[np.int64],
+    threads: int | None, clocked: bool = False,
+) -> Truth:  # fmt: skip
+    """True neighbours of the queries: from a file (`rows` are the queries' places in it), or by exact search.
+
+    `clocked` repeats the exact search to see how long it takes.
+    """
     from ...ann import Exact
 
     if file is None:
         exact = Exact(index.metric, threads=threads).add(*vectors_of(index))
-        exact.search(queries[:1], k)
-        result, seconds = timed(lambda: exact.search(queries, k))
-        return Truth(result, result.ids, seconds)
+        if not clocked:
+            result = exact.search(queries, k)
+            return Truth(result, result.ids, None)
+        result, timing = timed(lambda: exact.search(queries, k))
+        return Truth(result, result.ids, timing.seconds)
     path = Path(file)
     if path.suffix in HDF5:
         ids = read_hdf5(path, "neighbors")
@@ -107,9 +113,8 @@ def sweep(
     scores = []
     for done, effort in enumerate(tries):
         given: dict[str, Any] = {} if knob is None else {knob: effort}
-        index.search(queries[:1], k, threads=threads, **given)
-        found, seconds = timed(lambda g=given: index.search(queries, k, threads=threads, **g))  # type: ignore[misc]
-        scores.append(Score(label, effort, truth.recall(found), len(queries) / seconds))
+        found, timing = timed(lambda g=given: index.search(queries, k, threads=threads, **g))  # type: ignore[misc]
+        scores.append(Score(label, effort, truth.recall(found), len(queries) / timing.seconds))
         progress(done + 1, len(tries))
     return scores
 
@@ -176,10 +181,3 @@ def draw(curves: dict[str, list[Score]], path: Path, k: int) -> None:
     axes.legend()
     with replacing(path) as part:
         figure.savefig(part, format="png", dpi=150)
-
-
-def timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """What a call returned, and its seconds."""
-    start = time.perf_counter()
-    outcome = run()
-    return outcome, max(time.perf_counter() - start, 1e-9)

@@ -36,16 +36,18 @@ def evaluate(
 
     Example: nearhop index eval sift.faiss sift-128-euclidean.hdf5 --truth sift-128-euclidean.hdf5
     """
+    from ..targets import check_file
     from .curves import Score, as_dicts, curve_table, draw, efforts_of, sweep, truth_of
     from .files import open_index
-    from .sources import read_queries, spread
+    from .sources import read_queries, some, spread
 
+    check_file("--plot", plot, (".png",))
     opened = open_index(index, name, metric).index
-    rows = read_queries(queries, column)
+    rows = some(read_queries(queries, column), queries, "queries")
     places = spread(len(rows), limit)
     rows = rows[places]
     efforts = efforts_of(opened, effort)
-    known = truth_of(opened, rows, k, file=truth, rows=places, threads=threads)
+    known = truth_of(opened, rows, k, file=truth, rows=places, threads=threads, clocked=True)
     knob = opened.knob
     scores = []
     if known.seconds is not None:
@@ -83,7 +85,7 @@ def tune(
     from ...graphlib.errors import InvalidInput
     from .curves import as_dicts, curve_table, least_effort, truth_of
     from .files import open_index, vectors_of
-    from .sources import read_queries, spread
+    from .sources import read_queries, some, spread
 
     if not 0 < recall <= 1:
         raise InvalidInput(f"--recall must be in (0, 1]; got {recall}")
@@ -95,6 +97,7 @@ def tune(
         raise InvalidInput(f"a {type(opened).__name__} index has nothing to tune")
     # a row of the index finds itself, so a sample of it asks for one more
     rows = vectors_of(opened)[0] if queries is None else read_queries(queries, column)
+    rows = some(rows, queries or str(index), "queries")
     width = k + 1 if queries is None else k
     places = spread(len(rows), limit)
     known = truth_of(opened, rows[places], width, file=truth, rows=places, threads=threads)

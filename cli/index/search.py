@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..clock import Stopwatch
 from ..output import Json, emit
 from . import options
 
@@ -47,9 +47,11 @@ def search(
 
     from ...graphlib.errors import InvalidInput
     from ..arrays import write_arrays, write_table
+    from ..targets import ARRAYS, TABLES, check_file
     from .files import open_index
     from .sources import read_queries
 
+    check_file("--out", out, (*ARRAYS, *TABLES))
     opened = open_index(index, name, metric)
     rows = read_queries(queries, column)
     given: dict[str, Any] = {}
@@ -64,27 +66,34 @@ def search(
                 f"--where needs attributes, and a {opened.form} file has none; convert it to nearhop first"
             )
         given["filter"] = opened.store.where(where, node_type=None if opened.inside else "node", as_bitmap=True)
-    start = time.perf_counter()
+    watch = Stopwatch()
     found = opened.index.search(rows, k, threads=threads, **given)
-    seconds = time.perf_counter() - start
-    ids = opened.user_ids(found.ids)
+    spent = watch.told()
+    ids, distances = opened.user_ids(found.ids), _distances(found.distances, opened.index.metric)
     shown = _attributes(opened, show, found.ids)
     if out.endswith((".npy", ".npz")):
-        write_arrays(out, {"ids": ids, "distances": found.distances, "counts": found.counts})
+        write_arrays(out, {"ids": ids, "distances": distances, "counts": found.counts})
     elif not as_json or out != "-":
         filled = np.arange(k) < found.counts[:, None]
         places = np.nonzero(filled)
-        columns = {"query": places[0], "rank": places[1], "id": ids[filled], "distance": found.distances[filled]}
+        columns = {"query": places[0], "rank": places[1], "id": ids[filled], "distance": distances[filled]}
         write_table(out, {**columns, **{title: values[filled] for title, values in shown.items()}})
-    told: dict[str, Any] = {"queries": len(rows), "k": k, "seconds": round(seconds, 4), "out": out}
+    told: dict[str, Any] = {"queries": len(rows), "k": k, **spent, "out": out}
     if as_json:
-        tables = {"ids": ids, "distances": found.distances, **shown}
+        tables = {"ids": ids, "distances": distances, **shown}
         emit(
             {**told, **{title: _rows(t, found.counts) if out == "-" else None for title, t in tables.items()}},
             as_json=True,
         )
     elif out != "-":
         emit(told, as_json=False)
+
+
+def _distances(found: Any, metric: str) -> Any:
+    """Distances that rounding has put below zero are zero, and there is one zero, without a sign."""
+    import numpy as np
+
+    return (found if metric == "ip" else np.maximum(found, 0)) + found.dtype.type(0)
 
 
 def _rows(table: Any, counts: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.errors import InvalidType, NotFound
+from ...graphlib.errors import InvalidInput, InvalidType, NotFound
 from ...graphlib.store.store import open as open_store
 from ...graphlib.vector_files import HDF5, hdf5_attributes
 from ..arrays import is_vectors, read_parquet, read_vectors
@@ -63,6 +63,13 @@ def read_queries(source: str, column: str | None, limit: int | None = None) -> N
     """Query vectors; of an HDF5 file the dataset "test". `limit` keeps that many, evenly spread."""
     rows = _matrix(read_vectors(source, column, dataset="test"), source)
     return rows if limit is None else rows[spread(len(rows), limit)]
+
+
+def some(rows: NDArray[Any], source: str, what: str) -> NDArray[Any]:
+    """The rows, of which there must be some."""
+    if not len(rows):
+        raise InvalidInput(f"{source} holds no {what}")
+    return rows
 
 
 def spread(count: int, limit: int) -> NDArray[np.int64]:

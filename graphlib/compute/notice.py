@@ -21,22 +21,29 @@ class _Listener(event.Listener):  # type: ignore[misc, unused-ignore]
         self._timer: threading.Timer | None = None
 
     def on_start(self, event: Any) -> None:
-        if self._told or not _is_ours(event):
+        if not _is_ours(event):
             return
         self._depth += 1
-        if self._depth == 1:
-            self._began = perf_counter()
+        if self._depth > 1:
+            return
+        self._began = perf_counter()
+        if not self._told:
             self._timer = threading.Timer(max(PATIENCE_S - self._spent, 0.0), self._tell)
             self._timer.daemon = True
             self._timer.start()
 
     def on_end(self, event: Any) -> None:
-        if self._told or not _is_ours(event):
+        if not _is_ours(event):
             return
         self._depth -= 1
-        if self._depth == 0 and self._timer is not None:
+        if self._depth == 0:
             self._spent += perf_counter() - self._began
-            self._timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def spent(self) -> float:
+        """Seconds so far."""
+        return self._spent
 
     def _tell(self) -> None:
         self._told = True
@@ -55,6 +62,11 @@ def is_watched() -> bool:
 
 
 _listener = _Listener()
+
+
+def spent() -> float:
+    """Seconds in which this process has compiled nearhop's kernels."""
+    return _listener.spent()
 
 
 def install() -> None:

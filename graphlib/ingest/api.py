@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..disk.replacing import scratch_folder
-from ..errors import InvalidInput, InvalidType, StoreExists
+from ..errors import InvalidInput, InvalidType, StoreExists, StoreMissing
 from ..store.ingest_report import KEY
 from .duckdb import connect, parse_bytes
 from .graphs import from_graph
@@ -167,8 +167,10 @@ def ingest(
         store.attributes[KEY] = report.to_dict()
         return store if target is None else store.save(target)
     beside = None if target is None else target.absolute().parent
-    if beside is not None:
-        beside.mkdir(parents=True, exist_ok=True)
+    if beside is not None and not beside.is_dir():
+        raise StoreMissing(
+            f"the folder {beside} {'is not a folder' if beside.exists() else 'does not exist; make it first'}"
+        )
     with scratch_folder(beside, target) as scratch, contextlib.closing(connect(scratch, limit, threads)) as connection:
         table = open_source(
             connection,
