@@ -25,6 +25,7 @@ from . import (
     ingest_command,
     local_commands,
     store_commands,
+    warm,
 )
 from .output import note, one_line, printable
 
@@ -54,6 +55,7 @@ community_commands.app.command("local", no_args_is_help=True)(local_commands.loc
 app.add_typer(community_commands.app, name="community")
 app.add_typer(datasets_commands.app, name="datasets")
 demo_command.register(app)
+warm.register(app)
 
 
 def _version(wanted: bool) -> None:

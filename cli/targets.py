@@ -13,10 +13,12 @@ def check_folder(option: str, path: str | Path | None) -> None:
     """The folder of what is to be written exists; nothing is written into folders that do not."""
     if path is None or str(path) == "-":
         return
-    folder = Path(path).absolute().parent
-    if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist; make it first"
-        raise StoreMissing(f"{option} {path}: the folder {folder} {what}")
+    folder = Path(path).parent
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise StoreMissing(f"{option} {path}: {folder} is not a folder")
+    raise StoreMissing(f"{option} {path}: there is no folder {folder}; make it first")
 
 
 def check_file(option: str, path: str | Path | None, endings: tuple[str, ...]) -> None:
@@ -25,6 +27,6 @@ def check_file(option: str, path: str | Path | None, endings: tuple[str, ...]) -
     if path is None or str(path) == "-":
         return
     if not str(path).endswith(endings):
-        raise InvalidInput(f"{option} {path}: the name must end in {', '.join(endings[:-1])} or {endings[-1]}")
+        raise InvalidInput(f"{option} must end in {' or '.join(endings)}; got {path}")
     if Path(path).is_dir():
         raise StoreExists(f"{option} {path} is a folder; choose the name of a file")

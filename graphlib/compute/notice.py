@@ -18,6 +18,7 @@ class _Listener(event.Listener):  # type: ignore[misc, unused-ignore]
 
     def __init__(self) -> None:
         self._depth, self._began, self._spent, self._told = 0, 0.0, 0.0, False
+        self.count = 0
         self._timer: threading.Timer | None = None
 
     def on_start(self, event: Any) -> None:
@@ -36,6 +37,7 @@ class _Listener(event.Listener):  # type: ignore[misc, unused-ignore]
         if not _is_ours(event):
             return
         self._depth -= 1
+        self.count += 1
         if self._depth == 0:
             self._spent += perf_counter() - self._began
             if self._timer is not None:
@@ -67,6 +69,11 @@ _listener = _Listener()
 def spent() -> float:
     """Seconds in which this process has compiled nearhop's kernels."""
     return _listener.spent()
+
+
+def count() -> int:
+    """How many of nearhop's kernels this process has compiled."""
+    return _listener.count
 
 
 def install() -> None:
