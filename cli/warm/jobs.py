@@ -172,7 +172,7 @@ def features() -> None:
         gather(vectors().astype(dtype), np.arange(_N)[::-1].copy())
 
 
-def _hnsw(storage: str, metrics: tuple[str, ...]) -> None:
+def _hnsw(storage: Any, metrics: tuple[Any, ...]) -> None:
     from ...ann import HNSW, load
 
     x = vectors()
