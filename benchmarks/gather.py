@@ -75,10 +75,10 @@ def gpu_contenders(pinned, rows, index, max_threads):
     import torch
 
     from nearhop.sampling.features.gather_cuda import gather_rows
-    from nearhop.sampling.features.registration import as_cuda, register
+    from nearhop.sampling.features.registration import Pinned
 
-    held = register(rows)
-    over_bus = as_cuda(rows, "cuda")
+    held = Pinned(rows)
+    over_bus = held.device_array("cuda")
     ids = torch.from_numpy(index).cuda()
     count = index.shape[0]
 
@@ -119,7 +119,7 @@ def measure_gpu(flat, widths, orders, picked, max_threads, repeats):
                 print(
                     table(timings, baseline="copy from pinned memory", work=picked / 1e9, unit="GB/s"), "\n", flush=True
                 )
-                held.release()
+                held.close()
 
 
 def main() -> None:

@@ -239,7 +239,9 @@ class CudaTrainer:
         keep, alias, table = constant
         samples = here.stop - here.start
         warps = 1 if _SIMULATED else WARPS_PER_BLOCK
-        blocks = max(1, min(_BLOCKS, -(-samples // warps)))
+        # more warps than rows would only write over each other
+        least = min(part.arrays[0].shape[0] for part in (vertex, context))
+        blocks = max(1, min(_BLOCKS, -(-samples // warps), least // warps))
         shared = warps * self._tables.vertex.shape[1] * 4
         moments = _paired(vertex, context)
         train_block[blocks, LANES * warps, 0, shared](

@@ -124,7 +124,7 @@ class DeviceMemory:
 
         self.device = device
         self.like = cache
-        self._cuda: CudaNCache = CudaNCache(cache)
+        self._cuda: CudaNCache = CudaNCache(cache, device=device)
         self._far = torch.from_numpy(cache.hop_of == 2).to(device)
 
     @property
@@ -218,4 +218,4 @@ def _array(tensor: Tensor) -> Any:
     """The reverse of `_tensor`."""
     from numba import cuda
 
-    return cuda.as_cuda_array(tensor) if tensor.is_cuda else cuda.to_device(tensor.numpy())
+    return cuda.as_cuda_array(tensor, sync=False) if tensor.is_cuda else cuda.to_device(tensor.numpy())

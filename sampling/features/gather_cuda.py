@@ -12,6 +12,7 @@ import numpy as np
 from numba import config
 from numba import cuda as _cuda
 
+from ...graphlib.compute.launch_cuda import launching
 from ...graphlib.errors import InvalidInput
 
 cuda: Any = _cuda  # its own types leave out what kernels use
@@ -120,7 +121,6 @@ def gather_rows(
     order: Any = None,
     out: Any = None,
     max_threads: int = 1 << 20,
-    stream: Any = 0,
 ) -> Any:
     """`table[index]` as a device array.
 
@@ -135,24 +135,25 @@ def gather_rows(
     out : device array (num_picks, words), optional
     max_threads : int, default 2**20
         Cap it (10,240) to leave most of the GPU to training that runs beside it.
-    stream : optional
-        A Numba stream, for `cuda.external_stream` of a torch one.
 
     Raises
     ------
     InvalidInput
         An id outside the table; nothing is read there. Finding out waits for the stream.
+
+    Notes
+    -----
+    The kernel runs on the current device, on torch's current stream there.
     """
-    source, ids = _device(table), _device(index)
-    if out is None:
-        out = cuda.device_array((ids.shape[0], source.shape[1]), source.dtype)
-    if ids.shape[0] == 0 or source.shape[1] == 0:
-        return out
-    notes = cuda.to_device(np.zeros(2, np.int64), stream=stream)
-    launch(source, ids, out, notes, order=order, max_threads=max_threads, stream=stream)
-    outside = int(notes.copy_to_host(stream=stream)[0])
-    if stream:
-        stream.synchronize()
+    with launching() as place:
+        source, ids = _device(table), _device(index)
+        if out is None:
+            out = place.empty((ids.shape[0], source.shape[1]), source.dtype)
+        if ids.shape[0] == 0 or source.shape[1] == 0:
+            return out
+        notes = place.put(np.zeros(2, np.int64))
+        launch(source, ids, out, notes, order=order, max_threads=max_threads, stream=place.stream)
+        outside = place.number(notes, 0)
     if outside:
         where = ids.shape[0] - outside
         raise InvalidInput(f"the id for row {where} of the result is outside the table's rows 0..{source.shape[0] - 1}")
@@ -161,7 +162,7 @@ def gather_rows(
 
 def _device(array: Any) -> Any:
     if not _SIMULATED:
-        return cuda.as_cuda_array(array)
+        return cuda.as_cuda_array(array, sync=False)
     return array.numpy() if hasattr(array, "numpy") else array
 
 

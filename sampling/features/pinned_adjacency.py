@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...graphlib.extras import require
-from .registration import Registration, as_cuda, register
+from .registration import Pinned
 
 if TYPE_CHECKING:
     from ...graphlib.store.adjacency import Adjacency
@@ -24,23 +24,24 @@ class PinnedAdjacency:
 
     Attributes
     ----------
-    arrays : tuple of CUDA tensors
-        indptr, indices and edge ids; nothing is copied. A sample reads two of `indptr` per node and two entries per
-        pick over the bus, however long the rows are.
+    arrays : tuple of device arrays
+        indptr, indices and edge ids, wrapped for kernels once; nothing is copied. A sample reads two of `indptr` per
+        node and two entries per pick over the bus, however long the rows are.
 
     Raises
     ------
     RegistrationRefused
-        With the driver's reason; nothing stays registered.
+        With the driver's reason, or because the memory is a map that is read-only or private; nothing stays
+        registered.
 
     Notes
     -----
-    Registering takes about as long as copying. `close`, or the end of a `with` block, releases the memory; no sampler
-    may use the arrays after that.
+    Registering takes about as long as copying. The memory is released by `close`, by the end of a `with` block, after
+    which no sampler may use the arrays, or when the last of the arrays is garbage.
     """
 
     def __init__(self, rows: Adjacency, *, device: Any = "cuda", runtime: Any = None) -> None:
-        self._held: list[Registration] = []
+        self._held: list[Pinned] = []
         self.arrays: tuple[Any, ...] = ()
         try:
             self.arrays = tuple(
@@ -53,19 +54,20 @@ class PinnedAdjacency:
     def _pin(self, array: Any, device: Any, runtime: Any) -> Any:
         if array.nbytes == 0:  # no memory to register
             return require("torch", "pinning memory").from_numpy(array).to(device)
-        self._held.append(register(array, runtime=runtime))
-        return as_cuda(array, device)
+        pinned = Pinned(array, device=device, runtime=runtime)
+        self._held.append(pinned)
+        return pinned.device_array(device)
 
     @property
     def nbytes(self) -> int:
         """Registered memory."""
-        return sum(held.nbytes for held in self._held)
+        return sum(held.registration.nbytes for held in self._held)
 
     def close(self) -> None:
         """Release the memory."""
         self.arrays = ()
         while self._held:
-            self._held.pop().release()
+            self._held.pop().close()
 
     def __enter__(self) -> PinnedAdjacency:
         return self

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from ..prefetch import ForkedProcess
 from . import placement as places
 from .device_rows import DeviceRows
 from .gather import check_index, check_rows, gather
-from .registration import Registration, RegistrationRefused, as_cuda, register
+from .registration import Pinned, RegistrationRefused
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -137,12 +138,15 @@ class UnifiedTensor:
             raise InvalidInput(f"gpu_bytes must be an integer >= 0; got {gpu_bytes!r}")
         self._max_threads = check_count("max_threads", max_threads, 1)
         cuda = torch.cuda if torch.cuda.is_available() else None
-        chosen = places.choose(placement, table, cuda=cuda, gpu_bytes=gpu_bytes, ranked=hot is not None)
+        where = None if cuda is None or device is None else torch.device(device)
+        there = nullcontext() if where is None or where.type != "cuda" else torch.cuda.device(where)
+        with there:  # memory is free or not on the device that is meant
+            chosen = places.choose(placement, table, cuda=cuda, gpu_bytes=gpu_bytes, ranked=hot is not None)
         if chosen.name == "host" and places.is_mapped(table):
             table = np.array(table)
         self._threads = threads
         self._host: NDArray[Any] | None = table
-        self._pinned: Registration | None = None
+        self._pinned: Pinned | None = None
         self._over_bus: DeviceRows | None = None  # over the pinned memory and, of a split table, the hot rows
         self._on_gpu: Any = None  # the whole table, or the hot rows
         self._slots: Any = None  # row -> place among the hot rows, or -1
@@ -180,7 +184,8 @@ class UnifiedTensor:
             raise InvalidInput('placement="split" needs hot=: a score per row')
         if cuda is None and gpu_bytes is None:
             raise InvalidInput('placement="split" without a CUDA device needs gpu_bytes=')
-        count = places.gpu_budget(cuda, gpu_bytes) // max(1, self._row_bytes)
+        with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
+            count = places.gpu_budget(cuda, gpu_bytes) // max(1, self._row_bytes)
         rows = places.hottest(hot, table.shape[0], count)
         slots = np.full(table.shape[0], -1, np.int32 if rows.shape[0] < 2**31 else np.int64)
         slots[rows] = np.arange(rows.shape[0])
@@ -192,10 +197,11 @@ class UnifiedTensor:
         if table is None or not table.flags.c_contiguous or table.nbytes == 0:
             return places.Placement("host", "an empty or non-contiguous table cannot be pinned")
         try:
-            self._pinned = register(table)
-            over_bus = as_cuda(table, self.device).view(self.dtype)
+            self._pinned = Pinned(table, device=self.device)
+            over_bus = self._pinned.tensor(self.device).view(self.dtype)
             self._over_bus = DeviceRows(over_bus, self._on_gpu, self._slots, max_threads=self._max_threads)
         except RegistrationRefused as error:
+            self._pinned = None
             self._clear_error()
             if wanted == "pinned":
                 raise
@@ -314,7 +320,7 @@ class UnifiedTensor:
         host = 0 if self._host is None else self.nbytes
         gathers, rows, seconds, hot = self._counts
         mapped = self._host is not None and places.is_mapped(self._host)
-        pinned = 0 if self._pinned is None else self._pinned.nbytes
+        pinned = 0 if self._pinned is None else self._pinned.registration.nbytes
         return PlacementReport(
             placement=self._chosen.name,
             reason=self._chosen.reason,
@@ -333,10 +339,8 @@ class UnifiedTensor:
     def close(self) -> None:
         """Release what is pinned and what lies on the GPU; tensors returned before stay valid."""
         if self._pinned is not None:
-            if self._process == os.getpid():
-                self._torch.cuda.synchronize(self.device)  # a gather may still be reading
             self._over_bus = None
-            self._pinned.release()
+            self._pinned.close()  # waits for gathers that are still reading
             self._pinned = None
         self._host = self._on_gpu = self._slots = None
 

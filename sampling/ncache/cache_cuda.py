@@ -13,11 +13,13 @@ import numpy as np
 from numba import config
 from numba import cuda as _cuda
 
+from ...graphlib.compute.launch_cuda import Place, device_number, launching
 from ...graphlib.compute.random_cuda import stream, uniform
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.errors import InvalidInput
 from ..arguments import node_positions
+from ..neighbors.numbering_cuda import fill
 from . import cache_cpu
 from .cache import COLUMNS, HASHES, NCache
 
@@ -175,6 +177,8 @@ class CudaNCache:
     ----------
     like : NCache
         Its options are taken, and its contents copied.
+    device : int, str or torch.device, optional
+        The GPU, "cuda:1" for the second; by default the current one. Kernels run on torch's current stream there.
 
     Attributes
     ----------
@@ -186,22 +190,26 @@ class CudaNCache:
     Reads are dense: an empty slot is read too, with key -1, so that no size has to come back to the host.
     """
 
-    def __init__(self, like: NCache) -> None:
+    def __init__(self, like: NCache, *, device: Any = None) -> None:
         self.like = like
-        for name in COLUMNS:
-            setattr(self, name, cuda.to_device(getattr(like, name)))
-        self._starts = cuda.to_device(like.starts)
-        self._hop_of = cuda.to_device(like.hop_of)
+        self._device = device_number(device)
+        with launching(self._device) as place:
+            for name in COLUMNS:
+                setattr(self, name, place.put(getattr(like, name)))
+            self._starts = place.put(like.starts)
+            self._hop_of = place.put(like.hop_of)
 
     def lookup(self, nodes: ArrayLike) -> CudaRead:
         """Copies of the rows of `nodes`."""
         given = node_positions("nodes", nodes, self.like.num_nodes)
         shape = (given.shape[0], self.like.keys.shape[1])
-        key, edge_id = cuda.device_array(shape, self.like.keys.dtype), cuda.device_array(shape, np.int64)
-        time, value = cuda.device_array(shape, np.float64), cuda.device_array((*shape, self.like.value_dim), np.float32)
-        if given.shape[0]:
-            columns = (getattr(self, name) for name in COLUMNS)
-            read_rows[_grid(shape[0] * shape[1])](*columns, cuda.to_device(given), key, edge_id, time, value)
+        with launching(self._device) as place:
+            key, edge_id = place.empty(shape, self.like.keys.dtype), place.empty(shape, np.int64)
+            time, value = place.empty(shape, np.float64), place.empty((*shape, self.like.value_dim), np.float32)
+            if given.shape[0]:
+                columns = (getattr(self, name) for name in COLUMNS)
+                grid = (*_grid(shape[0] * shape[1]), place.stream)
+                read_rows[grid](*columns, place.put(given), key, edge_id, time, value)
         return CudaRead(given, key, edge_id, time, value)
 
     def join(self, read: CudaRead, first: ArrayLike, second: ArrayLike) -> tuple[Any, Any]:
@@ -214,21 +222,24 @@ class CudaNCache:
         one, two = (node_positions(name, ids, count) for name, ids in (("first", first), ("second", second)))
         if one.shape != two.shape:
             raise InvalidInput(f"join: first and second must be equally long; got {one.shape[0]} and {two.shape[0]}")
-        code = cuda.device_array((one.shape[0], 2 * width), np.uint8)
-        member = cuda.device_array((one.shape[0], 2 * width, 2 * len(self.like.sizes)), np.int32)
-        if one.shape[0]:
-            ends = cuda.to_device(np.stack([one, two]))
-            arguments = (read.key, self._starts, self._hop_of, *self._hash(), ends[0], ends[1], code, member)
-            join_rows[_grid(one.shape[0] * 2 * width)](*arguments)
+        with launching(self._device) as place:
+            code = place.empty((one.shape[0], 2 * width), np.uint8)
+            member = place.empty((one.shape[0], 2 * width, 2 * len(self.like.sizes)), np.int32)
+            if one.shape[0]:
+                ends = place.put(np.stack([one, two]))
+                arguments = (read.key, self._starts, self._hop_of, *self._hash(), ends[0], ends[1], code, member)
+                join_rows[(*_grid(one.shape[0] * 2 * width), place.stream)](*arguments)
         return code, member
 
     def sums(self, values: Any, member: Any) -> Any:
         """Device array float32 (p, 2 width, F): per row of a join, the sum of its slots' `values` (n, width, F)."""
         rows, width = member.shape[0] * member.shape[1], values.shape[2]
-        total = cuda.device_array((rows, width), np.float32)
-        if rows and width:
-            slots = values.reshape(values.shape[0] * values.shape[1], width)
-            sum_members[_grid(rows * width)](slots, member.reshape(rows, member.shape[2]), total)
+        with launching(self._device) as place:
+            total = place.empty((rows, width), np.float32)
+            if rows and width:
+                slots = values.reshape(values.shape[0] * values.shape[1], width)
+                grid = (*_grid(rows * width), place.stream)
+                sum_members[grid](slots, member.reshape(rows, member.shape[2]), total)
         return total.reshape(*member.shape[:2], width)
 
     def insert(
@@ -259,33 +270,44 @@ class CudaNCache:
             if (read.nodes[row] != part).any():
                 missing = part[int(np.argmax(read.nodes[row] != part))]
                 raise InvalidInput(f"insert: node {missing} is not among the nodes of the read")
-        words = cuda.to_device(np.take(np.stack([*ends, names, *rows]), order, axis=1))
-        source, target, name, source_row, target_row = (words[i] for i in range(5))
-        stamp = cuda.to_device(times[order])
-        winner = cuda.to_device(np.full(read.key.shape, -1))
+        words = np.take(np.stack([*ends, names, *rows]), order, axis=1)
+        with launching(self._device) as place:
+            self._write(place, words, times[order], read, read.value if values is None else values, epoch)
+        like.num_events += ends[0].shape[0]
+
+    def _write(
+        self, place: Place, words: NDArray[np.int64], times: NDArray[np.float64], read: CudaRead, new: Any, epoch: int
+    ) -> None:
+        """The events `words` (src, dst, id, rows of both in `read`), in the order of time."""
+        like = self.like
+        events = place.put(words)
+        source, target, name, source_row, target_row = (events[i] for i in range(5))
+        winner = place.empty(read.key.shape, np.int64)
+        slots = winner.shape[0] * winner.shape[1]
+        fill[(*_grid(slots), place.stream)](winner.reshape(slots), -1)
         writes = 2 + (like.sizes[1] if len(like.sizes) > 1 else 0)
-        claim[_grid(2 * writes * ends[0].shape[0])](
+        claim[(*_grid(2 * writes * words.shape[1]), place.stream)](
             *(self.keys, self._starts, *self._hash()),
             *(like.replace_prob, like.keep_self, root_of(like.seed, Purpose.NCACHE), epoch),
             *(source, target, name, source_row, target_row, read.key, winner),
         )
         columns = (getattr(self, column) for column in COLUMNS)
-        new = read.value if values is None else values
-        write_winners[_grid(winner.shape[0] * winner.shape[1])](
-            *(*columns, self._starts, source, target, stamp, name, source_row, target_row),
-            *(cuda.to_device(read.nodes), read.key, read.edge_id, read.time, new, winner),
+        write_winners[(*_grid(slots), place.stream)](
+            *(*columns, self._starts, source, target, place.put(times), name, source_row, target_row),
+            *(place.put(read.nodes), read.key, read.edge_id, read.time, new, winner),
         )
-        like.num_events += ends[0].shape[0]
 
     def from_host(self) -> None:
         """Copy the contents of `like` here again."""
-        for name in COLUMNS:
-            getattr(self, name).copy_to_device(getattr(self.like, name))
+        with launching(self._device) as place:
+            for name in COLUMNS:
+                getattr(self, name).copy_to_device(getattr(self.like, name), stream=place.stream)
 
     def to_host(self) -> NCache:
         """The contents, copied back into the cache this one was made from."""
-        for name in COLUMNS:
-            getattr(self, name).copy_to_host(getattr(self.like, name))
+        with launching(self._device) as place:
+            for name in COLUMNS:
+                getattr(self.like, name)[...] = place.fetch(getattr(self, name))[0]
         return self.like
 
     keys: Any

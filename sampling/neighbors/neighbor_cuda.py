@@ -15,8 +15,21 @@ import numpy as np
 from numba import config
 from numba import cuda as _cuda
 
-from ...graphlib.compute.random_cuda import bounded, draw, high64, mix64, stream
+from ...graphlib.compute.launch_cuda import Place, device_number, launching
+from ...graphlib.compute.random_cuda import bounded, draw, high64, stream
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, any_lane, broadcast, wait_for_lanes
+from .numbering_cuda import (
+    EMPTY,
+    SCAN_THREADS,
+    UNSEEN,
+    copy_part,
+    enter,
+    enter_numbered,
+    fill,
+    mark_first,
+    number,
+    scan,
+)
 from .picks import neighbor_root
 from .subgraph import SampledSubgraph
 
@@ -28,19 +41,9 @@ if TYPE_CHECKING:
 
 cuda: Any = _cuda  # its own types leave out what kernels use
 
-_EMPTY = -1
-_UNSEEN = np.iinfo(np.int64).max
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 _THREADS = 32 if _SIMULATED else 256
-_SCAN_THREADS = 4 if _SIMULATED else 1024
 _MOST_BLOCKS = 4 if _SIMULATED else 4096
-
-
-@cuda.jit
-def fill(array, value):
-    """Every element = `value`."""
-    for i in range(cuda.grid(1), array.shape[0], cuda.gridsize(1)):
-        array[i] = value
 
 
 @cuda.jit
@@ -53,33 +56,6 @@ def count_picks(indptr, nodes, first, fanout, replace, counts):
         if fanout < 0 or (degree < fanout and not replace) or degree == 0:
             picks = degree
         counts[i] = picks
-
-
-@cuda.jit
-def scan(counts, offsets):
-    """`offsets[i]` = sum of `counts[:i]`, by one block: sums of slices, a scan of those, then each slice again."""
-    sums = cuda.shared.array(_SCAN_THREADS, np.int64)
-    thread = cuda.threadIdx.x
-    total = counts.shape[0]
-    start = total * thread // _SCAN_THREADS
-    stop = total * (thread + 1) // _SCAN_THREADS
-    part = np.int64(0)
-    for i in range(start, stop):
-        part += counts[i]
-    sums[thread] = part
-    cuda.syncthreads()
-    if thread == 0:
-        running = np.int64(0)
-        for t in range(_SCAN_THREADS):
-            mine = sums[t]
-            sums[t] = running
-            running += mine
-        offsets[total] = running
-    cuda.syncthreads()
-    running = sums[thread]
-    for i in range(start, stop):
-        offsets[i] = running
-        running += counts[i]
 
 
 @cuda.jit(device=True)
@@ -191,49 +167,6 @@ def pick_uniform(indptr, nodes, start, root, epoch, hop, fanout, replace, offset
             positions[at + lane] = first + mine
 
 
-@cuda.jit(device=True)
-def _slot_of(keys, key):
-    """The slot that holds `key`, which is entered if it is new; open addressing over 2^b slots."""
-    mask = np.int64(keys.shape[0] - 1)
-    slot = np.int64(mix64(np.uint64(key)) >> np.uint64(1)) & mask
-    while True:
-        held = cuda.atomic.cas(keys, slot, _EMPTY, key)
-        if held == _EMPTY:
-            return slot
-        if held == key:
-            return slot
-        slot = (slot + 1) & mask
-
-
-@cuda.jit
-def enter(indices, positions, base, keys, order):
-    """Enter the nodes at `positions`; `order` of a node is the least base + i at which it occurs."""
-    for i in range(cuda.grid(1), positions.shape[0], cuda.gridsize(1)):
-        slot = _slot_of(keys, np.int64(indices[positions[i]]))
-        cuda.atomic.min(order, slot, np.int64(base + i))
-
-
-@cuda.jit
-def mark_first(indices, positions, base, keys, order, flags):
-    """`flags[i]` = 1 where entry i is the first occurrence of a node not numbered before."""
-    for i in range(cuda.grid(1), positions.shape[0], cuda.gridsize(1)):
-        slot = _slot_of(keys, np.int64(indices[positions[i]]))
-        flags[i] = 1 if order[slot] == base + i else 0
-
-
-@cuda.jit
-def number(indices, edge_ids, positions, base, keys, order, ranks, nodes, far, edges):
-    """Local numbers and edge ids of the entries at `positions`; new nodes go to `nodes` in first-visit order."""
-    for i in range(cuda.grid(1), positions.shape[0], cuda.gridsize(1)):
-        node = np.int64(indices[positions[i]])
-        seen = order[_slot_of(keys, node)]
-        local = seen if seen < base else base + ranks[seen - base]
-        if seen == base + i:
-            nodes[local] = node
-        far[i] = local
-        edges[i] = edge_ids[positions[i]]
-
-
 @cuda.jit
 def repeat_numbers(offsets, first, out):
     """The local number of the sampled row's owner, once per pick."""
@@ -264,11 +197,15 @@ class CudaSampler:
     arrays : (indptr, indices, edge_ids), optional
         The arrays of `rows` where the GPU can reach them, such as those of a `PinnedAdjacency`; by default they are
         copied to it.
+    device : int, str or torch.device, optional
+        The GPU, "cuda:1" for the second; by default the current one.
 
     Notes
     -----
-    Results are `SampledSubgraph`s of device arrays (`to_host` copies one). Time O(edges sampled), and a few launches
-    per hop; memory 24 bytes per node and pick for the table that numbers nodes.
+    Kernels run on the stream that is torch's current one when `sample` is called; memory comes from torch's pool where
+    torch is loaded. A hop waits for that stream twice, for the numbers of its edges and of its nodes. Results are
+    `SampledSubgraph`s of device arrays (`to_host` copies one). Time O(edges sampled), and a few launches per hop;
+    memory 24 bytes per node and pick for the table that numbers nodes.
     """
 
     def __init__(
@@ -281,6 +218,7 @@ class CudaSampler:
         seed: int = 0,
         edge_type: EdgeType | None = None,
         arrays: tuple[Any, Any, Any] | None = None,
+        device: Any = None,
     ) -> None:
         from ..arguments import check_fanouts
 
@@ -290,38 +228,47 @@ class CudaSampler:
         self.seed = seed
         self._root = neighbor_root(seed, direction, edge_type)
         self._num_nodes = rows.num_rows
-        self._edge_dtype = rows.edge_ids.dtype
-        host = (rows.indptr, rows.indices, rows.edge_ids)
-        self._arrays = tuple(map(cuda.to_device, host)) if arrays is None else arrays
+        self._device = device_number(device)
+        with launching(self._device) as place:
+            if arrays is None:
+                self._arrays = tuple(map(place.put, (rows.indptr, rows.indices, rows.edge_ids)))
+            else:  # wrapped once: at a launch, tensors would be wrapped again and wait for another stream
+                self._arrays = tuple(map(_wrapped, arrays))
 
     def sample(self, seeds: ArrayLike, epoch: int = 0) -> SampledSubgraph:
         """Sample around `seeds` (node positions on the host); arrays of the result are on the device."""
         from ..arguments import node_positions
 
+        given = node_positions("seeds", seeds, self._num_nodes)
+        with launching(self._device) as place:
+            return self._sample(place, given, epoch)
+
+    def _sample(self, place: Place, seeds: NDArray[np.int64], epoch: int) -> SampledSubgraph:
         indptr, indices, edge_ids = self._arrays
-        given = cuda.to_device(node_positions("seeds", seeds, self._num_nodes))
-        every = cuda.to_device(np.arange(given.shape[0], dtype=np.int64))
-        nodes = cuda.device_array(0, np.int64)
-        nodes, count, seed_index, _ = self._number(given, given, every, nodes, 0)
+        given = place.put(seeds)
+        every = place.put(np.arange(seeds.shape[0], dtype=np.int64))
+        nodes = place.empty(0, np.int64)
+        nodes, count, seed_index, _ = self._number(place, given, given, every, nodes, 0)
         node_counts, edge_counts, hops = [count], [], []
         first = 0
         for hop, fanout in enumerate(self.fanouts):
             size = count - first
-            offsets, total = self._offsets(indptr, nodes, first, size, fanout)
-            positions, targets = (cuda.device_array(total, np.int64) for _ in range(2))
-            near = cuda.device_array(total, np.int64)
+            offsets, total = self._offsets(place, indptr, nodes, first, size, fanout)
+            positions, targets, near = (place.empty(total, np.int64) for _ in range(3))
             if total:
                 name = (self._root, epoch, hop, fanout, self.replace)
-                grid = _grid(size, WARPS_PER_BLOCK)[0], WARPS_PER_BLOCK * LANES
-                pick_uniform[grid](indptr, nodes, first, *name, offsets, targets, positions)
-                repeat_numbers[_grid(size)](offsets, first, near)
+                blocks = _grid(size, WARPS_PER_BLOCK)[0]
+                pick_uniform[blocks, WARPS_PER_BLOCK * LANES, place.stream](
+                    indptr, nodes, first, *name, offsets, targets, positions
+                )
+                repeat_numbers[(*_grid(size), place.stream)](offsets, first, near)
             before = count
-            nodes, count, far, edges = self._number(indices, edge_ids, positions, nodes, count)
+            nodes, count, far, edges = self._number(place, indices, edge_ids, positions, nodes, count)
             hops.append((near, far, edges))
             first = before
             node_counts.append(count - before)
             edge_counts.append(total)
-        near, far, edges = (_joined([hop[k] for hop in hops]) for k in range(3))
+        near, far, edges = (_joined(place, [hop[k] for hop in hops]) for k in range(3))
         row, col = (far, near) if self.direction == "in" else (near, far)
         return SampledSubgraph(
             nodes=nodes[:count],
@@ -333,70 +280,70 @@ class CudaSampler:
             seed_index=seed_index,
         )
 
-    def _offsets(self, indptr: Any, nodes: Any, first: int, size: int, fanout: int) -> tuple[Any, int]:
-        offsets = cuda.device_array(size + 1, np.int64)
+    def _offsets(self, place: Place, indptr: Any, nodes: Any, first: int, size: int, fanout: int) -> tuple[Any, int]:
+        offsets = place.empty(size + 1, np.int64)
         if size == 0:
             return offsets, 0
-        counts = cuda.device_array(size, np.int64)
-        count_picks[_grid(size)](indptr, nodes, first, fanout, self.replace, counts)
-        scan[1, _SCAN_THREADS](counts, offsets)
-        return offsets, int(offsets[size])
+        counts = place.empty(size, np.int64)
+        count_picks[(*_grid(size), place.stream)](indptr, nodes, first, fanout, self.replace, counts)
+        scan[1, SCAN_THREADS, place.stream](counts, offsets)
+        return offsets, place.number(offsets, size)
 
-    def _number(self, indices: Any, edge_ids: Any, positions: Any, nodes: Any, count: int) -> tuple[Any, int, Any, Any]:
+    def _number(
+        self, place: Place, indices: Any, edge_ids: Any, positions: Any, nodes: Any, count: int
+    ) -> tuple[Any, int, Any, Any]:
         """All nodes, how many there are, and the local number and edge id of every entry at `positions`."""
-        picks = positions.shape[0]
-        far, edges = cuda.device_array(picks, np.int64), cuda.device_array(picks, self._edge_dtype)
+        picks, stream = positions.shape[0], place.stream
+        far, edges = place.empty(picks, np.int64), place.empty(picks, edge_ids.dtype)
         if picks == 0:
             return nodes, count, far, edges
         slots = 1 << int(2 * (count + picks)).bit_length()
-        keys, order = cuda.device_array(slots, np.int64), cuda.device_array(slots, np.int64)
-        flags, ranks = cuda.device_array(picks, np.int64), cuda.device_array(picks + 1, np.int64)
-        larger = cuda.device_array(count + picks, np.int64)
-        fill[_grid(slots)](keys, _EMPTY)
-        fill[_grid(slots)](order, _UNSEEN)
+        keys, order = place.empty(slots, np.int64), place.empty(slots, np.int64)
+        flags, ranks = place.empty(picks, np.int64), place.empty(picks + 1, np.int64)
+        larger = place.empty(count + picks, np.int64)
+        fill[(*_grid(slots), stream)](keys, EMPTY)
+        fill[(*_grid(slots), stream)](order, UNSEEN)
         if count:
-            known = cuda.to_device(np.arange(count, dtype=np.int64))
-            enter[_grid(count)](nodes, known, 0, keys, order)
-            _copy[_grid(count)](nodes, larger, 0, count)
-        grid = _grid(picks)
+            enter_numbered[(*_grid(count), stream)](nodes, count, keys, order)
+            copy_part[(*_grid(count), stream)](nodes, larger, 0, count)
+        grid = (*_grid(picks), stream)
         enter[grid](indices, positions, count, keys, order)
         mark_first[grid](indices, positions, count, keys, order, flags)
-        scan[1, _SCAN_THREADS](flags, ranks)
+        scan[1, SCAN_THREADS, stream](flags, ranks)
         number[grid](indices, edge_ids, positions, count, keys, order, ranks, larger, far, edges)
-        return larger, count + int(ranks[picks]), far, edges
+        return larger, count + place.number(ranks, picks), far, edges
 
 
-@cuda.jit
-def _copy(source, target, start, count):
-    for i in range(cuda.grid(1), count, cuda.gridsize(1)):
-        target[start + i] = source[i]
+def _wrapped(array: Any) -> Any:
+    """A device array over CUDA memory; the simulator takes arrays of the host as they are."""
+    return cuda.as_cuda_array(array, sync=False) if hasattr(array, "__cuda_array_interface__") else array
 
 
-def _joined(parts: list[Any]) -> Any:
+def _joined(place: Place, parts: list[Any]) -> Any:
     """Device arrays end to end."""
     if not parts:
-        return cuda.device_array(0, np.int64)
-    whole = cuda.device_array(sum(part.shape[0] for part in parts), parts[0].dtype)
+        return place.empty(0, np.int64)
+    whole = place.empty(sum(part.shape[0] for part in parts), parts[0].dtype)
     start = 0
     for part in parts:
         if part.shape[0]:
-            _copy[_grid(part.shape[0])](part, whole, start, part.shape[0])
+            copy_part[(*_grid(part.shape[0]), place.stream)](part, whole, start, part.shape[0])
         start += part.shape[0]
     return whole
 
 
-def to_host(sample: SampledSubgraph) -> SampledSubgraph:
-    """A sample with its arrays copied from the device."""
-
-    def fetched(array: Any) -> NDArray[Any]:
-        return np.asarray(array.copy_to_host())
-
+def to_host(sample: SampledSubgraph, *, device: Any = None) -> SampledSubgraph:
+    """A sample with its arrays copied from the device, on the current stream: the one that it was drawn on."""
+    with launching(device_number(device)) as place:
+        nodes, row, col, edge_ids, seed_index = place.fetch(
+            sample.nodes, sample.row, sample.col, sample.edge_ids, sample.seed_index
+        )
     return SampledSubgraph(
-        nodes=fetched(sample.nodes),
-        row=fetched(sample.row),
-        col=fetched(sample.col),
-        edge_ids=fetched(sample.edge_ids),
+        nodes=nodes,
+        row=row,
+        col=col,
+        edge_ids=edge_ids,
         num_sampled_nodes=sample.num_sampled_nodes,
         num_sampled_edges=sample.num_sampled_edges,
-        seed_index=fetched(sample.seed_index),
+        seed_index=seed_index,
     )

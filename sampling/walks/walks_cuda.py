@@ -8,6 +8,7 @@ import numpy as np
 from numba import config
 from numba import cuda as _cuda
 
+from ...graphlib.compute.launch_cuda import device_number, launching
 from ...graphlib.compute.random_cuda import bounded, stream
 from ...graphlib.compute.streams import Purpose, root_of
 
@@ -53,11 +54,13 @@ def random_walks(
     seed: int = 0,
     epoch: int = 0,
     edge_type: EdgeType | None = None,
+    device: Any = None,
 ) -> Any:
     """Uniform walks along `rows` (`store.csr()`), as a device array (length + 1, num_walks): column i is a walk.
 
-    Entry for entry the transpose of `nearhop.sampling.random_walks(store, starts, weighted=False, ...)`; name the
-    edge type of `rows` where the store names it.
+    The kernel runs on `device` ("cuda:1"; the current one by default), on torch's current stream there. Entry for
+    entry the transpose of `nearhop.sampling.random_walks(store, starts, weighted=False, ...)`; name the edge type of
+    `rows` where the store names it.
     """
     from ..arguments import check_count, node_positions, words_of
     from . import walks_cpu
@@ -66,9 +69,11 @@ def random_walks(
     nodes = node_positions("starts", starts, rows.num_rows)
     streams = np.empty(nodes.shape[0], np.int32)
     walks_cpu.occurrences(nodes, np.zeros(rows.num_rows, np.int32), streams)
-    out = cuda.device_array((length + 1, nodes.shape[0]), rows.indices.dtype)
-    if nodes.shape[0]:
-        blocks = -(-nodes.shape[0] // _THREADS)
-        arrays = [cuda.to_device(array) for array in (rows.indptr, rows.indices, nodes, streams)]
-        uniform_walks[blocks, _THREADS](*arrays, root_of(seed, Purpose.WALKS, *words_of(edge_type)), epoch, out)
+    with launching(device_number(device)) as place:
+        out = place.empty((length + 1, nodes.shape[0]), rows.indices.dtype)
+        if nodes.shape[0]:
+            blocks = -(-nodes.shape[0] // _THREADS)
+            arrays = [place.put(array) for array in (rows.indptr, rows.indices, nodes, streams)]
+            root = root_of(seed, Purpose.WALKS, *words_of(edge_type))
+            uniform_walks[blocks, _THREADS, place.stream](*arrays, root, epoch, out)
     return out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import mmap
 import os
 
 import numpy as np
@@ -13,7 +15,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from nearhop import GraphStore  # noqa: E402
 from nearhop import open as open_store  # noqa: E402
 from nearhop.graphlib.errors import InvalidInput, InvalidType  # noqa: E402
-from nearhop.sampling.features import pinned_adjacency, registration  # noqa: E402
+from nearhop.sampling.features import registration  # noqa: E402
 from nearhop.sampling.features.pinned_adjacency import PinnedAdjacency  # noqa: E402
 from nearhop.sampling.features.placement import choose, hottest, is_mapped  # noqa: E402
 from nearhop.sampling.features.unified_tensor import UnifiedTensor  # noqa: E402
@@ -36,6 +38,7 @@ class BookKeeper:
             return 2
         if size <= 0 or any(a < address + size and address < a + s for a, s in self.ranges.items()):
             return 712
+        assert address % registration.PAGE == size % registration.PAGE == 0
         self.ranges[address] = size
         self.flags.append(flags)
         return 0
@@ -186,43 +189,93 @@ def test_what_auto_means_with_a_gpu(free, gpu_bytes, ranked, expected):
     assert "4,800 bytes" in chosen.reason
 
 
+def paged(pages, offset=0):
+    """Bytes of an array that begins `offset` bytes behind the start of a page of memory of its own."""
+    memory = mmap.mmap(-1, (pages + 2) * registration.PAGE)
+    return np.frombuffer(memory, np.uint8)[offset : offset + pages * registration.PAGE]
+
+
 def test_registration_in_segments_once_per_process(monkeypatch):
-    monkeypatch.setattr(registration, "SEGMENT", 1000)
-    runtime = BookKeeper()
-    first = registration.register(TABLE, runtime=runtime)
+    monkeypatch.setattr(registration, "SEGMENT", registration.PAGE)
+    runtime, table = BookKeeper(), paged(5)
+    first = registration.register(table, runtime=runtime)
     assert first.segments == 5
-    assert sum(runtime.ranges.values()) == TABLE.nbytes == registration.registered_bytes()
-    assert registration.register(TABLE, runtime=runtime) is first
+    assert sum(runtime.ranges.values()) == table.nbytes == registration.registered_bytes()
+    assert registration.register(table, runtime=runtime) is first
     first.release()
     assert len(runtime.ranges) == 5
     first.release()
     assert runtime.ranges == {}
     assert registration.registered_bytes() == 0
-    read_only = TABLE.copy()
-    read_only.flags.writeable = False
-    registration.register(read_only, runtime=runtime).release()
-    assert [flags & 8 for flags in runtime.flags[4:]] == [0, 8, 8, 8, 8, 8]
+    assert set(runtime.flags) == {3}
+
+
+def test_neighbours_in_memory_share_pages_and_each_is_registered_once(monkeypatch):
+    monkeypatch.setattr(registration, "SEGMENT", 2 * registration.PAGE)
+    page, runtime, memory = registration.PAGE, BookKeeper(), paged(9)
+    ends = [(100, 2 * page + 10), (2 * page + 10, 2 * page + 90), (7 * page, 7 * page + 8), (0, 9 * page)]
+    held = [registration.register(memory[a:b], runtime=runtime) for a, b in ends]
+    assert [one.segments for one in held] == [2, 1, 1, 6]
+    assert sum(runtime.ranges.values()) == 9 * page
+    assert registration.registered_bytes() == sum(b - a for a, b in ends)
+    held[0].release()
+    held[3].release()
+    assert sum(runtime.ranges.values()) == 2 * page
+    held[1].release()
+    held[2].release()
+    assert runtime.ranges == {}
 
 
 def test_a_refused_registration_leaves_nothing_behind(monkeypatch):
-    monkeypatch.setattr(registration, "SEGMENT", 1000)
-    runtime = BookKeeper(refuse_at=3)
-    with pytest.raises(registration.RegistrationRefused, match=r"offset 3,000 of 4,800: out of memory \(error 2\)"):
-        registration.register(TABLE, runtime=runtime)
+    monkeypatch.setattr(registration, "SEGMENT", registration.PAGE)
+    runtime, table = BookKeeper(refuse_at=3), paged(5, offset=96)
+    offset = 3 * registration.PAGE - 96
+    with pytest.raises(
+        registration.RegistrationRefused, match=rf"offset {offset:,} of {table.nbytes:,}: out of memory"
+    ):
+        registration.register(table, runtime=runtime)
     assert runtime.ranges == {}
     assert registration.registered_bytes() == 0
     with pytest.raises(InvalidInput, match="at least one byte"):
         registration.register(np.empty(0), runtime=runtime)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs /proc")
+@pytest.mark.parametrize(("mode", "reason"), [("r", "read-only map"), ("c", "private map"), ("r+", None)])
+def test_maps_that_pinning_fails_on_or_copies_are_refused_with_the_reason(tmp_path, mode, reason):
+    path = tmp_path / "table"
+    path.write_bytes(bytes(3 * registration.PAGE))
+    table, runtime = np.memmap(path, np.uint8, mode=mode), BookKeeper()
+    if reason is None:
+        registration.register(table, runtime=runtime).release()
+        assert len(runtime.flags) == 1
+    else:
+        with pytest.raises(registration.RegistrationRefused, match=f"{reason} of {path}"):
+            registration.register(table, runtime=runtime)
+    assert runtime.ranges == {}
+
+
+def test_what_is_pinned_is_released_when_it_is_garbage():
+    runtime = BookKeeper()
+    pinned = registration.Pinned(paged(2), device="cpu", runtime=runtime)
+    face = registration._Face(pinned, pinned.array.view(np.int64))
+    assert face.__cuda_array_interface__["typestr"] == "<i8"
+    del pinned
+    gc.collect()
+    assert len(runtime.ranges) == 1
+    del face
+    gc.collect()
+    assert runtime.ranges == {}
+
+
 def test_an_adjacency_is_pinned_in_place_and_released(monkeypatch):
-    monkeypatch.setattr(pinned_adjacency, "as_cuda", lambda array, device: torch.from_numpy(array))
+    monkeypatch.setattr(registration.Pinned, "device_array", lambda self, device: torch.from_numpy(self.array))
     rows = GraphStore.from_edges(np.arange(99), np.arange(1, 100)).csc()
     runtime = BookKeeper()
     with PinnedAdjacency(rows, device="cpu", runtime=runtime) as pinned:
         held = (rows.indptr, rows.indices, rows.edge_ids)
         assert [a.data_ptr() for a in pinned.arrays] == [a.ctypes.data for a in held]
-        assert pinned.nbytes == sum(runtime.ranges.values()) == sum(a.nbytes for a in held)
+        assert pinned.nbytes == sum(a.nbytes for a in held) <= sum(runtime.ranges.values())
     assert runtime.ranges == {}
     empty = GraphStore.from_edges([], [], num_nodes=3).csc()
     with PinnedAdjacency(empty, device="cpu", runtime=runtime) as pinned:
