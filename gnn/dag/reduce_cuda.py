@@ -11,6 +11,8 @@ from typing import Any
 from numba import config
 from numba import cuda as _cuda
 
+from ...graphlib.compute.launch_cuda import launching
+
 cuda: Any = _cuda  # its own types leave out what kernels use
 
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
@@ -130,9 +132,11 @@ def launch(name: str, arguments: tuple[Any, ...]) -> None:
     tensors = [part.detach() if isinstance(part, torch.Tensor) else part for part in arguments]
     needed = max(tensors[0].numel(), arguments[-1].numel())
     blocks = max(1, min(needed, 64 if _SIMULATED else 1 << 20) // _BLOCK)
-    if _SIMULATED:
-        stream, ready = 0, [part.numpy() if isinstance(part, torch.Tensor) else part for part in tensors]
-    else:
-        stream = cuda.external_stream(torch.cuda.current_stream(tensors[0].device).cuda_stream)
-        ready = [cuda.as_cuda_array(part) if isinstance(part, torch.Tensor) else part for part in tensors]
-    globals()[name][blocks, _BLOCK, stream](*ready)
+    with launching(tensors[0].device.index) as place:
+        if _SIMULATED:
+            ready = [part.numpy() if isinstance(part, torch.Tensor) else part for part in tensors]
+        else:
+            ready = [
+                cuda.as_cuda_array(part, sync=False) if isinstance(part, torch.Tensor) else part for part in tensors
+            ]
+        globals()[name][blocks, _BLOCK, place.stream](*ready)
