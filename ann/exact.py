@@ -12,6 +12,8 @@ from .growing import Growing
 from .index import Progress, VectorIndex
 from .metrics import COSINE, HAMMING, as_words, inverse_norms, metric_code, query_scales, scaled
 from .result import SearchResult
+from .storage.bits import bits
+from .storage.floats import floats
 from .store_rows import store_column, store_ids
 from .stored import checked_fields, identified_rows, index_fields, laid_out, new_store, next_id_field, sound
 
@@ -120,8 +122,10 @@ class Exact(VectorIndex):
         if order is not None:
             labels = np.empty(len(ids), np.int64)
             labels[order] = np.arange(len(ids))
+        kept = self._all_rows("search")
+        held = bits(kept, metric) if metric == HAMMING else floats(kept, self._scales.values, metric)
         distances, found, counts = nearest_rows(
-            metric, self._all_rows("search"), self._scales.values, rows, query_scales(rows, metric), k,
+            held, rows, query_scales(rows, metric), k,
             allowed=allowed, num_rows=len(ids), labels=labels, threads=threads,
         )  # fmt: skip
         return distances, found if order is None else np.where(found >= 0, order[found], -1), counts

@@ -1,7 +1,7 @@
-"""Distances of rows, and sorted pools of (distance, node) packed into one integer.
+"""Sums over rows, norms, and sorted pools of (distance, node) packed into one integer.
 
-`distance` and `insert` are written into the kernels that call them: passed to a function, an array would be
-reference-counted, two locked instructions that cost more than a short row's sum.
+`insert` is written into the kernels that call it: passed to a function, an array would be reference-counted, two locked
+instructions that cost more than a short row's sum.
 
 Sums may be reassociated and contracted ("reassoc", "nsz", "contract"): without leave to reorder additions a reduction
 cannot be vectorised at all. NaN and infinity keep their meaning, and a given machine always sums in the same order, so
@@ -19,8 +19,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from .numbers import ABSENT, COSINE, IP, L2
-from .row_sums_cpu import declared, integer, outlined, row_start, row_sum
+from .row_sums_cpu import declared, integer, outlined
 
 _REDUCTION = {"reassoc", "nsz", "contract"}
 _ONE = np.float32(1)
@@ -45,79 +44,6 @@ def dot(a, b):
     for j in range(a.shape[0]):
         total += a[j] * b[j]
     return total
-
-
-def emit_distance(context: Any, builder: Any, kinds: tuple[Any, ...], values: tuple[Any, ...]) -> Any:
-    """The code of `distance` for arguments of these types, inside another intrinsic."""
-    _, table, scale, _, query, factor = values
-    metric, node = (context.cast(builder, values[at], kinds[at], types.intp) for at in (0, 3))
-    rows = kinds[1].dtype
-    factors = context.make_array(kinds[2])(context, builder, scale).data
-    single = ir.FloatType()
-
-    def total(squares: bool) -> Any:
-        return row_sum(context, builder, (kinds[1], kinds[4]), table, node, query, squares)
-
-    if rows == types.uint64:
-        return total(True)
-    out = cgutils.alloca_once(builder, single)
-    products = builder.icmp_signed(
-        "==" if rows == types.uint8 else "!=", metric, integer(IP if rows == types.uint8 else L2)
-    )
-    with builder.if_else(products) as (then, otherwise):
-        with then:
-            product, base = total(False), ir.Constant(single, 0.0)
-            if rows == types.uint8:
-                product = builder.fmul(product, builder.load(factors))
-            else:
-                is_cosine = builder.icmp_signed("==", metric, integer(COSINE))
-                own = builder.load(builder.gep(factors, [builder.select(is_cosine, node, integer(0))]))
-                asked = context.cast(builder, factor, kinds[5], types.float32)
-                product = builder.select(is_cosine, builder.fmul(product, builder.fmul(own, asked)), product)
-                base = builder.select(is_cosine, ir.Constant(single, 1.0), base)
-            builder.store(builder.fsub(base, product), out)
-        with otherwise:
-            squares = total(True)
-            if rows == types.uint8:
-                squares = builder.fmul(squares, builder.load(factors))
-                start, length = row_start(context, builder, kinds[1], table, node)
-                place = builder.gep(start, [builder.sub(length, integer(4))])
-                term = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()), align=4)
-                asked = context.cast(builder, factor, kinds[5], types.float32)
-                without = builder.or_(
-                    builder.icmp_signed(">=", term, ir.Constant(term.type, ABSENT)),
-                    builder.fcmp_ordered("==", asked, ir.Constant(single, 0.0)),
-                )
-                squares = builder.select(without, ir.Constant(single, 1.0), squares)
-            builder.store(squares, out)
-    return builder.load(out)
-
-
-def _distance(typingctx: Any, metric: Any, vectors: Any, scale: Any, node: Any, query: Any, factor: Any) -> Any:
-    """Distance of `vectors[node]` from `query` under the metric with that number; for inner products -dot.
-
-    The 1 of 1 - dot is added when results are written (`exact.finish`): beside small products it would round them away.
-    Rows and queries are those of `row_sums_cpu`. `scale` holds 1 / |row| for cosine. For 8-bit rows it holds one number
-    by which sums are multiplied, and cosine is compared like L2; a row without length (its term is `ABSENT`), and a
-    query without (its factor is 0), are at distance 1.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return emit_distance(context, builder, signature.args, arguments)
-
-    return types.float32(metric, vectors, scale, node, query, factor), generate
-
-
-# Called with (metric, vectors, scale, node, query, factor) inside kernels: the typing context is Numba's own argument.
-distance: Any = intrinsic(_distance)
-
-
-@kernel
-def scale_of(metric, scale, node):
-    """1 / |vectors[node]| where the metric uses it."""
-    if metric == COSINE:
-        return scale[node]
-    return _ONE
 
 
 @kernel

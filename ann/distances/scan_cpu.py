@@ -11,8 +11,9 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from .distances_cpu import _REDUCTION, distance, insert, pack, unpack_distance, unpack_node
+from .distances_cpu import _REDUCTION, insert, pack, unpack_distance, unpack_node
 from .numbers import COSINE, L2
+from .rows_cpu import distance
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _EMPTY = np.int64(0x7FFFFFFFFFFFFFFF)
@@ -57,7 +58,8 @@ def _dot_block(q0, q1, q2, q3, a, b, out):
 
 
 @kernel
-def _scan_task(metric, vectors, scale, rows, first, last, queries, query_scale, begin, end, k, labels, pools, sizes):
+def _scan_task(floats, rows, first, last, queries, query_scale, begin, end, labels, pools, sizes):
+    vectors, scale, metric, k = floats.data, floats.scale, floats.metric, pools.shape[1]
     block = np.empty((2, 4), np.float32)
     tile = max(2, _TILE_BYTES // (4 * vectors.shape[1]))
     for start in range(first, last, tile):
@@ -88,8 +90,8 @@ def _scan_task(metric, vectors, scale, rows, first, last, queries, query_scale, 
 
 
 @parallel_kernel
-def scan(metric, vectors, scale, rows, queries, query_scale, k, labels, parts, pools, sizes):
-    """The k nearest of `vectors[rows]` for every query, from each of `parts` slices of the rows.
+def scan(floats, rows, queries, query_scale, labels, parts, pools, sizes):
+    """The k nearest of the chosen `rows` of float32 for every query, from each of `parts` slices of them.
 
     `pools` int64 (parts, num_queries, k) receives sorted keys of (distance, labels[row]); `sizes` (parts, num_queries),
     zero on entry, their numbers.
@@ -101,22 +103,22 @@ def scan(metric, vectors, scale, rows, queries, query_scale, k, labels, parts, p
         end = min(begin + _TASK_QUERIES, num_queries)
         first, last = rows.shape[0] * part // parts, rows.shape[0] * (part + 1) // parts
         _scan_task(
-            metric, vectors, scale, rows, first, last, queries, query_scale, begin, end, k, labels,
-            pools[part, begin:end], sizes[part, begin:end],
+            floats, rows, first, last, queries, query_scale, begin, end, labels, pools[part, begin:end],
+            sizes[part, begin:end],
         )  # fmt: skip
 
 
 @parallel_kernel
-def scan_each(metric, vectors, scale, rows, queries, query_scale, k, labels, parts, pools, sizes):
-    """`scan` for rows of any form (see `row_sums_cpu`), one query and one row at a time."""
+def scan_each(any_rows, rows, queries, query_scale, labels, parts, pools, sizes):
+    """`scan` for rows of any kind (see `rows_cpu`), one query and one row at a time."""
     num_queries = queries.shape[0]
     for task in numba.prange(num_queries * parts):
         part, q = task % parts, task // parts
-        query, factor, pool = queries[q], query_scale[q], pools[part, q]
+        query, factor, pool, k = queries[q], query_scale[q], pools[part, q], pools.shape[2]
         size = 0
         for r in range(rows.shape[0] * part // parts, rows.shape[0] * (part + 1) // parts):
             node = rows[r]
-            key = pack(distance(metric, vectors, scale, node, query, factor), labels[node])
+            key = pack(distance(any_rows, node, query, factor), labels[node])
             if insert(pool, size, k, key) >= 0 and size < k:
                 size += 1
         sizes[part, q] = size

@@ -16,9 +16,8 @@ from ..hnsw.check import MOST_LEVELS, level_rows
 from ..hnsw.graph import HNSWGraph
 from ..hnsw.index import HNSW
 from ..ids import RowIds
-from ..metrics import COSINE, HAMMING, check_finite, inverse_norms, metric_code
-from ..storage.rows import form_of
-from ..storage.scalar_codes import ScalarCodes
+from ..metrics import HAMMING, check_finite, metric_code
+from ..storage.rows import rows_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,8 +95,11 @@ def index_of(record: GraphRecord, where: str) -> HNSW:
     vectors = np.ascontiguousarray(record.vectors, np.float32)
     try:
         check_finite("load", vectors)
-        graph = HNSWGraph(metric, record.M, vectors.shape[1])
-        graph.reserve(vectors, inverse_norms(vectors, metric), record.levels.astype(np.int8))
+        graph = HNSWGraph(rows_of("float32", metric, vectors.shape[1]), record.M)
+        graph.rows.borrowed = True
+        graph.rows.append(0, vectors)
+        graph.rows.borrowed = False
+        graph.reserve(record.levels.astype(np.int8))
         graph.count, graph.entry, graph.top = n, record.entry, record.top
         if not 0 <= graph.entry < n or graph.levels[graph.entry] != graph.top:
             raise IndexMismatch(f"entry {graph.entry} is not a node of the highest level {graph.top}")
@@ -115,14 +117,12 @@ def recoded(index: HNSW, storage: Storage) -> HNSW:
         HNSW(index.metric, storage=storage)._check_parameters()
         graph = index._graph
         if graph is not None:
-            n, metric = graph.count, metric_code(index.metric, bits=True)
-            form = form_of(storage, metric, graph.form.dim)
-            vectors, scale = form.keep(graph.form.given(graph.vectors[:n]))
-            codes = ScalarCodes(metric, form.dim) if storage == "int8" else None
-            if codes is not None:
-                codes.extend(vectors, scale, 0, n)
+            n, old = graph.count, graph.rows
             graph.truncate()
-            graph.vectors, graph.scale, graph.codes, graph.form, graph.metric = vectors, scale, codes, form, form.metric
+            graph.rows = rows_of(storage, old.metric, old.dim)
+            graph.rows.borrowed = True  # so that what can be shared is
+            graph.rows.append(0, old.given(old.kept[:n]))
+            graph.rows.borrowed &= old.borrowed
         index.storage = storage
         index._thaw()
     return index
@@ -136,9 +136,10 @@ def record_of(index: HNSW) -> GraphRecord:
         raise InvalidInput(
             "indexes of bits (metric 'hamming') have no place in hnswlib and FAISS files; use save(path)"
         )
-    vectors = graph.form.given(graph.vectors[:n])
-    if graph.metric == COSINE:
-        vectors = vectors * graph.scale[:n, None]
+    kept = graph.rows
+    vectors = kept.given(kept.kept[:n])
+    if kept.has_factors:
+        vectors = vectors * kept.scale[:n, None]
     links = []
     for level in range(graph.top + 1):
         nodes, places, table, counts = level_rows(graph, level)

@@ -13,13 +13,13 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import stream, uniform
-from ..distances.distances_cpu import distance, insert, pack, scale_of, unpack_distance, unpack_node
-from ..distances.numbers import IP
-from ..storage.space_cpu import as_query, as_row, scratch_query, scratch_row
-from .search_cpu import beam, descend, rescore
+from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
+from ..distances.rows_cpu import distance, own_factor, own_query, ranks, room_of
+from .parts_cpu import Scratch
+from .search_cpu import above, base, beam, descend, rescore
 
 _TOP = 30
-_HALF, _ONE = np.float32(0.5), np.float32(1)
+_HALF = np.float32(0.5)
 
 
 @kernel
@@ -31,7 +31,7 @@ def draw_levels(root, first, M, out):
 
 
 @kernel
-def select(metric, vectors, scale, owner, pool, size, M, out):
+def select(exact, owner, pool, size, M, out):
     """The heuristic (Algorithm 4): keep a candidate unless one kept before is strictly nearer to it than its owner.
 
     At most M / 4 candidates may equal the owner: ties are kept, so copies would fill each other's rows, and a beam that
@@ -39,20 +39,19 @@ def select(metric, vectors, scale, owner, pool, size, M, out):
     """
     kept = 0
     copies = max(1, M // 4)
-    room = scratch_row(vectors)
-    own = as_row(vectors, owner, room)
-    same = distance(metric, vectors, scale, owner, own, scale_of(metric, scale, owner))
+    room = room_of(exact)
+    same = distance(exact, owner, own_query(exact, owner, room), own_factor(exact, owner))
     for i in range(size):
         if kept == M:
             break
         node = unpack_node(pool[i])
-        if node == owner:  # it is in the graph, and looks for its links again
+        if node == owner or (i > 0 and pool[i] == pool[i - 1]):  # of a node that looks for its links again
             continue
         reach = unpack_distance(pool[i])
-        vector, factor = as_row(vectors, node, room), scale_of(metric, scale, node)
+        vector, factor = own_query(exact, node, room), own_factor(exact, node)
         good = True
         for j in range(kept):
-            if distance(metric, vectors, scale, out[j], vector, factor) < reach:
+            if distance(exact, out[j], vector, factor) < reach:
                 good = False
                 break
         if good and reach == same:
@@ -65,124 +64,113 @@ def select(metric, vectors, scale, owner, pool, size, M, out):
 
 
 @kernel
-def _find_links_of(
-    metric, vectors, scale, rows, terms, width, origin, levels, members, i, row_of, upper, links, entry, top, ef, M,
-    bits, seen, pool, keys, asked, room, out, counts,
-):  # fmt: skip
-    """`find_links` of member i, into the first rows of `out` and `counts`."""
-    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
+def _find_links_of(exact, walk, graph, levels, members, i, ef, scratch, room, found):
+    """`find_links` of member i, into the first rows of `found`, with room of `_room_for`."""
+    out, counts = found
+    pool, keys, asked, own = room
+    stop = (np.empty(0, np.bool_), 0)
     q = members[i]
-    query, factor, level = as_row(vectors, q, room), scale_of(metric, scale, q), levels[q]
-    ask = as_query(rows, q, width, asked, vectors, origin)
+    query, factor, level = own_query(exact, q, own), own_factor(exact, q), levels[q]
+    ask = own_query(walk, q, asked)
     best = np.int64(0)
-    if entry >= 0:
-        best = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, min(level, top))
+    if graph.entry >= 0:
+        best = descend(walk, ask, factor, graph, min(level, graph.top))
     for at in range(level, -1, -1):
         size = 0
-        if entry >= 0 and at <= top:
+        if graph.entry >= 0 and at <= graph.top:
             pool[0] = best
-            if at == 0:
-                size = beam(
-                    metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1, everything, 0
-                )
-            else:
-                size = beam(
-                    metric, rows, terms, ask, factor, row_of, at - 1, upper, bits, seen, pool, ef, keys, 1, everything,
-                    0,
-                )  # fmt: skip
+            here = base(graph) if at == 0 else above(graph, at)
+            size = beam(walk, ask, factor, here, scratch, pool, ef, keys, 1, stop)
             best = pool[0]
-            if rows.itemsize == 1:
-                rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
+            if ranks(walk):
+                rescore(exact, query, factor, pool, size, ef, ef)
         for j in range(i):
             other = members[j]
             if levels[other] >= at:
-                key = pack(distance(metric, vectors, scale, other, query, factor), other)
+                key = pack(distance(exact, other, query, factor), other)
                 if insert(pool, size, ef, key) >= 0:
                     size = min(size + 1, ef)
-        counts[at] = select(metric, vectors, scale, q, pool, size, M, out[at])
+        counts[at] = select(exact, q, pool, size, out.shape[1], out[at])
+
+
+@kernel
+def _room_for(exact, walk, graph, ef):
+    keys = np.empty(max(graph.links.shape[1], graph.upper.shape[1]), np.int64)
+    return np.empty(ef, np.int64), keys, room_of(walk), room_of(exact)
 
 
 @parallel_kernel
-def find_links(
-    metric, vectors, scale, rows, terms, width, origin, levels, members, row_of, upper, links, entry, top, ef, M, bits,
-    seen, starts, out, counts,
-):  # fmt: skip
+def find_links(exact, walk, graph, levels, members, ef, scratch, starts, found):
     """Choose forward links of `members`, rising nodes, at each of their levels; the graph is only read.
 
-    Those of member i at level l become the first `counts[starts[i] + l]` of `out[starts[i] + l]`. `entry` < 0: the
-    graph is empty. `rows` and `terms` are what walks compare (codes of `width` coordinates about `origin`, or the
-    vectors); links are chosen by float32 distances.
+    `found` is (links, counts): those of member i at level l become the first `counts[starts[i] + l]` of
+    `links[starts[i] + l]`. Walks compare `walk`; links are chosen by distances of `exact`.
     """
-    workers = bits.shape[0]
+    workers = scratch.bits.shape[0]
     for worker in numba.prange(workers):
-        keys = np.empty(max(links.shape[1], upper.shape[1]), np.int64)
-        pool = np.empty(ef, np.int64)
-        asked, room = scratch_query(rows), scratch_row(vectors)
+        room = _room_for(exact, walk, graph, ef)
+        mine = Scratch(scratch.bits[worker], scratch.seen[worker])
         for i in range(worker, members.shape[0], workers):
-            _find_links_of(
-                metric, vectors, scale, rows, terms, width, origin, levels, members, i, row_of, upper, links, entry,
-                top, ef, M, bits[worker], seen[worker], pool, keys, asked, room, out[starts[i] :], counts[starts[i] :],
-            )  # fmt: skip
+            place = (found[0][starts[i] :], found[1][starts[i] :])
+            _find_links_of(exact, walk, graph, levels, members, i, ef, mine, room, place)
 
 
 @kernel
-def insert_one(
-    metric, vectors, scale, rows, terms, width, origin, levels, members, row_of, upper, upper_count, upper_clean, links,
-    counts, clean, entry, top, ef, M, bits, seen,
-):  # fmt: skip
-    """Find and write all links of a graph's next node, the one of `members`: `find_links` and `add_reverse` at once."""
+def insert_one(exact, walk, graph, table, upper, levels, members, ef, M, scratch):
+    """Find and write all links of a graph's next node, the one of `members`: `find_links` and `add_reverse` at once.
+
+    `table` and `upper` are those of level 0 and of the levels above.
+    """
     q = members[0]
-    found, many = np.empty((levels[q] + 1, M), np.int32), np.empty(levels[q] + 1, np.int32)
-    keys, pool = np.empty(max(links.shape[1], upper.shape[1]), np.int64), np.empty(ef, np.int64)
-    _find_links_of(
-        metric, vectors, scale, rows, terms, width, origin, levels, members, 0, row_of, upper, links, entry, top, ef, M,
-        bits, seen, pool, keys, scratch_query(rows), scratch_row(vectors), found, many,
-    )  # fmt: skip
-    _join(metric, vectors, scale, q, row_of[:0], 0, found[0], many[0], links, counts, clean)
+    found = np.empty((levels[q] + 1, M), np.int32), np.empty(levels[q] + 1, np.int32)
+    _find_links_of(exact, walk, graph, levels, members, 0, ef, scratch, _room_for(exact, walk, graph, ef), found)
+    links, counts = found
+    _join(exact, q, graph.upper_row[:0], 0, links[0], counts[0], table)
     for at in range(1, levels[q] + 1):
-        _join(metric, vectors, scale, q, row_of, at - 1, found[at], many[at], upper, upper_count, upper_clean)
+        _join(exact, q, graph.upper_row, at - 1, links[at], counts[at], upper)
 
 
 @kernel
-def _join(metric, vectors, scale, node, row_of, shift, found, many, table, counts, clean):
+def _join(exact, node, row_of, shift, found, many, table):
     """Link a node without links to the first of `found`, and those back; rows are `row_of[node] + shift`, or nodes."""
     own = node if row_of.shape[0] == 0 else row_of[node] + shift
     source = np.array([node])
-    table[own, :many] = found[:many]
-    counts[own] = clean[own] = many
+    table.links[own, :many] = found[:many]
+    table.counts[own] = table.clean[own] = many
     for j in range(many):
         owner = np.int64(found[j])
         row = owner if row_of.shape[0] == 0 else row_of[owner] + shift
-        _give_links(metric, vectors, scale, owner, row, source, table, counts, clean)
+        _give_links(exact, owner, row, source, table)
 
 
 @kernel
-def _give_links(metric, vectors, scale, owner, row, sources, table, counts, clean):
-    cap, count = table.shape[1], counts[row]
+def _give_links(exact, owner, row, sources, table):
+    links, counts, clean = table
+    cap, count = links.shape[1], counts[row]
     if count + sources.shape[0] <= cap:
         for j in range(sources.shape[0]):
-            table[row, count + j] = sources[j]
+            links[row, count + j] = sources[j]
         counts[row] = count + sources.shape[0]
     else:
-        counts[row] = _shrink(metric, vectors, scale, owner, table[row], count, clean[row], sources, cap)
+        counts[row] = _shrink(exact, owner, links[row], count, clean[row], sources, cap)
         clean[row] = counts[row]
 
 
 @kernel
-def _shrink(metric, vectors, scale, owner, row, count, clean, sources, cap):
+def _shrink(exact, owner, row, count, clean, sources, cap):
     """Select `cap` links out of `row[:count]` and `sources`; pairs known to be clean are not compared again."""
-    own, other = scratch_row(vectors), scratch_row(vectors)
-    vector, factor = as_row(vectors, owner, own), scale_of(metric, scale, owner)
+    own, other = room_of(exact), room_of(exact)
+    vector, factor = own_query(exact, owner, own), own_factor(exact, owner)
     total = count + sources.shape[0]
     keys = np.empty(total, np.int64)
     for j in range(total):
         node = row[j] if j < count else sources[j - count]
-        key = pack(distance(metric, vectors, scale, node, vector, factor), node)
+        key = pack(distance(exact, node, vector, factor), node)
         keys[j] = key | (j >= clean)  # the lowest bit marks those not known to be clean
     keys.sort()
     dirty = np.empty(cap, np.bool_)
     copies = max(1, cap // 4)
-    same = distance(metric, vectors, scale, owner, vector, factor)
+    same = distance(exact, owner, vector, factor)
     kept = 0
     for i in range(total):
         if kept == cap:
@@ -190,12 +178,10 @@ def _shrink(metric, vectors, scale, owner, row, count, clean, sources, cap):
         node = unpack_node(keys[i])
         reach = unpack_distance(keys[i])
         is_dirty = keys[i] & 1 == 1
-        candidate, its_factor = as_row(vectors, node, other), scale_of(metric, scale, node)
+        candidate, its_factor = own_query(exact, node, other), own_factor(exact, node)
         good = True
         for j in range(kept):
-            if (is_dirty or dirty[j]) and distance(
-                metric, vectors, scale, row[j], candidate, its_factor
-            ) < reach:  # fmt: skip
+            if (is_dirty or dirty[j]) and distance(exact, row[j], candidate, its_factor) < reach:
                 good = False
                 break
         if good and reach == same:
@@ -212,12 +198,11 @@ def _shrink(metric, vectors, scale, owner, row, count, clean, sources, cap):
 
 
 @parallel_kernel
-def add_reverse(metric, vectors, scale, starts, rows, owners, sources, table, counts, clean, workers):
+def add_reverse(exact, starts, rows, owners, sources, table, workers):
     """Give row `rows[g]` of node `owners[g]` the links `sources[starts[g]:starts[g + 1]]`, pruning full rows."""
     for worker in numba.prange(workers):
         for g in range(worker, rows.shape[0], workers):
-            new = sources[starts[g] : starts[g + 1]]
-            _give_links(metric, vectors, scale, owners[g], rows[g], new, table, counts, clean)
+            _give_links(exact, owners[g], rows[g], sources[starts[g] : starts[g + 1]], table)
 
 
 @kernel
@@ -263,30 +248,27 @@ def held_by_peers(links, counts, members, out):
 
 
 @kernel
-def repair(
-    metric, vectors, scale, rows, terms, width, origin, row_of, upper, links, counts, clean, entry, top, nodes, reached,
-    queue, ef, bits, seen, one_by_one,
-):  # fmt: skip
+def repair(exact, walk, graph, table, nodes, reached, queue, ef, scratch, one_by_one):
     """Link every unreached node of `nodes` from a reached node near it; returns how many links were made.
 
     A row with room is taken where it is hardly farther than the nearest one. A full row gives up its last link to the
     new node, which takes that link over, so nothing else is cut off. What is linked from such a node then counts as
     reached, except `one_by_one`: then a node counts as reached that a search for it finds.
     """
-    keys = np.empty(links.shape[1], np.int64)
-    pool = np.empty(ef, np.int64)
-    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
-    asked, room = scratch_query(rows), scratch_row(vectors)
+    links, counts, clean = table
+    room = _room_for(exact, walk, graph, ef)
+    pool, keys, asked, own = room
+    stop = (np.empty(0, np.bool_), 0)
     cap, made = links.shape[1], 0
     for node in nodes:
         if reached[node]:
             continue
-        query, factor = as_row(vectors, node, room), scale_of(metric, scale, node)
-        ask = as_query(rows, node, width, asked, vectors, origin)
-        pool[0] = descend(metric, rows, terms, ask, factor, row_of, upper, entry, top, 0)
-        size = beam(metric, rows, terms, ask, factor, no_rows, 0, links, bits, seen, pool, ef, keys, 1, everything, 0)
-        if rows.itemsize == 1:
-            rescore(metric, vectors, scale, query, factor, pool, size, ef, ef)
+        query, factor = own_query(exact, node, own), own_factor(exact, node)
+        ask = own_query(walk, node, asked)
+        pool[0] = descend(walk, ask, factor, graph, 0)
+        size = beam(walk, ask, factor, base(graph), scratch, pool, ef, keys, 1, stop)
+        if ranks(walk):
+            rescore(exact, query, factor, pool, size, ef, ef)
         if one_by_one:
             for i in range(size):
                 reached[node] |= unpack_node(pool[i]) == node
@@ -301,12 +283,12 @@ def repair(
             far = unpack_distance(pool[i])
             if host < 0:
                 host = other
-                limit = far + abs(far) * (_HALF if metric == IP else _ONE)  # -dot may be as low as it likes
+                limit = far + far if far > 0 else far * _HALF  # -dot may be as low as it likes
             if counts[other] < cap and far <= limit:
                 host = other
                 break
         if host < 0:
-            host = np.int64(entry)
+            host = np.int64(graph.entry)
         present = False
         for j in range(counts[host]):
             present |= links[host, j] == node

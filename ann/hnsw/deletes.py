@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
-from ..metrics import COSINE
 from .graph import HNSWGraph
+from .parts_cpu import Scratch, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,9 +61,9 @@ def relink(graph: HNSWGraph, dead: NDArray[np.bool_], ef: int, threads: int | No
     The entry moves to a living node of its level. Where there is none it stays, as a tombstone. Interrupted, the graph
     is valid and the deleted nodes are still part of it.
     """
-    if graph.borrowed:  # the places will be written to; kernels for arrays that cannot be are not compiled for this
+    if graph.rows.borrowed:  # the places will be written to
         with graph.lock.changing():
-            graph.vectors, graph.borrowed = graph.vectors.copy(), False
+            graph.rows.own()
     entry = _entry_beside(graph, dead)
     gone = dead.copy()
     gone[entry] = False
@@ -95,20 +95,14 @@ def compacted(
     n = graph.count
     live = np.flatnonzero(~dead)
     top = int(graph.levels[live].max())
-    small = HNSWGraph(graph.metric, graph.M, graph.vectors.shape[1])
-    small.reserve(
-        graph.vectors[live],
-        graph.scale[live] if graph.metric == COSINE else graph.scale,
-        graph.levels[live],
-    )
+    small = HNSWGraph(graph.rows.chosen(live), graph.M)
+    small.reserve(graph.levels[live])
     new_of = np.full(n + 1, -1, np.int32)  # the last place is that of padding
     new_of[live] = np.arange(len(live), dtype=np.int32)
     small.count, small.top = len(live), top
     highest = live[graph.levels[live] == top]
     small.entry = int(new_of[graph.entry if graph.levels[graph.entry] == top and not dead[graph.entry] else highest[0]])
-    small.lock, small.codes, small.form = graph.lock, graph.codes, graph.form
-    if graph.codes is not None:
-        small.codes = graph.codes.chosen(live)
+    small.lock = graph.lock
     with threads_in_use(threads) as workers:
         for level in range(top, -1, -1):
             table, held, clean = small.level(level)
@@ -125,9 +119,8 @@ def compacted(
                     progress(int(new_of[nodes[-1]]) + 1, len(live))
             _lead_back(small, level, pairs, workers)
         small.repair(ef)
-    if small.codes is not None:
-        small.codes.audit(small.vectors, small.scale, small.count)
-        small.mend(ef, threads)
+    small.rows.settle(small.count)
+    small.mend(ef, threads)
     return small
 
 
@@ -149,8 +142,8 @@ def _around(
         counts, sound = np.empty(len(nodes), np.int32), np.empty(len(nodes), np.int32)
         scratch = graph.take_scratch(workers)
         kernels.relink(
-            graph.metric, graph.vectors, graph.scale, nodes, row_of, level - 1, table, held, clean, gone, _CANDIDATES,
-            scratch[0][:workers], scratch[1], links, counts, sound,
+            graph.rows.exact, nodes, row_of, level - 1, Table(table, held, clean), gone, _CANDIDATES,
+            Scratch(scratch[0][:workers], scratch[1]), Table(links, counts, sound),
         )  # fmt: skip
         graph.scratch.give(scratch)
         yield nodes, links, counts, sound

@@ -10,10 +10,11 @@ import numpy as np
 
 from ...graphlib.compute.jit import plain_view, resolve_threads
 from ..filters import allowed_rows
-from ..metrics import COSINE, HAMMING
+from ..metrics import COSINE, HAMMING, IP
 from ..result import SearchResult
 from ..storage.code_scan import LEAST_QUERIES
 from .graph import EVERYTHING
+from .parts_cpu import Few, Found, Scratch
 from .plan import WALK, make_plan, row_bytes
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 512
 _FLOAT, _ID, _COUNT = np.dtype(np.float32), np.dtype(np.int64), np.dtype(np.int32)
-_NO_CENTRE, _NO_BASIS, _NO_STEP = np.empty(0, np.float32), np.empty((0, 0), np.float32), np.float32(0)
 
 
 class _State(NamedTuple):
@@ -37,8 +37,8 @@ class _State(NamedTuple):
     most_queries: int
     width: Callable[[int], int]  # of the walk that answers a query with this ef; 0 where something else is better
     kernel: Callable[..., bool]
-    make_scratch: Callable[[], tuple[NDArray[Any], NDArray[Any]]]
-    scratch: deque[tuple[NDArray[Any], NDArray[Any]]]  # not in use just now; all of one size, with nothing to check
+    make_scratch: Callable[[], Scratch]
+    scratch: deque[Scratch]  # not in use just now; all of one size, with nothing to check
 
 
 def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) -> SearchResult | None:
@@ -80,7 +80,7 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
         scratch = unused.pop()
     except IndexError:
         scratch = make_scratch()
-    done = kernel(queries, beam, ef, k, *scratch, distances, found, filled)
+    done = kernel(queries, beam, ef, k, scratch, Found(distances, found, filled))
     unused.append(scratch)
     return SearchResult(distances, found, filled) if done else None
 
@@ -92,20 +92,21 @@ def _state_of(index: HNSW, metric: int) -> _State | Literal[False]:
     graph, rows = index._graph, index._rows
     if graph is None or graph.entry < 0 or rows.is_text or metric == HAMMING:
         return False
-    codes = graph.walk_codes or graph.form.coder
-    coding: tuple[Any, Any, Any] = (_NO_CENTRE, _NO_BASIS, _NO_STEP)
-    if codes is not None:
-        coding = codes.query_centre, plain_view(codes.basis), codes.query_step
     allowed = allowed_rows(None, rows, 1)
     passes = EVERYTHING if allowed is None else allowed
-    fixed = *graph.space(), metric == COSINE, *coding, plain_view(rows.values), graph.together, passes
+    few = Few(metric == IP, metric == COSINE, plain_view(rows.values), passes, graph.together)
+
+    def make_scratch() -> Scratch:
+        bits, seen = graph.take_scratch(1)
+        return Scratch(bits[0], seen[0])
+
     return _State(
-        dim=graph.form.dim,
+        dim=graph.rows.dim,
         live=graph.count - rows.num_dead,
         most_queries=_MOST_ENTRIES if allowed is None else LEAST_QUERIES - 1,  # more may be answered by a scan of codes
         width=functools.cache(functools.partial(_width, graph, allowed)),
-        kernel=functools.partial(kernel, *fixed),
-        make_scratch=functools.partial(graph.take_scratch, 1),
+        kernel=functools.partial(kernel, graph.rows.exact, graph.rows.walk, graph.walked(), few),
+        make_scratch=make_scratch,
         scratch=deque(maxlen=4),
     )
 

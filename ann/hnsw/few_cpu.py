@@ -6,8 +6,9 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import inverse_norm
-from ..metrics import IP, WIDEST
-from ..storage.space_cpu import translated
+from ..distances.rows_cpu import ask
+from ..metrics import WIDEST
+from .parts_cpu import Asked, Plan
 from .search_cpu import search
 
 _ZERO, _ONE, _WIDEST = np.float32(0), np.float32(1), np.float32(WIDEST)
@@ -15,15 +16,13 @@ _SIZE, _INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 
 
 @kernel
-def search_few(
-    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, by_angle, centre, basis, step, ids, together,
-    live, queries, width, ef, k, bits, seen, distances, found, filled,
-):  # fmt: skip
-    """Fill `distances`, `found` (as `ids`) and `filled`; False where a query is not finite or has fewer than k results,
+def search_few(exact, walk, graph, few, queries, width, ef, k, scratch, found):
+    """Fill `found`, whose rows become ids; False where a query is not finite or has fewer than k results,
     or has to be scaled first (`metrics.scaled`).
 
-    Nothing of the result counts then: the caller has to refuse the query, or to look further. `live` is a table with
-    one row, or none where no row is deleted; a walk of `width` ends once `ef` live rows are nearer than all others.
+    Nothing of the result counts then: the caller has to refuse the query, or to look further. `few.live` is a table
+    with one row, or none where no row is deleted; a walk of `width` ends once `ef` live rows are nearer than all
+    others.
     """
     largest = np.uint32(0)
     as_bits = queries.view(np.uint32)
@@ -34,24 +33,22 @@ def search_few(
         return False
     count = queries.shape[0]
     factors = np.ones(count, np.float32)
-    if by_angle:
+    if few.by_angle:
         for q in range(count):
             factors[q] = inverse_norm(queries[q])
             if factors[q] > _WIDEST or (factors[q] < _ONE / _WIDEST and factors[q] != 0):
                 return False
-    compared, asked = translated(vectors, rows, queries, factors, centre, basis, step)
-    beams = np.full(count, width)
-    search(
-        metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, compared, factors, asked,
-        live, beams, ef, k, together, 0, count, bits[0], seen[0], distances, found, filled,
-    )  # fmt: skip
+    walked = ask(walk, queries, factors)  # first: `ask` may overwrite the factors
+    asked = Asked(ask(exact, queries, factors), factors, walked)
+    plan = Plan(few.live, np.full(count, width), ef, k, few.together)
+    search(exact, walk, graph, asked, plan, 0, count, scratch, found)
     for q in range(count):
-        if filled[q] < k:
+        if found.counts[q] < k:
             return False
         for j in range(k):
-            found[q, j] = ids[found[q, j]]
-            if metric == IP:
-                distances[q, j] += _ONE  # as `exact.finish` does
-            elif by_angle:
-                distances[q, j] = max(distances[q, j], _ZERO)
+            found.rows[q, j] = few.ids[found.rows[q, j]]
+            if few.by_product:
+                found.distances[q, j] += _ONE  # as `exact.finish` does
+            elif few.by_angle:
+                found.distances[q, j] = max(found.distances[q, j], _ZERO)
     return True

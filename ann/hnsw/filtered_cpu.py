@@ -6,8 +6,8 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import insert, unpack_node
-from ..storage.space_cpu import HEAD, key_of, prefetch_row
-from .search_cpu import PATIENCE, beam, descend, forget, rescore, write_result
+from ..distances.rows_cpu import HEAD, key_of, prefetch_row, ranks
+from .search_cpu import PATIENCE, base, beam, descend, forget, rescore, write_result
 
 _ONE = np.int64(1)
 _START = 10
@@ -23,12 +23,14 @@ def _offer(pool, size, ef, key):
 
 
 @kernel
-def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys):
+def passing_beam(walk, query, factor, links, passes, scratch, pool, size, ef, keys):
     """Best-first search of level 0 over passing rows from the sorted keys `pool[:size]`, all of passing rows.
 
     A failing neighbour stands for its own neighbours, until an expansion has met as many rows as `keys` has room for.
-    Passing rows are listed at the front of `seen`, failing ones at its back.
+    Passing rows are listed at the front of `scratch.seen`, failing ones at its back.
     """
+    bits, seen = scratch
+    nodes = walk.data.shape[0]
     width, room, back = links.shape[1], keys.shape[0], seen.shape[0]
     reached = size
     for j in range(size):
@@ -42,7 +44,7 @@ def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, 
         fresh = reached
         for j in range(width):
             node = links[at, j]
-            if node < 0 or node >= rows.shape[0]:
+            if node < 0 or node >= nodes:
                 break
             byte, bit = node >> 3, np.uint8(1 << (node & 7))
             if not passes[node]:
@@ -53,7 +55,7 @@ def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, 
                 fresh += 1
         for j in range(width):
             node = links[at, j]
-            if node < 0 or node >= rows.shape[0] or fresh - reached >= room - width:
+            if node < 0 or node >= nodes or fresh - reached >= room - width:
                 break
             byte, bit = node >> 3, np.uint8(1 << (node & 7))
             if passes[node] or bits[byte] & bit != 0:
@@ -63,7 +65,7 @@ def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, 
             seen[back] = node
             for i in range(width):
                 behind = links[node, i]
-                if behind < 0 or behind >= rows.shape[0]:
+                if behind < 0 or behind >= nodes:
                     break
                 byte, bit = behind >> 3, np.uint8(1 << (behind & 7))
                 if passes[behind] and bits[byte] & bit == 0:
@@ -71,9 +73,9 @@ def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, 
                     seen[fresh] = behind
                     fresh += 1
         for j in range(reached, fresh):
-            prefetch_row(rows, seen[j], 0, HEAD)
+            prefetch_row(walk, seen[j], 0, HEAD)
         for j in range(reached, fresh):
-            keys[j - reached] = key_of(metric, rows, terms, query, factor, seen[j])
+            keys[j - reached] = key_of(walk, query, factor, seen[j])
         for j in range(fresh - reached):
             at = insert(pool, size, ef, keys[j])
             if at >= 0:
@@ -91,24 +93,22 @@ def passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, 
 
 
 @kernel
-def search_passing(
-    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, factors, asked,
-    allowed, seeds, chosen, ef, k, first, last, bits, seen, distances, found, filled,
-):  # fmt: skip
+def search_passing(exact, walk, graph, asked, passing, first, last, scratch, found):
     """Answer the queries `chosen[first:last]` over the rows that `allowed` passes: one row for all or one per query.
 
     The walk starts from passing rows among the nearest of a narrow unfiltered beam and their neighbours, and from
     `seeds` (-1 padded), rows spread over those that pass.
     """
-    no_rows = np.empty(0, row_of.dtype)
+    allowed, seeds, chosen, ef, k = passing
+    links, nodes = graph.links, walk.data.shape[0]
     pool, near = np.empty(ef + 1, np.int64), np.empty(_START, np.int64)
     keys = np.empty(3 * links.shape[1], np.int64)
     for i in range(first, last):
         q = chosen[i]
         mask = min(q, allowed.shape[0] - 1)
-        passes, query, factor = allowed[mask], asked[q], factors[q]
-        near[0] = descend(metric, rows, terms, query, factor, row_of, upper, entry, top, 0)
-        met = beam(metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, near, _START, keys, 1, passes, 0)
+        passes, query, factor = allowed[mask], asked.walk[q], asked.factors[q]
+        near[0] = descend(walk, query, factor, graph, 0)
+        met = beam(walk, query, factor, base(graph), scratch, near, _START, keys, 1, (passes, 0))
         size = 0
         for j in range(met):
             node = unpack_node(near[j])
@@ -117,16 +117,16 @@ def search_passing(
                 continue
             for place in range(links.shape[1]):
                 other = links[node, place]
-                if other < 0 or other >= rows.shape[0]:
+                if other < 0 or other >= nodes:
                     break
                 if passes[other]:
-                    size = _offer(pool, size, ef, key_of(metric, rows, terms, query, factor, other))
+                    size = _offer(pool, size, ef, key_of(walk, query, factor, other))
         for j in range(seeds.shape[1]):
             node = seeds[mask, j]
             if node < 0:
                 break
-            size = _offer(pool, size, ef, key_of(metric, rows, terms, query, factor, node))
-        size = passing_beam(metric, rows, terms, query, factor, links, passes, bits, seen, pool, size, ef, keys)
-        if asked.itemsize == 1:
-            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(PATIENCE, k, ef // 3))
-        write_result(pool, size, q, k, distances, found, filled)
+            size = _offer(pool, size, ef, key_of(walk, query, factor, node))
+        size = passing_beam(walk, query, factor, links, passes, scratch, pool, size, ef, keys)
+        if ranks(walk):
+            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, ef // 3))
+        write_result(pool, size, q, k, found)

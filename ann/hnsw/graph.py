@@ -14,9 +14,9 @@ import numpy as np
 from ...graphlib.compute.jit import plain_view, resolve_threads, threads_in_use
 from ...graphlib.errors import IndexMismatch, StoreCorrupt
 from ..locking import SharedLock
-from ..metrics import COSINE
-from ..storage.rows import CodeRows, FloatRows
-from ..storage.scalar_codes import ENOUGH, ScalarCodes, aligned_bytes
+from ..storage.room import grown
+from ..storage.rows import Rows
+from .parts_cpu import Asked, Found, Graph, Passing, Plan, Scratch, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,11 +26,36 @@ _SHARE_PER_BATCH = 50
 # Rows that pruning cut off are looked for when a hundredth of the rows are new, a 20th of many.
 _SMALL, _REPAIR_SMALL_AT, _REPAIR_AT = 20_000, 100, 20
 
-
-_NO_ORIGIN = np.empty(0, np.float32)
 EVERYTHING = np.empty((0, 0), bool)
 _Scratch = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
 _Links = tuple["NDArray[np.int64]", "NDArray[np.int32]", "NDArray[np.int32]"]  # starts, links, counts
+
+
+class Queries:
+    """Queries as users give them, and as distances take them.
+
+    `index` gives some of them.
+    """
+
+    def __init__(self, rows: Rows, given: NDArray[Any], factors: NDArray[np.float32]) -> None:
+        self.rows, self.given, self.given_factors = rows, given, factors
+        self.exact, self.factors = rows.ask(given, factors)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def walked(self, multiple: int = 1) -> NDArray[Any]:
+        """As walks compare them; of codes, with zeros up to a multiple of so many."""
+        room = self.rows.walk_room(len(self))
+        if room is None:
+            return self.exact
+        self.rows.ask_walk(self.given, self.given_factors, 0, len(self), room)
+        missing = -len(room) % multiple
+        return room if not missing else np.concatenate([room, np.zeros((missing, room.shape[1]), room.dtype)])
+
+    def part(self, which: slice) -> Queries:
+        """Some of them."""
+        return Queries(self.rows, self.given[which], self.given_factors[which])
 
 
 class VisitScratch:
@@ -55,13 +80,12 @@ class VisitScratch:
 
 
 class HNSWGraph:
-    """Links of all levels as flat int32 rows padded with -1, beside the vectors they join.
+    """Links of all levels as flat int32 rows padded with -1, beside the rows they join.
 
     Attributes
     ----------
-    vectors : float32 (capacity, dim), or rows of another form
-    form : how rows are kept (see `hnsw_rows`)
-    scale : float32 (capacity,) of 1 / |vector|, or (1,) where the metric needs none
+    rows : Rows
+        How rows are kept, and the rows; `vectors`, `scale` and `codes` are what it holds.
     levels : int8 (capacity,)
     links : int32 (capacity, 2M), counts : int32 (capacity,)
         Level 0. `clean` (capacity,) counts the leading links that pass the selection rule among one another.
@@ -69,19 +93,15 @@ class HNSWGraph:
         Node v's links at level l are `upper[upper_row[v] + l - 1]`.
     count, entry, top : int
         Nodes in use, the node where searches start (-1: none) and its level.
-    borrowed : bool
-        The vectors belong to a store: they are copied before anything is written to them or behind them.
     unchecked : bool
         The arrays lie in a file, and nobody has looked at them yet. Searches stay within bounds whatever they hold.
     free : int64 (any number,) or None
         Deleted nodes that nothing links to, rising: places for new nodes. None until it is asked for.
     """
 
-    def __init__(self, metric: int, M: int, dim: int) -> None:
-        self.metric, self.M = metric, M
+    def __init__(self, rows: Rows, M: int) -> None:
+        self.rows, self.M = rows, M
         self.count, self.entry, self.top = 0, -1, -1
-        self.vectors: NDArray[Any] = np.empty((0, dim), np.float32)
-        self.scale: NDArray[np.float32] = np.ones(1, np.float32)
         self.levels: NDArray[np.int8] = np.empty(0, np.int8)
         self.links: NDArray[np.int32] = np.empty((0, 2 * M), np.int32)
         self.counts: NDArray[np.int32] = np.empty(0, np.int32)
@@ -91,88 +111,64 @@ class HNSWGraph:
         self.upper_count: NDArray[np.int32] = np.empty(0, np.int32)
         self.upper_clean: NDArray[np.int32] = np.empty(0, np.int32)
         self.unrepaired = 0
-        self.borrowed = False
         self.free: NDArray[np.int64] | None = None
         self.unchecked = False
         self.scratch = VisitScratch()
-        self.codes: ScalarCodes | None = None
-        self.form = FloatRows(metric, dim)
         self.lock = SharedLock()
 
-    def reserve(self, vectors: NDArray[Any], scale: NDArray[np.float32], levels: NDArray[np.int8]) -> None:
-        """Make room for rows behind the present ones and put their vectors and levels there; `count` stays."""
-        n, total = self.count, self.count + len(vectors)
-        if n == 0:
-            self.vectors, self.scale = vectors, scale
-        else:
-            if self.borrowed:
-                self.vectors, self.scale, self.borrowed = self.vectors[:n], self.scale[: max(n, 1)], False
-            room = len(self.vectors) if total <= len(self.vectors) else max(total, n + n // 2)
-            self.vectors = _grown(self.vectors, n, room)
-            self.vectors[n:total] = vectors
-            if self.metric == COSINE:
-                self.scale = _grown(self.scale, n, room)
-                self.scale[n:total] = scale
-        room = len(self.vectors)
-        self.levels = _grown(self.levels, n, room)
+    @property
+    def vectors(self) -> NDArray[Any]:
+        """What is kept of the rows, with the room behind them."""
+        return self.rows.kept
+
+    @property
+    def scale(self) -> NDArray[np.float32]:
+        """The factors of the rows."""
+        return self.rows.scale
+
+    @property
+    def codes(self) -> Any:
+        """The codes beside the vectors, where the storage keeps both."""
+        return getattr(self.rows, "codes", None)
+
+    @property
+    def form(self) -> Rows:
+        """How the rows are kept."""
+        return self.rows
+
+    def reserve(self, levels: NDArray[np.int8]) -> None:
+        """Make room for the links of nodes behind the present ones, whose rows are there; `count` stays."""
+        n, total, room = self.count, self.count + len(levels), len(self.rows.kept)
+        self.levels = grown(self.levels, n, room)
         self.levels[n:total] = levels
         self.links, self.counts, self.clean = (
-            _grown(self.links, n, room, -1),
-            _grown(self.counts, n, room),
-            _grown(self.clean, n, room),
+            grown(self.links, n, room, -1),
+            grown(self.counts, n, room),
+            grown(self.clean, n, room),
         )
         used = self.upper_rows(n)
-        self.upper_row = _grown(self.upper_row, n, room)
+        self.upper_row = grown(self.upper_row, n, room)
         self.upper_row[n:total] = used + np.cumsum(levels, dtype=np.int64) - levels
         rows = used + int(levels.sum(dtype=np.int64))
         room = rows if rows <= len(self.upper) else max(rows, used + used // 2)
-        self.upper = _grown(self.upper, used, max(room, len(self.upper)), -1)
-        self.upper_count = _grown(self.upper_count, used, len(self.upper))
-        self.upper_clean = _grown(self.upper_clean, used, len(self.upper))
+        self.upper = grown(self.upper, used, max(room, len(self.upper)), -1)
+        self.upper_count = grown(self.upper_count, used, len(self.upper))
+        self.upper_clean = grown(self.upper_clean, used, len(self.upper))
 
     def read_into_memory(self) -> None:
         """Copy what walks read out of the file where it is mapped."""
-        self.vectors, self.borrowed = _copied(self.vectors), False
-        for name in ("scale", "links", "upper", "upper_row"):
+        self.rows.into_memory()
+        for name in ("links", "upper", "upper_row"):
             setattr(self, name, getattr(self, name).copy())
-        if self.codes is not None:
-            self.codes.codes = _copied(self.codes.codes)
 
     def truncate(self) -> None:
         """Give up the room behind the rows in use."""
         n, used = self.count, self.upper_rows(self.count)
-        self.vectors, self.levels, self.upper_row = self.vectors[:n], self.levels[:n], self.upper_row[:n]
+        self.rows.truncate(n)
+        self.levels, self.upper_row = self.levels[:n], self.upper_row[:n]
         self.links, self.counts, self.clean = self.links[:n], self.counts[:n], self.clean[:n]
         self.upper, self.upper_count = self.upper[:used], self.upper_count[:used]
         self.upper_clean = self.upper_clean[:used]
-        if self.metric == COSINE:
-            self.scale = self.scale[:n]
-
-    def adapt(self, given: NDArray[Any], storage: str) -> None:
-        """Make the form of the rows fit rows about to be kept: 8-bit codes are chosen, or have to be chosen anew."""
-        n = self.count
-        if n and isinstance(self.form, CodeRows):
-            again = self.form.widened(self.vectors[:n], given)
-        elif n and storage == "int8-only" and n + len(given) >= ENOUGH:
-            form = CodeRows(self.metric, self.form.dim)
-            again = form.chosen_from(self.vectors[:n], given)
-            self.form, self.metric, self.borrowed = form, form.metric, False
-        else:
-            return
-        if again is not None:
-            room = aligned_bytes(len(self.vectors), again.shape[1])
-            room[:n] = again
-            self.vectors, self.scale = room, self.form.scale
-
-    def refill(self, places: NDArray[np.int64], vectors: NDArray[Any], scale: NDArray[np.float32]) -> None:
-        """Put vectors into free places, whose levels stay; `insert` links them."""
-        if self.borrowed or not self.vectors.flags.writeable:
-            self.vectors, self.borrowed = self.vectors.copy(), False
-        self.vectors[places] = vectors
-        if self.metric == COSINE:
-            if not self.scale.flags.writeable:
-                self.scale = self.scale.copy()
-            self.scale[places] = scale
 
     def clear(self, nodes: NDArray[np.int64]) -> None:
         """Take the links out of the rows of nodes, at every level."""
@@ -193,29 +189,14 @@ class HNSWGraph:
         """Rows of the upper levels that the first n nodes take."""
         return int(self.upper_row[n - 1] + self.levels[n - 1]) if n else 0
 
-    @property
-    def walk_codes(self) -> ScalarCodes | None:
-        """The codes that walks compare instead of the vectors; none where they are not sound."""
-        return self.codes if self.codes is not None and self.codes.sound else None
+    def walked(self) -> Graph:
+        """The graph as kernels walk it."""
+        arrays = map(plain_view, (self.upper_row, self.upper, self.links))
+        return Graph(*arrays, self.entry, self.top)
 
-    def walked(self) -> tuple[NDArray[Any], NDArray[Any], int]:
-        """What walks compare: rows, their terms, and the coordinates of a code row (0: rows are vectors)."""
-        codes = self.walk_codes
-        if codes is not None:
-            return codes.codes, codes.terms, codes.width
-        if self.vectors.dtype == np.uint8:
-            return self.vectors, self.vectors.view(np.int32), self.vectors.shape[1] - 4
-        return self.vectors, self.scale, 0
-
-    @property
-    def is_coded(self) -> bool:
-        """Whether walks compare 8-bit codes."""
-        return self.walk_codes is not None or self.vectors.dtype == np.uint8
-
-    def asked(self) -> tuple[Any, ...]:
-        """What kernels need to ask about a stored row: `walked`, and the origin of the codes."""
-        codes = self.walk_codes
-        return *self.walked(), _NO_ORIGIN if codes is None else codes.origin
+    def table(self, level: int) -> Table:
+        """The links of a level as kernels write them."""
+        return Table(*self.level(level))
 
     def insert(
         self,
@@ -265,13 +246,12 @@ class HNSWGraph:
         """Link one node, which makes the same graph as `insert`, while searches wait; nothing but the links."""
         from . import build_cpu as kernels
 
-        node, table = int(members[0]), self.take_scratch(1)
+        node, scratch = int(members[0]), self.take_scratch(1)
         kernels.insert_one(
-            self.metric, self.vectors, self.scale, *self.asked(), self.levels, members, self.upper_row, self.upper,
-            self.upper_count, self.upper_clean, self.links, self.counts, self.clean, self.entry, self.top, ef, self.M,
-            table[0][0], table[1][0],
+            self.rows.exact, self.rows.walk, self.walked(), self.table(0), self.table(1), self.levels, members, ef,
+            self.M, Scratch(scratch[0][0], scratch[1][0]),
         )  # fmt: skip
-        self.scratch.give(table)
+        self.scratch.give(scratch)
         self.unrepaired += 1
         self.count = max(self.count, node + 1)
         if self.free is not None:
@@ -287,9 +267,10 @@ class HNSWGraph:
 
     def mend(self, ef: int, threads: int | None) -> None:
         """Look again for the links of nodes whose links were picked by codes that held them ill."""
-        if self.codes is None or not len(self.codes.mend):
+        asked = self.rows.to_mend()
+        if not len(asked):
             return
-        nodes = self.codes.mend[self.codes.mend < self.count]
+        nodes = asked[asked < self.count]
         nodes = nodes[self.counts[nodes] > 0]  # the others are free places
         with threads_in_use(threads) as workers:
             for start in range(0, len(nodes), _MOST_PER_BATCH):
@@ -299,21 +280,21 @@ class HNSWGraph:
                     self._link_more(batch, links, workers)
             with self.lock.changing():
                 self.repair(ef)
-        self.codes.mend = nodes[:0]
+        self.rows.mended(asked)
 
     def _find_links(self, members: NDArray[np.int64], ef: int, workers: int) -> _Links:
         """The forward links of members, at all their levels: see the kernel."""
         from . import build_cpu as kernels
 
-        table = self.take_scratch(workers)
+        scratch = self.take_scratch(workers)
         starts = np.zeros(len(members) + 1, np.int64)
         np.cumsum(self.levels[members] + 1, out=starts[1:])
         found, counts = np.empty((starts[-1], self.M), np.int32), np.empty(starts[-1], np.int32)
         kernels.find_links(
-            self.metric, self.vectors, self.scale, *self.asked(), self.levels, members, self.upper_row, self.upper,
-            self.links, self.entry, self.top, ef, self.M, table[0][:workers], table[1], starts, found, counts,
+            self.rows.exact, self.rows.walk, self.walked(), self.levels, members, ef,
+            Scratch(scratch[0][:workers], scratch[1]), starts, (found, counts),
         )  # fmt: skip
-        self.scratch.give(table)
+        self.scratch.give(scratch)
         return starts, found, counts
 
     def _link(self, members: NDArray[np.int64], links: _Links, workers: int) -> None:
@@ -357,8 +338,8 @@ class HNSWGraph:
         starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
         owners = targets[starts]
         kernels.add_reverse(
-            self.metric, self.vectors, self.scale, np.append(starts, len(targets)), self.rows_of(owners, level), owners,
-            sources, *self.level(level), workers,
+            self.rows.exact, np.append(starts, len(targets)), self.rows_of(owners, level), owners, sources,
+            self.table(level), workers,
         )  # fmt: skip
 
     def reached(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -400,98 +381,77 @@ class HNSWGraph:
     ) -> int:  # fmt: skip
         from . import build_cpu as kernels
 
-        table = self.take_scratch(1)
+        scratch = self.take_scratch(1)
         made = kernels.repair(
-            self.metric, self.vectors, self.scale, *self.asked(), self.upper_row, self.upper, self.links, self.counts,
-            self.clean, self.entry, self.top, nodes, reached, queue, ef, table[0][0], table[1][0], one_by_one,
+            self.rows.exact, self.rows.walk, self.walked(), self.table(0), nodes, reached, queue, ef,
+            Scratch(scratch[0][0], scratch[1][0]), one_by_one,
         )  # fmt: skip
-        self.scratch.give(table)
+        self.scratch.give(scratch)
         return int(made)
+
+    def ask(self, queries: NDArray[Any], factors: NDArray[np.float32]) -> Queries:
+        """Given queries, comparable with the rows."""
+        return Queries(self.rows, queries, factors)
 
     def search(
         self,
-        queries: NDArray[Any],
-        query_scale: NDArray[np.float32],
+        queries: Queries,
         k: int,
         ef: NDArray[np.int64],
         wanted: int,
         allowed: NDArray[np.bool_] | None,
         threads: int | None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
+    ) -> Found:
         """Distances, rows and counts; rows of the result whose `ef` is 0 are empty.
 
         Under a filter a walk ends once `wanted` passing rows are nearer than every node not yet expanded.
         """
         from . import search_cpu as kernels
 
-        num_queries = len(queries)
-        distances, found = np.empty((num_queries, k), np.float32), np.empty((num_queries, k), np.int64)
-        filled = np.zeros(num_queries, np.int32)
+        count = len(queries)
+        found = Found(np.empty((count, k), np.float32), np.empty((count, k), np.int64), np.zeros(count, np.int32))
         if self.entry < 0 or not ef.all():
-            distances.fill(np.inf)
-            found.fill(-1)
+            found.distances.fill(np.inf)
+            found.rows.fill(-1)
             if self.entry < 0 or not ef.any():
-                return distances, found, filled
+                return found
         mask = EVERYTHING if allowed is None else plain_view(allowed)
-        space = self.space()
+        plan, fixed = Plan(mask, ef, wanted, k, self.together), (self.rows.exact, self.rows.walk, self.walked())
 
-        def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
-            kernels.search(
-                *space, queries, query_scale, asked, mask, ef, wanted, k, self.together, first, last, *scratch,
-                distances, found, filled,
-            )  # fmt: skip
+        def part(first: int, last: int, scratch: Scratch, walked: NDArray[Any]) -> None:
+            asked = Asked(queries.exact, queries.factors, walked)
+            kernels.search(*fixed, asked, plan, first, last, scratch, found)
 
-        self._in_parts(part, queries, query_scale, num_queries, threads)
-        return distances, found, filled
+        self._in_parts(part, queries, count, threads)
+        return found
 
     def search_passing(
         self,
-        queries: NDArray[Any],
-        query_scale: NDArray[np.float32],
+        queries: Queries,
         k: int,
         ef: int,
         allowed: NDArray[np.bool_],
         seeds: NDArray[np.int64],
         chosen: NDArray[np.int64],
         threads: int | None,
-        out: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]],
+        found: Found,
     ) -> None:
         """Write distances, rows and counts of the chosen queries, walking over rows that pass (see the kernel)."""
         from . import filtered_cpu as kernels
 
-        space, allowed = self.space(), plain_view(allowed)
+        passing = Passing(plain_view(allowed), seeds, chosen, ef, k)
+        fixed = self.rows.exact, self.rows.walk, self.walked()
 
-        def part(worker: int, first: int, last: int, scratch: _Scratch, asked: NDArray[Any]) -> None:
-            kernels.search_passing(
-                *space, queries, query_scale, asked, allowed, seeds, chosen, ef, k, first, last, *scratch, *out
-            )
+        def part(first: int, last: int, scratch: Scratch, walked: NDArray[Any]) -> None:
+            asked = Asked(queries.exact, queries.factors, walked)
+            kernels.search_passing(*fixed, asked, passing, first, last, scratch, found)
 
-        self._in_parts(part, queries, query_scale, len(chosen), threads)
-
-    def encoded(self, queries: NDArray[Any], query_scale: NDArray[np.float32], multiple: int = 1) -> NDArray[Any]:
-        """Queries as walks compare them with `walked` rows; of codes, with zeros up to a multiple of so many."""
-        asked = self._room_for(queries)
-        if self.walk_codes is not None:
-            self.walk_codes.encode_queries(queries, query_scale, 0, len(queries), asked)
-        return _padded(asked, multiple)
-
-    def _room_for(self, queries: NDArray[Any]) -> NDArray[Any]:
-        """Room for the codes of queries; without codes, queries as walks compare them."""
-        codes = self.walk_codes
-        if codes is None:
-            return self.form.walk(queries)
-        return np.empty((len(queries), codes.codes.shape[1]), np.int8)
+        self._in_parts(part, queries, len(chosen), threads)
 
     @property
     def together(self) -> int:
         """How many nodes of a beam are expanded at a time: two where their neighbours' rows take little to compare."""
-        return 2 if self.is_coded else 1
-
-    def space(self) -> tuple[Any, ...]:
-        """The graph as the first arguments of the search kernels."""
-        rows, terms, _ = self.walked()
-        arrays = self.vectors, self.scale, rows, terms, self.upper_row, self.upper, self.links
-        return self.metric, *map(plain_view, arrays), self.entry, self.top
+        return 2 if self.rows.is_coded else 1
 
     def take_scratch(self, workers: int) -> _Scratch:
         """Visit bits and lists per worker; `scratch.give` takes them back."""
@@ -510,24 +470,23 @@ class HNSWGraph:
 
     def _in_parts(
         self,
-        part: Callable[[int, int, int, _Scratch, NDArray[Any]], None],
-        queries: NDArray[Any],
-        query_scale: NDArray[np.float32],
+        part: Callable[[int, int, Scratch, NDArray[Any]], None],
+        queries: Queries,
         count: int,
         threads: int | None,
     ) -> None:
-        """Call `part(worker, first, last, scratch, asked)` for slices of `count` queries, on threads."""
+        """Call `part(first, last, scratch, walked)` for slices of `count` queries, on threads."""
         workers = max(1, min(resolve_threads(threads), count))
         bits, seen = table = self.take_scratch(workers)
         cuts = [count * worker // workers for worker in range(workers + 1)]
         whole = count == len(queries)
-        asked = self._room_for(queries) if whole else self.encoded(queries, query_scale)
+        room = self.rows.walk_room(count) if whole else queries.walked()
 
         def run(worker: int) -> None:
             first, last = cuts[worker], cuts[worker + 1]
-            if whole and self.walk_codes is not None:
-                self.walk_codes.encode_queries(queries, query_scale, first, last, asked)
-            part(worker, first, last, (bits[worker], seen[worker]), asked)
+            if whole and room is not None:
+                self.rows.ask_walk(queries.given, queries.given_factors, first, last, room)
+            part(first, last, Scratch(bits[worker], seen[worker]), queries.exact if room is None else room)
 
         if workers == 1:
             run(0)
@@ -543,23 +502,3 @@ def _pool(process: int) -> ThreadPoolExecutor:
     A pool per process: a forked child has none of its parent's threads.
     """
     return ThreadPoolExecutor(resolve_threads(None), thread_name_prefix="nearhop-search")
-
-
-def _padded(rows: NDArray[Any], multiple: int) -> NDArray[Any]:
-    missing = -len(rows) % multiple
-    return rows if not missing else np.concatenate([rows, np.zeros((missing, rows.shape[1]), rows.dtype)])
-
-
-def _copied(rows: NDArray[Any]) -> NDArray[Any]:
-    """A copy whose first row starts on a cache line."""
-    room = aligned_bytes(len(rows), rows.shape[1] * rows.itemsize).view(rows.dtype)
-    room[:] = rows
-    return room
-
-
-def _grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[Any]:
-    if len(array) >= room and array.flags.writeable:
-        return array
-    bigger = np.full((room, *array.shape[1:]), fill, array.dtype)
-    bigger[:used] = array[:used]
-    return bigger

@@ -12,10 +12,9 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
 from ..ids import RowIds
 from ..index import Progress, VectorIndex
-from ..metrics import COSINE, check_count, check_finite, metric_code, query_scales
+from ..metrics import check_count, check_finite, metric_code, query_scales
 from ..result import RangeResult, SearchResult
-from ..storage.rows import FloatRows, form_of
-from ..storage.scalar_codes import ScalarCodes
+from ..storage.rows import Rows, rows_of
 from ..store_rows import NodeCondition, store_column, store_ids
 from . import stored
 from .deletes import compacted, places_for
@@ -53,8 +52,8 @@ class HNSW(VectorIndex):
         Beam width while building (efC); raised to M.
     storage : {"float32", "float16", "int8", "int8-only"}, default "float32"
         How vectors are kept and what walks compare. "int8" keeps float32 vectors and beside them 8-bit codes of their
-        principal directions (see `hnsw_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes, and
-        float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
+        principal directions (see `storage.scalar_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes,
+        and float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
         coordinate alone; distances are then those of the rounded vectors (see Notes).
     seed : int, default 0
         Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
@@ -121,7 +120,7 @@ class HNSW(VectorIndex):
         self.threads = threads
         self.ef_search = ef_search
         self._graph: HNSWGraph | None = None
-        self._form: FloatRows | None = None  # of the first rows, where they were coded before
+        self._anew: Rows | None = None  # what keeps the first rows, where they were kept before
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -157,7 +156,7 @@ class HNSW(VectorIndex):
     @property
     def dim(self) -> int | None:
         """Width of the vectors, or None before the first `add`."""
-        return None if self._graph is None else self._graph.form.dim
+        return None if self._graph is None else self._graph.rows.dim
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -237,12 +236,8 @@ class HNSW(VectorIndex):
                 graph = self._graph = None
                 self._rows = self._rows.chosen(np.empty(0, np.int64))
         if graph is None:
-            form = self._form or form_of(self.storage, metric, rows.shape[1], len(rows))
-            plain = type(form) is FloatRows
-            rows = rows.copy() if plain and not borrowed else rows
-            graph = HNSWGraph(form.metric, self.M, rows.shape[1])
-            graph.form, graph.borrowed = form, borrowed and plain
-            graph.lock = self._lock
+            graph = HNSWGraph(self._anew or rows_of(self.storage, metric, rows.shape[1]), self.M)
+            graph.lock, graph.rows.borrowed = self._lock, borrowed
         ef = max(self.ef_construction, self.M)
         graph.check()
         places = places_for(graph, self._rows.dead, len(rows), ef, self.threads)
@@ -283,26 +278,16 @@ class HNSW(VectorIndex):
         levels = np.empty(total - start, np.int8)
         kernels.draw_levels(root_of(self.seed, Purpose.LEVELS), start, self.M, levels)
         with threads_in_use(self.threads):
-            graph.adapt(given, self.storage)
-            rows, scale = graph.form.keep(given)
-            graph.borrowed &= rows is given
-            behind = scale[here:] if graph.metric == COSINE else scale
+            graph.rows.check(given)
             if here:
-                graph.refill(places, rows[:here], scale[:here])
+                graph.rows.replace(places, given[:here], start)
             if total > start:
-                graph.reserve(rows[here:], behind, levels)
-            if self.storage == "int8":
-                graph.codes = graph.codes or ScalarCodes(graph.metric, rows.shape[1])
-                if not graph.codes.audited:
-                    graph.codes.audit(graph.vectors, graph.scale, start)
-                if here:
-                    graph.codes.replace(graph.vectors, graph.scale, places, start)
-                if total > start:
-                    graph.codes.extend(graph.vectors, graph.scale, start, total)
+                graph.rows.append(start, given[here:])
+                graph.reserve(levels)
             self._graph = graph
         members = np.concatenate([places, np.arange(start, total)])
-        if graph.codes is not None and len(graph.codes.mend):
-            graph.codes.mend = np.setdiff1d(graph.codes.mend, members)
+        if len(graph.rows.to_mend()):
+            graph.rows.mended(members)  # they have no links yet
         return members
 
     def search(
@@ -424,7 +409,7 @@ class HNSW(VectorIndex):
         self._check_parameters()
         with self._lock.writing():
             graph = self._graph
-            if graph is not None and (self._rows.num_dead or len(graph.vectors) > graph.count):
+            if graph is not None and (self._rows.num_dead or len(graph.rows.kept) > graph.count):
                 self._keep_only(np.flatnonzero(self._rows.live), progress=progress)
         return self
 
@@ -444,10 +429,10 @@ class HNSW(VectorIndex):
                 self.metric, self.M, ef_construction=self.ef_construction, storage=self.storage, seed=self.seed,
                 threads=self.threads,
             )  # fmt: skip
-            fresh._form = graph.form
-            fresh._insert(graph.form.given(graph.vectors[live]), live, progress, borrowed=True)
+            fresh._anew = graph.rows.anew()
+            fresh._insert(graph.rows.given(graph.rows.kept[live]), live, progress, borrowed=True)
             made = fresh.graph
-            made.lock, made.borrowed = self._lock, False
+            made.lock, made.rows.borrowed = self._lock, False
             return made
         return compacted(graph, self._rows.dead, max(self.ef_construction, self.M), self.threads, progress)
 
@@ -467,7 +452,8 @@ class HNSW(VectorIndex):
                 try:
                     check_graph(self._graph)
                     self._graph.unchecked = False
-                    check_finite("verify", self._graph.form.given(self._graph.vectors[: self._graph.count]))
+                    rows = self._graph.rows
+                    check_finite("verify", rows.given(rows.kept[: self._graph.count]))
                 except (IndexMismatch, InvalidInput) as error:
                     raise StoreCorrupt(str(error)) from error
             return statistics(self)
@@ -480,8 +466,8 @@ class HNSW(VectorIndex):
     def vectors(self) -> NDArray[Any]:
         """The rows that are not deleted, in their order, as the storage gives them back ("int8-only": decoded)."""
         graph = self.graph
-        kept = graph.vectors[: graph.count]
-        return graph.form.given(kept if not self._rows.num_dead else kept[self._rows.live])
+        kept = graph.rows.kept[: graph.count]
+        return graph.rows.given(kept if not self._rows.num_dead else kept[self._rows.live])
 
     def save(self, path: str | Path, *, edges: bool = False) -> None:
         """Write the index as a new store folder; `nearhop.ann.load` opens it. `StoreExists` if the path is taken.
@@ -550,7 +536,7 @@ class HNSW(VectorIndex):
 
     def _check_column(self, where: NodeCondition) -> None:
         """Notice that the column in which the rows lie was replaced; rows of an index's own are beside the question."""
-        if self._graph is not None and self._graph.borrowed:
+        if self._graph is not None and self._graph.rows.borrowed:
             where.check_column()
 
     def _check_parameters(self) -> int:
@@ -565,7 +551,7 @@ class HNSW(VectorIndex):
         if self._graph is None:
             return f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, empty)"
         dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
-        size = self._graph.vectors.nbytes + self._graph.links.nbytes + self._graph.upper.nbytes
+        size = self._graph.rows.kept.nbytes + self._graph.links.nbytes + self._graph.upper.nbytes
         return (
             f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, {len(self):,} vectors{dead}, "
             f"dim={self.dim}, {self._graph.top + 1} levels, {self.storage}, {size / 2**20:.1f} MiB)"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...graphlib.errors import InvalidInput
 from ..metrics import HAMMING, check_count, metric_code
-from ..storage.rows import STORAGES
+from ..storage.rows import storages
 
 
 def check_parameters(metric: Any, M: Any, ef_construction: Any, ef_search: Any, seed: Any, storage: Any) -> int:
@@ -16,8 +16,8 @@ def check_parameters(metric: Any, M: Any, ef_construction: Any, ef_search: Any, 
     check_count("ef_construction", ef_construction)
     check_count("ef_search", ef_search)
     check_count("seed", seed, low=0, high=2**63 - 1)
-    if storage not in STORAGES:
-        raise InvalidInput(f"storage must be one of {', '.join(map(repr, STORAGES))}; got {storage!r}")
+    if storage not in storages():
+        raise InvalidInput(f"storage must be one of {', '.join(map(repr, storages()))}; got {storage!r}")
     if number == HAMMING and storage != "float32":
         raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={storage!r}")
     return number

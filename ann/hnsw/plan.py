@@ -82,8 +82,8 @@ def kept_of_codes(ef: int, k: int) -> int:
 
 def row_bytes(graph: HNSWGraph) -> tuple[int, int]:
     """Bytes of a row that walks compare, and of one that scans do."""
-    walked = graph.walked()[0]
-    return walked.shape[1] * walked.itemsize, graph.vectors.shape[1] * graph.vectors.itemsize
+    walked, kept = graph.rows.walk[0], graph.rows.kept
+    return walked.shape[1] * walked.itemsize, kept.shape[1] * kept.itemsize
 
 
 def answer(
@@ -99,44 +99,35 @@ def answer(
 
     A walk that met too few passing rows is done again stepping over the others, and in the end replaced by a scan.
     """
-    n = graph.count
-    queries, factors = graph.form.ask(queries, factors)
+    n, asked = graph.count, graph.ask(queries, factors)
     if allowed is None:
         method, beams = np.full(len(queries), WALK, np.int8), np.full(len(queries), min(ef, n))
         wanted: Any = min(k, n)
     else:
-        plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph), coded=graph.is_coded)
+        plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph), coded=graph.rows.is_coded)
         method, beams = plan.method, np.where(plan.method == WALK, plan.beam, 0)
         wanted = np.minimum(k, plan.passing)
     if allowed is not None and method[:1] == SCAN_CODES:  # one filter, so one method for all
         rows = np.flatnonzero(allowed[0])
-        return nearest_codes(graph, queries, factors, rows, k, min(len(rows), kept_of_codes(ef, k)), threads)
-    distances, found, counts = graph.search(queries, factors, k, beams, max(ef, k), allowed, threads)
+        return nearest_codes(graph.rows, asked, rows, k, min(len(rows), kept_of_codes(ef, k)), threads)
+    found = graph.search(asked, k, beams, max(ef, k), allowed, threads)
+    counts = found.counts
     if allowed is None and counts.min(initial=k) >= wanted:  # the common case
-        return distances, found, counts
+        return found
     method[(method == WALK) & (counts < wanted)] = SCAN if allowed is None else STEP_OVER
     stepping = np.flatnonzero(method == STEP_OVER)
     if allowed is not None and len(stepping):
-        graph.search_passing(
-            queries,
-            factors,
-            k,
-            min(n, 2 * max(ef, k)),
-            allowed,
-            _seeds(allowed),
-            stepping,
-            threads,
-            (distances, found, counts),
-        )
+        beam = min(n, 2 * max(ef, k))
+        graph.search_passing(asked, k, beam, allowed, _seeds(allowed), stepping, threads, found)
         method[stepping[counts[stepping] < wanted[stepping]]] = SCAN
     scanned = np.flatnonzero(method == SCAN)
     if len(scanned):
         table = allowed if allowed is None or len(allowed) == 1 else allowed[scanned]
-        distances[scanned], found[scanned], counts[scanned] = nearest_rows(
-            graph.metric, graph.vectors, graph.scale, queries[scanned], factors[scanned], k,
-            allowed=table, num_rows=n, threads=threads,
+        found.distances[scanned], found.rows[scanned], counts[scanned] = nearest_rows(
+            graph.rows.exact, asked.exact[scanned], asked.factors[scanned], k, allowed=table, num_rows=n,
+            threads=threads,
         )  # fmt: skip
-    return distances, found, counts
+    return found
 
 
 def _seeds(allowed: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -10,55 +10,54 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import parallel_kernel
-from ..distances.distances_cpu import distance, pack, scale_of, unpack_distance, unpack_node
-from ..storage.space_cpu import as_row, scratch_row
+from ..distances.distances_cpu import pack, unpack_distance, unpack_node
+from ..distances.rows_cpu import distance, own_factor, own_query, room_of
 from .search_cpu import forget
 
 _NEW = np.int64(1)
 
 
 @parallel_kernel
-def relink(
-    metric, vectors, scale, owners, row_of, shift, table, counts, clean, gone, limit, bits, seen, out, out_counts,
-    out_clean,
-):  # fmt: skip
+def relink(exact, owners, row_of, shift, table, gone, limit, scratch, out):
     """New links of `owners` at one level, without links to nodes that are `gone`.
 
     A gone neighbour stands for its own neighbours, and those of them that are gone for theirs, until every gone
     neighbour was looked into and `limit` nodes were found. As many of those as links are lost are taken, nearest first,
     where no nearer link is nearer to them than the owner. The other links stay, in front. Rows that link to no gone
-    node have `out_counts` -1 and are left alone. `row_of` is empty at level 0.
+    node have `out.counts` -1 and are left alone. `row_of` is empty at level 0. Row i of `out`, a table like `table`, is
+    that of owner i.
     """
+    bits, seen = scratch
     direct = row_of.shape[0] == 0
-    cap = table.shape[1]
+    cap = table.links.shape[1]
     workers = bits.shape[0]
     for worker in numba.prange(workers):
         marks, list_of = bits[worker], seen[worker]
         chosen = np.empty(cap, np.int32)
-        own, other = scratch_row(vectors), scratch_row(vectors)
+        own, other = room_of(exact), room_of(exact)
         keys = np.empty(limit + cap * (cap + 2), np.int64)
         for i in range(worker, owners.shape[0], workers):
             owner = owners[i]
             place = owner if direct else row_of[owner] + shift
-            row, count = table[place], counts[place]
+            row, count = table.links[place], table.counts[place]
             touched = False
             for j in range(count):
                 touched |= gone[row[j]]
             if not touched:
-                out_counts[i] = -1
+                out.counts[i] = -1
                 continue
             # `seen` lists marked nodes: from the back those looked into, the owner and then gone ones, in order.
             reached, looked, back = 0, list_of.shape[0], list_of.shape[0] - 1
             list_of[back] = owner
             marks[owner >> 3] |= np.uint8(1 << (owner & 7))
-            vector, factor = as_row(vectors, owner, own), scale_of(metric, scale, owner)
+            vector, factor = own_query(exact, owner, own), own_factor(exact, owner)
             kept, sound, size, must = 0, 0, 0, back
             while looked > back and (looked > must or size < kept + limit):
                 looked -= 1
                 dead = list_of[looked]
                 behind = dead if direct else row_of[dead] + shift
-                for j in range(counts[behind]):
-                    node = table[behind, j]
+                for j in range(table.counts[behind]):
+                    node = table.links[behind, j]
                     if marks[node >> 3] & np.uint8(1 << (node & 7)):
                         continue
                     marks[node >> 3] |= np.uint8(1 << (node & 7))
@@ -68,10 +67,10 @@ def relink(
                         continue
                     list_of[reached] = node
                     reached += 1
-                    keys[size] = pack(distance(metric, vectors, scale, node, vector, factor), node)
+                    keys[size] = pack(distance(exact, node, vector, factor), node)
                     if dead == owner:
-                        out[i, size] = node
-                        sound += j < clean[place]
+                        out.links[i, size] = node
+                        sound += j < table.clean[place]
                     else:
                         keys[size] |= _NEW
                     size += 1
@@ -87,20 +86,20 @@ def relink(
                 if keys[j] & _NEW:
                     if total == count:
                         continue
-                    reach, its_factor = unpack_distance(keys[j]), scale_of(metric, scale, node)
-                    candidate = as_row(vectors, node, other)
+                    reach, its_factor = unpack_distance(keys[j]), own_factor(exact, node)
+                    candidate = own_query(exact, node, other)
                     good = True
                     for o in range(near):
-                        if distance(metric, vectors, scale, chosen[o], candidate, its_factor) < reach:
+                        if distance(exact, chosen[o], candidate, its_factor) < reach:
                             good = False
                             break
                     if not good:
                         continue
-                    out[i, total] = node
+                    out.links[i, total] = node
                     total += 1
                 chosen[near] = node
                 near += 1
             for j in range(total, cap):
-                out[i, j] = -1
-            out_counts[i] = total
-            out_clean[i] = sound
+                out.links[i, j] = -1
+            out.counts[i] = total
+            out.clean[i] = sound

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from ...graphlib.compute.jit import kernel
-from ..distances.distances_cpu import distance, insert, pack, unpack_distance, unpack_node
-from ..storage.space_cpu import HEAD, key_of, prefetch_row
+from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
+from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row, ranks
+from .parts_cpu import Level
 
 _ONE = np.int64(1)
 PATIENCE = 20
 _AHEAD = 2
-_FAR = 1 << 20
 
 
 @kernel
@@ -27,24 +27,25 @@ def forget(bits, seen, count):
 
 
 @kernel
-def descend(metric, rows, terms, query, factor, upper_row, upper, entry, top, level):
-    """Walk greedily from `entry` at level `top` down to just above `level`; the key of the nearest node found."""
-    best = key_of(metric, rows, terms, query, factor, entry)
-    for at in range(top, level, -1):
+def descend(walk, query, factor, graph, level):
+    """Walk greedily from the graph's entry down to just above `level`; the key of the nearest node found."""
+    upper, nodes = graph.upper, walk.data.shape[0]
+    best = key_of(walk, query, factor, graph.entry)
+    for at in range(graph.top, level, -1):
         moved = True
         while moved:
             moved = False
-            row = upper_row[unpack_node(best)] + at - 1
+            row = graph.upper_row[unpack_node(best)] + at - 1
             if row >= upper.shape[0] or row < 0:
                 break
             count = 0
-            while count < upper.shape[1] and 0 <= upper[row, count] < rows.shape[0]:
-                prefetch_row(rows, upper[row, count], 0, HEAD)
+            while count < upper.shape[1] and 0 <= upper[row, count] < nodes:
+                prefetch_row(walk, upper[row, count], 0, HEAD)
                 count += 1
             for j in range(count):
                 if j + 1 < count:
-                    prefetch_row(rows, upper[row, j + 1], HEAD, _FAR)
-                key = key_of(metric, rows, terms, query, factor, upper[row, j])
+                    prefetch_row(walk, upper[row, j + 1], HEAD, FAR)
+                key = key_of(walk, query, factor, upper[row, j])
                 if key < best:
                     best = key
                     moved = True
@@ -52,17 +53,31 @@ def descend(metric, rows, terms, query, factor, upper_row, upper, entry, top, le
 
 
 @kernel
-def beam(
-    metric, rows, terms, query, factor, row_of, shift, table, bits, seen, pool, ef, keys, together, passes, wanted
-):
+def base(graph):
+    """Level 0."""
+    return Level(graph.upper_row[:0], np.int64(0), graph.links)
+
+
+@kernel
+def above(graph, level):
+    """A level above 0."""
+    return Level(graph.upper_row, level - 1, graph.upper)
+
+
+@kernel
+def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
     """Best-first search of one level from the one key in `pool[0]`; returns the pool's size.
 
-    With `wanted` > 0 it ends once that many rows that `passes` holds true are nearer than every node not yet expanded.
+    `stop` is (passes, wanted): with `wanted` > 0 it ends once that many rows that `passes` holds true are nearer than
+    every node not yet expanded.
 
-    The links of a node are `table[row_of[node] + shift]`; level 0 passes an empty `row_of`, for which the row is the
-    node. `bits` is clear on entry and on return; `seen` has room for every node and a row of links more, `keys` for a
-    row of links. Marks on the pool's keys are cleared before returning.
+    `scratch.bits` is clear on entry and on return; `keys` has room for a row of links. Marks on the pool's keys are
+    cleared before returning.
     """
+    row_of, shift, table = level
+    bits, seen = scratch
+    passes, wanted = stop
+    nodes = walk.data.shape[0]
     direct = row_of.shape[0] == 0
     width = table.shape[1]
     size, cursor, reached = 1, 0, 1
@@ -83,7 +98,7 @@ def beam(
                     continue
                 for j in range(width):
                     neighbor = table[row, j]
-                    if neighbor < 0 or neighbor >= rows.shape[0]:
+                    if neighbor < 0 or neighbor >= nodes:
                         break
                     byte, bit = neighbor >> 3, np.uint8(1 << (neighbor & 7))
                     before = bits[byte]
@@ -92,13 +107,13 @@ def beam(
                     fresh += (before & bit) == 0
                     bits[byte] = before | bit
         for j in range(reached, fresh):
-            prefetch_row(rows, seen[j], 0, HEAD)
+            prefetch_row(walk, seen[j], 0, HEAD)
         for j in range(reached, min(fresh, reached + _AHEAD)):
-            prefetch_row(rows, seen[j], HEAD, _FAR)
+            prefetch_row(walk, seen[j], HEAD, FAR)
         for j in range(reached, fresh):
             if j + _AHEAD < fresh:
-                prefetch_row(rows, seen[j + _AHEAD], HEAD, _FAR)
-            keys[j - reached] = key_of(metric, rows, terms, query, factor, seen[j])
+                prefetch_row(walk, seen[j + _AHEAD], HEAD, FAR)
+            keys[j - reached] = key_of(walk, query, factor, seen[j])
         cursor = min(i, size)
         for j in range(fresh - reached):
             at = insert(pool, size, ef, keys[j])
@@ -116,7 +131,7 @@ def beam(
             if pool[i] & _ONE == 0:
                 node = unpack_node(pool[i])
                 row = node if direct else row_of[node] + shift
-                prefetch_row(table, row, 0, _FAR)
+                prefetch_row(table, row, 0, FAR)
                 taken += 1
                 if taken == 1:
                     cursor = i
@@ -136,20 +151,20 @@ def beam(
 
 
 @kernel
-def rescore(metric, vectors, scale, query, factor, pool, size, k, patience):
-    """Replace keys of `pool[:size]` by those of exact float32 distances, sorted; how many were replaced.
+def rescore(exact, query, factor, pool, size, k, patience):
+    """Replace keys of `pool[:size]` by those of distances, sorted; how many were replaced.
 
     The rest of the pool is given up once `patience` keys in turn were no better than the k-th exact one.
     """
     ahead = 4
     for j in range(min(ahead, size)):
-        prefetch_row(vectors, unpack_node(pool[j]), 0, HEAD)
+        prefetch_row(exact, unpack_node(pool[j]), 0, HEAD)
     worse = 0
     for j in range(size):
         if j + ahead < size:
-            prefetch_row(vectors, unpack_node(pool[j + ahead]), 0, HEAD)
+            prefetch_row(exact, unpack_node(pool[j + ahead]), 0, HEAD)
         node = unpack_node(pool[j])
-        key = pack(distance(metric, vectors, scale, node, query, factor), node)
+        key = pack(distance(exact, node, query, factor), node)
         # Nearly sorted already: insertion from the back.
         i = j
         while i > 0 and pool[i - 1] > key:
@@ -163,46 +178,39 @@ def rescore(metric, vectors, scale, query, factor, pool, size, k, patience):
 
 
 @kernel
-def write_result(pool, size, q, k, distances, found, filled):
+def write_result(pool, size, q, k, found):
     """The nearest k of `pool[:size]` as the result of query q; places past its end hold inf and -1."""
     count = min(size, k)
     for j in range(count):
-        distances[q, j] = unpack_distance(pool[j])
-        found[q, j] = unpack_node(pool[j])
-    filled[q] = count
+        found.distances[q, j] = unpack_distance(pool[j])
+        found.rows[q, j] = unpack_node(pool[j])
+    found.counts[q] = count
     for j in range(count, k):
-        distances[q, j] = np.float32(np.inf)
-        found[q, j] = -1
+        found.distances[q, j] = np.float32(np.inf)
+        found.rows[q, j] = -1
 
 
 @kernel
-def search(
-    metric, vectors, scale, rows, terms, row_of, upper, links, entry, top, queries, factors, asked,
-    allowed, ef, wanted, k, together, first, last, bits, seen, distances, found, filled,
-):  # fmt: skip
-    """Answer queries first..last-1: fill `distances`, `found` (-1 past the end) and `filled`.
-
-    `rows`, `terms` and `asked` (a row per query) are what the walk compares; where they are not the vectors themselves,
-    the pool is rescored with float32 distances. `ef[q]` is the width of query q's beam (queries with ef 0 are left
-    alone). `allowed` is a boolean table with zero rows (everything), one row, or a row per query; nodes that are not
-    allowed are walked through but not returned, and a walk ends once `wanted` allowed ones are nearer than all others.
-    """
-    no_rows, everything = np.empty(0, row_of.dtype), np.empty(0, np.bool_)
+def search(exact, walk, graph, asked, plan, first, last, scratch, found):
+    """Answer queries first..last-1 as the plan says; where walks compare ranks, distances order what they find."""
+    everything = np.empty(0, np.bool_)
+    allowed, k = plan.allowed, plan.k
     widest = 1
     for q in range(first, last):
-        widest = max(widest, ef[q])
+        widest = max(widest, plan.ef[q])
     pool = np.empty(widest, np.int64)
-    keys = np.empty(together * max(links.shape[1], upper.shape[1]), np.int64)
+    keys = np.empty(plan.together * max(graph.links.shape[1], graph.upper.shape[1]), np.int64)
     for q in range(first, last):
-        if ef[q] == 0:
+        ef = plan.ef[q]
+        if ef == 0:
             continue
-        query, factor = asked[q], factors[q]
-        pool[0] = descend(metric, rows, terms, query, factor, row_of, upper, entry, top, 0)
+        query, factor = asked.walk[q], asked.factors[q]
+        pool[0] = descend(walk, query, factor, graph, 0)
         mask = min(q, allowed.shape[0] - 1)
         passes = allowed[mask] if mask >= 0 else everything
         size = beam(
-            metric, rows, terms, query, factor, no_rows, 0, links, bits, seen, pool, ef[q], keys, together, passes,
-            wanted if mask >= 0 else 0,
+            walk, query, factor, base(graph), scratch, pool, ef, keys, plan.together,
+            (passes, plan.wanted if mask >= 0 else 0),
         )  # fmt: skip
         if mask >= 0:
             kept = 0
@@ -211,6 +219,6 @@ def search(
                     pool[kept] = pool[j]
                     kept += 1
             size = kept
-        if asked.itemsize == 1:
-            size = rescore(metric, vectors, scale, queries[q], factor, pool, size, k, max(PATIENCE, k, ef[q] // 3))
-        write_result(pool, size, q, k, distances, found, filled)
+        if ranks(walk):
+            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, ef // 3))
+        write_result(pool, size, q, k, found)

@@ -60,6 +60,5 @@ def statistics(index: HNSW) -> HNSWStatistics:
 
 def held_bytes(graph: HNSWGraph) -> int:
     """Vectors, codes and links, with the room kept for more rows."""
-    arrays = (graph.vectors, graph.links, graph.counts, graph.clean, graph.upper, graph.upper_row, graph.levels)
-    codes = 0 if graph.codes is None else graph.codes.nbytes
-    return sum(array.nbytes for array in arrays) + codes + graph.form.nbytes
+    arrays = (graph.links, graph.counts, graph.clean, graph.upper, graph.upper_row, graph.levels)
+    return sum(array.nbytes for array in arrays) + graph.rows.nbytes

@@ -13,9 +13,7 @@ import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFound
 from ..ids import RowIds
-from ..metrics import COSINE
-from ..storage.rows import BitRows, CodeRows, FloatRows, HalfRows, form_of
-from ..storage.scalar_codes import ENOUGH, ScalarCodes
+from ..storage.rows import Rows, rows_of
 from ..store_rows import NodeCondition, checksum, store_column, store_ids
 from ..stored import NODE, checked_fields, identified_rows, index_fields, laid_out, new_store, next_id_field, sound
 from .check import MOST_LEVELS, check_graph, level_rows
@@ -39,23 +37,20 @@ Opened = tuple[dict[str, Any], HNSWGraph | None, RowIds]
 def store_of(graph: HNSWGraph, rows: RowIds, parameters: dict[str, Any], *, edges: bool = False) -> GraphStore:
     """A graph as a store in memory that shares its arrays; `edges` adds the links as edge types."""
     n, used = graph.count, graph.upper_rows(graph.count)
-    store = new_store(stored_rows(graph), rows)
+    kept = graph.rows.columns(n)
+    store = new_store(kept.pop("vector"), rows)
     columns = store.nodes(NODE)
     columns["level"], columns["hnsw_upper_row"] = graph.levels[:n], graph.upper_row[:n]
     columns["hnsw_links"], columns["hnsw_counts"] = graph.links[:n], graph.counts[:n]
-    if graph.metric == COSINE:
-        columns["scale"] = graph.scale[:n]
+    for name, column in kept.items():
+        columns[name] = column
     if used:
         store.add_node_type(_UPPER, used)
         upper = store.nodes(_UPPER)
         upper["links"], upper["count"] = graph.upper[:used], graph.upper_count[:used]
     if edges:
         _write_edges(graph, store, NODE, "link")
-    coder = graph.form.coder if isinstance(graph.form, CodeRows) else graph.codes
-    if graph.codes is not None:
-        columns["code"] = graph.codes.codes[:n]
-    if coder is not None:
-        _write_basis(coder, store, "code_basis")
+    _write_tables(graph.rows, store, "")
     store.attributes["index"] = {**_fields(parameters, graph), "layout": _LAYOUT, **next_id_field(rows)}
     return store
 
@@ -67,17 +62,9 @@ def store_of_none(rows: RowIds, parameters: dict[str, Any]) -> GraphStore:
     return store
 
 
-def stored_rows(graph: HNSWGraph) -> NDArray[Any]:
-    """The rows in use as a column: float32, float16, or bytes."""
-    rows = graph.vectors[: graph.count]
-    if rows.dtype == np.uint16:
-        return rows.view(np.float16)
-    return rows.view(np.uint8) if rows.dtype == np.uint64 else rows
-
-
 def put_into(graph: HNSWGraph, rows: RowIds, parameters: dict[str, Any], store: GraphStore, name: str) -> None:
     """Put a graph's links beside the column it was made from."""
-    if parameters["storage"] not in ("float32", "int8") or type(graph.form) is not FloatRows:
+    if not graph.rows.in_column:
         raise InvalidInput(
             f"save_into: {parameters['storage']!r} rows are no column of the store; use save(path), or 'float32'"
         )
@@ -90,15 +77,14 @@ def put_into(graph: HNSWGraph, rows: RowIds, parameters: dict[str, Any], store: 
     listed = listed if isinstance(listed, dict) else {}
     columns = store.nodes(node_type)
     columns[f"{name}_level"] = graph.levels[: graph.count].copy()
-    if graph.metric == COSINE:
-        columns[f"{name}_scale"] = graph.scale[: graph.count]
+    for what, column_of in graph.rows.columns(graph.count).items():
+        if what != "vector":
+            columns[f"{name}_{what}"] = column_of
     _write_edges(graph, store, node_type, f"{name}_link")
-    if graph.codes is not None:
-        columns[f"{name}_code"] = graph.codes.codes[: graph.count]
-        _write_basis(graph.codes, store, f"{name}_code_basis")
+    _write_tables(graph.rows, store, f"{name}_")
     fields = {
         **_fields(parameters, graph), "node_type": node_type, "column": column,
-        "column_crc32": checksum(graph.vectors[: graph.count]),
+        "column_crc32": checksum(graph.rows.kept[: graph.count]),
     }  # fmt: skip
     if rows.is_text:
         fields["text_ids"] = True
@@ -151,24 +137,31 @@ def _write_edges(graph: HNSWGraph, store: GraphStore, node_type: str, link: str)
         )
 
 
-def _write_basis(coder: ScalarCodes, store: GraphStore, basis_type: str) -> None:
-    """The centre and the basis of codes, as the rows of a node type of their own."""
-    store.add_node_type(basis_type, 1 + len(coder.basis))
-    store.nodes(basis_type)["row"] = np.concatenate([coder.centre[None, :], coder.basis])
+def _write_tables(rows: Rows, store: GraphStore, prefix: str) -> None:
+    """The matrices of a storage, as the rows of node types of their own."""
+    for name, matrix in rows.tables().items():
+        store.add_node_type(f"{prefix}{name}", len(matrix))
+        store.nodes(f"{prefix}{name}")["row"] = matrix
 
 
-def _read_coder(store: GraphStore, given: dict[str, Any], coder: ScalarCodes, codes: Any, basis_type: str) -> None:
-    """Fill a coder from the store, and see whether codes have its width."""
-    fields = checked_fields(given, {"code_step": float, "code_rows": int})
-    rows, dim = store.nodes(basis_type)["row"], len(coder.centre)
-    if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dim or not 1 <= len(rows) <= 1 + dim:
-        raise IndexMismatch(f"the basis of the codes is {rows.dtype} {rows.shape}, not (1 + width, dim) float32")
-    coder.centre, coder.basis = np.array(rows[0]), np.array(rows[1:])
-    coder.step, coder.fitted_rows = fields["code_step"], fields["code_rows"]
-    ill, sound = given.get("code_ill"), given.get("code_sound")  # not there before version 0.4
-    coder.ill_at_fit, coder.keeps_order, coder.audited = ill if type(ill) is int else 0, sound is not False, False
-    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != coder.row_bytes or not coder.step > 0:
-        raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 (rows, {coder.row_bytes})")
+class _Tables:
+    """What `_write_tables` wrote, by name."""
+
+    def __init__(self, store: GraphStore, prefix: str) -> None:
+        self._store, self._prefix = store, prefix
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._store.nodes(f"{self._prefix}{name}")["row"]
+
+
+class _Columns:
+    """The columns of a storage beside a column of a store, by the names it gave them."""
+
+    def __init__(self, columns: Any, prefix: str, vectors: NDArray[np.float32]) -> None:
+        self._columns, self._prefix, self._vectors = columns, prefix, vectors
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._vectors if name == "vector" else self._columns[f"{self._prefix}{name}"]
 
 
 def _in_place(store: GraphStore, given: dict[str, Any]) -> Opened:
@@ -184,27 +177,10 @@ def _in_place(store: GraphStore, given: dict[str, Any]) -> Opened:
     if dim < 1:
         raise IndexMismatch(f"dim must be positive; got {dim}")
     columns, top, entry = store.nodes(NODE), fields["top"], fields["entry"]
-    rows = columns["vector"]
-    n = len(rows)
-    few = rows.dtype == np.float32  # of "int8-only", not coded yet
-    form = form_of(storage, metric, dim, 0 if few else ENOUGH)
-    graph = HNSWGraph(form.metric, M, dim)
-    graph.form, graph.count, graph.entry, graph.top = form, n, entry, top
-    if isinstance(form, CodeRows):
-        _read_coder(store, given, form.coder, rows, "code_basis")
-        graph.vectors, graph.scale = laid_out("vector", rows, np.uint8, (n, form.coder.row_bytes)), form.scale
-    elif isinstance(form, BitRows):
-        graph.vectors = laid_out("vector", rows, np.uint8, (n, -(-dim // 8) * 8)).view(np.uint64)
-    elif isinstance(form, HalfRows):
-        graph.vectors = laid_out("vector", rows, np.float16, (n, dim)).view(np.uint16)
-    else:
-        graph.vectors = laid_out("vector", rows, np.float32, (n, dim))
-    if graph.metric == COSINE:
-        graph.scale = laid_out("scale", columns["scale"], np.float32, (n,))
-    if storage == "int8":
-        graph.codes = ScalarCodes(metric, dim)
-        _read_coder(store, given, graph.codes, columns["code"], "code_basis")
-        graph.codes.codes = laid_out("code", columns["code"], np.uint8, (n, graph.codes.row_bytes))
+    n = len(columns["vector"])
+    graph = HNSWGraph(rows_of(storage, metric, dim), M)
+    graph.rows.open(n, columns, _Tables(store, ""), given)
+    graph.count, graph.entry, graph.top = n, entry, top
     graph.levels = laid_out("level", columns["level"], np.int8, (n,))
     graph.upper_row = laid_out("hnsw_upper_row", columns["hnsw_upper_row"], np.int64, (n,))
     graph.links = laid_out("hnsw_links", columns["hnsw_links"], np.int32, (n, 2 * M))
@@ -218,7 +194,7 @@ def _in_place(store: GraphStore, given: dict[str, Any]) -> Opened:
         graph.upper_clean = np.zeros(used, np.int32)
     if not 0 <= entry < n or not 0 <= top < MOST_LEVELS or graph.levels[entry] != top:
         raise IndexMismatch(f"entry {entry} at level {top} is not one of {n} nodes of that level, below {MOST_LEVELS}")
-    graph.borrowed = graph.unchecked = True
+    graph.unchecked = True
     return given, graph, identified_rows(store, given, store_ids(store, NODE, n, text=True))
 
 
@@ -231,21 +207,17 @@ def _from_edges(
         raise IndexMismatch(f"layout 1 holds storage 'float32' and 'int8'; got {storage!r}")
     if fields["dim"] != vectors.shape[1]:
         raise IndexMismatch(f"the index says dim {fields['dim']} but its vectors have width {vectors.shape[1]}")
-    columns, level_name, scale_name = store.nodes(node_type), f"{prefix}level", f"{prefix}scale"
+    columns, level_name = store.nodes(node_type), f"{prefix}level"
     levels = columns[level_name]
-    if levels.dtype != np.int8 or levels.ndim != 1:
-        raise IndexMismatch(f"column {level_name!r} must be int8 of one dimension; got {levels.dtype} {levels.shape}")
+    if levels.dtype != np.int8 or levels.shape != vectors.shape[:1]:
+        raise IndexMismatch(f"column {level_name!r} must be int8, one per row; got {levels.dtype} {levels.shape}")
     top = fields["top"]
     if not 0 <= top < MOST_LEVELS or levels.size == 0 or levels.min() < 0 or levels.max() != top:
         raise IndexMismatch(f"levels must be in [0, {top}] and reach {top}, below {MOST_LEVELS}")
-    scale = np.ones(1, np.float32)
-    if metric == COSINE:
-        scale = columns[scale_name]
-        if scale.dtype != np.float32 or scale.ndim != 1 or not np.isfinite(scale).all():
-            raise IndexMismatch(f"column {scale_name!r} must be finite float32 of one dimension; got {scale.dtype}")
-    graph = HNSWGraph(metric, M, vectors.shape[1])
-    graph.reserve(vectors, scale, np.asarray(levels))
-    graph.count, graph.entry, graph.top, graph.borrowed = len(vectors), fields["entry"], top, True
+    graph = HNSWGraph(rows_of(storage, metric, vectors.shape[1]), M)
+    graph.rows.open(len(vectors), _Columns(columns, prefix, vectors), _Tables(store, prefix), fields)
+    graph.reserve(np.asarray(levels))
+    graph.count, graph.entry, graph.top = len(vectors), fields["entry"], top
     for level in range(top + 1):
         adjacency = store.csr((node_type, f"{prefix}link{level}", node_type))
         degrees = np.diff(np.asarray(adjacency.indptr))
@@ -261,24 +233,14 @@ def _from_edges(
         filled[present] = adjacency.indices
         table[places] = filled
         (graph.counts if level == 0 else graph.upper_count)[places] = kept
-    if storage == "int8":
-        graph.codes = ScalarCodes(metric, vectors.shape[1])
-        codes = columns[f"{prefix}code"]
-        _read_coder(store, fields, graph.codes, codes, f"{prefix}code_basis")
-        graph.codes.codes = laid_out("code", codes, np.uint8, (graph.count, graph.codes.row_bytes))
     check_graph(graph)
     return graph
 
 
 def _fields(parameters: dict[str, Any], graph: HNSWGraph) -> dict[str, Any]:
-    codes = graph.form.coder if isinstance(graph.form, CodeRows) else graph.codes
-    coded: dict[str, Any] = {}
-    if codes is not None:
-        coded = {"code_step": codes.step, "code_rows": codes.fitted_rows, "code_ill": codes.ill_at_fit}
-        coded["code_sound"] = codes.sound
     return {
-        **coded,
-        "kind": parameters["kind"], "metric": parameters["metric"], "dim": graph.form.dim, "M": parameters["M"],
+        **graph.rows.fields(),
+        "kind": parameters["kind"], "metric": parameters["metric"], "dim": graph.rows.dim, "M": parameters["M"],
         "ef_construction": parameters["ef_construction"], "storage": parameters["storage"],
         "seed": parameters["seed"], "entry": int(graph.entry), "top": int(graph.top),
         "ef_search": parameters["ef_search"],
@@ -299,7 +261,7 @@ def _home(store: GraphStore, graph: HNSWGraph) -> tuple[str, str]:
         columns = store.nodes(node_type)
         for name in columns:
             kept = columns.stored(name)
-            if kept.shape == graph.vectors.shape and np.shares_memory(kept, graph.vectors):
+            if kept.shape == graph.rows.kept.shape and np.shares_memory(kept, graph.rows.kept):
                 return node_type, name
     raise IndexMismatch("save_into: the index was not made by from_store on a column of this store; use save(path)")
 

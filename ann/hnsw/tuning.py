@@ -13,7 +13,7 @@ from ..filters import allowed_rows
 from ..least_effort import least_effort
 from ..metrics import check_count, check_rows, metric_code, query_scales, scaled
 from ..result import SearchResult, finish, recall
-from ..storage.scalar_codes import ENOUGH, widest_row
+from ..storage.rows import storage_class
 from .plan import NAMES, make_plan, row_bytes
 
 if TYPE_CHECKING:
@@ -79,13 +79,9 @@ def estimate_memory(index: HNSW, num_rows: int, dim: int) -> MemoryEstimate:
     n, dim = check_count("num_rows", num_rows, low=0), check_count("dim", dim)
     # 2M + 2 words of level 0, 9 bytes of level and upper row; a node reaches 1 / (M - 1) upper levels on average.
     links = n * (4 * (2 * index.M + 2) + 9) + int(n / (index.M - 1) * 4 * (index.M + 2))
-    codes = n * widest_row(dim) if index.storage == "int8" else 0
-    if index.metric == "hamming":
-        return MemoryEstimate(n * -(-dim // 8) * 8, links, codes)
-    coded = index.storage == "int8-only" and n >= ENOUGH
-    row = widest_row(dim) if coded else 2 * dim if index.storage == "float16" else 4 * dim
-    scale = 4 if index.metric == "cosine" and not coded else 0
-    return MemoryEstimate(n * (row + scale), links, codes)
+    metric = metric_code(index.metric, bits=True)
+    rows, codes = storage_class(index.storage, metric).bytes_of(metric, dim, n)
+    return MemoryEstimate(rows, links, codes)
 
 
 def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -> int:
@@ -99,7 +95,7 @@ def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -
     if queries is None:
         live = np.flatnonzero(~index._rows.dead)
         picked = live[np.unique(np.linspace(0, len(live) - 1, min(len(live), _SAMPLE)).astype(np.int64))]
-        rows, depth = graph.form.given(graph.vectors[picked]), k + 1  # each finds itself
+        rows, depth = graph.rows.given(graph.rows.kept[picked]), k + 1  # each finds itself
     else:
         rows, depth = (
             check_rows("tune", queries, metric_code(index.metric, bits=True), dim=index.dim, what="queries"),
@@ -137,9 +133,9 @@ def _exact(index: HNSW, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_
         allowed = ~index._rows.dead[None, :]
     metric = metric_code(index.metric, bits=True)
     queries = scaled(queries, metric)
-    asked, factors = graph.form.ask(queries, query_scales(queries, metric))
+    asked = graph.ask(queries, query_scales(queries, metric))
     distances, found, counts = nearest_rows(
-        graph.metric, graph.vectors, graph.scale, asked, factors, min(k, graph.count),
+        graph.rows.exact, asked.exact, asked.factors, min(k, graph.count),
         allowed=allowed, num_rows=graph.count, threads=index.threads,
     )  # fmt: skip
     return finish(metric, distances, found, counts, index._rows.values, found.shape[1])

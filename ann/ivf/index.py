@@ -23,6 +23,7 @@ from ..metrics import (
     unit_rows,
 )
 from ..result import SearchResult
+from ..storage.floats import floats
 from ..store_rows import store_column, store_ids
 from ..stored import checked_fields, identified_rows, index_fields, new_store, next_id_field, sound
 from .kmeans import kmeans
@@ -200,6 +201,7 @@ class IVFFlat(VectorIndex):
         from . import lists_cpu as kernels
 
         metric, rows = metric_code(self.metric), self._all_rows("search")
+        held = floats(rows, self._scales.values, metric)
         probes = min(self.nlist, check_count("nprobe", self.nprobe if nprobe is None else nprobe))
         distances = np.full((len(queries), k), np.inf, np.float32)
         found = np.full((len(queries), k), -1, np.int64)
@@ -215,8 +217,8 @@ class IVFFlat(VectorIndex):
             lists = self._nearest_lists(queries[left], probes, threads)
             with threads_in_use(threads):
                 kernels.scan_lists(
-                    metric, rows, self._scales.values, self._members.starts, self._members.sizes,
-                    self._members.members, queries[left], factors[left], lists, table, k, d, f, c,
+                    held, (self._members.starts, self._members.sizes, self._members.members), queries[left],
+                    factors[left], lists, table, k, d, f, c,
                 )  # fmt: skip
             distances[left], found[left], counts[left] = d, f, c
             left = left[c < np.minimum(k, passing[left])] if probes < self.nlist else left[:0]
@@ -277,7 +279,7 @@ class IVFFlat(VectorIndex):
             rows = unit_rows(rows)
         coarse = metric_code(self.coarse)
         return nearest_rows(
-            coarse, centroids, inverse_norms(centroids, coarse), rows, query_scales(rows, coarse), count,
+            floats(centroids, inverse_norms(centroids, coarse), coarse), rows, query_scales(rows, coarse), count,
             allowed=None, num_rows=len(centroids), threads=threads,
         )[1]  # fmt: skip
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ..distances.scan import nearest_rows
 from ..metrics import L2
+from ..storage.floats import floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def kmeans(rows: NDArray[np.float32], count: int, rng: np.random.Generator, thre
     ones = np.ones(len(rows), np.float32)
     for _ in range(_ROUNDS):
         near, found, _ = nearest_rows(
-            L2, centroids, ones[:1], rows, ones, 1, allowed=None, num_rows=count, threads=threads
+            floats(centroids, ones[:1], L2), rows, ones, 1, allowed=None, num_rows=count, threads=threads
         )  # fmt: skip
         lists = found[:, 0]
         sizes = np.bincount(lists, minlength=count)

@@ -6,13 +6,13 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from ..distances.distances_cpu import distance, insert, pack, unpack_distance, unpack_node
+from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
+from ..distances.rows_cpu import distance
 
 
 @kernel
-def _scan_one(
-    metric, vectors, scale, starts, sizes, members, query, query_scale, probes, allowed, mask, pool, distances, found
-):  # fmt: skip
+def _scan_one(rows, lists, query, query_scale, probes, allowed, mask, pool, distances, found):
+    starts, sizes, members = lists
     k = pool.shape[0]
     size = 0
     for p in range(probes.shape[0]):
@@ -23,7 +23,7 @@ def _scan_one(
             row = members[at]
             if mask >= 0 and not allowed[mask, row]:
                 continue
-            key = pack(distance(metric, vectors, scale, row, query, query_scale), row)
+            key = pack(distance(rows, row, query, query_scale), row)
             if insert(pool, size, k, key) >= 0 and size < k:
                 size += 1
     for j in range(size):
@@ -33,19 +33,17 @@ def _scan_one(
 
 
 @parallel_kernel
-def scan_lists(
-    metric, vectors, scale, starts, sizes, members, queries, query_scale, probes, allowed, k, distances, found, filled
-):  # fmt: skip
+def scan_lists(rows, lists, queries, query_scale, probes, allowed, k, distances, found, filled):
     """The k nearest rows of the lists `probes[q]` (-1: none) for every query q.
 
-    List l holds the rows `members[starts[l] : starts[l] + sizes[l]]`; `allowed` is a boolean table with zero rows
-    (everything), one row, or a row per query. The first `filled[q]` places of `distances[q]` and `found[q]` are
-    written.
+    `lists` are (starts, sizes, members): list l holds the rows `members[starts[l] : starts[l] + sizes[l]]`. `allowed`
+    is a boolean table with zero rows (everything), one row, or a row per query. The first `filled[q]` places of
+    `distances[q]` and `found[q]` are written.
     """
     for q in numba.prange(queries.shape[0]):
         filled[q] = _scan_one(
-            metric, vectors, scale, starts, sizes, members, queries[q], query_scale[q], probes[q], allowed,
-            min(np.int64(q), allowed.shape[0] - 1), np.empty(k, np.int64), distances[q], found[q],
+            rows, lists, queries[q], query_scale[q], probes[q], allowed, min(np.int64(q), allowed.shape[0] - 1),
+            np.empty(k, np.int64), distances[q], found[q],
         )  # fmt: skip
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.jit import plain_view, threads_in_use
+from ...graphlib.compute.jit import threads_in_use
+from ..hnsw.parts_cpu import Found
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..hnsw.graph import HNSWGraph
+    from ..hnsw.graph import Queries
+    from .rows import Rows
 
 LEAST_QUERIES = 16
 _PART_BYTES = 8 << 20
@@ -30,13 +32,7 @@ def nanoseconds(passing: NDArray[np.int64], width: NDArray[np.int64], row_bytes:
 
 
 def nearest_codes(
-    graph: HNSWGraph,
-    queries: NDArray[Any],
-    factors: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    k: int,
-    width: int,
-    threads: int | None,
+    kept: Rows, queries: Queries, rows: NDArray[np.int64], k: int, width: int, threads: int | None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
     """Distances, rows and counts of the k nearest of `rows`, rising: the nearest among the `width` of lowest rank.
 
@@ -44,7 +40,7 @@ def nearest_codes(
     """
     from . import code_scan_cpu as kernels
 
-    words, vectors, scale = map(plain_view, (graph.walked()[1], graph.vectors, graph.scale))
+    words, exact = kept.walk.data.view(np.int32), kept.exact
     num_queries, step = len(queries), max(kernels.QUERIES, _POOL_ENTRIES // (3 * width + kernels.ROWS))
     distances, found = np.empty((num_queries, k), np.float32), np.empty((num_queries, k), np.int64)
     counts = np.empty(num_queries, np.int32)
@@ -52,16 +48,17 @@ def nearest_codes(
     with threads_in_use(threads):
         for begin in range(0, num_queries, step):
             part = slice(begin, min(begin + step, num_queries))
-            asked = graph.encoded(queries[part], factors[part], multiple=kernels.QUERIES)
+            asked = queries.part(part)
+            codes = asked.walked(multiple=kernels.QUERIES)
             pools = np.empty((part.stop - begin, 3 * width + kernels.ROWS), np.int64)
             sizes, most = np.zeros(len(pools), np.int64), np.full(len(pools), kernels.EVERY, np.int32)
             for first in range(0, len(rows), blocks * kernels.ROWS):
                 chosen = rows[first : first + blocks * kernels.ROWS]
                 packed = np.empty((-(-len(chosen) // kernels.ROWS), words.shape[1], kernels.ROWS), np.int32)
                 kernels.pack(words, chosen, packed)
-                kernels.scan(packed, chosen, asked, width, pools, sizes, most)
+                kernels.scan(packed, chosen, codes, width, pools, sizes, most)
             kernels.finish(
-                graph.metric, vectors, scale, queries[part], factors[part], k, width, pools,
-                sizes, distances[part], found[part], counts[part],
+                exact, asked.exact, asked.factors, k, width, pools, sizes,
+                Found(distances[part], found[part], counts[part]),
             )  # fmt: skip
     return distances, found, counts

@@ -206,12 +206,12 @@ def scan(packed, rows, asked, kept, pools, sizes, most):
 
 
 @parallel_kernel
-def finish(metric, vectors, scale, queries, factors, k, kept, pools, sizes, distances, found, filled):
-    """The k nearest of every pool's `kept` smallest keys by the distances of the vectors."""
+def finish(exact, asked, factors, k, kept, pools, sizes, found):
+    """The k nearest of every pool's `kept` smallest keys by distances."""
     for q in numba.prange(pools.shape[0]):
         if sizes[q] > kept:
             _keep_smallest(pools, q, sizes[q], kept)
         pool, size, patience = pools[q], min(sizes[q], kept), max(PATIENCE, k, kept // 3)
         pool[:size].sort()
-        size = rescore(metric, vectors, scale, queries[q], factors[q], pool, size, k, patience)
-        write_result(pool, size, q, k, distances, found, filled)
+        size = rescore(exact, asked[q], factors[q], pool, size, k, patience)
+        write_result(pool, size, q, k, found)

@@ -1,24 +1,44 @@
-"""Kernels of the 8-bit codes: products of row matrices, orthonormal rows, and encoding.
+"""Kernels of the 8-bit codes: products of row matrices, orthonormal rows, encoding, and how walks read them.
 
 Sums run in an order fixed by the shapes, so that codes do not depend on threads, as they would with a threaded BLAS.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba
 import numpy as np
+from llvmlite import ir
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ..distances.distances_cpu import dot
-from ..distances.row_sums_cpu import products
+from ..distances.int8_dot_cpu import emit_dot
+from ..distances.numbers import ABSENT
+from ..distances.row_sums_cpu import integer, products, row_start
+from ..distances.rows_cpu import emitter, field, row_kind
 from ..distances.scan_cpu import _dot_block
-from ..metrics import ABSENT
 from .limits import HELD, MISSED, MISSED_ALONE
+
+
+class Ranks(NamedTuple):
+    """uint8 code rows (rows, bytes), a row's term in its last four bytes, and how queries become codes.
+
+    `width` coordinates count. `centre`, `basis` and `step` are those of queries; `origin` is `ScalarCodes.origin`.
+    """
+
+    data: Any
+    centre: Any
+    basis: Any
+    step: Any
+    origin: Any
+    width: int
+
 
 OK, ILL, CLIPPED = 0, 1, 2
 _MOST_TERM = np.float32(1 << 29)
 _MOST_CODE = np.float32(128.5)
-_ROWS = 4
+_ROWS, _TERM = 4, 4
 
 
 @parallel_kernel
@@ -167,3 +187,65 @@ def encode_queries(queries, factors, centre, basis, step, first, last, out):
                 out[start + at, j] = np.int8(value)
             for j in range(width, out.shape[1]):
                 out[start + at, j] = 0
+
+
+@emitter
+def _rank(context: Any, builder: Any, kind: Any, rows: Any, node: Any, asked_kind: Any, asked: Any, f: Any) -> Any:
+    """The row's own term, kept in its last four bytes, less twice the product with the signed query."""
+    data_kind, data = field(kind, builder, rows, "data")
+    product = emit_dot(context, builder, (data_kind, asked_kind), data, node, asked)
+    start, length = row_start(context, builder, data_kind, data, node)
+    place = builder.gep(start, [builder.sub(length, integer(_TERM))])
+    term = builder.load(builder.bitcast(place, ir.IntType(32).as_pointer()), align=4)
+    wide = ir.IntType(64)
+    return builder.sub(builder.sext(term, wide), builder.shl(builder.sext(product, wide), integer(1)))
+
+
+@emitter
+def _rank_as_distance(context: Any, builder: Any, *arguments: Any) -> Any:
+    return builder.sitofp(_rank(context, builder, *arguments), ir.FloatType())
+
+
+def _own(rows, node, room):
+    """The row made signed; about another origin where there is one."""
+    if rows.origin.shape[0] == 0:
+        signed(rows.data[node], rows.width, room)
+    else:
+        moved(rows.data[node], rows.origin, room)
+    return room
+
+
+def _room(rows):
+    return np.empty(rows.data.shape[1], np.int8)
+
+
+def _ask(rows, queries, factors):
+    out = np.empty((queries.shape[0], rows.data.shape[1]), np.int8)
+    encode_queries(queries, factors, rows.centre, rows.basis, rows.step, 0, queries.shape[0], out)
+    return out
+
+
+@kernel
+def signed(row, width, out):
+    """A code row as a query: 128 less, the bytes of its term zero."""
+    for j in range(width):
+        out[j] = np.int8(np.int16(row[j]) - np.int16(128))
+    for j in range(width, out.shape[0]):
+        out[j] = 0
+
+
+@kernel
+def moved(row, origin, out):
+    """A code row about another origin as a query with a step of its own, the bytes of its term zero."""
+    width = origin.shape[0]
+    largest = np.float32(0)
+    for j in range(width):
+        largest = max(largest, abs(origin[j] + np.float32(np.int32(row[j]) - np.int32(128))))
+    inverse = np.float32(127) / largest if largest > 0 else np.float32(0)
+    for j in range(width):
+        out[j] = np.int8(np.round((origin[j] + np.float32(np.int32(row[j]) - np.int32(128))) * inverse))
+    for j in range(width, out.shape[0]):
+        out[j] = 0
+
+
+row_kind(Ranks, distance=_rank_as_distance, own=_own, room=_room, ask=_ask, rank=_rank)

@@ -1,169 +1,248 @@
-"""How an HNSW index keeps its rows, by the name of its storage: what is kept, and what queries become.
+"""How an HNSW index keeps its rows: what every storage does, and the names of those there are.
 
-A graph's kernels see an array whose dtype tells the form (see `row_sums_cpu`): float32 vectors, float16 as uint16,
-8-bit codes of all coordinates as uint8, packed bits as uint64. Everything else asks the graph's `form` to translate.
+A storage is one object: it takes rows as users give them, keeps them, makes queries comparable with them, hands them to
+kernels as named tuples of arrays (see `distances.rows_cpu`), and says what of it goes into a file.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ...graphlib.errors import InvalidInput
-from ..metrics import COSINE, HAMMING, IP, L2, as_words, inverse_norms, scaled
-from .scalar_codes import ENOUGH, ScalarCodes
+from ..metrics import COSINE, HAMMING
+from ..stored import laid_out
+from .room import copied, grown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STORAGES = ("float32", "float16", "int8", "int8-only")
-_MOST_HALF = 65_504.0
-_WIDEST_HALF = 2.0**14  # for cosine, rows of other lengths are brought near 1
-_BLOCK_VALUES = 1 << 22
+# Name, module and class: a line makes a storage.
+_STORAGES: dict[str, Any] = {
+    "float32": "floats:FloatRows",
+    "float16": "halves:HalfRows",
+    "int8": "coded:CodedRows",
+    "int8-only": "alone:CodesAlone",
+}
+_BITS = "bits:BitRows"  # of metric "hamming", which takes no storage
 
 
-class FloatRows:
-    """Vectors as they are given. Other forms derive from it.
+def storages() -> tuple[str, ...]:
+    """The names of all storages.
+
+    >>> storages()
+    ('float32', 'float16', 'int8', 'int8-only')
+    """
+    return tuple(_STORAGES)
+
+
+def storage_class(storage: str, metric: int) -> type[Rows]:
+    """The class of a storage of that name; bits are kept in their own way."""
+    where: Any = _BITS if metric == HAMMING else _STORAGES[storage]
+    if isinstance(where, str):
+        module, _, name = where.partition(":")
+        where = getattr(importlib.import_module(f".{module}", __package__), name)
+    made: type[Rows] = where
+    return made
+
+
+def rows_of(storage: str, metric: int, dim: int) -> Rows:
+    """An empty storage of that name."""
+    return storage_class(storage, metric)(metric, dim)
+
+
+class Rows:
+    """Rows in one array, `kept`, with a factor per row for cosine: 1 / |row|. Storages derive from it.
+
+    A storage has to say `dtype`, `width`, `encoded`, `given` and `exact`; the rest follows from those unless it keeps
+    more than one array.
 
     Attributes
     ----------
-    dim : int
-        Columns of what users give.
-    metric : int
-        The metric that kernels compute.
-    coder : ScalarCodes or None
-        What makes codes of rows, where nothing else is kept of them.
+    metric, dim : int
+        The metric's number, and the columns of what users give.
+    kept : array (capacity, any)
+        What is kept of the rows; those in use come first.
+    scale : float32 (capacity,) for cosine, else (1,)
+    borrowed : bool
+        `kept` belongs to a store: it is copied before anything is written to it or behind it.
     """
 
-    coder: ScalarCodes | None = None
+    dtype: ClassVar[Any] = np.float32
+    has_codes: ClassVar[bool] = False  # whether walks may compare 8-bit codes
 
     def __init__(self, metric: int, dim: int) -> None:
         self.metric, self.dim = metric, dim
+        self.kept: NDArray[Any] = np.empty((0, self.width), self.dtype)
+        self.scale = np.ones(1, np.float32)
+        self.borrowed = False
+
+    # What a storage says.
 
     @property
-    def nbytes(self) -> int:
-        """Bytes held beside the rows."""
-        return 0
+    def width(self) -> int:
+        """Columns of `kept`."""
+        return self.dim
 
-    def keep(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Given rows as they are kept, and the kernels' `scale` of them."""
-        rows = scaled(rows, self.metric)
-        return rows, inverse_norms(rows, self.metric)
+    def encoded(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Given rows as they are kept, and their factors."""
+        raise NotImplementedError
 
     def given(self, kept: NDArray[Any]) -> NDArray[Any]:
-        """Kept rows as users would give them (for cosine, codes give rows of length 1)."""
-        return kept
+        """Kept rows as users would give them."""
+        raise NotImplementedError
+
+    @property
+    def exact(self) -> Any:
+        """The rows as kernels take them whose distances decide what a search returns."""
+        raise NotImplementedError
+
+    @property
+    def walk(self) -> Any:
+        """The rows as kernels take them that walks compare."""
+        return self.exact
+
+    # Queries.
 
     def ask(self, queries: NDArray[Any], factors: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Given queries as kernels compare them with kept rows, and their factors."""
+        """Given queries as distances of `exact` take them, and their factors."""
         return queries, factors
 
-    def walk(self, asked: NDArray[Any]) -> NDArray[Any]:
-        """Queries of `ask` as walks compare them with kept rows."""
-        return asked
+    def walk_room(self, count: int) -> NDArray[Any] | None:
+        """Room for so many queries as `walk` compares them; None: as `exact` does."""
+        return None
 
+    def ask_walk(
+        self, queries: NDArray[Any], factors: NDArray[np.float32], first: int, last: int, room: NDArray[Any]
+    ) -> None:
+        """Write the given queries first..last-1 into the room."""
 
-class HalfRows(FloatRows):
-    """Vectors rounded to float16, whose bits are kept as uint16.
+    @property
+    def is_coded(self) -> bool:
+        """Whether walks compare 8-bit codes."""
+        return False
 
-    A coordinate is off by at most 2^-11 of its size, or 2^-25 where that is more (below 2^-14).
-    """
+    # Rows come and go.
 
-    def keep(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        rows = scaled(rows, self.metric, _WIDEST_HALF)
-        kept = np.empty(rows.shape, np.float16)
-        step = max(1, _BLOCK_VALUES // rows.shape[1])
-        with np.errstate(over="ignore"):
-            for start in range(0, len(rows), step):
-                kept[start : start + step] = rows[start : start + step]
-        beyond = np.flatnonzero(np.isinf(kept).any(axis=1))
-        if len(beyond):
-            raise InvalidInput(
-                f"storage='float16' holds values up to {_MOST_HALF:,.0f}; row {beyond[0]} has "
-                f"{np.abs(rows[beyond[0]]).max():g}: scale the vectors, or use 'float32' or 'int8-only'"
-            )
-        scale = (
-            inverse_norms(kept.astype(np.float32), self.metric) if self.metric == COSINE else inverse_norms(rows, L2)
-        )
-        return kept.view(np.uint16), scale
+    def check(self, rows: NDArray[Any]) -> None:
+        """Refuse rows that cannot be kept, before anything is changed."""
 
-    def given(self, kept: NDArray[Any]) -> NDArray[Any]:
-        return kept.view(np.float16).astype(np.float32)
+    def append(self, n: int, rows: NDArray[Any]) -> None:
+        """Keep given rows behind the n in use."""
+        kept, scale = self.encoded(rows)
+        is_given = kept is rows
+        if is_given and n == 0 and not self.borrowed:
+            kept = kept.copy()
+        self._put_behind(n, kept, scale, is_given=is_given)
 
+    def _put_behind(self, n: int, kept: NDArray[Any], scale: NDArray[np.float32], *, is_given: bool = False) -> None:
+        total = n + len(kept)
+        if n == 0:
+            self.kept, self.scale = kept, scale
+            self.borrowed &= is_given
+            return
+        if self.borrowed:
+            self.kept, self.scale, self.borrowed = self.kept[:n], self.scale[: max(n, 1)], False
+        room = len(self.kept) if total <= len(self.kept) else max(total, n + n // 2)
+        self.kept = grown(self.kept, n, room)
+        self.kept[n:total] = kept
+        if len(scale) == len(kept) and self.has_factors:
+            self.scale = grown(self.scale, n, room)
+            self.scale[n:total] = scale
 
-class CodeRows(FloatRows):
-    """All coordinates as 8-bit codes with one step; nothing else is kept.
+    @property
+    def has_factors(self) -> bool:
+        """Whether every row has a factor of its own."""
+        return self.metric == COSINE
 
-    Cosine is compared as half the squared distance of unit vectors, which equals 1 - cos. An index holds vectors as
-    they are until there are `ENOUGH` to choose codes from.
-    """
+    def replace(self, places: NDArray[np.int64], rows: NDArray[Any], n: int) -> None:
+        """Keep given rows in the places of others, among the n in use."""
+        self.own()
+        kept, scale = self.encoded(rows)
+        self.kept[places] = kept
+        if self.has_factors:
+            self.scale[places] = scale
 
-    def __init__(self, metric: int, dim: int) -> None:
-        super().__init__(L2 if metric == COSINE else metric, dim)
-        self.coder: ScalarCodes = ScalarCodes(metric, dim, alone=True)
+    def own(self) -> None:
+        """Copy what is borrowed, or cannot be written to."""
+        if self.borrowed or not self.kept.flags.writeable:
+            self.kept, self.borrowed = self.kept.copy(), False
+        if not self.scale.flags.writeable:
+            self.scale = self.scale.copy()
+
+    def chosen(self, nodes: NDArray[np.int64]) -> Rows:
+        """A storage of some rows alone, in memory of its own."""
+        part = self.anew()
+        part.kept = self.kept[nodes]
+        part.scale = self.scale[nodes] if self.has_factors else self.scale
+        return part
+
+    def anew(self) -> Rows:
+        """An empty storage that keeps rows as this one does, where what is kept cannot be had from them again."""
+        return type(self)(self.metric, self.dim)
+
+    def truncate(self, n: int) -> None:
+        """Give up the room behind the rows in use."""
+        self.kept = self.kept[:n]
+        if self.has_factors:
+            self.scale = self.scale[:n]
+
+    def settle(self, n: int) -> None:
+        """Look again whether what was chosen from the rows fits the n that are in use now."""
+
+    def to_mend(self) -> NDArray[np.int64]:
+        """Rows whose links were picked by something that held them badly; they look for links again."""
+        return np.empty(0, np.int64)
+
+    def mended(self, nodes: NDArray[np.int64]) -> None:
+        """These rows have links that nothing bad picked."""
+
+    # Bytes and files.
 
     @property
     def nbytes(self) -> int:
-        return self.coder.nbytes
+        """Bytes held, without factors."""
+        return self.kept.nbytes
+
+    @classmethod
+    def bytes_of(cls, metric: int, dim: int, num_rows: int) -> tuple[int, int]:
+        """Bytes that so many rows take with their factors, and those of codes beside them, at most."""
+        return (np.dtype(cls.dtype).itemsize * dim + 4 * (metric == COSINE)) * num_rows, 0
+
+    def into_memory(self) -> None:
+        """Copy what walks read out of the file where it is mapped."""
+        self.kept, self.scale, self.borrowed = copied(self.kept), self.scale.copy(), False
 
     @property
-    def scale(self) -> NDArray[np.float32]:
-        """What sums over codes are multiplied by."""
-        step = self.coder.step
-        factor = {IP: step, L2: step * step, COSINE: step * step / 2}[self.coder.metric]
-        return np.array([factor], np.float32)
+    def in_column(self) -> bool:
+        """Whether the rows are a float32 column of a store as it is given, beside which an index can be kept."""
+        return False
 
-    def keep(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        rows = scaled(rows, self.coder.metric)
-        return self.coder.coded(rows, inverse_norms(rows, self.coder.metric)), self.scale
+    def columns(self, n: int) -> dict[str, NDArray[Any]]:
+        """Columns of the n rows in a file, by name: "vector" and whatever else there is."""
+        columns = {"vector": self.kept[:n]}
+        if self.has_factors:
+            columns["scale"] = self.scale[:n]
+        return columns
 
-    def widened(self, kept: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.uint8] | None:
-        """Codes of the kept rows chosen anew, where the present ones hold too many of the new rows ill."""
-        rows = scaled(rows, self.coder.metric)
-        if not self.coder.is_outgrown(rows, inverse_norms(rows, self.coder.metric), len(kept)):
-            return None
-        old = self.coder.decoded(kept)
-        return self.chosen_from(old, rows)
+    def tables(self) -> dict[str, NDArray[Any]]:
+        """Matrices in a file that have no row per node, by name."""
+        return {}
 
-    def chosen_from(self, old: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Choose the codes anew, from rows as users give them; the codes of the old ones."""
-        rows = scaled(np.concatenate([old, new]), self.coder.metric)
-        self.coder = ScalarCodes(self.coder.metric, self.dim, alone=True)
-        self.coder.choose(rows, inverse_norms(rows, self.coder.metric))
-        return self.keep(rows[: len(old)])[0]
+    def fields(self) -> dict[str, Any]:
+        """JSON fields in a file beside those of the index."""
+        return {}
 
-    def given(self, kept: NDArray[Any]) -> NDArray[Any]:
-        return self.coder.decoded(kept)
+    def open(self, n: int, columns: Any, tables: Any, fields: dict[str, Any]) -> None:
+        """Take n rows from what `columns`, `tables` and `fields` wrote; `IndexMismatch` where it does not fit.
 
-    def ask(self, queries: NDArray[Any], factors: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        # A query without length is at distance 1 from every row: see `distances_cpu.distance`.
-        return self.coder.projected(queries, factors), (factors != 0).astype(np.float32)
-
-    def walk(self, asked: NDArray[Any]) -> NDArray[Any]:
-        return self.coder.rounded(asked)
+        `columns` and `tables` are mappings from a name to an array; nothing is read that need not be.
+        """
+        self.kept = laid_out("vector", columns["vector"], self.dtype, (n, self.width))
+        if self.has_factors:
+            self.scale = laid_out("scale", columns["scale"], np.float32, (n,))
+        self.borrowed = True
 
 
-class BitRows(FloatRows):
-    """Packed bits, uint8, padded to whole 64-bit words."""
-
-    def keep(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        return as_words(rows), inverse_norms(rows, HAMMING)
-
-    def given(self, kept: NDArray[Any]) -> NDArray[Any]:
-        return np.ascontiguousarray(kept).view(np.uint8)[:, : self.dim]
-
-    def ask(self, queries: NDArray[Any], factors: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        return as_words(queries), factors
-
-
-def form_of(storage: str, metric: int, dim: int, count: int = ENOUGH) -> FloatRows:
-    """The form of the rows of an index with that storage that holds so many of them."""
-    if storage == "int8-only" and count < ENOUGH:
-        return FloatRows(metric, dim)
-    if metric == HAMMING:
-        return BitRows(metric, dim)
-    return {"float16": HalfRows, "int8-only": CodeRows}.get(storage, FloatRows)(metric, dim)
-
-
-__all__ = ["STORAGES", "BitRows", "CodeRows", "FloatRows", "HalfRows", "form_of"]
+__all__ = ["Rows", "rows_of", "storage_class", "storages"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
-from ...graphlib.errors import InvalidInput
+from ...graphlib.errors import IndexMismatch, InvalidInput
 from ..distances.scan import nearest_rows
 from ..metrics import ABSENT, COSINE, IP, L2, unit_rows
+from .floats import floats
 from .limits import HELD
+from .room import aligned_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -301,17 +303,30 @@ class ScalarCodes:
         kernels.project_queries(queries, factors, self.centre, self.basis, step, self.width, out)
         return out
 
-    def rounded(self, projected: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Signed codes of projected queries."""
-        from . import codes_cpu as kernels
+    def tables(self) -> dict[str, NDArray[Any]]:
+        """The centre and the basis, as a matrix in a file."""
+        return {"code_basis": np.concatenate([self.centre[None, :], self.basis])}
 
-        out = np.empty((len(projected), self.row_bytes), np.int8)
-        nothing = np.zeros(projected.shape[1], np.float32)
-        step = np.float32(0 if self.metric == IP else 1)
-        kernels.encode_queries(
-            projected, np.ones(1, np.float32), nothing, nothing[None, :][:0], step, 0, len(projected), out
-        )
-        return out
+    def fields(self) -> dict[str, Any]:
+        """JSON fields in a file."""
+        return {
+            "code_step": self.step, "code_rows": self.fitted_rows, "code_ill": self.ill_at_fit, "code_sound": self.sound
+        }  # fmt: skip
+
+    def open(self, codes: NDArray[Any], tables: Any, fields: dict[str, Any]) -> None:
+        """Take what `tables` and `fields` wrote, and see whether codes have its width."""
+        step, fitted = fields.get("code_step"), fields.get("code_rows")
+        if type(step) is not float or type(fitted) is not int:
+            raise IndexMismatch(f"index parameters code_step and code_rows must be numbers; got {step!r}, {fitted!r}")
+        rows, dim = tables["code_basis"], len(self.centre)
+        if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dim or not 1 <= len(rows) <= 1 + dim:
+            raise IndexMismatch(f"the basis of the codes is {rows.dtype} {rows.shape}, not (1 + width, dim) float32")
+        self.centre, self.basis = np.array(rows[0]), np.array(rows[1:])
+        self.step, self.fitted_rows = step, fitted
+        ill, sound = fields.get("code_ill"), fields.get("code_sound")  # older files do not have them
+        self.ill_at_fit, self.keeps_order, self.audited = ill if type(ill) is int else 0, sound is not False, False
+        if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != self.row_bytes or not self.step > 0:
+            raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 (rows, {self.row_bytes})")
 
     def _like(self) -> ScalarCodes:
         part = ScalarCodes(self.metric, len(self.centre), alone=self.alone)
@@ -367,13 +382,6 @@ def widest_row(dim: int) -> int:
     return -(-(dim + _TERM) // _BLOCK) * _BLOCK
 
 
-def aligned_bytes(rows: int, width: int) -> NDArray[np.uint8]:
-    """A byte matrix whose first row starts on a cache line."""
-    raw = np.empty(rows * width + _LINE, np.uint8)
-    start = -raw.ctypes.data % _LINE
-    return raw[start : start + rows * width].reshape(rows, width)
-
-
 def _spread(count: int, most: int) -> NDArray[np.int64]:
     """Up to `most` of so many rows, spread evenly."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
@@ -408,7 +416,7 @@ class _Asked:
         self._one, ones = np.ones(1, np.float32), np.ones(len(self._queries), np.float32)
         self._metric = L2 if metric == COSINE else metric
         near = nearest_rows(
-            self._metric, self._rows, self._one, self._queries, ones, _NEAREST, allowed=None,
+            floats(self._rows, self._one, self._metric), self._queries, ones, _NEAREST, allowed=None,
             num_rows=len(self._rows), threads=1,
         )[0]  # fmt: skip
         self._reach = near[:, -1:] + _TIE * np.abs(near).max(axis=1, keepdims=True)

@@ -6,15 +6,37 @@ import numba
 import numpy as np
 import pytest
 
-from nearhop.ann.distances.distances_cpu import distance, insert
+from nearhop.ann.distances.distances_cpu import insert
+from nearhop.ann.distances.rows_cpu import distance
+from nearhop.ann.storage.alone_cpu import Codes
+from nearhop.ann.storage.bits_cpu import Bits
+from nearhop.ann.storage.floats_cpu import Floats
+from nearhop.ann.storage.halves_cpu import Halves
 
 WIDTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 25, 31, 33, 47, 63, 64, 65, 80, 127, 128, 129, 784]
 L2, IP, COSINE, HAMMING = range(4)
 
 
+NOTHING = np.empty(0, np.float32)
+
+
+def _rows(metric, rows, scale):
+    """Rows of the kind that their dtype says."""
+    if rows.dtype == np.uint8:  # for which cosine is compared like squares
+        kind = IP if metric == IP else L2
+        return Codes(rows, scale[0], kind, NOTHING, NOTHING[None], np.float32(1), rows.shape[1] - 4)
+    if rows.dtype == np.uint64:
+        return Bits(rows, metric)
+    return (Floats if rows.dtype == np.float32 else Halves)(rows, scale, metric)
+
+
 @numba.njit
+def _of_rows(rows, query, node, factor):
+    return distance(rows, node, query, factor)
+
+
 def _distance(metric, rows, scale, query, node, factor):
-    return distance(metric, rows, scale, node, query, factor)
+    return _of_rows(_rows(metric, rows, scale), query, node, factor)
 
 
 @numba.njit

@@ -1,0 +1,108 @@
+"""Vectors as they are given, and beside them 8-bit codes that walks compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...graphlib.compute.jit import plain_view
+from ..stored import laid_out
+from .floats import FloatRows
+from .room import copied
+from .scalar_codes import ScalarCodes, widest_row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .rows import Rows
+
+
+class CodedRows(FloatRows):
+    """float32 vectors, and codes of their principal directions (see `ScalarCodes`) where those are sound."""
+
+    has_codes = True
+
+    def __init__(self, metric: int, dim: int) -> None:
+        super().__init__(metric, dim)
+        self.codes = ScalarCodes(metric, dim)
+
+    @property
+    def is_coded(self) -> bool:
+        return self.codes.sound
+
+    @property
+    def walk(self) -> Any:
+        return ranks(self.codes) if self.is_coded else self.exact
+
+    def walk_room(self, count: int) -> NDArray[Any] | None:
+        return np.empty((count, self.codes.row_bytes), np.int8) if self.is_coded else None
+
+    def ask_walk(
+        self, queries: NDArray[Any], factors: NDArray[np.float32], first: int, last: int, room: NDArray[Any]
+    ) -> None:
+        self.codes.encode_queries(queries, factors, first, last, room)
+
+    def append(self, n: int, rows: NDArray[Any]) -> None:
+        super().append(n, rows)
+        self._look_once(n)
+        self.codes.extend(self.kept, self.scale, n, n + len(rows))
+
+    def replace(self, places: NDArray[np.int64], rows: NDArray[Any], n: int) -> None:
+        super().replace(places, rows, n)
+        self._look_once(n)
+        self.codes.replace(self.kept, self.scale, places, n)
+
+    def _look_once(self, n: int) -> None:
+        if not self.codes.audited:
+            self.codes.audit(self.kept, self.scale, n)
+
+    def chosen(self, nodes: NDArray[np.int64]) -> Rows:
+        part = super().chosen(nodes)
+        part.codes = self.codes.chosen(nodes)  # type: ignore[attr-defined]
+        return part
+
+    def settle(self, n: int) -> None:
+        self.codes.audit(self.kept, self.scale, n)
+
+    def to_mend(self) -> NDArray[np.int64]:
+        return self.codes.mend
+
+    def mended(self, nodes: NDArray[np.int64]) -> None:
+        self.codes.mend = np.setdiff1d(self.codes.mend, nodes)
+
+    @property
+    def nbytes(self) -> int:
+        return super().nbytes + self.codes.nbytes
+
+    @classmethod
+    def bytes_of(cls, metric: int, dim: int, num_rows: int) -> tuple[int, int]:
+        return super().bytes_of(metric, dim, num_rows)[0], widest_row(dim) * num_rows
+
+    def into_memory(self) -> None:
+        super().into_memory()
+        self.codes.codes = copied(self.codes.codes)
+
+    def columns(self, n: int) -> dict[str, NDArray[Any]]:
+        return {**super().columns(n), "code": self.codes.codes[:n]}
+
+    def tables(self) -> dict[str, NDArray[Any]]:
+        return self.codes.tables()
+
+    def fields(self) -> dict[str, Any]:
+        return self.codes.fields()
+
+    def open(self, n: int, columns: Any, tables: Any, fields: dict[str, Any]) -> None:
+        super().open(n, columns, tables, fields)
+        self.codes.open(columns["code"], tables, fields)
+        self.codes.codes = laid_out("code", columns["code"], np.uint8, (n, self.codes.row_bytes))
+
+
+def ranks(codes: ScalarCodes, data: NDArray[np.uint8] | None = None) -> Any:
+    """Codes as kernels take them."""
+    from .codes_cpu import Ranks
+
+    return Ranks(
+        plain_view(codes.codes if data is None else data), codes.query_centre, plain_view(codes.basis),
+        codes.query_step, codes.origin, codes.width,
+    )  # fmt: skip
