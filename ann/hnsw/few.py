@@ -13,9 +13,9 @@ from ..filters import allowed_rows
 from ..metrics import COSINE, HAMMING, IP
 from ..result import SearchResult
 from ..storage.code_scan import LEAST_QUERIES
-from .graph import EVERYTHING
 from .parts_cpu import Few, Found, Scratch
 from .plan import WALK, make_plan, row_bytes
+from .walks import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,15 +100,29 @@ def _state_of(index: HNSW, metric: int) -> _State | Literal[False]:
         bits, seen = graph.take_scratch(1)
         return Scratch(bits[0], seen[0])
 
+    fixed, first = (graph.rows.exact, graph.rows.walk, graph.walked(), few), make_scratch()
+    result = Found(np.empty((1, 1), _FLOAT), np.empty((1, 1), _ID), np.empty(1, _COUNT))
+    code = _code_for(kernel, *fixed, np.empty((1, graph.rows.dim), _FLOAT), 1, 1, 1, first, result)
     return _State(
         dim=graph.rows.dim,
         live=graph.count - rows.num_dead,
         most_queries=_MOST_ENTRIES if allowed is None else LEAST_QUERIES - 1,  # more may be answered by a scan of codes
         width=functools.cache(functools.partial(_width, graph, allowed)),
-        kernel=functools.partial(kernel, graph.rows.exact, graph.rows.walk, graph.walked(), few),
+        kernel=functools.partial(code, *fixed),
         make_scratch=make_scratch,
-        scratch=deque(maxlen=4),
+        scratch=deque([first], maxlen=4),
     )
+
+
+def _code_for(kernel: Any, *arguments: Any) -> Any:
+    """The machine code of a kernel for arguments of these types, which must be those it is then called with.
+
+    A dispatcher looks at the type of every argument of every call, which for named tuples costs half as much again as
+    everything else that surrounds a walk.
+    """
+    import numba
+
+    return kernel.compile(tuple(numba.typeof(argument) for argument in arguments))
 
 
 def _width(graph: HNSWGraph, allowed: NDArray[np.bool_] | None, ef: int) -> int:

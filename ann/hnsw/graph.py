@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import collections
-import functools
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.jit import plain_view, resolve_threads, threads_in_use
+from ...graphlib.compute.jit import plain_view, threads_in_use
 from ...graphlib.errors import IndexMismatch, StoreCorrupt
 from ..locking import SharedLock
 from ..storage.room import grown
 from ..storage.rows import Rows
-from .parts_cpu import Asked, Found, Graph, Passing, Plan, Scratch, Table
+from .parts_cpu import Graph, Scratch, Table
+from .scratch import Bits, VisitScratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,57 +23,7 @@ _SHARE_PER_BATCH = 50
 # Rows that pruning cut off are looked for when a hundredth of the rows are new, a 20th of many.
 _SMALL, _REPAIR_SMALL_AT, _REPAIR_AT = 20_000, 100, 20
 
-EVERYTHING = np.empty((0, 0), bool)
-_Scratch = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
 _Links = tuple["NDArray[np.int64]", "NDArray[np.int32]", "NDArray[np.int32]"]  # starts, links, counts
-
-
-class Queries:
-    """Queries as users give them, and as distances take them.
-
-    `index` gives some of them.
-    """
-
-    def __init__(self, rows: Rows, given: NDArray[Any], factors: NDArray[np.float32]) -> None:
-        self.rows, self.given, self.given_factors = rows, given, factors
-        self.exact, self.factors = rows.ask(given, factors)
-
-    def __len__(self) -> int:
-        return len(self.given)
-
-    def walked(self, multiple: int = 1) -> NDArray[Any]:
-        """As walks compare them; of codes, with zeros up to a multiple of so many."""
-        room = self.rows.walk_room(len(self))
-        if room is None:
-            return self.exact
-        self.rows.ask_walk(self.given, self.given_factors, 0, len(self), room)
-        missing = -len(room) % multiple
-        return room if not missing else np.concatenate([room, np.zeros((missing, room.shape[1]), room.dtype)])
-
-    def part(self, which: slice) -> Queries:
-        """Some of them."""
-        return Queries(self.rows, self.given[which], self.given_factors[which])
-
-
-class VisitScratch:
-    """Visit bits and lists per worker, kept between calls; calls that run at the same time get scratch of their own."""
-
-    def __init__(self) -> None:
-        self._free: collections.deque[_Scratch] = collections.deque(maxlen=4)
-
-    def take(self, workers: int, nodes: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """`bits` (workers, bytes), all clear, and `seen` (workers, nodes + width)."""
-        try:
-            kept = self._free.pop()
-        except IndexError:
-            kept = None
-        if kept is not None and len(kept[0]) >= workers and kept[1].shape[1] >= nodes + width:
-            return kept
-        stride = (nodes // 8 // 64 + 2) * 64
-        return np.zeros((workers, stride), np.uint8), np.empty((workers, nodes + width), np.int32)
-
-    def give(self, table: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
-        self._free.append(table)
 
 
 class HNSWGraph:
@@ -389,71 +336,17 @@ class HNSWGraph:
         self.scratch.give(scratch)
         return int(made)
 
-    def ask(self, queries: NDArray[Any], factors: NDArray[np.float32]) -> Queries:
-        """Given queries, comparable with the rows."""
-        return Queries(self.rows, queries, factors)
-
-    def search(
-        self,
-        queries: Queries,
-        k: int,
-        ef: NDArray[np.int64],
-        wanted: int,
-        allowed: NDArray[np.bool_] | None,
-        threads: int | None,
-    ) -> Found:
-        """Distances, rows and counts; rows of the result whose `ef` is 0 are empty.
-
-        Under a filter a walk ends once `wanted` passing rows are nearer than every node not yet expanded.
-        """
-        from . import search_cpu as kernels
-
-        count = len(queries)
-        found = Found(np.empty((count, k), np.float32), np.empty((count, k), np.int64), np.zeros(count, np.int32))
-        if self.entry < 0 or not ef.all():
-            found.distances.fill(np.inf)
-            found.rows.fill(-1)
-            if self.entry < 0 or not ef.any():
-                return found
-        mask = EVERYTHING if allowed is None else plain_view(allowed)
-        plan, fixed = Plan(mask, ef, wanted, k, self.together), (self.rows.exact, self.rows.walk, self.walked())
-
-        def part(first: int, last: int, scratch: Scratch, walked: NDArray[Any]) -> None:
-            asked = Asked(queries.exact, queries.factors, walked)
-            kernels.search(*fixed, asked, plan, first, last, scratch, found)
-
-        self._in_parts(part, queries, count, threads)
-        return found
-
-    def search_passing(
-        self,
-        queries: Queries,
-        k: int,
-        ef: int,
-        allowed: NDArray[np.bool_],
-        seeds: NDArray[np.int64],
-        chosen: NDArray[np.int64],
-        threads: int | None,
-        found: Found,
-    ) -> None:
-        """Write distances, rows and counts of the chosen queries, walking over rows that pass (see the kernel)."""
-        from . import filtered_cpu as kernels
-
-        passing = Passing(plain_view(allowed), seeds, chosen, ef, k)
-        fixed = self.rows.exact, self.rows.walk, self.walked()
-
-        def part(first: int, last: int, scratch: Scratch, walked: NDArray[Any]) -> None:
-            asked = Asked(queries.exact, queries.factors, walked)
-            kernels.search_passing(*fixed, asked, passing, first, last, scratch, found)
-
-        self._in_parts(part, queries, len(chosen), threads)
-
     @property
     def together(self) -> int:
         """How many nodes of a beam are expanded at a time: two where their neighbours' rows take little to compare."""
-        return 2 if self.rows.is_coded else 1
+        return 2 if self.is_coded else 1
 
-    def take_scratch(self, workers: int) -> _Scratch:
+    @property
+    def is_coded(self) -> bool:
+        """Whether walks compare 8-bit codes."""
+        return self.rows.is_coded
+
+    def take_scratch(self, workers: int) -> Bits:
         """Visit bits and lists per worker; `scratch.give` takes them back."""
         return self.scratch.take(workers, len(self.vectors), 3 * self.links.shape[1])
 
@@ -467,38 +360,3 @@ class HNSWGraph:
             except IndexMismatch as error:
                 raise StoreCorrupt(f"the index is damaged: {error}") from error
             self.unchecked = False
-
-    def _in_parts(
-        self,
-        part: Callable[[int, int, Scratch, NDArray[Any]], None],
-        queries: Queries,
-        count: int,
-        threads: int | None,
-    ) -> None:
-        """Call `part(first, last, scratch, walked)` for slices of `count` queries, on threads."""
-        workers = max(1, min(resolve_threads(threads), count))
-        bits, seen = table = self.take_scratch(workers)
-        cuts = [count * worker // workers for worker in range(workers + 1)]
-        whole = count == len(queries)
-        room = self.rows.walk_room(count) if whole else queries.walked()
-
-        def run(worker: int) -> None:
-            first, last = cuts[worker], cuts[worker + 1]
-            if whole and room is not None:
-                self.rows.ask_walk(queries.given, queries.given_factors, first, last, room)
-            part(first, last, Scratch(bits[worker], seen[worker]), queries.exact if room is None else room)
-
-        if workers == 1:
-            run(0)
-        else:
-            list(_pool(os.getpid()).map(run, range(workers)))
-        self.scratch.give(table)
-
-
-@functools.cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    """Threads for searches: kernels that release the GIL, unlike parallel regions, may be called by many at once.
-
-    A pool per process: a forked child has none of its parent's threads.
-    """
-    return ThreadPoolExecutor(resolve_threads(None), thread_name_prefix="nearhop-search")

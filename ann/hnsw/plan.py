@@ -10,6 +10,7 @@ import numpy as np
 from ..distances.scan import nearest_rows
 from ..filters import num_passing
 from ..storage.code_scan import LEAST_QUERIES, nanoseconds, nearest_codes
+from .walks import Queries, walk, walk_over_passing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +100,7 @@ def answer(
 
     A walk that met too few passing rows is done again stepping over the others, and in the end replaced by a scan.
     """
-    n, asked = graph.count, graph.ask(queries, factors)
+    n, asked = graph.count, Queries(graph.rows, queries, factors)
     if allowed is None:
         method, beams = np.full(len(queries), WALK, np.int8), np.full(len(queries), min(ef, n))
         wanted: Any = min(k, n)
@@ -110,7 +111,7 @@ def answer(
     if allowed is not None and method[:1] == SCAN_CODES:  # one filter, so one method for all
         rows = np.flatnonzero(allowed[0])
         return nearest_codes(graph.rows, asked, rows, k, min(len(rows), kept_of_codes(ef, k)), threads)
-    found = graph.search(asked, k, beams, max(ef, k), allowed, threads)
+    found = walk(graph, asked, k, beams, max(ef, k), allowed, threads)
     counts = found.counts
     if allowed is None and counts.min(initial=k) >= wanted:  # the common case
         return found
@@ -118,7 +119,7 @@ def answer(
     stepping = np.flatnonzero(method == STEP_OVER)
     if allowed is not None and len(stepping):
         beam = min(n, 2 * max(ef, k))
-        graph.search_passing(asked, k, beam, allowed, _seeds(allowed), stepping, threads, found)
+        walk_over_passing(graph, asked, k, beam, allowed, _seeds(allowed), stepping, threads, found)
         method[stepping[counts[stepping] < wanted[stepping]]] = SCAN
     scanned = np.flatnonzero(method == SCAN)
     if len(scanned):

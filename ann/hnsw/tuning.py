@@ -15,6 +15,7 @@ from ..metrics import check_count, check_rows, metric_code, query_scales, scaled
 from ..result import SearchResult, finish, recall
 from ..storage.rows import storage_class
 from .plan import NAMES, make_plan, row_bytes
+from .walks import Queries
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -133,7 +134,7 @@ def _exact(index: HNSW, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_
         allowed = ~index._rows.dead[None, :]
     metric = metric_code(index.metric, bits=True)
     queries = scaled(queries, metric)
-    asked = graph.ask(queries, query_scales(queries, metric))
+    asked = Queries(graph.rows, queries, query_scales(queries, metric))
     distances, found, counts = nearest_rows(
         graph.rows.exact, asked.exact, asked.factors, min(k, graph.count),
         allowed=allowed, num_rows=graph.count, threads=index.threads,

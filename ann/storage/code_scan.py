@@ -12,7 +12,7 @@ from ..hnsw.parts_cpu import Found
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..hnsw.graph import Queries
+    from ..hnsw.walks import Queries
     from .rows import Rows
 
 LEAST_QUERIES = 16

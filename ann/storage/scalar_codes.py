@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput
-from ..distances.scan import nearest_rows
-from ..metrics import ABSENT, COSINE, IP, L2, unit_rows
-from .floats import floats
-from .limits import HELD
+from ..metrics import ABSENT, COSINE, IP
+from .directions import Asked, bases, inside_of, ordinary, random_rows, reach_of, spread, step_of
 from .room import aligned_bytes
 
 if TYPE_CHECKING:
@@ -21,23 +18,15 @@ if TYPE_CHECKING:
 
 MOST_DIM = 16_384  # beyond it a rank might not fit in 32 bits
 _SAMPLE = 8192
-_LINE, _BLOCK, _TERM = 64, 32, 4
-_SWEEPS = 6
-_WIDTHS = (28, 60, 124, 188, 252)
-_KEPT_VARIANCE = 0.93
+_BLOCK, _TERM = 32, 4
 _DEVIATIONS = 5.0
 _MOST_ROTATED = 256
 ENOUGH = 256  # rows from which directions, or a step that is kept for good, can be chosen
-_MOST_ILL_CHOSEN, _MOST_ILL = 0.002, 0.005  # the share of rows that codes may hold badly: when chosen, and later
+_MOST_ILL = 0.005  # the share of rows that codes may come to hold badly
 _FEW_ILL = 4
-_FAR, _MOST_FAR = 3.0, 0.02
-_SPREAD = 2048  # rows that are looked at closer
-_ASKED, _NEAREST, _AMONG, _LEAST_FOUND = 64, 10, 40, 0.98
-_TIE = 1e-5
-_SMALLEST_STEP, _PLAIN = 2.0**-100, 2.0**30
+_LEAST_FOUND = 0.98
 _ONE_THREAD = 32  # rows that are coded sooner than threads are woken
 _WORTH_ROTATING = 0.8
-_BEYOND_REACH = 1e-4
 
 
 class ScalarCodes:
@@ -124,7 +113,7 @@ class ScalarCodes:
         """
         if self.metric != IP or self.alone:
             return np.empty(0, np.float32)
-        return self._inside(self.centre[None, :], self.basis)[0] / np.float32(self.step)
+        return inside_of(self.centre[None, :], self.basis)[0] / np.float32(self.step)
 
     def extend(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], first: int, last: int) -> None:
         """Code rows first..last-1 behind the present ones.
@@ -155,7 +144,7 @@ class ScalarCodes:
         """Look at `count` rows again, of which others may be left than the codes were chosen from."""
         self.audited, self.fitted_rows = True, min(self.fitted_rows, count)
         self.ill = self.ill[self.ill < count]
-        some = _spread(count, _SAMPLE)
+        some = spread(count, _SAMPLE)
         found = self._like()._encode(vectors[some], scale[some] if self.metric == COSINE else scale, 0, len(some))
         if found.mean() > _MOST_ILL:
             found = self._encode(vectors, scale, 0, count)
@@ -191,11 +180,11 @@ class ScalarCodes:
 
     def _fit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
         """Choose centre, basis and step from up to 8,192 rows spread over `vectors`."""
-        picked = _spread(len(vectors), _SAMPLE)
+        picked = spread(len(vectors), _SAMPLE)
         sample = vectors[picked]
         if self.metric == COSINE:
             sample = sample * scale[picked, None]
-        usual = _ordinary(sample)
+        usual = ordinary(sample)
         if self.alone or len(vectors) < ENOUGH:
             self._fit_all(usual)
             self.keeps_order = True
@@ -210,14 +199,14 @@ class ScalarCodes:
         """
         self.centre = usual.mean(axis=0, dtype=np.float64).astype(np.float32)
         usual = usual - self.centre
-        asked = _Asked(self.metric, sample)
+        asked = Asked(self.metric, sample)
         first = None
-        for basis in _bases(usual, self.centre if self.metric == IP else None):
+        for basis in bases(usual, self.centre if self.metric == IP else None):
             self.basis = basis
-            inside = self._inside(usual, self.basis)
-            spread = float(np.sqrt((inside.astype(np.float64) ** 2).mean()))
-            reach = min(float(np.abs(inside).max(initial=0)), _DEVIATIONS * spread)
-            self.step = _step(max(reach, _reach(inside)))
+            within = inside_of(usual, self.basis)
+            deviation = float(np.sqrt((within.astype(np.float64) ** 2).mean()))
+            reach = min(float(np.abs(within).max(initial=0)), _DEVIATIONS * deviation)
+            self.step = step_of(max(reach, reach_of(within)))
             if asked.found(self) >= _LEAST_FOUND:
                 self.keeps_order = True
                 return
@@ -242,24 +231,13 @@ class ScalarCodes:
         if centred:
             self.centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
             sample = sample - self.centre
-        reach = _reach(sample)
+        reach = reach_of(sample)
         if 2 < dim <= _MOST_ROTATED:
-            rotation = _random_rows(dim, dim, seed=1)
-            turned = self._inside(sample, rotation)
-            if _reach(turned) < _WORTH_ROTATING * reach:
-                self.basis, reach = rotation, _reach(turned)
-        self.step = _step(reach)
-
-    @staticmethod
-    def _inside(rows: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rows in the coordinates of codes."""
-        from . import codes_cpu as kernels
-
-        if not len(basis):
-            return rows
-        inside = np.empty((len(rows), len(basis)), np.float32)
-        kernels.row_products(np.ascontiguousarray(rows), basis, inside)
-        return inside
+            rotation = random_rows(dim, dim, seed=1)
+            turned = inside_of(sample, rotation)
+            if reach_of(turned) < _WORTH_ROTATING * reach:
+                self.basis, reach = rotation, reach_of(turned)
+        self.step = step_of(reach)
 
     def coded(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Codes of rows, chosen from them the first time; what lies beyond the codes' range becomes its ends."""
@@ -380,117 +358,3 @@ class ScalarCodes:
 def widest_row(dim: int) -> int:
     """The most bytes a code row of vectors of this width can take."""
     return -(-(dim + _TERM) // _BLOCK) * _BLOCK
-
-
-def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """Up to `most` of so many rows, spread evenly."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
-
-
-def _ordinary(sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sample without rows far beyond all others, where they are few: three times farther from its middle than nine
-    tenths of the rows are."""
-    middle = np.median(sample[_spread(len(sample), _SPREAD // 4)], axis=0)
-    away = np.empty(len(sample))
-    with np.errstate(over="ignore", invalid="ignore"):  # too far for float32 is far enough
-        for start in range(0, len(sample), _SPREAD):
-            part = sample[start : start + _SPREAD] - middle
-            away[start : start + _SPREAD] = np.einsum("ij,ij->i", part, part)
-        far = ~(away <= _FAR**2 * np.quantile(away, 0.9))
-    return sample[~far] if 0 < np.count_nonzero(far) <= max(1, _MOST_FAR * len(sample)) else sample
-
-
-def _reach(sample: NDArray[np.float32]) -> float:
-    """The size that all but one in ten thousand of the numbers stay below."""
-    sizes = np.abs(sample).ravel()
-    rank = max(0, int(len(sizes) * (1 - _BEYOND_REACH)) - 1)
-    return float(np.partition(sizes, rank)[rank]) if len(sizes) > 10_000 else float(sizes.max(initial=0))
-
-
-class _Asked:
-    """Rows of a sample as queries of it, and their nearest; the same at any thread count."""
-
-    def __init__(self, metric: int, sample: NDArray[np.float32]) -> None:
-        self._rows = np.ascontiguousarray(sample[_spread(len(sample), _SPREAD)])
-        self._queries = self._rows[_spread(len(self._rows), _ASKED)]
-        self._one, ones = np.ones(1, np.float32), np.ones(len(self._queries), np.float32)
-        self._metric = L2 if metric == COSINE else metric
-        near = nearest_rows(
-            floats(self._rows, self._one, self._metric), self._queries, ones, _NEAREST, allowed=None,
-            num_rows=len(self._rows), threads=1,
-        )[0]  # fmt: skip
-        self._reach = near[:, -1:] + _TIE * np.abs(near).max(axis=1, keepdims=True)
-
-    def found(self, codes: ScalarCodes) -> float:
-        """The share of the nearest that are among those of lowest rank; rows as near as the last are as good."""
-        part = codes._like()
-        part._encode(self._rows, self._one, 0, len(self._rows))
-        asked = np.empty((len(self._queries), part.row_bytes), np.int8)
-        part.encode_queries(self._queries, np.ones(len(asked), np.float32), 0, len(asked), asked)
-        ranks = part.terms[:, -1] - 2 * (part.codes.astype(np.float64) @ asked.T.astype(np.float64)).T  # exact
-        lowest = np.argpartition(ranks, min(_AMONG, len(self._rows)) - 1, axis=1)[:, :_AMONG]
-        rows, queries = self._rows[lowest].astype(np.float64), self._queries[:, None, :]
-        near = -(rows * queries).sum(axis=2) if self._metric == IP else ((rows - queries) ** 2).sum(axis=2)
-        return float(np.minimum((near <= self._reach).sum(axis=1), _NEAREST).mean() / _NEAREST)
-
-
-def _step(reach: float) -> float:
-    return max(reach / 127, _SMALLEST_STEP) if reach > 0 else 1.0
-
-
-def _bases(sample: NDArray[np.float32], first: NDArray[np.float32] | None = None) -> Iterator[NDArray[np.float32]]:
-    """Orthonormal rows that keep 93 % of the sample's variance, and most of nearly every row, rotated at random.
-
-    The fewest, then more, in the end none: all coordinates as they are. The direction `first` is one of them: that of
-    the centre, along which queries of inner products are long. Subspace iteration on the covariance: the leading rows
-    converge to the principal directions.
-    """
-    from . import codes_cpu as kernels
-
-    dim = sample.shape[1]
-    if dim > 2:
-        size = float(np.sqrt((sample.astype(np.float64) ** 2).mean()))
-        if size > 0 and not 1 / _PLAIN < size < _PLAIN:  # squares stay within float32
-            sample = np.ldexp(sample, -np.frexp(size)[1])
-        columns = np.ascontiguousarray(sample.T)
-        square = np.empty((dim, dim), np.float32)
-        kernels.row_products(columns, columns, square)
-        found = _random_rows(min(dim, _WIDTHS[-1]), dim, seed=0)
-        for _ in range(_SWEEPS):
-            image = np.empty_like(found)
-            kernels.row_products(found, square, image)
-            kernels.orthonormalise(image)
-            found = image
-        if first is not None and first.any():
-            found = np.concatenate([unit_rows(first[None, :]), found])[: len(found)]
-            kernels.orthonormalise(found)
-        image = np.empty_like(found)
-        kernels.row_products(found, square, image)
-        kept = np.cumsum(np.einsum("ij,ij->i", found, image, dtype=np.float64))
-        total, ill = float(np.trace(square, dtype=np.float64)), _badly_held(sample, found)
-        for width in sorted({min(width, dim) for width in _WIDTHS}):
-            whole = width == dim or (width == _WIDTHS[-1] and dim <= _WIDTHS[-1] + _LINE)
-            enough = kept[width - 1] >= _KEPT_VARIANCE * total or whole
-            if width == dim or (enough and ill[width - 1] <= _MOST_ILL_CHOSEN):
-                rotated = np.empty((width, dim), np.float32)
-                kernels.row_products(_random_rows(width, width, seed=1), np.ascontiguousarray(found[:width].T), rotated)
-                yield rotated
-        if dim <= _WIDTHS[-1]:
-            return
-    yield np.empty((0, dim), np.float32)
-
-
-def _badly_held(sample: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The share of rows of which the first 1, 2, ... directions hold too little of the squared length."""
-    rows = np.ascontiguousarray(sample[_spread(len(sample), _SPREAD // 2)])
-    held = np.cumsum(ScalarCodes._inside(rows, directions) ** 2, axis=1)
-    whole = np.einsum("ij,ij->i", rows, rows)
-    return (held < HELD * whole[:, None]).mean(axis=0)
-
-
-def _random_rows(count: int, dim: int, seed: int) -> NDArray[np.float32]:
-    from . import codes_cpu as kernels
-
-    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    kernels.orthonormalise(rows)
-    return rows

@@ -1,0 +1,34 @@
+"""Memory that walks need and leave as it was."""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Bits = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
+
+
+class VisitScratch:
+    """Visit bits and lists per worker, kept between calls; calls that run at the same time get scratch of their own."""
+
+    def __init__(self) -> None:
+        self._free: collections.deque[Bits] = collections.deque(maxlen=4)
+
+    def take(self, workers: int, nodes: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """`bits` (workers, bytes), all clear, and `seen` (workers, nodes + width)."""
+        try:
+            kept = self._free.pop()
+        except IndexError:
+            kept = None
+        if kept is not None and len(kept[0]) >= workers and kept[1].shape[1] >= nodes + width:
+            return kept
+        stride = (nodes // 8 // 64 + 2) * 64
+        return np.zeros((workers, stride), np.uint8), np.empty((workers, nodes + width), np.int32)
+
+    def give(self, table: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
+        self._free.append(table)

@@ -1,0 +1,155 @@
+"""What 8-bit codes are chosen by: rows that are ordinary, directions that hold them, and whether ranks keep an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..distances.scan import nearest_rows
+from ..metrics import COSINE, IP, L2, unit_rows
+from .floats import floats
+from .limits import HELD
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .scalar_codes import ScalarCodes
+
+_LINE = 64
+_SWEEPS = 6
+_WIDTHS = (28, 60, 124, 188, 252)
+_KEPT_VARIANCE = 0.93
+_MOST_ILL = 0.002  # the share of rows that chosen directions may hold badly
+_FAR, _MOST_FAR = 3.0, 0.02
+_SPREAD = 2048  # rows that are looked at closer
+_ASKED, _NEAREST, _AMONG = 64, 10, 40
+_TIE = 1e-5
+_SMALLEST_STEP, _PLAIN = 2.0**-100, 2.0**30
+_BEYOND_REACH = 1e-4
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """Up to `most` of so many rows, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def ordinary(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sample without rows far beyond all others, where they are few: three times farther from its middle than nine
+    tenths of the rows are."""
+    middle = np.median(sample[spread(len(sample), _SPREAD // 4)], axis=0)
+    away = np.empty(len(sample))
+    with np.errstate(over="ignore", invalid="ignore"):  # too far for float32 is far enough
+        for start in range(0, len(sample), _SPREAD):
+            part = sample[start : start + _SPREAD] - middle
+            away[start : start + _SPREAD] = np.einsum("ij,ij->i", part, part)
+        far = ~(away <= _FAR**2 * np.quantile(away, 0.9))
+    return sample[~far] if 0 < np.count_nonzero(far) <= max(1, _MOST_FAR * len(sample)) else sample
+
+
+def reach_of(sample: NDArray[np.float32]) -> float:
+    """The size that all but one in ten thousand of the numbers stay below."""
+    sizes = np.abs(sample).ravel()
+    rank = max(0, int(len(sizes) * (1 - _BEYOND_REACH)) - 1)
+    return float(np.partition(sizes, rank)[rank]) if len(sizes) > 10_000 else float(sizes.max(initial=0))
+
+
+class Asked:
+    """Rows of a sample as queries of it, and their nearest; the same at any thread count."""
+
+    def __init__(self, metric: int, sample: NDArray[np.float32]) -> None:
+        self._rows = np.ascontiguousarray(sample[spread(len(sample), _SPREAD)])
+        self._queries = self._rows[spread(len(self._rows), _ASKED)]
+        self._one, ones = np.ones(1, np.float32), np.ones(len(self._queries), np.float32)
+        self._metric = L2 if metric == COSINE else metric
+        near = nearest_rows(
+            floats(self._rows, self._one, self._metric), self._queries, ones, _NEAREST, allowed=None,
+            num_rows=len(self._rows), threads=1,
+        )[0]  # fmt: skip
+        self._reach = near[:, -1:] + _TIE * np.abs(near).max(axis=1, keepdims=True)
+
+    def found(self, codes: ScalarCodes) -> float:
+        """The share of the nearest that are among those of lowest rank; rows as near as the last are as good."""
+        part = codes._like()
+        part._encode(self._rows, self._one, 0, len(self._rows))
+        asked = np.empty((len(self._queries), part.row_bytes), np.int8)
+        part.encode_queries(self._queries, np.ones(len(asked), np.float32), 0, len(asked), asked)
+        ranks = part.terms[:, -1] - 2 * (part.codes.astype(np.float64) @ asked.T.astype(np.float64)).T  # exact
+        lowest = np.argpartition(ranks, min(_AMONG, len(self._rows)) - 1, axis=1)[:, :_AMONG]
+        rows, queries = self._rows[lowest].astype(np.float64), self._queries[:, None, :]
+        near = -(rows * queries).sum(axis=2) if self._metric == IP else ((rows - queries) ** 2).sum(axis=2)
+        return float(np.minimum((near <= self._reach).sum(axis=1), _NEAREST).mean() / _NEAREST)
+
+
+def step_of(reach: float) -> float:
+    return max(reach / 127, _SMALLEST_STEP) if reach > 0 else 1.0
+
+
+def bases(sample: NDArray[np.float32], first: NDArray[np.float32] | None = None) -> Iterator[NDArray[np.float32]]:
+    """Orthonormal rows that keep 93 % of the sample's variance, and most of nearly every row, rotated at random.
+
+    The fewest, then more, in the end none: all coordinates as they are. The direction `first` is one of them: that of
+    the centre, along which queries of inner products are long. Subspace iteration on the covariance: the leading rows
+    converge to the principal directions.
+    """
+    from . import codes_cpu as kernels
+
+    dim = sample.shape[1]
+    if dim > 2:
+        size = float(np.sqrt((sample.astype(np.float64) ** 2).mean()))
+        if size > 0 and not 1 / _PLAIN < size < _PLAIN:  # squares stay within float32
+            sample = np.ldexp(sample, -np.frexp(size)[1])
+        columns = np.ascontiguousarray(sample.T)
+        square = np.empty((dim, dim), np.float32)
+        kernels.row_products(columns, columns, square)
+        found = random_rows(min(dim, _WIDTHS[-1]), dim, seed=0)
+        for _ in range(_SWEEPS):
+            image = np.empty_like(found)
+            kernels.row_products(found, square, image)
+            kernels.orthonormalise(image)
+            found = image
+        if first is not None and first.any():
+            found = np.concatenate([unit_rows(first[None, :]), found])[: len(found)]
+            kernels.orthonormalise(found)
+        image = np.empty_like(found)
+        kernels.row_products(found, square, image)
+        kept = np.cumsum(np.einsum("ij,ij->i", found, image, dtype=np.float64))
+        total, ill = float(np.trace(square, dtype=np.float64)), _badly_held(sample, found)
+        for width in sorted({min(width, dim) for width in _WIDTHS}):
+            whole = width == dim or (width == _WIDTHS[-1] and dim <= _WIDTHS[-1] + _LINE)
+            enough = kept[width - 1] >= _KEPT_VARIANCE * total or whole
+            if width == dim or (enough and ill[width - 1] <= _MOST_ILL):
+                rotated = np.empty((width, dim), np.float32)
+                kernels.row_products(random_rows(width, width, seed=1), np.ascontiguousarray(found[:width].T), rotated)
+                yield rotated
+        if dim <= _WIDTHS[-1]:
+            return
+    yield np.empty((0, dim), np.float32)
+
+
+def _badly_held(sample: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The share of rows of which the first 1, 2, ... directions hold too little of the squared length."""
+    rows = np.ascontiguousarray(sample[spread(len(sample), _SPREAD // 2)])
+    held = np.cumsum(inside_of(rows, directions) ** 2, axis=1)
+    whole = np.einsum("ij,ij->i", rows, rows)
+    return (held < HELD * whole[:, None]).mean(axis=0)
+
+
+def random_rows(count: int, dim: int, seed: int) -> NDArray[np.float32]:
+    from . import codes_cpu as kernels
+
+    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    kernels.orthonormalise(rows)
+    return rows
+
+
+def inside_of(rows: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows in the coordinates of a basis; as they are where it is empty."""
+    from . import codes_cpu as kernels
+
+    if not len(basis):
+        return rows
+    inside = np.empty((len(rows), len(basis)), np.float32)
+    kernels.row_products(np.ascontiguousarray(rows), basis, inside)
+    return inside
