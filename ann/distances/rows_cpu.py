@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.typing import signature as typed
 from numba.extending import intrinsic, overload
 
 from ...graphlib.compute.kernel_cache import source_digest
@@ -102,7 +101,7 @@ def _calling(function: Callable[..., Any]) -> Emitter:
     body = getattr(function, "py_func", function)
 
     def emit(context: Any, builder: Any, kind: Any, rows: Any, node: Any, query_kind: Any, query: Any, f: Any) -> Any:
-        arguments = typed(types.float32, kind, types.intp, query_kind, types.float32)
+        arguments = types.float32(kind, types.intp, query_kind, types.float32)
         return context.compile_internal(builder, body, arguments, [rows, node, query, f])
 
     return emit

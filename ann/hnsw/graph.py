@@ -138,8 +138,9 @@ class HNSWGraph:
 
     def walked(self) -> Graph:
         """The graph as kernels walk it."""
-        arrays = map(plain_view, (self.upper_row, self.upper, self.links))
-        return Graph(*arrays, self.entry, self.top)
+        return Graph(
+            plain_view(self.upper_row), plain_view(self.upper), plain_view(self.links), self.entry, self.top
+        )  # fmt: skip
 
     def table(self, level: int) -> Table:
         """The links of a level as kernels write them."""

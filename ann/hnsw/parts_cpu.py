@@ -19,7 +19,7 @@ class Level(NamedTuple):
     """One level: the links of a node are `table[row_of[node] + shift]`; of level 0, with no `row_of`, `table[node]`."""
 
     row_of: Any
-    shift: int
+    shift: Any
     table: Any
 
 

@@ -1,4 +1,4 @@
-"""What 8-bit codes are chosen by: rows that are ordinary, directions that hold them, and whether ranks keep an order."""
+"""What 8-bit codes are chosen by: ordinary rows, directions that hold them, and whether ranks keep an order."""
 
 from __future__ import annotations
 
