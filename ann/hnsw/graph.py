@@ -86,21 +86,20 @@ class HNSWGraph:
     def reserve(self, levels: NDArray[np.int8]) -> None:
         """Make room for the links of nodes behind the present ones, whose rows are there; `count` stays."""
         n, total, room = self.count, self.count + len(levels), len(self.rows.kept)
-        self.levels = grown(self.levels, n, room)
+        if len(self.links) < room or not self.links.flags.writeable:
+            self.levels, self.upper_row = grown(self.levels, n, room), grown(self.upper_row, n, room)
+            self.links = grown(self.links, n, room, -1)
+            self.counts, self.clean = grown(self.counts, n, room), grown(self.clean, n, room)
         self.levels[n:total] = levels
-        self.links, self.counts, self.clean = (
-            grown(self.links, n, room, -1),
-            grown(self.counts, n, room),
-            grown(self.clean, n, room),
-        )
         used = self.upper_rows(n)
-        self.upper_row = grown(self.upper_row, n, room)
-        self.upper_row[n:total] = used + np.cumsum(levels, dtype=np.int64) - levels
-        rows = used + int(levels.sum(dtype=np.int64))
-        room = rows if rows <= len(self.upper) else max(rows, used + used // 2)
-        self.upper = grown(self.upper, used, max(room, len(self.upper)), -1)
-        self.upper_count = grown(self.upper_count, used, len(self.upper))
-        self.upper_clean = grown(self.upper_clean, used, len(self.upper))
+        above = np.cumsum(levels, dtype=np.int64)
+        self.upper_row[n:total] = used + above - levels
+        rows = used + int(above[-1]) if len(above) else used
+        if rows > len(self.upper) or not self.upper.flags.writeable:
+            room = max(rows, used + used // 2, len(self.upper))
+            self.upper = grown(self.upper, used, room, -1)
+            self.upper_count = grown(self.upper_count, used, room)
+            self.upper_clean = grown(self.upper_clean, used, room)
 
     def read_into_memory(self) -> None:
         """Copy what walks read out of the file where it is mapped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from ..words import HNSWParameters, RowMetric, Storage
 
 DEFAULT_EF = 64
+
+
+@functools.cache
+def _root_of_levels(seed: int) -> int:
+    return root_of(seed, Purpose.LEVELS)
 
 
 class HNSW(VectorIndex):
@@ -276,7 +282,7 @@ class HNSW(VectorIndex):
         if total > np.iinfo(np.int32).max:
             raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
         levels = np.empty(total - start, np.int8)
-        kernels.draw_levels(root_of(self.seed, Purpose.LEVELS), start, self.M, levels)
+        kernels.draw_levels(_root_of_levels(self.seed), start, self.M, levels)
         with threads_in_use(self.threads):
             graph.rows.check(given)
             if here:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_NO_FACTOR = np.ones(1, np.float32)
+
+
 class CodesAlone(Rows):
     """All coordinates as 8-bit codes with one step; until there are `ENOUGH` rows to choose one from, float32 vectors.
 
@@ -49,7 +52,7 @@ class CodesAlone(Rows):
     def encoded(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
         rows = scaled(rows, self.metric)
         factors = inverse_norms(rows, self.metric)
-        return (self.coder.coded(rows, factors), np.ones(1, np.float32)) if self.is_coded else (rows, factors)
+        return (self.coder.coded(rows, factors), _NO_FACTOR) if self.is_coded else (rows, factors)
 
     def given(self, kept: NDArray[Any]) -> NDArray[Any]:
         """For cosine, codes give rows of length 1."""
@@ -86,24 +89,22 @@ class CodesAlone(Rows):
     ) -> None:
         self.coder.encode_queries(queries, factors, first, last, room)
 
-    def append(self, n: int, rows: NDArray[Any]) -> None:
-        self._adapt(n, rows)
-        super().append(n, rows)
+    def taken(self, n: int, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Codes are chosen where there are enough rows now, and anew where too many of the new ones are held badly."""
+        if self.is_coded and n:
+            new = scaled(rows, self.metric)
+            codes = self.coder.tried(new, inverse_norms(new, self.metric), n)
+            if codes is not None:
+                return codes, _NO_FACTOR
+            self._choose(n, rows)
+        elif not self.is_coded and n + len(rows) >= ENOUGH:
+            self._choose(n, rows)
+        return self.encoded(rows)
 
-    def replace(self, places: NDArray[np.int64], rows: NDArray[Any], n: int) -> None:
-        self._adapt(n, rows)
-        super().replace(places, rows, n)
-
-    def _adapt(self, n: int, rows: NDArray[Any]) -> None:
-        """Choose codes where there are enough rows now, or anew where too many of the new ones are held badly."""
-        new = scaled(rows, self.metric)
-        if not self.is_coded:
-            if n + len(rows) < ENOUGH:
-                return
-        elif not n or not self.coder.is_outgrown(new, inverse_norms(new, self.metric), n):
-            return
+    def _choose(self, n: int, rows: NDArray[Any]) -> None:
+        """Choose codes from the n rows in use and those about to be kept."""
         old = self.given(self.kept[:n])
-        every = scaled(np.concatenate([old, rows]), self.metric) if n else new
+        every = scaled(np.concatenate([old, rows]) if n else rows, self.metric)
         self.coder = ScalarCodes(self.metric, self.dim, alone=True)
         self.coder.choose(every, inverse_norms(every, self.metric))
         room = aligned_bytes(len(self.kept), self.width)

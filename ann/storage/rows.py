@@ -128,9 +128,13 @@ class Rows:
     def check(self, rows: NDArray[Any]) -> None:
         """Refuse rows that cannot be kept, before anything is changed."""
 
+    def taken(self, n: int, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """`encoded` rows, about to be kept beside the n in use, which may have to be kept otherwise because of them."""
+        return self.encoded(rows)
+
     def append(self, n: int, rows: NDArray[Any]) -> None:
         """Keep given rows behind the n in use."""
-        kept, scale = self.encoded(rows)
+        kept, scale = self.taken(n, rows)
         is_given = kept is rows
         if is_given and n == 0 and not self.borrowed:
             kept = kept.copy()
@@ -158,8 +162,8 @@ class Rows:
 
     def replace(self, places: NDArray[np.int64], rows: NDArray[Any], n: int) -> None:
         """Keep given rows in the places of others, among the n in use."""
+        kept, scale = self.taken(n, rows)
         self.own()
-        kept, scale = self.encoded(rows)
         self.kept[places] = kept
         if self.has_factors:
             self.scale[places] = scale

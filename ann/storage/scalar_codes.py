@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput
 from ..metrics import ABSENT, COSINE, IP
 from .directions import Asked, bases, inside_of, ordinary, random_rows, reach_of, spread, step_of
@@ -25,7 +23,6 @@ ENOUGH = 256  # rows from which directions, or a step that is kept for good, can
 _MOST_ILL = 0.005  # the share of rows that codes may come to hold badly
 _FEW_ILL = 4
 _LEAST_FOUND = 0.98
-_ONE_THREAD = 32  # rows that are coded sooner than threads are woken
 _WORTH_ROTATING = 0.8
 
 
@@ -253,11 +250,16 @@ class ScalarCodes:
         self._fit(rows, scale)
         self.ill_at_fit = int(self._like()._encode(rows, scale, 0, len(rows)).sum())
 
-    def is_outgrown(self, rows: NDArray[np.float32], scale: NDArray[np.float32], held: int) -> bool:
-        """Whether, with `rows` beside `held` ones, too many are ill held; they count from now on."""
-        found = self._like()._encode(rows, scale, 0, len(rows))
-        self.ill = np.concatenate([self.ill, held + np.flatnonzero(found)])
-        return self.too_many_ill(len(self.ill), held + len(rows))
+    def tried(self, rows: NDArray[np.float32], scale: NDArray[np.float32], held: int) -> NDArray[np.uint8] | None:
+        """`coded` rows beside `held` ones; None where too many are ill held, which count from now on."""
+        part = self._like()
+        found = part._encode(rows, scale, 0, len(rows))
+        if found.any():
+            self.ill = np.concatenate([self.ill, held + np.flatnonzero(found)])
+            if self.too_many_ill(len(self.ill), held + len(rows)):
+                return None
+        part.codes[:, self.width : -_TERM] = 128  # a coordinate of 0
+        return part.codes
 
     def decoded(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The vectors that codes of all coordinates stand for."""
@@ -327,12 +329,10 @@ class ScalarCodes:
             bigger[:first] = self.codes[:first]
             self.codes = bigger
         ill = np.empty(last - first, np.uint8)
-        few = last - first <= _ONE_THREAD
-        with threads_in_use(1) if few else contextlib.nullcontext():
-            kernels.encode_rows(
-                vectors, scale, self.centre, self.basis, np.float32(self.step), self.metric != IP, self.alone, first,
-                last, self.codes, self.terms, ill,
-            )  # fmt: skip
+        kernels.encode_rows(
+            vectors, scale, self.centre, self.basis, np.float32(self.step), self.metric != IP, self.alone, first,
+            last, self.codes, self.terms, ill,
+        )  # fmt: skip
         self.clipped += int(np.count_nonzero(ill == kernels.CLIPPED))
         return ill > 0
 
