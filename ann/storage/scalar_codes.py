@@ -24,6 +24,7 @@ _MOST_ILL = 0.005  # the share of rows that codes may come to hold badly
 _FEW_ILL = 4
 _LEAST_FOUND = 0.98
 _WORTH_ROTATING = 0.8
+_FEW = 32  # rows that are coded in no time
 
 
 class ScalarCodes:
@@ -329,7 +330,8 @@ class ScalarCodes:
             bigger[:first] = self.codes[:first]
             self.codes = bigger
         ill = np.empty(last - first, np.uint8)
-        kernels.encode_rows(
+        encode = kernels.encode_rows.at_once if last - first <= _FEW else kernels.encode_rows
+        encode(
             vectors, scale, self.centre, self.basis, np.float32(self.step), self.metric != IP, self.alone, first,
             last, self.codes, self.terms, ill,
         )  # fmt: skip
