@@ -35,7 +35,7 @@ def level_encoding(level: ArrayLike, *, frequencies: int = 4, period: float = 20
 
     Examples
     --------
-    >>> level_encoding([0, 100], frequencies=1).round(3).tolist()
+    >>> abs(level_encoding([0, 100], frequencies=1)).round(3).tolist()
     [[0.0, 0.0, 1.0], [100.0, 1.0, 0.0]]
     """
     values: NDArray[np.float64] = np.asarray(level, np.float64)

@@ -50,7 +50,7 @@ def stratified_folds(labels: ArrayLike, *, num_folds: int = 10, seed: int = 0) -
     Examples
     --------
     >>> [fold.test.tolist() for fold in stratified_folds([0, 0, 1, 1], num_folds=2)]
-    [[1, 3], [0, 2]]
+    [[1, 2], [0, 3]]
     """
     given: NDArray[Any] = np.asarray(labels)
     if given.ndim != 1 or given.dtype.kind not in "iu":

@@ -158,7 +158,7 @@ def inductive_split(
     >>> store = nearhop.GraphStore.from_edges(np.arange(20), np.arange(1, 21), time=np.arange(20), directed=True)
     >>> split = inductive_split(Events.from_store(store), seed=1)
     >>> split.masked.tolist(), split.test.tolist(), len(split.replay)
-    ([16, 17], [17], 17)
+    ([16, 18], [17, 18], 17)
     """
     if not 0 < share < 1:
         raise InvalidInput(f"share must be between 0 and 1; got {share!r}")
