@@ -126,7 +126,7 @@ def sparse() -> Rows:
     import scipy.sparse as sp
 
     from nearhop.graphlib.sparse import spgemm
-    from nearhop.graphlib.sparse.products_cuda import spgemm as on_gpu
+    from nearhop.graphlib.sparse.products.multiply_cuda import spgemm as on_gpu
 
     n, degree = sized((500_000, 12), (6, 1))
     ends = np.random.default_rng(0).integers(0, n, (2, n * degree))

@@ -61,7 +61,7 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "gated_rows_gradient": (["f2 f2 q2 q1 f2"], 128, 0),
         "add_to_sources": (["f2 q1 q1 q1 f2"], 128, 0),
     },
-    "graphlib.sparse.products_cuda": {
+    "graphlib.sparse.products.multiply_cuda": {
         "_rows_in_global_memory": (["q f q1 (q1 i1 f1) (q1 i1 f1) i2 f2 q1 i1 f1 q1"], 512, 0),
         "_gather": (["q1 q1 i1 f1 i1 f1", "q1 q1 i1 d1 i1 d1"], 32, 0),
     },
@@ -102,14 +102,14 @@ def _made() -> list[tuple[str, str, Any, str, int, int]]:
     """Kernels that are made for a size and a type: the shared hash tables of sparse products."""
     import numpy as np
 
-    products: Any = importlib.import_module(PACKAGE + "graphlib.sparse.products_cuda")
+    products: Any = importlib.import_module(PACKAGE + "graphlib.sparse.products.multiply_cuda")
     found = []
     for size in products._TABLES:
         for letter, kind in (("f", np.float32), ("d", np.float64), ("i", np.int32), ("q", np.int64)):
             call = "q L q1 (q1 i1 L1) (q1 i1 L1) q1 i1 L1 q1".replace("L", letter)
             kernel = products._shared_kernel(size, kind)
             name = f"rows_in_shared_memory, {size}"
-            found.append(("graphlib.sparse.products_cuda", name, kernel, call, products._THREADS[size], 0))
+            found.append(("graphlib.sparse.products.multiply_cuda", name, kernel, call, products._THREADS[size], 0))
     return found
 
 

@@ -17,7 +17,11 @@ from nearhop.tests import house
 from nearhop.tests.support import ROOT
 
 MOST_MODULES, MOST_LINES = 22, 400
-LONG = {}  # file: why it is one idea all the same
+LONG = {  # file: why it is one idea all the same
+    "ann/hnsw/index.py": "the public face of HNSW, half of it docstrings; what it does stands beside it",
+    "ann/lsh/index.py": "the public face of LSH, likewise",
+    "sampling/ncache/cache.py": "the public face of the N-cache, likewise",
+}
 
 
 def room_of(module: str) -> str:
@@ -46,7 +50,6 @@ def test_the_readers_of_imports_see_every_kind():
     assert [n.module for n in house._nodes(tree) if isinstance(n, ast.ImportFrom)] == ["ann"]
 
 
-@pytest.mark.xfail(strict=True, reason="files still to be split")
 def test_rooms_and_files_stay_small():
     folders: dict[str, int] = {}
     for path in house.modules().values():

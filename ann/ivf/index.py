@@ -12,16 +12,7 @@ from ..distances.scan import nearest_rows
 from ..filters import num_passing
 from ..growing import Growing
 from ..index import Progress, VectorIndex
-from ..metrics import (
-    COSINE,
-    check_count,
-    check_vectors,
-    inverse_norms,
-    metric_code,
-    query_scales,
-    scaled,
-    unit_rows,
-)
+from ..metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code, query_scales, scaled, unit_rows
 from ..result import SearchResult
 from ..storage.floats import floats
 from ..store_rows import store_column, store_ids

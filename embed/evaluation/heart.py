@@ -10,7 +10,7 @@ import numpy as np
 from ...graphlib.errors import InvalidInput
 from ...graphlib.sparse.best_pairs import top_pairs
 from ...graphlib.sparse.csr import CSR
-from ...graphlib.sparse.products import spgemm, transpose
+from ...graphlib.sparse.products.spgemm import spgemm, transpose
 from ...sampling.negatives.negatives import NegativeSampler
 from ...sampling.subgraphs.ppr import ppr_topk
 from ..arguments import choice, whole

@@ -11,7 +11,7 @@ from ...graphlib.errors import InvalidInput
 from ...graphlib.sparse import intersect_cpu
 from ...graphlib.sparse.csr import CSR, as_adjacency
 from ...graphlib.sparse.intersect import grouped_by_row, intersect
-from ...graphlib.sparse.products import as_pairs, spgemm
+from ...graphlib.sparse.products.spgemm import as_pairs, spgemm
 from ...graphlib.sparse.spmm import multiply_into
 from ..links.propagation import mean_over_neighbors, neighbor_sets
 

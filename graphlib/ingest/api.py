@@ -15,14 +15,14 @@ from ..errors import InvalidInput, InvalidType, StoreExists, StoreMissing
 from ..store.ingest_report import KEY
 from .duckdb import connect, parse_bytes
 from .graphs import from_graph
-from .header import TWO_KINDS, plain
 from .job import Job, Progress
-from .layout import TextOptions
 from .nodes import NodeTable, read_nodes
 from .report import of_table
 from .roles import choose_roles
 from .sources import open_source
 from .table import KINDS
+from .text.header import TWO_KINDS, plain
+from .text.layout import TextOptions
 
 if TYPE_CHECKING:
     from ..store.store import GraphStore

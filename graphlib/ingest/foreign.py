@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import IngestError, NearhopError
 from ..extras import require
 from .paths import shown, suffix_of
-from .survey import start_of
+from .text.survey import start_of
 
 NETWORKX = {"graphml": "GraphML", "gml": "GML", "gexf": "GEXF", "net": "Pajek", "pajek": "Pajek", "paj": "Pajek"}
 _TABLE = "save it as CSV or Parquet, or read it with pandas and ingest the frame"
@@ -104,7 +104,7 @@ def read_networkx(path: Path, form: str) -> Any:
     """The graph of a file, read by NetworkX."""
     nx = require("networkx", f"reading {NETWORKX[form]} ({shown(path.name)})")
     reader = {"graphml": nx.read_graphml, "gml": nx.read_gml, "gexf": nx.read_gexf}.get(form, nx.read_pajek)
-    from .survey import unpacked
+    from .text.survey import unpacked
 
     try:
         with unpacked(path) as stream:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ..errors import IngestError, InvalidInput
 from ..scalars import is_integer
 from .duckdb import ident
-from .header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 from .paths import shown
 from .table import KINDS, Table
+from .text.header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 
 _SOURCES = {pair[0] for pair in PAIRS} - {"u"}
 _DESTINATIONS = {pair[1] for pair in PAIRS} - {"v"}
@@ -140,7 +140,7 @@ def _find_ends(table: Table) -> tuple[str, str]:
 
 def _several_pairs(names: list[str]) -> bool:
     """Whether two pairs could be meant, so that `usual_pair` chose none although names were known."""
-    from .header import MORE_PAIRS
+    from .text.header import MORE_PAIRS
 
     at = {plain(name) for name in names}
     return any(a in at and b in at for a, b in (*PAIRS, *MORE_PAIRS))

@@ -11,13 +11,13 @@ from ..guarded import Npz, read_numpy
 from .duckdb import file_literal
 from .foreign import refuse_foreign
 from .frames import check_names, open_object, row_of
-from .layout import TextOptions
-from .lines import WHITESPACE, Layout
-from .matrixmarket import read_head
 from .paths import find_files, kind_of, shown
-from .survey import start_of, survey
 from .table import Table
-from .text import clean, table_of, text_table
+from .text.layout import TextOptions
+from .text.lines import WHITESPACE, Layout
+from .text.matrixmarket import read_head
+from .text.reader import clean, table_of, text_table
+from .text.survey import start_of, survey
 
 
 def open_source(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import IngestError
 from .duckdb import ROWS_AT_ONCE, batches, ident, rows, translated
-from .header import MISSING
+from .text.header import MISSING
 
 KINDS = ("integer", "float", "bool", "date", "text")
 _SAMPLE_ROWS = 20_000

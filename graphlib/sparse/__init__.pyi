@@ -4,11 +4,11 @@ from .levels import Levels as Levels
 from .levels import topological_levels as topological_levels
 from .pairs import TopPairs as TopPairs
 from .pairs import pair_scores as pair_scores
-from .plan import ProductEstimate as ProductEstimate
-from .product_files import open_product as open_product
-from .products import estimate as estimate
-from .products import spgemm as spgemm
-from .products import transpose as transpose
+from .products.files import open_product as open_product
+from .products.plan import ProductEstimate as ProductEstimate
+from .products.spgemm import estimate as estimate
+from .products.spgemm import spgemm as spgemm
+from .products.spgemm import transpose as transpose
 from .shared import shared_neighbors as shared_neighbors
 from .spmm import spmm as spmm
 from .triangle_counts import triangles as triangles

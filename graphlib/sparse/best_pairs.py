@@ -11,7 +11,7 @@ from ..scalars import is_integer
 from ..store.adjacency import id_dtype
 from .csr import CSR, transposed
 from .pairs import TopPairs, _normalised, _sides
-from .plan import WAVE_BYTES
+from .products.plan import WAVE_BYTES
 
 if TYPE_CHECKING:
     from ..store.edges import EdgeType
@@ -62,7 +62,7 @@ def top_pairs(
     [2, 3, 0, 1]
     """
     from ..compute.jit import threads_in_use
-    from . import select_cpu
+    from .products import select_cpu
 
     if not is_integer(k) or k < 1:
         raise InvalidInput(f"k must be an integer >= 1; got {k!r}")
@@ -107,10 +107,10 @@ def _excluded(store: GraphStore, edge_type: Any, sides: Any, direction: str, lin
 
 def _blocks(sides: Any, blocked: CSR | None, threads: int) -> Any:
     """(first row, product of a block of rows), each of at most about 20 MiB a thread or one row."""
-    from . import products_cpu as kernels
-    from .products import Job
-    from .run import multiply
-    from .semirings import PLUS_PAIR, PLUS_TIMES
+    from .products import multiply_cpu as kernels
+    from .products.run import multiply
+    from .products.semirings import PLUS_PAIR, PLUS_TIMES
+    from .products.spgemm import Job
 
     right = transposed(sides.right)
     counted = sides.left.values is None and sides.factors is None

@@ -9,13 +9,13 @@ import numpy as np
 from ..compute.threads import pieces
 from ..store.adjacency import EDGES_AT_ONCE, id_dtype
 from .csr import CSR, rows_sorted, transposed
-from .run import unsigned
-from .semirings import ANY_PAIR, MAX_TIMES, PLUS_PAIR, PLUS_TIMES
+from .products.run import unsigned
+from .products.semirings import ANY_PAIR, MAX_TIMES, PLUS_PAIR, PLUS_TIMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .products import Job
+    from .products.spgemm import Job
 
 _TASK = 1 << 13  # pairs and entries of rows
 
@@ -93,7 +93,7 @@ def masked_by_intersection(job: Job, threads: int) -> CSR | None:
     It reads a row of A and, per place of the mask, a column of B; the other way reads every product.
     """
     from . import intersect_cpu as kernels
-    from .products_cpu import count_products
+    from .products.multiply_cpu import count_products
 
     mask = job.mask
     if mask is None or job.complement:

@@ -13,7 +13,7 @@ import numpy as np
 from ..compute.instructions import fetch_add
 from ..compute.jit import kernel, parallel_kernel, prefetch
 from .csr_cpu import lower_bound
-from .row_cpu import U
+from .products.row_cpu import U
 
 COUNT, PRODUCT, SUM, MIN, LARGEST_PRODUCT, SMALLEST_SUM = range(6)
 _FAR, _NEAR = 16, 8  # pairs ahead: of offsets, and of rows

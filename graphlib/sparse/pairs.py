@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InvalidInput
 from .csr import CSR, as_csr, rows_sorted, transposed
-from .products import as_pairs
+from .products.spgemm import as_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import InvalidInput
 from .csr import CSR, as_csr
 from .pairs import as_sets
-from .products import as_pairs
-from .run import unsigned
+from .products.run import unsigned
+from .products.spgemm import as_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

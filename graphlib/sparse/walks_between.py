@@ -11,7 +11,7 @@ from ..scalars import is_integer, is_number
 from ..store.adjacency import id_dtype
 from .csr import CSR, as_csr, transposed
 from .pairs import TopPairs
-from .products import as_pairs
+from .products.spgemm import as_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

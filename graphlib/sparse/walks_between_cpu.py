@@ -7,7 +7,7 @@ import numpy as np
 
 from ..compute.instructions import fetch_add
 from ..compute.jit import kernel, parallel_kernel
-from .row_cpu import U, keep_best
+from .products.row_cpu import U, keep_best
 
 
 @kernel

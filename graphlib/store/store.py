@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput
+from ..pickling import reduced
 from ..types import EDGE, NODE, EdgeType
 from .arguments import check_count, check_directed
 from .changes import Changes
 from .edges import check_edges, widest_id
-from .pickling import reduced
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.graphlib.sparse import spgemm
-from nearhop.graphlib.sparse.products_cuda import spgemm as spgemm_cuda
+from nearhop.graphlib.sparse.products.multiply_cuda import spgemm as spgemm_cuda
 
 
 def matrix(n, m, count, seed):

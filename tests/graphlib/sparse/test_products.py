@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from nearhop import GraphStore
 from nearhop.graphlib.errors import InvalidInput, InvalidType, StoreCorrupt, StoreExists, StoreMissing
-from nearhop.graphlib.sparse import CSR, estimate, open_product, plan, spgemm, transpose
+from nearhop.graphlib.sparse import CSR, estimate, open_product, spgemm, transpose
+from nearhop.graphlib.sparse.products import plan
 from nearhop.tests.reference.products import best_of_row, product
 
 SEMIRINGS = ("plus_times", "plus_pair", "any_pair", "max_times", "min_plus")
@@ -130,7 +131,7 @@ def test_hash_and_dense_accumulators_give_the_same_bits(semiring, monkeypatch):
     monkeypatch.setattr(plan, "_HASHED_COLUMNS", 1)
     identical(by_place, spgemm(A, B, semiring=semiring))
     monkeypatch.setattr(plan, "_DENSE_COLUMNS", 1)
-    monkeypatch.setattr("nearhop.graphlib.sparse.row_cpu._MANY", np.uint64(64))
+    monkeypatch.setattr("nearhop.graphlib.sparse.products.row_cpu._MANY", np.uint64(64))
     identical(by_place, spgemm(A, B, semiring=semiring))
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from numba import config
 from numba import cuda as _cuda
 
-from ..errors import InvalidInput
-from .csr import CSR, as_csr
+from ...errors import InvalidInput
+from ..csr import CSR, as_csr
 from .plan import make_plan
 from .semirings import MAX_TIMES, MIN_PLUS, PLUS_PAIR, PLUS_TIMES, check_range, result_dtype, semiring_code
 

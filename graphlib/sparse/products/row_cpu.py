@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compute.instructions import trailing_zeros
-from ..compute.jit import kernel
+from ...compute.instructions import trailing_zeros
+from ...compute.jit import kernel
 
 U = np.uint64
 _FEW = U(48)  # entries up to which a shell sort beats bitmaps

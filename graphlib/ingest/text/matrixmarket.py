@@ -7,8 +7,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import IngestError
-from .paths import shown
+from ...errors import IngestError
+from ..paths import shown
 from .survey import MAX_LINE, unpacked, unpacking
 
 

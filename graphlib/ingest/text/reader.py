@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import IngestError
-from .duckdb import file_literal, ident, literal, translated
+from ...errors import IngestError
+from ..duckdb import file_literal, ident, literal, translated
+from ..paths import shown
+from ..table import Table
 from .layout import Head, TextOptions, read_head
 from .lines import WHITESPACE, Layout, data_records, even_out
-from .paths import shown
 from .survey import MAX_LINE, Facts, survey
-from .table import Table
 
 _SHOWN_FILES = 20
 

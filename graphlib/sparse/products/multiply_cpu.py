@@ -15,9 +15,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from ..compute.instructions import fetch_add
-from ..compute.jit import kernel, parallel_kernel, prefetch
-from .csr_cpu import lower_bound
+from ...compute.instructions import fetch_add
+from ...compute.jit import kernel, parallel_kernel, prefetch
+from ..csr_cpu import lower_bound
 from .row_cpu import U, keep_above, keep_best, sort_alone, sort_placed
 from .semirings import ANY_PAIR, MAX_TIMES, MIN_PLUS, PLUS_PAIR, PLUS_TIMES
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidInput, InvalidType
-from ..scalars import is_integer
-from ..store.adjacency import id_dtype
-from .csr import CSR, as_csr, rows_sorted, transposed, with_sorted_rows
+from ...errors import InvalidInput, InvalidType
+from ...scalars import is_integer
+from ...store.adjacency import id_dtype
+from ..csr import CSR, as_csr, rows_sorted, transposed, with_sorted_rows
 from .plan import ProductEstimate, make_plan
 from .semirings import PLUS_TIMES, check_range, result_dtype, semiring_code
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from ..store.adjacency import Adjacency
+    from ...store.adjacency import Adjacency
 
     Matrix = Adjacency | CSR | Any
 
@@ -110,9 +110,9 @@ def spgemm(
     job = _prepare(A, B, semiring, mask, complement, top_k, threshold, dtype, symmetric)
     if symmetric and out is not None:
         raise InvalidInput(f"{_OWNER}: symmetric products are mirrored in memory; leave out= or symmetric= out")
-    from ..compute.jit import threads_in_use
+    from ...compute.jit import threads_in_use
+    from ..intersect import masked_by_intersection
     from . import run
-    from .intersect import masked_by_intersection
 
     with threads_in_use(threads) as count:
         if job.top_k == 0 and job.threshold is None and out is None:
@@ -145,7 +145,7 @@ def estimate(
     >>> estimate(path, path).products
     10
     """
-    from ..compute.jit import threads_in_use
+    from ...compute.jit import threads_in_use
 
     job = _prepare(A, B, semiring, mask, complement, top_k, None, dtype, False)
     with threads_in_use(threads) as count:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import IngestError, InvalidInput
-from ..guarded import open_gzip
-from .paths import shown
+from ...errors import IngestError, InvalidInput
+from ...guarded import open_gzip
+from ..paths import shown
 
 MAX_LINE = 2 << 20
 _PIECE = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from ..compute.jit import parallel_kernel
+from ...compute.jit import parallel_kernel
 from .row_cpu import U, keep_best
 
 

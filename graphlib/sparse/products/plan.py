@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..store.adjacency import id_dtype
+from ...store.adjacency import id_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .csr import CSR
+    from ..csr import CSR
 
 WAVE_BYTES = 20 << 20  # of output per worker, before it is moved to the result
 _TASK = 1 << 19  # products
@@ -93,7 +93,7 @@ def make_plan(
     A: CSR, B: CSR, mask: CSR | None, complement: bool, top_k: int, dtype: np.dtype[Any] | None, threads: int
 ) -> Plan:
     """Count products and cut the rows; the result of the product does not depend on the plan."""
-    from . import products_cpu as kernels
+    from . import multiply_cpu as kernels
 
     products = np.empty(A.num_rows, np.int64)
     kernels.count_products(A.indptr, A.indices, B.indptr, products)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidType
+from .errors import InvalidType
 
 if TYPE_CHECKING:
-    from .store import GraphStore
+    from .store.store import GraphStore
 
 
 def reduced(

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import IngestError, InvalidInput
+from ...errors import IngestError, InvalidInput
+from ..paths import shown
 from .header import decide, is_known
 from .lines import WHITESPACE, Layout, is_comment, read_lines, records
-from .paths import shown
 from .survey import Facts
 
 _LINES = 1000

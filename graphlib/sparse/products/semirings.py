@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidInput, InvalidType
+from ...errors import InvalidInput, InvalidType
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-    from .csr import CSR
+    from ..csr import CSR
 
 PLUS_TIMES, PLUS_PAIR, ANY_PAIR, MAX_TIMES, MIN_PLUS = range(5)
 CODES = {

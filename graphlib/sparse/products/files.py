@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..disk import files
-from ..disk.replacing import making_folder
-from ..disk.segments import DATA_START, npy_header
-from ..errors import StoreCorrupt, StoreMissing
-from ..store.adjacency import id_dtype
-from .csr import CSR
+from ...disk import files
+from ...disk.replacing import making_folder
+from ...disk.segments import DATA_START, npy_header
+from ...errors import StoreCorrupt, StoreMissing
+from ...store.adjacency import id_dtype
+from ..csr import CSR
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..store.adjacency import id_dtype
-from .csr import CSR
+from ...store.adjacency import id_dtype
+from ..csr import CSR
 from .plan import Plan, make_plan
 from .semirings import ANY_PAIR, PLUS_PAIR
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .products import Job
+    from .spgemm import Job
 
 _RESERVE = 1 << 35  # bytes of address space that a result may reserve before it is known
 
 
 def unsigned(array: NDArray[Any]) -> NDArray[Any]:
     """Columns as unsigned integers of the same memory, so that kernels need not look for negative ones."""
-    from ..compute.jit import plain_view
+    from ...compute.jit import plain_view
 
     return plain_view(array).view(np.uint32 if array.dtype == np.int32 else np.uint64)
 
 
 def kernel_matrix(m: CSR, dtype: np.dtype[Any] | None, semiring: int) -> tuple[NDArray[Any], ...]:
     """(indptr, columns, values) as kernels take them; a semiring that counts reads no values."""
-    from ..compute.jit import plain_view
+    from ...compute.jit import plain_view
 
     kind = np.float32 if dtype is None else dtype
     if semiring in (PLUS_PAIR, ANY_PAIR):
@@ -48,7 +48,7 @@ def multiply(job: Job, sort: bool, upper: bool, threads: int, out: str | Path | 
     plan = make_plan(job.A, job.B, job.mask, job.complement, job.top_k, job.dtype, threads)
     kind = id_dtype(job.B.num_cols)
     if out is not None:
-        from .product_files import ProductWriter
+        from .files import ProductWriter
 
         width = job.B.num_cols if job.columns is None else job.num_cols
         with ProductWriter(out, job.A.num_rows, width, id_dtype(width), job.dtype) as writer:
@@ -74,7 +74,7 @@ def multiply(job: Job, sort: bool, upper: bool, threads: int, out: str | Path | 
 
 
 def _gather(*arguments: Any) -> None:
-    from .products_cpu import gather
+    from .multiply_cpu import gather
 
     starts, room, offsets, *rest = arguments
     gather(starts - starts[0], room, offsets, *rest)
@@ -82,7 +82,7 @@ def _gather(*arguments: Any) -> None:
 
 def _waves(job: Job, plan: Plan, sort: bool, upper: bool) -> Iterator[tuple[NDArray[Any], ...]]:
     """(starts, room, offsets, columns, values) of each wave: rows of task t lie from room[t] on, without gaps."""
-    from . import products_cpu as kernels
+    from . import multiply_cpu as kernels
 
     A, B = (kernel_matrix(m, job.dtype, job.semiring) for m in (job.A, job.B))
     mask = job.mask if job.mask is not None else CSR(np.zeros(1, np.int64), np.empty(0, np.int32), None, 0)
@@ -123,7 +123,7 @@ def _scratch(plan: Plan, idx: NDArray[Any], val: NDArray[Any], sort: bool) -> tu
 
 def mirrored(upper: CSR, threads: int) -> CSR:
     """The symmetric matrix whose sorted upper triangle, diagonal included, is given."""
-    from . import csr_cpu
+    from .. import csr_cpu
 
     n = upper.num_rows
     counts = np.zeros(n, np.int64)

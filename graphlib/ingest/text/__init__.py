@@ -1,0 +1,1 @@
+"""Text files: their layout, decided from the whole head of each, and their lines as one table."""
