@@ -7,23 +7,36 @@ import json
 import shutil
 from pathlib import Path
 
-from ...graphlib.errors import NearhopError, StoreExists
+from ...graphlib.disk.replacing import scratch_folder
+from ...graphlib.disk.temporary import remove_leftovers
+from ...graphlib.errors import NearhopError, StoreExists, StoreMissing
+from ...graphlib.extras import require
 from ...graphlib.store.store import open as open_store
-from .steps import DemoResult, measure
+from .progress import Stages
+from .result import DemoResult
+from .steps import measure
 
 _MARK = ".nearhop-demo.json"
+_REPORT, _LINKS = "report.html", "links.html"
 
 
 def run(dataset: str, out: Path, *, root: Path | None = None, seed: int = 0) -> DemoResult:
-    """Run every step that applies to a dataset; writes `out/NAME.nh` and `out/report.html`.
+    """Run every step that applies; writes `out/NAME.nh`, `out/report.html`, and `out/links.html` where links matter.
 
     What an earlier demo left in `out` is replaced, as long as nobody changed it since; anything else there is an error.
+    The work is done beside its place: what is interrupted leaves nothing.
     """
-    from .report import write_report
+    from ...datasets import info
+    from .links_report import write_links_report
+    from .report import draw, write_report
 
-    target, report = out / f"{dataset}.nh", out / "report.html"
+    info(dataset)  # NotFound, before anything is removed
+    for package in ("sklearn", "matplotlib"):
+        require(package, "the demo")
+    target, report, links = out / f"{dataset}.nh", out / _REPORT, out / _LINKS
     made = _made(out)
-    if out.exists():
+    if out.is_dir():
+        remove_leftovers(out)
         others = sorted(
             entry.name
             for entry in out.iterdir()
@@ -34,15 +47,34 @@ def run(dataset: str, out: Path, *, root: Path | None = None, seed: int = 0) -> 
                 f"{out} holds other things ({', '.join(others[:3])}) than a demo left there, or that were changed "
                 "since; nothing was removed; choose another --out"
             )
-        report.unlink(missing_ok=True)
+        for page in (report, links):
+            page.unlink(missing_ok=True)
         if target.exists():
             shutil.rmtree(target)
-    out.mkdir(parents=True, exist_ok=True)
-    result = measure(dataset, target, root=root, seed=seed)
-    write_report(result, report)
+    elif out.exists():
+        raise StoreExists(f"{out} is no folder; choose another --out")
+    elif not out.absolute().parent.is_dir():
+        raise StoreMissing(f"--out {out}: {_why_not(out.parent)}")
+    out.mkdir(exist_ok=True)
+    stages = Stages()
+    with scratch_folder(out, out) as scratch:
+        result = measure(dataset, scratch / target.name, root=root, seed=seed, stages=stages)
+        result.store.close()
+        (scratch / target.name).rename(target)
+    result.store = open_store(target)
+    with stages.stage("report", "draw the report"):
+        drawn = draw(result)
+    write_report(result, drawn, report)
+    if result.links is not None:
+        write_links_report(result, result.links, links)
     marks = {name: mark for name, mark in made.items() if mark and (out / name).exists()}
-    _write_marks(out, {**marks, target.name: _mark_of(target), report.name: _mark_of(report)})
+    written = [path for path in (target, report, links) if path.exists()]
+    _write_marks(out, {**marks, **{path.name: _mark_of(path) for path in written}})
     return result
+
+
+def _why_not(folder: Path) -> str:
+    return f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}; make it first"
 
 
 def _made(out: Path) -> dict[str, str]:
