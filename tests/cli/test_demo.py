@@ -91,6 +91,7 @@ def test_a_stream_is_split_by_time(tmp_path, capsys):
     data_file("temporal/ml_enron.csv.gz")
     result = run("enron", tmp_path / "out")
     assert result.links.by_time
+    assert result.links.again is not None
     assert 0 < result.links.again < 1
     assert set(result.links.new_scores) == {"graph embedding", "common neighbours", "degrees"}
     assert read(tmp_path / "out" / "links.html").headings == 4
