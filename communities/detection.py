@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -194,6 +196,8 @@ def _sknetwork(module: Any, matrix: Any, method: str, resolution: float, seed: i
     if method == "label_propagation":
         return clustering.PropagationClustering().fit_predict(plain).astype(np.int64)
     kind = clustering.Leiden if method == "leiden" else clustering.Louvain
+    if os.name == "posix":  # its Leiden draws from the C library's generator, whatever random_state says
+        ctypes.CDLL(None).srand(seed)
     return kind(resolution=resolution, random_state=seed).fit_predict(plain).astype(np.int64)
 
 
