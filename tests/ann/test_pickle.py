@@ -7,6 +7,8 @@ import gc
 import multiprocessing
 import pickle
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -123,15 +125,13 @@ def test_a_search_over_a_stored_graph(tmp_path):
     np.testing.assert_array_equal(again.search([0, 1], 5).ids, search.search([0, 1], 5).ids)
 
 
-def ask(index):
-    return answers(index)
-
-
 @pytest.mark.parametrize("name", ["hnsw", "exact"])
 def test_in_a_spawned_process(name):
     index = made(name).add(VECTORS)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(ask, (index,)) == answers(index)
+    ask = methodcaller("search", VECTORS[:4], k=3)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        found = pool.submit(ask, index).result(timeout=120)
+    assert (found.ids.tolist(), found.distances.tolist()) == answers(index)
 
 
 @needs("joblib")
