@@ -1,10 +1,10 @@
 """Machine code of kernels on disk: compiled once for a source, a processor and a version of Numba.
 
 Code lies in `cache_folder()/kernels`, or where NUMBA_CACHE_DIR says, under a name made of the content of the kernel's
-module and of every kernel module that it imports. It therefore survives a reinstallation, is shared by environments and
-checkouts that hold the same source, and is never used for another. A folder that can only be read is used too (a
-container whose image was made with `nearhop warm`). Each kernel and signature has files of its own, so that processes
-that compile at the same time do not disturb each other.
+module and of every module of nearhop that it imports, for their constants and code are part of it. It therefore
+survives a reinstallation, is shared by environments and checkouts that hold the same source, and is never used for
+another. A folder that can only be read is used too (a container whose image was made with `nearhop warm`). Each kernel
+and signature has files of its own, so that processes that compile at the same time do not disturb each other.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _is_usable(folder: Path) -> bool:
 
 @cache
 def source_digest(path: Path) -> str:
-    """SHA-256 of a kernel module and of the kernel modules that it imports, which its code may hold too."""
+    """SHA-256 of a kernel module and of what it imports of nearhop: constants and callees are part of its code."""
     digest = hashlib.sha256()
     for module in sorted(_with_imports(path, set())):
         digest.update(module.read_bytes())
@@ -136,6 +136,6 @@ def _with_imports(path: Path, met: set[Path]) -> set[Path]:
             folder = path.parents[len(dots) - 1].joinpath(*filter(None, name.split(".")))
             imported = [folder.with_suffix(".py"), *(folder / f"{part}.py" for part in re.findall(r"\w+", names))]
             for module in imported:
-                if (module.stem.endswith("_cpu") or module.stem == "jit") and module.is_file():
+                if module.is_file():
                     _with_imports(module, met)
     return met

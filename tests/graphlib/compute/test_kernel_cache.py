@@ -101,7 +101,10 @@ def test_a_folder_that_can_only_be_read_is_used(tmp_path):
 def test_a_digest_covers_the_kernels_that_a_module_imports(tmp_path):
     walks = ROOT / "sampling" / "walks" / "walks_cpu.py"
     names = {path.name for path in kernel_cache._with_imports(walks, set())}
-    assert {"walks_cpu.py", "random_cpu.py", "jit.py"} <= names
+    assert {"walks_cpu.py", "random_cpu.py", "jit.py", "ranges.py"} <= names
+    products = ROOT / "graphlib" / "sparse" / "products" / "multiply_cpu.py"
+    names = {path.name for path in kernel_cache._with_imports(products, set())}
+    assert {"semirings.py", "instructions.py"} <= names  # constants, and code that LLVM is given
     copy = tmp_path / "random_cpu.py"
     shutil.copy(random_cpu.__file__, copy)
     before = kernel_cache.source_digest(copy)
