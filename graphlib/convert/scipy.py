@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import IngestError, InvalidInput, InvalidType
+from ..sparse.csr import CSR
 from ..store.store import GraphStore
 from .arcs import store_of_arcs
 
@@ -30,14 +31,8 @@ def to_scipy(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     >>> to_scipy(nearhop.GraphStore.from_edges(np.array([0]), np.array([1]))).toarray().tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
-    import scipy.sparse as sp
-
     rows = store.csr(edge_type)
-    data = np.ones(rows.num_entries, np.float32) if rows.weight is None else rows.weight
-    # SciPy wants one dtype for both: the offsets, which are few, take that of the neighbours where they fit
-    fits = rows.num_entries <= np.iinfo(rows.indices.dtype).max
-    indptr = rows.indptr.astype(rows.indices.dtype, copy=False) if fits else rows.indptr
-    return sp.csr_array((data, rows.indices, indptr), shape=(rows.num_rows, rows.num_cols), copy=False)
+    return CSR(rows.indptr, rows.indices, rows.weight, rows.num_cols).to_scipy()
 
 
 def from_scipy(matrix: Any, *, directed: bool | None = None) -> GraphStore:

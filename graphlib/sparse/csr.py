@@ -62,6 +62,7 @@ class CSR:
         import scipy.sparse as sp
 
         values = np.ones(self.num_entries, np.float32) if self.values is None else self.values
+        # SciPy wants one dtype for both: the offsets, which are few, take that of the columns where they fit
         fits = self.num_entries <= np.iinfo(self.indices.dtype).max
         indptr = self.indptr.astype(self.indices.dtype, copy=False) if fits else self.indptr
         return sp.csr_array((values, self.indices, indptr), shape=(self.num_rows, self.num_cols), copy=False)
