@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -25,6 +26,16 @@ def names_of(stub: Path) -> dict[str, str]:
             module = "." * statement.level + (statement.module or "")
             homes.update((alias.asname or alias.name, module) for alias in statement.names)
     return homes
+
+
+class Room(ModuleType):
+    """A room's module. An import of `walks/temporal_walks.py` binds its module in `walks` under its own name, which is
+    a public function's too: the function keeps the name, whichever is imported first."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and self.__dict__.get("_homes", {}).get(name, ".") != ".":
+            return
+        super().__setattr__(name, value)
 
 
 def attach(
@@ -43,6 +54,9 @@ def attach(
         `MissingExtra`.
     """
     homes = names_of(Path(file).with_suffix(".pyi"))
+    room = sys.modules[package]
+    room.__class__ = Room
+    room._homes = homes  # type: ignore[attr-defined]
 
     def load(name: str) -> Any:
         if name not in homes:
@@ -55,7 +69,7 @@ def attach(
         if module == ".":  # a room within the room
             return importlib.import_module(f".{name}", package)
         value = getattr(importlib.import_module(module, package), name)
-        setattr(sys.modules[package], name, value)  # from now on without this detour
+        setattr(room, name, value)  # from now on without this detour
         return value
 
     return load, lambda: sorted(homes), sorted(homes)

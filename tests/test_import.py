@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from nearhop.graphlib.faces import names_of
 from nearhop.tests.support import ROOT
 
 HEAVY = ("torch", "numba", "sklearn", "pyarrow", "duckdb", "scipy", "pandas", "matplotlib", "networkx")
@@ -36,3 +37,21 @@ def test_unknown_name_is_an_attribute_error():
         "False",
         "True",
     ]
+
+
+def test_a_function_keeps_its_name_beside_the_module_that_defines_it():
+    """`sampling/walks/temporal_walks.py` defines `temporal_walks`: importing the module first changed what the name
+    meant."""
+    twice = sorted(
+        (".".join(("nearhop", *stub.parent.relative_to(ROOT).parts)), name)
+        for stub in ROOT.rglob("__init__.pyi")
+        if not {".venv", "build"} & set(stub.relative_to(ROOT).parts)
+        for name, home in names_of(stub).items()
+        if home == f".{name}"
+    )
+    assert ("nearhop.sampling.walks", "temporal_walks") in twice
+    lines = ["from importlib import import_module as load"]
+    lines += [
+        f"load({f'{room}.{name}'!r}); print(type(getattr(load({room!r}), {name!r})).__name__)" for room, name in twice
+    ]
+    assert "module" not in run("\n".join(lines)).split()
