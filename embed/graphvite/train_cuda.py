@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config, float32
-from numba import cuda as _cuda
 
 from ...graphlib.compute.alias_cpu import alias_pick
+from ...graphlib.compute.numba_cuda import cuda
 from ...graphlib.compute.random_cuda import draw, high64, stream
 from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from .pools import Pool
     from .tables import Tables
     from .train import Rules
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 RULES = {"sgd": 0, "momentum": MOMENTUM, "adagrad": ADAGRAD, "adam": ADAM}
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]

@@ -9,11 +9,9 @@ import math
 from typing import Any
 
 from numba import config
-from numba import cuda as _cuda
 
 from ...graphlib.compute.launch_cuda import launching
-
-cuda: Any = _cuda  # its own types leave out what kernels use
+from ...graphlib.compute.numba_cuda import cuda
 
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 _BLOCK = 32 if _SIMULATED else 128

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
+
+from .numba_cuda import cuda
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 

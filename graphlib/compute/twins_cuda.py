@@ -5,9 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
-from numba import cuda as _cuda
-
-cuda: Any = _cuda  # its own types leave out what kernels use
+from .numba_cuda import cuda
 
 
 def on_device(function: Any, **names: Any) -> Any:

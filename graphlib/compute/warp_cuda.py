@@ -5,13 +5,10 @@ Under the simulator a block must be exactly one warp, and all its lanes must mak
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
 
-cuda: Any = _cuda  # its own types leave out what kernels use
+from .numba_cuda import cuda
 
 LANES = 32
 _ALL = 0xFFFFFFFF

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
 
 from ...graphlib.compute.launch_cuda import launching
+from ...graphlib.compute.numba_cuda import cuda
 from ...graphlib.errors import InvalidInput
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 LINE = 128
 _LANES = 32

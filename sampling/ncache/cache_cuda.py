@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
 
 from ...graphlib.compute.launch_cuda import Place, device_number, launching
+from ...graphlib.compute.numba_cuda import cuda
 from ...graphlib.compute.random_cuda import stream, uniform
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.twins_cuda import on_device
@@ -25,8 +25,6 @@ from .cache import COLUMNS, HASHES, NCache
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 _THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 

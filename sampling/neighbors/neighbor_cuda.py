@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
 
 from ...graphlib.compute.launch_cuda import Place, device_number, launching
+from ...graphlib.compute.numba_cuda import cuda
 from ...graphlib.compute.random_cuda import bounded, draw, high64, stream
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, any_lane, broadcast, wait_for_lanes
 from .numbering_cuda import (
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from ...graphlib.store.adjacency import Adjacency
     from ...graphlib.types import EdgeType
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 _THREADS = 32 if _SIMULATED else 256

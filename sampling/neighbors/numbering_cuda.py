@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
 
+from ...graphlib.compute.numba_cuda import cuda
 from ...graphlib.compute.random_cuda import mix64
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 EMPTY = -1
 UNSEEN = np.iinfo(np.int64).max

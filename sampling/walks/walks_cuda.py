@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
 
 from ...graphlib.compute.launch_cuda import device_number, launching
+from ...graphlib.compute.numba_cuda import cuda
 from ...graphlib.compute.random_cuda import bounded, stream
 from ...graphlib.compute.streams import Purpose, root_of
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ...graphlib.store.adjacency import Adjacency
     from ...graphlib.types import EdgeType
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 _THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 

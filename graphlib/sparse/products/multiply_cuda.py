@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
-from numba import cuda as _cuda
 
+from ...compute.numba_cuda import cuda
 from ...errors import InvalidInput
 from ..csr import CSR, as_csr
 from .plan import make_plan
@@ -25,8 +25,6 @@ from .semirings import MAX_TIMES, MIN_PLUS, PLUS_PAIR, PLUS_TIMES, check_range, 
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-cuda: Any = _cuda  # its own types leave out what kernels use
 
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 _LANES = 32
