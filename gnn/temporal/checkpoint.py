@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ...graphlib.checkpoints import check_arrays, load_checkpoint, prefixed, whole_fact
 from ...graphlib.errors import InvalidInput, StoreCorrupt
 from ...graphlib.scalars import is_finite
+from ..training.adam import read_adam
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from .trainer import TemporalTrainer
-
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -70,27 +64,5 @@ def read(path: str, trainer: TemporalTrainer) -> Saved:
     check_arrays(path, model, wanted)
     if best or best_epoch >= 0:
         check_arrays(path, best, wanted)
-    adam = _adam(path, prefixed(arrays, "adam."), trainer)
+    adam = read_adam(path, prefixed(arrays, "adam."), trainer.optimizer)
     return Saved(model, best, adam, epoch, batch, best_epoch, loss, [float(value) for value in history])
-
-
-def _adam(path: str, arrays: Mapping[str, NDArray[Any]], trainer: TemporalTrainer) -> dict[int, dict[str, Any]]:
-    """Moments of the shapes of the parameters: torch's fused step trusts them with memory."""
-    import torch
-
-    parameters = [p for group in trainer.optimizer.param_groups for p in group["params"]]
-    numbers = set()
-    for name in arrays:
-        found = re.fullmatch(r"(\d{1,9})\.\w+", name)
-        if found is None or int(found[1]) >= len(parameters):
-            raise StoreCorrupt(f"{path} is not a whole checkpoint: it has an unknown array {'adam.' + name!r}")
-        numbers.add(int(found[1]))
-    held: dict[int, dict[str, Any]] = {}
-    for number in sorted(numbers):
-        like = np.empty(tuple(parameters[number].shape), np.float32)
-        given = prefixed(arrays, f"{number}.")
-        check_arrays(path, given, {"step": np.empty((), np.float32), **dict.fromkeys(_MOMENTS, like)})
-        if not given["step"] >= 0 or not np.isfinite(given["step"]):
-            raise StoreCorrupt(f"{path} is not a whole checkpoint: the optimizer made {given['step']} steps")
-        held[number] = {name: torch.from_numpy(array.copy()) for name, array in given.items()}
-    return held

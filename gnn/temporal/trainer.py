@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,11 +12,13 @@ from ...graphlib.checkpoints import prefixed, save_checkpoint
 from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.scalars import integer
 from ..threads import steady
+from ..training.adam import adam_arrays
+from ..training.evaluating import evaluating
 from .metrics import LinkScores
 from .negatives import TemporalNegatives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -272,7 +273,7 @@ class TemporalTrainer:
         before = self._model_state()
         try:
             self._load_model(self.best)
-            with steady(), _inference(self.model):
+            with steady(), evaluating(self.model):
                 if split.replay is not None:
                     self.model.reset()
                     replay(self.model, self.events, split.replay, batch_size=self.options.eval_batch_size)
@@ -290,8 +291,7 @@ class TemporalTrainer:
         """
         state = {f"model.{name}": part for name, part in self._model_state().items()}
         state |= {f"best.{name}": part for name, part in self.best.items()}
-        for number, held in self.optimizer.state_dict()["state"].items():
-            state |= {f"adam.{number}.{name}": part.detach().cpu().numpy() for name, part in held.items()}
+        state |= adam_arrays(self.optimizer)
         facts = {"epoch": self.epoch, "batch": self.batch, "loss": self._loss, "history": self.history}
         save_checkpoint(path, state, {**facts, "best_epoch": self.best_epoch, "options": asdict(self.options)})
 
@@ -341,7 +341,7 @@ class TemporalTrainer:
     def _close_epoch(self, count: int) -> Progress:
         """Validate, remember the best epoch, go to the next."""
         options = self.options
-        with steady(), _inference(self.model):
+        with steady(), evaluating(self.model):
             scores = evaluate(
                 self.model, self.events, self.split.val, self._val_negatives, batch_size=options.eval_batch_size
             )
@@ -365,17 +365,3 @@ class TemporalTrainer:
 
         self.model.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in prefixed(state, "weights.").items()})
         self.model.load_state(prefixed(state, "memory."))
-
-
-@contextlib.contextmanager
-def _inference(model: Any) -> Iterator[None]:
-    """Evaluation mode without gradients, then the mode that was."""
-    import torch
-
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)

@@ -49,6 +49,11 @@ class Purpose(Enum):
     POOL_STARTS = "pool starts"
     POOL_NEGATIVES = "pool negatives"
     SPLIT = "split"  # which edges are hidden
+    TRAINING = "training"  # dropout and whatever else a step of training draws
+    BATCHES = "batches"  # the order of what is trained on
+    NODE_SPLIT = "node split"  # which nodes are trained on, validated and tested
+    GENERATOR = "generator"  # pairs and codes that a feature generator is trained on
+    GENERATED = "generated"  # codes that features are generated from
     UNSEEN = "unseen"  # which nodes are hidden
     # indexes and clusters
     LEVELS = "levels"  # of an HNSW graph

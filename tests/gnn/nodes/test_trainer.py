@@ -1,0 +1,301 @@
+"""The trainer of node classifiers: what it keeps, when it stops, how it resumes, what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nearhop.embed.progress import TrainingDiverged
+from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer
+from nearhop.gnn.training import Runs, Training, run_seeds
+from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFitted, StoreCorrupt, StoreMissing
+
+
+def problem(n=90, noise=1.5):
+    """Labels, and features that tell them roughly."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 3
+    x = np.eye(3, dtype=np.float32)[y] + noise * rng.standard_normal((n, 3), dtype=np.float32)
+    third = n // 3
+    return NodeData(y, np.arange(third), np.arange(third, 2 * third), np.arange(2 * third, n)), torch.from_numpy(x)
+
+
+def module(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+
+
+def trainer_of(seed=0, **options):
+    data, x = problem()
+    return NodeTrainer(FullBatch(module(seed), x), data, Training(**{"epochs": 12, "seed": seed, **options}))
+
+
+def weights(trainer):
+    return [part.detach().clone() for part in trainer.model.state_dict().values()]
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+def test_the_epoch_of_the_best_validation_is_tested():
+    for monitor, best in (("loss", np.argmin), ("accuracy", np.argmax)):
+        trainer = trainer_of(epochs=30, learning_rate=0.1, monitor=monitor)
+        kept = []
+        trainer.fit(lambda told, kept=kept: kept.append(told.epoch) if told.best else None)
+        series = trainer.history[f"val_{monitor}"]
+        if monitor == "loss":
+            assert trainer.best_epoch == int(best(series))
+        else:
+            assert series[trainer.best_epoch] == max(series)
+        assert kept[-1] == trainer.best_epoch < 29, "the test below says nothing where the last epoch is the best"
+        found = trainer.test()
+        assert found.epoch == trainer.best_epoch
+        assert trainer.judged()["loss"] == trainer.history["val_loss"][trainer.best_epoch]
+        assert found.rule == f"best validation {monitor}"
+        assert found.accuracy == found.correct.mean()
+
+
+def test_of_equal_accuracies_the_lower_loss_is_kept():
+    options = Training(monitor="accuracy")
+    assert options.better({"accuracy": 0.5, "loss": 0.9}, {"accuracy": 0.5, "loss": 1.0})
+    assert not options.better({"accuracy": 0.5, "loss": 1.0}, {"accuracy": 0.5, "loss": 1.0})
+    assert not options.better({"accuracy": 0.4, "loss": 0.1}, {"accuracy": 0.5, "loss": 1.0})
+
+
+def test_the_last_epoch_can_be_asked_for():
+    trainer = trainer_of(selection="last epoch", learning_rate=0.1)
+    trainer.fit()
+    assert trainer.test().epoch == 11
+    assert trainer.test().rule == "last epoch"
+
+
+def test_patience_ends_training():
+    trainer = trainer_of(epochs=500, learning_rate=0.1, patience=5)
+    trainer.fit()
+    assert trainer.epoch == trainer.best_epoch + 6 < 500
+    every = trainer_of(epochs=500, learning_rate=0.1, patience=5, eval_every=3)
+    every.fit()
+    assert every.epoch == every.best_epoch + 1 + 15
+    assert every.history["epoch"][:3] == [2, 5, 8]
+
+
+def test_the_test_is_read_once(monkeypatch):
+    trainer = trainer_of()
+    with pytest.raises(NotFitted, match="call fit first"):
+        trainer.test()
+    trainer.fit(lambda told: told.epoch == 3)
+    found = trainer.test()
+    monkeypatch.setattr(trainer, "_scored", None)
+    assert trainer.test() is found
+    with pytest.raises(InvalidInput, match="the test nodes were read already"):
+        trainer.fit()
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 7, "eval_batch_size": 4}, {"selection": "last epoch"}])
+def test_test_labels_and_test_features_change_nothing_before_the_test(options):
+    """Of a model that scores nodes one by one; a test label is never read, whatever the model."""
+    data, x = problem()
+    other = data.labels.copy()
+    other[data.test] = (other[data.test] + 1) % 3
+    changed = x.clone()
+    changed[data.test] = 100.0
+    made = []
+    for labels, features in ((data.labels, x), (other, changed)):
+        split = NodeData(labels, data.train, data.val, data.test)
+        trainer = NodeTrainer(FullBatch(module(), features), split, Training(epochs=8, **options))
+        trainer.fit()
+        made.append(trainer)
+    assert same(*made)
+    assert made[0].history == made[1].history
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 7, "workers": 2}, {"optimizer": "adamw", "weight_decay": 0.1}])
+def test_stopped_anywhere_saved_and_resumed_gives_the_same_bits(tmp_path, options):
+    whole = trainer_of(**options)
+    whole.fit()
+    path = str(tmp_path / "run.npz")
+    count = whole._num_batches()
+    for stop in (1, 5, 4 * count + 2, 12 * count - 1):
+        calls = iter(range(1, 1000))
+        stopped = trainer_of(**options)
+        stopped.fit(lambda told, stop=stop, calls=calls: next(calls) == stop, checkpoint=path)
+        resumed = trainer_of(seed=0, **options)
+        torch.rand(17)  # what else uses torch's generator does not matter
+        resumed.load(path)
+        assert (resumed.epoch, resumed.batch) == (stopped.epoch, stopped.batch)
+        resumed.fit()
+        assert same(whole, resumed)
+        assert resumed.history == whole.history
+        assert resumed.test().accuracy == whole.test().accuracy
+
+
+def test_order_and_bits_do_not_depend_on_threads_or_on_those_that_prepare():
+    made = []
+    for workers, threads in ((0, 1), (3, 2)):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        trainer = trainer_of(batch_size=8, workers=workers)
+        trainer.fit()
+        torch.set_num_threads(before)
+        made.append(trainer)
+    assert same(*made)
+
+
+def test_batches_hold_every_training_node_once_in_an_order_of_the_epoch():
+    data, x = problem()
+    seen = []
+
+    class Watched(FullBatch):
+        def batch(self, nodes, *, epoch=0):
+            seen.append((epoch, nodes))
+            return super().batch(nodes, epoch=epoch)
+
+    NodeTrainer(Watched(module(), x), data, Training(epochs=3, batch_size=8, eval_every=3)).fit()
+    orders = [np.concatenate([nodes for at, nodes in seen[:-4] if at == epoch]) for epoch in range(3)]
+    assert all(np.array_equal(np.sort(order), data.train) for order in orders)
+    assert not np.array_equal(orders[0], orders[1])
+
+
+def test_a_model_with_a_loss_of_its_own_and_groups_of_its_own():
+    data, x = problem()
+
+    class Own(FullBatch):
+        def loss(self, nodes, labels):
+            return 0.0 * self(nodes).sum() + 3.0
+
+        def parameter_groups(self):
+            first, *rest = self.parameters()
+            return [{"params": [first], "weight_decay": 0.5}, {"params": rest}]
+
+    trainer = NodeTrainer(Own(module(), x), data, Training(epochs=2))
+    assert [group["weight_decay"] for group in trainer.optimizer.param_groups] == [0.5, 0.0]
+    before = weights(trainer)
+    trainer.fit()
+    after = weights(trainer)
+    assert trainer.history["loss"] == [3.0, 3.0]
+    assert not torch.equal(before[0], after[0])
+    assert all(torch.equal(a, b) for a, b in zip(before[1:], after[1:], strict=True))
+
+
+def test_seeds_give_a_mean_and_are_taken_up_again(tmp_path):
+    asked = []
+
+    def build(seed):
+        asked.append(torch.initial_seed())
+        data, x = problem()
+        made = nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+        return NodeTrainer(FullBatch(made, x), data, Training(epochs=6, seed=seed))
+
+    runs = run_seeds(build, 3, folder=tmp_path)
+    assert asked == [0, 1, 2]
+    assert runs.std > 0
+    assert runs.mean == pytest.approx(np.mean([found.accuracy for found in runs.results]))
+    steps = []
+    again = run_seeds(build, 3, folder=tmp_path, progress=lambda seed, told: steps.append(seed))
+    assert steps == []
+    assert again.values.tolist() == runs.values.tolist()
+    assert repr(again).endswith("3 seeds, best validation loss)")
+    with pytest.raises(InvalidInput, match="at least one seed"):
+        run_seeds(build, [])
+    assert isinstance(again, Runs)
+
+
+def test_a_loss_that_is_not_finite_stops_training():
+    data, x = problem()
+    trainer = NodeTrainer(FullBatch(module(), x * float("inf")), data, Training(epochs=2))
+    with pytest.raises(TrainingDiverged, match="use a learning_rate below"):
+        trainer.fit()
+
+
+def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
+    path = str(tmp_path / "run.npz")
+    with pytest.raises(StoreMissing, match="there is no checkpoint"):
+        trainer_of().load(path)
+    stopped = trainer_of()
+    stopped.fit(lambda told: told.epoch == 4, checkpoint=path)
+    with pytest.raises(InvalidInput, match="was trained with"):
+        trainer_of(epochs=13).load(path)
+    from nearhop.graphlib.checkpoints import load_checkpoint, save_checkpoint
+
+    arrays, facts = load_checkpoint(path)
+    first = next(name for name in arrays if name.startswith("model."))
+    moment = next(name for name in arrays if name.endswith("exp_avg"))
+    spoiled = [
+        ({k: v for k, v in arrays.items() if k != first}, facts, "lacks array"),
+        ({**arrays, first: arrays[first][:1]}, facts, "not float32"),
+        ({**arrays, "else": np.ones(1)}, facts, "unknown array 'else'"),
+        ({**arrays, moment: arrays[moment].astype(np.float64)}, facts, "float64"),
+        ({**arrays, "adam.77.step": np.float32(1)}, facts, "unknown array 'adam.77.step'"),
+        (arrays, {**facts, "epoch": 99}, "its epoch must be"),
+        (arrays, {**facts, "best_epoch": 7}, "its best_epoch must be"),
+        (arrays, {**facts, "loss_sum": "x"}, "its loss is"),
+        (arrays, {**facts, "history": []}, "its history must have"),
+        (arrays, {**facts, "history": {**facts["history"], "loss": [1.0]}}, "several lengths"),
+        (arrays, {**facts, "history": {**facts["history"], "loss": ["a"] * 5}}, "numbers"),
+        (arrays, {**facts, "history": {**facts["history"], "epoch": [4, 3, 2, 1, 0]}}, "in order"),
+        (arrays, {**facts, "history": {name: [] for name in facts["history"]}}, "does not fit"),
+    ]
+    fresh = trainer_of()
+    before = weights(fresh)
+    for parts, told, match in spoiled:
+        save_checkpoint(path, parts, told)
+        with pytest.raises(StoreCorrupt, match=match):
+            fresh.load(path)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(fresh), strict=True))
+    assert fresh.epoch == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"epochs": 0}, "epochs must be an integer >= 1; got 0"),
+        ({"batch_size": 2.5}, "batch_size must be an integer"),
+        ({"patience": 0}, "patience must be"),
+        ({"selection": "best test"}, "selection must be one of 'best validation', 'last epoch'; got 'best test'"),
+        ({"monitor": "auc"}, "monitor must be one of"),
+        ({"optimizer": "sgd"}, "optimizer must be one of"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number > 0"),
+        ({"weight_decay": -1}, "weight_decay must be a number >= 0"),
+        ({"selection": "last epoch", "patience": 3}, "leave it"),
+    ],
+)
+def test_options_that_cannot_be(given, match):
+    with pytest.raises(InvalidInput, match=match):
+        Training(**given)
+
+
+def test_data_that_cannot_be():
+    y = np.array([0, 1, -1, 1])
+    assert NodeData(y, [0], [1], [3]).num_classes == 2
+    assert NodeData(y, np.array([True, False, False, True]), [], [1]).train.tolist() == [0, 3]
+    for arguments, error, match in (
+        ((y.astype(float), [0], [1], [3]), InvalidType, "labels must be integers"),
+        ((y, [0], [1], [2]), InvalidInput, "test: node 2 has no label"),
+        ((y, [0], [0], [3]), InvalidInput, "node 0 is in two parts"),
+        ((y, [0, 0], [1], [3]), InvalidInput, "node 0 is in two parts"),
+        ((y, [4], [1], [3]), InvalidInput, r"node ids must be 0\.\.3; they are 4\.\.4"),
+        ((y, [0.5], [1], [3]), InvalidType, "train must be node ids"),
+        ((y, np.ones(3, bool), [1], [3]), InvalidInput, r"shape \(4,\)"),
+    ):
+        with pytest.raises(error, match=match):
+            NodeData(*arguments)
+    with pytest.raises(InvalidInput, match="labels go up to 1"):
+        NodeData(y, [0], [1], [3], num_classes=1)
+    empty = NodeData(y, [0], [], [3])
+    with pytest.raises(InvalidInput, match="val is empty"):
+        NodeTrainer(nn.Linear(1, 1), empty)
+    assert NodeTrainer(nn.Linear(1, 1), empty, Training(selection="last epoch")).epoch == 0
+
+
+def test_random_splits_are_whole_and_named():
+    y = np.where(np.arange(101) % 10 == 0, -1, np.arange(101) % 3)
+    data = NodeData.random(y, shares=(0.6, 0.2, 0.2), seed=3)
+    together = np.sort(np.concatenate([data.train, data.val, data.test]))
+    assert np.array_equal(together, np.flatnonzero(y >= 0))
+    assert data.split == "random 0.6/0.2/0.2, seed 3"
+    assert not np.array_equal(data.train, NodeData.random(y, shares=(0.6, 0.2, 0.2), seed=4).train)
+    with pytest.raises(InvalidInput, match="at most 1"):
+        NodeData.random(y, shares=(0.9, 0.2, 0.2))
