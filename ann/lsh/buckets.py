@@ -1,4 +1,4 @@
-"""Sorted segments of the banded index: made from signatures, merged as they grow, read back from a store."""
+"""Sorted segments of buckets: made from keys, merged as they grow, read back from a store."""
 
 from __future__ import annotations
 
@@ -43,18 +43,36 @@ class Segment:
         return np.diff(edges)
 
 
-def make_segment(
-    signatures: NDArray[np.uint32], rows: NDArray[np.int64], bands: int, width: int, threads: int | None
-) -> Segment:
-    """Sort the bands of some rows: O(bands * m log m), 8 bytes per row and thread beside the result."""
+def make_segment(keys: NDArray[np.uint32], rows: NDArray[np.int64], threads: int | None) -> Segment:
+    """Sort the keys (bands, m) of some rows, in place: O(bands * m log m), 8 bytes per row and thread beside it."""
     from .buckets_cpu import sort_bands
 
-    count = len(rows)
-    keys, order = np.empty((bands, count), np.uint32), np.empty((bands, count), np.int32)
-    starts = np.zeros((bands, table_size(count) + 1), np.int32)
+    bands, count = keys.shape
+    order = np.empty((bands, count), np.int32)
+    starts = np.empty((bands, table_size(count) + 1), np.int32)
     with threads_in_use(threads):
-        sort_bands(signatures, read_only(rows), width, keys, order, starts)
+        sort_bands(read_only(rows), keys, order, starts)
     return Segment(read_only(keys), read_only(order), read_only(starts))
+
+
+def merge_segments(first: Segment, second: Segment, threads: int | None) -> Segment:
+    """One segment of both, whose rows all lie behind those of the first: O(bands * m), the same as made at once."""
+    from .buckets_cpu import merge_bands
+
+    bands, count = len(first.keys), len(first) + len(second)
+    keys, order = np.empty((bands, count), np.uint32), np.empty((bands, count), np.int32)
+    starts = np.empty((bands, table_size(count) + 1), np.int32)
+    with threads_in_use(threads):
+        merge_bands(first.keys, first.rows, second.keys, second.rows, keys, order, starts)
+    return Segment(read_only(keys), read_only(order), read_only(starts))
+
+
+def merged(segments: list[Segment], threads: int | None) -> Segment:
+    """One segment of all; each holds rows behind those of the one before."""
+    left = list(segments)
+    while len(left) > 1:
+        left[-2:] = [merge_segments(*left[-2:], threads)]
+    return left[0]
 
 
 def table_size(count: int) -> int:
@@ -132,6 +150,7 @@ def choose_bands(num_perm: int, threshold: float, weights: tuple[float, float]) 
 
 
 __all__ = [
-    "Segment", "candidate_probability", "check_segment", "choose_bands", "few_of", "make_segment", "say_capped",
+    "Segment", "candidate_probability", "check_segment", "choose_bands", "few_of", "make_segment",
+    "merge_segments", "merged", "say_capped",
     "table_size", "width_of_bands",
 ]  # fmt: skip

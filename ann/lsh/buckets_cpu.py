@@ -1,4 +1,4 @@
-"""Kernels of the banded index: keys, sorted segments, candidates of a row, all pairs.
+"""Kernels of sorted buckets: any 32-bit keys per band, sorted, merged and looked up; what a key means is for others.
 
 A segment holds, per band, the keys of its rows in ascending order, the row behind every key, and a table `starts`: keys
 whose upper bits are p lie at starts[p]..starts[p + 1] - 1, so that a lookup touches two or three cache lines.
@@ -8,61 +8,75 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
 
 from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
-from ...graphlib.compute.random_cpu import mix64
-from ..minhash.affine_cpu import is_empty, matches
 
 _S32 = np.uint64(32)
 
 
-@kernel(inline="always")
-def band_key(signature, band, width):
-    """32 bits that two signatures share when their `width` slots of a band are equal."""
-    h = np.uint64(band + 1)
-    for slot in range(band * width, band * width + width):
-        h = mix64(h ^ np.uint64(signature[slot])) + np.uint64(band)
-    return np.uint32(h >> _S32)
+@kernel
+def fill_starts(keys, starts):
+    """The table over the upper bits of ascending keys."""
+    table = np.uint64(starts.shape[0] - 1)
+    for place in range(starts.shape[0]):
+        starts[place] = 0
+    for i in range(keys.shape[0]):
+        starts[np.int64((np.uint64(keys[i]) * table) >> _S32) + 1] += 1
+    for place in range(starts.shape[0] - 1):
+        starts[place + 1] += starts[place]
 
 
 @parallel_kernel
-def has_elements(signatures, out):
-    """Whether each row belongs to a set that is not empty."""
-    for row in numba.prange(signatures.shape[0]):
-        out[row] = not is_empty(signatures[row])
-
-
-@parallel_kernel
-def sort_bands(signatures, rows, width, keys, order, starts):
-    """Fill the bands of a segment of the given rows; equal keys keep the order of the rows."""
-    table = starts.shape[1] - 1
+def sort_bands(rows, keys, order, starts):
+    """Sort the keys (bands, rows) of each band in place and fill order and table; equal keys keep the order of rows."""
     for band in numba.prange(keys.shape[0]):
         words = np.empty(rows.shape[0], np.uint64)
+        key_row, order_row = keys[band], order[band]
         for i in range(rows.shape[0]):
-            words[i] = (np.uint64(band_key(signatures[rows[i]], band, width)) << _S32) | np.uint64(i)
+            words[i] = (np.uint64(key_row[i]) << _S32) | np.uint64(i)
         words.sort()
-        key_row, order_row, starts_row = keys[band], order[band], starts[band]
-        starts_row[:] = 0
         for i in range(rows.shape[0]):
-            key = words[i] >> _S32
-            key_row[i] = np.uint32(key)
+            key_row[i] = np.uint32(words[i] >> _S32)
             order_row[i] = rows[np.int64(words[i] & np.uint64(0xFFFFFFFF))]
-            starts_row[((key * np.uint64(table)) >> _S32) + np.uint64(1)] += 1
-        for place in range(table):
-            starts_row[place + 1] += starts_row[place]
+        fill_starts(key_row, starts[band])
+
+
+@parallel_kernel
+def merge_bands(keys, rows, more_keys, more_rows, out_keys, out_rows, starts):
+    """Merge two segments, the rows of the second all above those of the first; equal keys keep the order of rows."""
+    for band in numba.prange(keys.shape[0]):
+        left, right, out, members = keys[band], more_keys[band], out_keys[band], out_rows[band]
+        i = j = 0
+        for at in range(out.shape[0]):
+            if j == right.shape[0] or (i < left.shape[0] and left[i] <= right[j]):
+                out[at], members[at] = left[i], rows[band, i]
+                i += 1
+            else:
+                out[at], members[at] = right[j], more_rows[band, j]
+                j += 1
+        fill_starts(out, starts[band])
 
 
 @kernel
-def lookup(signature, width, keys, order, starts, first, last):
-    """The range of entries per band that share a bucket with a signature: first[band]..last[band] - 1.
+def bisect(keys, low, high, wanted):
+    """The first of keys[low:high], which ascend, that is not below `wanted` (64 bits)."""
+    while low < high:
+        middle = (low + high) >> 1
+        if np.uint64(keys[middle]) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def lookup(wanted, keys, order, starts, first, last):
+    """The range of entries per band whose key is `wanted[band]`: first[band]..last[band] - 1.
 
     Step by step over all bands, each step asking for the cache lines of the next, so that the waits overlap.
     """
-    wanted = np.empty(keys.shape[0], np.uint32)
     table = np.uint64(starts.shape[1] - 1)
     for band in range(keys.shape[0]):
-        wanted[band] = band_key(signature, band, width)
         place = np.int64((np.uint64(wanted[band]) * table) >> _S32)
         first[band] = place
         prefetch(starts[band], place)
@@ -71,158 +85,8 @@ def lookup(signature, width, keys, order, starts, first, last):
         first[band], last[band] = starts[band, place], starts[band, place + 1]
         prefetch(keys[band], first[band])
     for band in range(keys.shape[0]):
-        low, high, key, keys_row = first[band], last[band], wanted[band], keys[band]
-        end = high
-        while low < high:
-            middle = (low + high) >> 1
-            if keys_row[middle] < key:
-                low = middle + 1
-            else:
-                high = middle
-        first[band] = low
-        while low < end:
-            middle = (low + end) >> 1
-            if keys_row[middle] <= key:
-                low = middle + 1
-            else:
-                end = middle
-        last[band] = low
-        if low > first[band]:
+        key = np.uint64(wanted[band])
+        first[band] = bisect(keys[band], first[band], last[band], key)
+        last[band] = bisect(keys[band], first[band], last[band], key + np.uint64(1))
+        if last[band] > first[band]:
             prefetch(order[band], first[band])
-
-
-@kernel
-def part_of_bucket(members, begin, end, few, floor, band):
-    """The range of `few` members of a large bucket: those behind row `floor`, or without one (-1) others per band."""
-    if floor < 0:
-        begin += (band * few) % (end - begin - few + 1)
-    else:
-        low, high = begin, end
-        while low < high:
-            middle = (low + high) >> 1
-            if members[middle] <= floor:
-                low = middle + 1
-            else:
-                high = middle
-        begin = low
-    return begin, min(begin + few, end)
-
-
-@kernel
-def gather(signature, width, keys, order, starts, most, few, floor, marks, mark, found, count):
-    """Append to `found` the rows above `floor` that share a bucket, each once; returns the count and capped buckets.
-
-    `marks[row] == mark` tells rows found before. Of a bucket of more than `most` rows, `few` are looked at.
-    """
-    capped = 0
-    first, last = np.empty(keys.shape[0], np.int64), np.empty(keys.shape[0], np.int64)
-    lookup(signature, width, keys, order, starts, first, last)
-    for band in range(keys.shape[0]):
-        members, begin, end = order[band], first[band], last[band]
-        if end - begin > most:
-            capped += 1
-            begin, end = part_of_bucket(members, begin, end, few, floor, band)
-        for i in range(begin, end):
-            row = members[i]
-            if row > floor and marks[row] != mark:
-                marks[row] = mark
-                found[count] = row
-                count += 1
-    return count, capped
-
-
-@kernel
-def union_of_candidates(signatures, width, keys, order, starts, most, few, marks, mark, found, count):
-    """Rows that share a bucket with any of the signatures, each once, and how many buckets were capped."""
-    capped = 0
-    for i in range(signatures.shape[0]):
-        if not is_empty(signatures[i]):
-            count, more = gather(signatures[i], width, keys, order, starts, most, few, -1, marks, mark, found, count)
-            capped += more
-    return count, capped
-
-
-@kernel
-def keep_best(share, row, label, shares, rows, labels, kept):
-    """Insert into lists ordered by falling similarity, then rising label; returns how many are kept."""
-    size = shares.shape[0]
-    if kept == size and (share < shares[size - 1] or (share == shares[size - 1] and label > labels[size - 1])):
-        return kept
-    place = min(kept, size - 1)
-    while place > 0 and (share > shares[place - 1] or (share == shares[place - 1] and label < labels[place - 1])):
-        shares[place], rows[place], labels[place] = shares[place - 1], rows[place - 1], labels[place - 1]
-        place -= 1
-    shares[place], rows[place], labels[place] = share, row, label
-    return min(kept + 1, size)
-
-
-@parallel_kernel
-def search_segment(queries, masks, signatures, width, keys, order, starts, most, few, allowed, labels, marks, turns,
-                   found, shares, rows, best_labels, kept, capped):  # fmt: skip
-    """Insert the rows of a segment that share a bucket with a query into the query's list of the best.
-
-    `allowed` has no row (all may be found), one for all queries or one per query; `masks[q]` is a row not to be found,
-    or -1. Lists are ordered by falling similarity, then rising label.
-    """
-    slots = np.float32(signatures.shape[1])
-    for q in numba.prange(queries.shape[0]):
-        if is_empty(queries[q]):
-            continue
-        thread = get_thread_id()
-        turns[thread] += 1
-        list_ = found[thread]
-        count, more = gather(
-            queries[q], width, keys, order, starts, most, few, -1, marks[thread], turns[thread], list_, 0
-        )  # fmt: skip
-        capped[q] += more
-        which = min(np.int64(q), np.int64(allowed.shape[0] - 1))
-        for i in range(count):
-            row = np.int64(list_[i])
-            if row != masks[q] and (which < 0 or allowed[which, row]):
-                share = np.float32(matches(queries[q], signatures[row])) / slots
-                kept[q] = keep_best(share, row, labels[row], shares[q], rows[q], best_labels[q], kept[q])
-
-
-@parallel_kernel
-def sorted_pairs_of_block(signatures, begin, end, width, keys, order, starts, most, few, least, dead, marks, turns,
-                          found, src, dst, equal, filled, reached, capped):  # fmt: skip
-    """Pairs row < other with at least `least` equal slots, for the rows of each task's range.
-
-    Task t handles rows begin[t]..end[t]-1 from `reached[t]` on, writes behind `filled[t]` and stops before the first
-    row whose pairs do not fit. Rows reached are the same whatever the threads. Of a bucket of more than `most` rows, a
-    row meets the `few` behind it; `capped[t]` then counts up.
-    """
-    for task in numba.prange(begin.shape[0]):
-        if reached[task] >= end[task]:
-            continue
-        thread = get_thread_id()
-        seen, list_ = marks[thread], found[thread]
-        left, right, same = src[task], dst[task], equal[task]
-        full = False
-        row = reached[task]
-        while row < end[task] and not full:
-            signature = signatures[row]
-            written = filled[task]
-            if not dead[row] and not is_empty(signature):
-                turns[thread] += 1
-                count, more = gather(
-                    signature, width, keys, order, starts, most, few, row, seen, turns[thread], list_, 0
-                )  # fmt: skip
-                capped[task] += more
-                for i in range(count):
-                    prefetch(signatures[list_[i]], 0)
-                for i in range(count):
-                    other = list_[i]
-                    if dead[other]:
-                        continue
-                    agree = matches(signature, signatures[other])
-                    if agree >= least:
-                        if written == left.shape[0]:
-                            full = True
-                            break
-                        left[written], right[written], same[written] = row, other, agree
-                        written += 1
-            if not full:
-                filled[task] = written
-                row += 1
-        reached[task] = row

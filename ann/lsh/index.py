@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
 from ..filters import allowed_rows
 from ..index import IdentifiedRows
@@ -17,7 +18,7 @@ from ..minhash.minhash import MinHash
 from ..minhash.sets import RaggedSets, read_only
 from ..result import SearchResult, empty_result
 from ..stored import next_id_field
-from .buckets import Segment, choose_bands, few_of, make_segment, say_capped, width_of_bands
+from .buckets import Segment, choose_bands, few_of, make_segment, merge_segments, merged, say_capped, width_of_bands
 from .pairs import SimilarityGraph, pairs_of
 from .stored import opened, store_of
 
@@ -169,7 +170,7 @@ class LSH(IdentifiedRows):
             buffer[before:after] = rows
         segments = [*self._segments, self._segment(buffer, self._filled(buffer, before, after), bands, width)]
         while len(segments) > 1 and 2 * len(segments[-1]) > len(segments[-2]):
-            segments[-2:] = [self._segment(buffer, _members(segments[-2:]), bands, width)]
+            segments[-2:] = [merge_segments(*segments[-2:], self.threads)]
         with self._lock.changing():
             self._buffer, self._segments = buffer, segments
             self._rows.append(new)
@@ -241,7 +242,7 @@ class LSH(IdentifiedRows):
 
     def _candidates(self, ids: ArrayLike) -> tuple[NDArray[np.int64], bool]:
         """`candidates`, and whether a bucket was too large to be looked at as a whole."""
-        from .buckets_cpu import union_of_candidates
+        from .candidates_cpu import union_of_candidates
 
         with self._lock.reading():
             rows = self.rows_of(ids)
@@ -404,19 +405,24 @@ class LSH(IdentifiedRows):
 
     def _filled(self, buffer: NDArray[np.uint32], first: int, last: int) -> NDArray[np.int64]:
         """Rows of sets that are not empty."""
-        from .buckets_cpu import has_elements
+        from .candidates_cpu import has_elements
 
         filled = np.empty(last - first, np.bool_)
         has_elements(read_only(buffer[first:last]), filled)
         return first + np.flatnonzero(filled)
 
     def _segment(self, buffer: NDArray[np.uint32], rows: NDArray[np.int64], bands: int, width: int) -> Segment:
-        return make_segment(read_only(buffer), rows, bands, width, self.threads)
+        from .candidates_cpu import band_keys
+
+        keys = np.empty((bands, len(rows)), np.uint32)
+        with threads_in_use(self.threads):
+            band_keys(read_only(buffer), read_only(rows), width, keys)
+        return make_segment(keys, rows, self.threads)
 
     def _one_segment(self) -> None:
         """Merge all segments; inside `steady`."""
         if len(self._segments) > 1:
-            whole = self._segment(self._buffer, _members(self._segments), *self.shape)
+            whole = merged(self._segments, self.threads)
             with self._lock.changing():
                 self._segments = [whole]
 
@@ -433,11 +439,6 @@ class LSH(IdentifiedRows):
         bands, width = self.shape
         dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
         return f"LSH({self.minhash!r}, {len(self):,} sets{dead}, {bands} bands of {width} slots)"
-
-
-def _members(segments: list[Segment]) -> NDArray[np.int64]:
-    """The rows of segments, rising."""
-    return np.sort(np.concatenate([s.rows[0] for s in segments])).astype(np.int64)
 
 
 __all__ = ["LSH", "LSHStatistics"]

@@ -118,7 +118,7 @@ def _blocks(
 def _block(
     state: _State, start: int, stop: int, least: int, threads: int | None
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], bool]:
-    from .buckets_cpu import sorted_pairs_of_block
+    from .candidates_cpu import sorted_pairs_of_block
 
     signatures, segment = state.signatures, state.segment
     bounds = np.linspace(start, stop, _TASKS + 1).astype(np.int64)

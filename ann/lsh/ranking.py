@@ -24,7 +24,7 @@ def best_rows(
     threads: int | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Similarities, rows and counts of the best `width` candidates of every query, and how many buckets were capped."""
-    from .buckets_cpu import search_segment
+    from .candidates_cpu import search_segment
 
     count, n = len(queries), len(index._rows)
     shares = np.full((count, width), -1, np.float32)
