@@ -71,7 +71,7 @@ def merged(segments: list[Segment], threads: int | None) -> Segment:
     """One segment of all; each holds rows behind those of the one before."""
     left = list(segments)
     while len(left) > 1:
-        left[-2:] = [merge_segments(*left[-2:], threads)]
+        left[-2:] = [merge_segments(left[-2], left[-1], threads)]
     return left[0]
 
 

@@ -170,7 +170,7 @@ class LSH(IdentifiedRows):
             buffer[before:after] = rows
         segments = [*self._segments, self._segment(buffer, self._filled(buffer, before, after), bands, width)]
         while len(segments) > 1 and 2 * len(segments[-1]) > len(segments[-2]):
-            segments[-2:] = [merge_segments(*segments[-2:], self.threads)]
+            segments[-2:] = [merge_segments(segments[-2], segments[-1], self.threads)]
         with self._lock.changing():
             self._buffer, self._segments = buffer, segments
             self._rows.append(new)

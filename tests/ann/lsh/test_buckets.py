@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ def test_merged_segments_equal_those_made_at_once(sizes):
     keys[0, : total // 2] = 2**32 - 1
     whole = make_segment(keys.copy(), np.arange(total), None)
     bounds = np.cumsum([0, *sizes])
-    parts = [make_segment(keys[:, a:b].copy(), np.arange(a, b), None) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [make_segment(keys[:, a:b].copy(), np.arange(a, b), None) for a, b in itertools.pairwise(bounds)]
     for one in (merged(parts, None), merged([merge_segments(parts[0], parts[1], 2), *parts[2:]], 1)):
         check_segment(one, bands, total, "here")
         for name in ("keys", "rows", "starts"):
