@@ -197,7 +197,7 @@ class StoreFolder:
         """Append edges to the log; edges of a type that was never committed wait in memory instead."""
         if self._edge_sets.get(edge_set.edge_type) is not edge_set or not len(edges):
             return
-        with self._writing("append_edges"):
+        with self.writing("append_edges"):
             if self._log is None:
                 self._log = LogWriter(self.path, self.manifest.log)
             self._log.append(edge_set.edge_type, edges, _RECORDS_AT_ONCE)
@@ -205,8 +205,11 @@ class StoreFolder:
     def create(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """A writable array of zeros that lies in the folder already and becomes a segment at the next commit."""
         self.begin_writing()
-        with self._writing("create"):
-            path, array = create_segment(self.path / "segments", shape, np.dtype(dtype))
+        with self.writing("create"):
+            return self.own(*create_segment(self.path / "segments", shape, np.dtype(dtype)))
+
+    def own(self, path: Path, array: NDArray[Any]) -> NDArray[Any]:
+        """Take a file that lies in the folder as the segment of an array of the next version."""
         self._created[id(array)] = (array, path)
         return array
 
@@ -264,7 +267,7 @@ class StoreFolder:
         writer = EntryWriter(self.path / "segments", self._kept, self._created)
         number = self.version + 1
         try:
-            with self._writing("commit"):
+            with self.writing("commit"):
                 nodes = {name: writer.nodes(n, store._node_columns[name]) for name, n in store._node_types.items()}
                 edges = {t: writer.edges(store, s, self._stored(s, merge)) for t, s in store._edge_sets.items()}
                 files.sync_folder(self.path / "segments")
@@ -385,7 +388,7 @@ class StoreFolder:
                 files.remove(path)
 
     @contextlib.contextmanager
-    def _writing(self, what: str) -> Iterator[None]:
+    def writing(self, what: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..disk.replacing import scratch_folder
 from ..errors import InvalidInput, InvalidType, StoreExists, StoreMissing
+from ..sizes import parse_bytes
 from ..store.ingest_report import KEY
-from .duckdb import connect, parse_bytes
+from .duckdb import connect
 from .graphs import from_graph
 from .job import Job, Progress
 from .nodes import NodeTable, read_nodes

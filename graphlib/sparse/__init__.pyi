@@ -1,4 +1,6 @@
 from .best_pairs import top_pairs as top_pairs
+from .contexts import check_contexts as check_contexts
+from .contexts import hop_contexts as hop_contexts
 from .csr import CSR as CSR
 from .levels import Levels as Levels
 from .levels import topological_levels as topological_levels

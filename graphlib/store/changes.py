@@ -221,7 +221,7 @@ class Changes(Contents):
     def _add_nodes(self, name: str, count: int, ids: IdMap | None = None) -> None:
         owner = "nodes" if name == NODE else f"{name} nodes"
         nodes = NodeType(check_count(f"the number of {name!r} nodes", count), ids)
-        columns = Columns(owner, lambda: nodes.count, self._home.changing, self._home.create, self._guard)
+        columns = Columns(owner, lambda: nodes.count, self._home, self._guard)
         self._node_columns[name], self._node_types[name] = columns, nodes
 
     def _replace_nodes(self, name: str, made: Contents) -> None:
@@ -248,7 +248,7 @@ class Changes(Contents):
         node_types = self._node_types
         edge_set = EdgeSet(edge_type, directed, edges, lambda name: node_types[name].count, self._guard)
         owner = "edges" if edge_type == EDGE else f"{edge_type[1]} edges"
-        columns = Columns(owner, lambda: edge_set.count, self._home.changing, self._home.create, self._guard)
+        columns = Columns(owner, lambda: edge_set.count, self._home, self._guard)
         self._edge_columns[edge_type], self._edge_sets[edge_type] = columns, edge_set
         return edge_set
 

@@ -14,6 +14,8 @@ from .text import TEXT, TextColumn, as_text
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from ..disk.filling import Filling
+    from .contents import Home
     from .guard import Guard
 
 _KINDS = "biufSUM"
@@ -42,14 +44,12 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
         self,
         owner: str,
         length: Callable[[], int],
-        on_change: Callable[[], None],
-        create: Callable[[tuple[int, ...], DTypeLike], NDArray[Any]],
+        home: Home,
         guard: Guard,
     ) -> None:
         self._owner = owner
         self._length = length
-        self._on_change = on_change
-        self._create = create
+        self._home = home
         self._guard = guard
         self._arrays: dict[str, NDArray[Any] | TextColumn] = {}
         self._views: dict[str, NDArray[Any]] = {}
@@ -72,7 +72,7 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
         check_name(name)
         with self._guard.lock:
             array = check_column(name, values, self._length(), self._owner)
-            self._on_change()
+            self._home.changing()
             self._views.pop(name, None)
             self._arrays[name] = array
 
@@ -80,7 +80,7 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
         with self._guard.lock:
             if name not in self._arrays:
                 raise NotFound(f"{self._owner} have no column {name!r} to delete")
-            self._on_change()
+            self._home.changing()
             self._views.pop(name, None)
             del self._arrays[name]
 
@@ -99,17 +99,67 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
         On a store that lies on disk it is a map of a file there, so it can be larger than memory; its room on the disk
         is taken at once. Fill it and `commit()`, which makes the array read-only.
         """
-        check_name(name)
-        dtype = np.dtype(dtype)
-        if dtype.kind not in _KINDS:
-            raise InvalidType(f"column {name!r} cannot have dtype {dtype}; allowed: numbers, booleans, dates and text")
         with self._guard.lock:
-            whole = (self._length(), *shape)
-            _check_dimensions(name, whole)
-            array = self._create(whole, dtype)
-            self._views.pop(name, None)
-            self._arrays[name] = array
+            array = self._home.create(*self._planned(name, shape, dtype))
+            self._take(name, array)
         return array
+
+    def fill(self, name: str, shape: tuple[int, ...], dtype: DTypeLike, *, key: str) -> Filling:
+        """A new column that is written in order, piece by piece, and taken up again after the process was killed.
+
+        Parameters
+        ----------
+        name : str
+        shape : tuple of int
+            Of each row.
+        dtype : dtype
+        key : str
+            What is written, in full: a call with the same key, shape and dtype on the same version of the same store
+            goes on behind the rows that a killed one had written. Another key begins anew.
+
+        Returns
+        -------
+        Filling
+            Iterate over its `pieces(rows)` and write those rows of its `array`. The column is there, waiting for
+            `commit()`, after the last one.
+
+        Notes
+        -----
+        On a store on disk rows are flushed to the device piece by piece. `compact` removes what was never finished.
+
+        Examples
+        --------
+        >>> import nearhop
+        >>> store = nearhop.GraphStore.from_edges([0, 1], [1, 2])
+        >>> column = store.nodes.fill("double", (), "int64", key="twice the position")
+        >>> for first, last in column.pieces(rows=2):
+        ...     column.array[first:last] = range(2 * first, 2 * last, 2)
+        >>> store.nodes["double"].tolist()
+        [0, 2, 4]
+        """
+        with self._guard.lock:
+            whole, kind = self._planned(name, shape, dtype)
+            return self._home.fill(f"{name}: {key}", whole, kind, lambda filling: self._finish(name, filling))
+
+    def _planned(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        check_name(name)
+        kind = np.dtype(dtype)
+        if kind.kind not in _KINDS:
+            raise InvalidType(f"column {name!r} cannot have dtype {kind}; allowed: numbers, booleans, dates and text")
+        whole = (self._length(), *shape)
+        _check_dimensions(name, whole)
+        return whole, kind
+
+    def _take(self, name: str, array: NDArray[Any]) -> None:
+        self._views.pop(name, None)
+        self._arrays[name] = array
+
+    def _finish(self, name: str, filling: Filling) -> None:
+        with self._guard.lock:
+            if filling.array.shape[0] != self._length():
+                raise InvalidInput(f"nodes or edges were added while column {name!r} was being written; begin anew")
+            self._home.changing()
+            self._take(name, filling.array)
 
     def pad(self, name: str, fill: Any = None) -> None:
         """Lengthen a column that fell short when appended edges brought new nodes.
@@ -187,6 +237,10 @@ class TypedColumns(MutableMapping[str, "NDArray[Any]"]):
     def create(self, name: str, shape: tuple[int, ...] = (), dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """A new column of zeros to be filled in place; each row has `shape`. See `Columns.create`."""
         return self._default().create(name, shape, dtype)
+
+    def fill(self, name: str, shape: tuple[int, ...], dtype: DTypeLike, *, key: str) -> Filling:
+        """A new column written in order, which a call after a kill takes up again. See `Columns.fill`."""
+        return self._default().fill(name, shape, dtype, key=key)
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {columns!r}" for name, columns in self._by_type.items())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..disk.filling import Filling
 from ..errors import InvalidInput, InvalidType, NotFound
 from ..types import EdgeType
 from . import describe
@@ -32,7 +34,7 @@ class NodeType:
         self.ids = ids
 
 
-class _Home:
+class Home:
     """The folder of a store, once it has one. Columns hold this and not the store, which goes with its last user."""
 
     def __init__(self) -> None:
@@ -45,6 +47,21 @@ class _Home:
     def create(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return np.zeros(shape, dtype) if self.folder is None else self.folder.create(shape, dtype)
 
+    def fill(self, key: str, shape: tuple[int, ...], dtype: np.dtype[Any], keep: Callable[[Filling], None]) -> Filling:
+        if self.folder is None:
+            return Filling(shape, dtype, None, keep)
+        from ..disk.unfinished import Unfinished
+
+        folder = self.folder
+        folder.begin_writing()
+        under_way = Unfinished(folder, key, shape, dtype)
+
+        def own(filling: Filling) -> None:
+            folder.own(under_way.path, under_way.array)
+            keep(filling)
+
+        return Filling(shape, dtype, under_way, own)
+
 
 class Contents:
     """The reading half of a `GraphStore`."""
@@ -55,7 +72,7 @@ class Contents:
         self._edge_sets = self._parts.edge_sets
         self._node_columns = self._parts.node_columns
         self._edge_columns = self._parts.edge_columns
-        self._home = _Home()
+        self._home = Home()
         self._guard = Guard()
         self.nodes = TypedColumns(self._parts.node_type, self._node_columns)
         self.edges = TypedColumns(self._parts.edge_type, self._edge_columns)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import nearhop
 from nearhop.graphlib.errors import IngestError, InvalidInput, InvalidType, StoreExists, StoreMissing
-from nearhop.graphlib.ingest.duckdb import parse_bytes
+from nearhop.graphlib.sizes import parse_bytes
 from nearhop.tests.support import data_file, needs
 
 ingest: Any = nearhop.ingest
