@@ -20,6 +20,8 @@ from .subgraphs.bags import ego_bag as ego_bag
 from .subgraphs.bags import graph_bag as graph_bag
 from .subgraphs.layers import LayerSample as LayerSample
 from .subgraphs.layers import LayerSampler as LayerSampler
+from .subgraphs.node_sets import NodeSets as NodeSets
+from .subgraphs.node_sets import check_node_sets as check_node_sets
 from .subgraphs.ppr import PPRNeighbors as PPRNeighbors
 from .subgraphs.ppr import ppr_topk as ppr_topk
 from .subgraphs.saint import SaintNorms as SaintNorms

@@ -30,6 +30,7 @@ class Purpose(Enum):
     WALKS = "walks"
     METAPATHS = "metapaths"
     TEMPORAL_WALKS = "temporal walks"
+    NODE_SETS = "node sets"  # which nodes one and two steps away stand for a node
     SAINT = "saint"  # nodes, edges or roots of a subgraph
     SAINT_WALKS = "saint walks"
     CLUSTERS = "clusters"  # which clusters come together

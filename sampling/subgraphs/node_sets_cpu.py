@@ -1,0 +1,206 @@
+"""Kernels that draw node sets: each node with some of what lies one or two steps away, without the square of a matrix.
+
+The candidates of node i are L = N1 ++ N2: its distinct neighbours, then the distinct ends of its walks of two steps.
+Two ways give the same distribution. Where there are few walks, all are followed; a bit per node tells which ends were
+met before. Where there are many, entries and walks are drawn uniformly and kept only if they are the first that leads
+to their candidate, so that each of L is as likely as any other. That ends when it has cost as much as following all
+walks would, which are then followed: how many tries it took says nothing about which candidates they gave.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
+from ...graphlib.compute.random_cpu import bounded, stream
+
+DRAW, TRIES = 0, 1  # the last word of a node's streams
+_AHEAD = 6
+_ONE, _SIX, _LOW = np.uint64(1), np.uint64(6), np.uint64(63)
+
+
+@kernel
+def follow(i, indptr, indices, bits, found):
+    """Write L to `found`, N1 ascending and N2 as it is met; returns |N1|, |L|. The bits of what was met are cleared."""
+    count, before, last = np.int64(0), np.int64(-1), indptr[i + 1]
+    for e in range(indptr[i], last):
+        found[count] = indices[e]
+        count += indices[e] != before
+        before = np.int64(indices[e])
+    ones, before = count, np.int64(-1)
+    for e in range(indptr[i], last):
+        if e + _AHEAD < last:
+            prefetch(indices, indptr[indices[e + _AHEAD]])
+        j = np.int64(indices[e])
+        if j == before:
+            continue
+        before = j
+        for f in range(indptr[j], indptr[j + 1]):
+            k = np.uint64(indices[f])
+            word = bits[k >> _SIX]
+            found[count] = indices[f]
+            count += np.int64(((word >> (k & _LOW)) & _ONE) ^ _ONE)
+            bits[k >> _SIX] = word | (_ONE << (k & _LOW))
+    for c in range(ones, count):
+        bits[np.uint64(found[c]) >> _SIX] = 0
+    return ones, count
+
+
+@kernel
+def _sort(values, first, last):
+    """Ascending, by insertion."""
+    for a in range(first + 1, last):
+        value, b = values[a], a - 1
+        while b >= first and values[b] > value:
+            values[b + 1] = values[b]
+            b -= 1
+        values[b + 1] = value
+
+
+@kernel
+def _draw(key, values, count, out):
+    """`out[1:]` of the first `count` values without replacement, by the first steps of a shuffle."""
+    counter = np.int64(0)
+    for p in range(out.shape[0] - 1):
+        q, counter = bounded(key, counter, count - p)
+        out[1 + p] = values[p + q]
+        values[p + q] = values[p]
+
+
+@kernel
+def _followed(i, indptr, indices, name, bits, found, out):
+    """Draw by following all walks; fewer candidates than places are repeated in order, N1 and N2 each ascending."""
+    root, epoch = name
+    picks = out.shape[0] - 1
+    ones, whole = follow(i, indptr, indices, bits, found)
+    if whole >= picks:
+        _draw(stream(root, epoch, i, DRAW), found, whole, out)
+        return
+    _sort(found, ones, whole)
+    for p in range(picks):
+        out[1 + p] = found[p % whole]
+
+
+@kernel
+def _first_in(values, first, last, value):
+    """The first place of a sorted row that holds `value` or more."""
+    while first < last:
+        middle = (first + last) >> 1
+        if values[middle] < value:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@kernel
+def _leads_first(i, j, k, indptr, indices, back_indptr, back_indices):
+    """Whether no neighbour of i below j leads to k: j is the least of what i reaches and what reaches k."""
+    low, high = indptr[i], indptr[i + 1]
+    for b in range(back_indptr[k], back_indptr[k + 1]):
+        m = back_indices[b]
+        if m >= j:
+            return True
+        low = _first_in(indices, low, high, m)
+        if low < high and indices[low] == m:
+            return False
+    return True
+
+
+@kernel
+def _tried(i, rows, back, name, budget, ends, codes, out):
+    """Draw by tries; False where the budget is used up first.
+
+    `ends` gets running numbers of walks, `codes` what is taken.
+    """
+    indptr, indices = rows
+    back_indptr, back_indices = back
+    root, epoch = name
+    start, degree = indptr[i], indptr[i + 1] - indptr[i]
+    walks = np.int64(0)
+    for e in range(degree):
+        j = indices[start + e]
+        walks += indptr[j + 1] - indptr[j]
+        ends[e] = walks
+    key, counter, found = stream(root, epoch, i, TRIES), np.int64(0), 0
+    picks = out.shape[0] - 1
+    for _ in range(budget):
+        at, counter = bounded(key, counter, degree + walks)
+        if at < degree:
+            e = start + at
+            if e > start and indices[e - 1] == indices[e]:
+                continue
+            chosen, code = indices[e], 2 * np.int64(indices[e])
+        else:
+            e = _first_in(ends, 0, degree, at - degree + 1)
+            j = indices[start + e]
+            f = indptr[j + 1] - (ends[e] - (at - degree))
+            k = indices[f]
+            if (e > 0 and indices[start + e - 1] == j) or (f > indptr[j] and indices[f - 1] == k):
+                continue
+            if not _leads_first(i, j, k, indptr, indices, back_indptr, back_indices):
+                continue
+            chosen, code = k, 2 * np.int64(k) + 1
+        taken = False
+        for p in range(found):
+            taken |= codes[p] == code
+        if taken:
+            continue
+        codes[found] = code
+        out[1 + found] = chosen
+        found += 1
+        if found == picks:
+            return True
+    return False
+
+
+@kernel
+def _anywhere(i, name, num_nodes, codes, out):
+    """Any nodes of the graph, distinct while there are enough."""
+    root, epoch = name
+    picks = out.shape[0] - 1
+    key, counter = stream(root, epoch, i, DRAW), np.int64(0)
+    found = 0
+    while found < picks:
+        chosen, counter = bounded(key, counter, num_nodes)
+        taken = False
+        for p in range(found if num_nodes >= picks else 0):
+            taken |= codes[p] == chosen
+        if not taken:
+            codes[found] = chosen
+            out[1 + found] = chosen
+            found += 1
+
+
+@parallel_kernel
+def node_sets(seeds, rows, back, name, random, cost, bits, found, ends, codes, out):
+    """A row of `out` per seed: the seed, then its draws.
+
+    A node whose neighbours and walks fit a row of `found` is drawn by following them, any other by tries, each of which
+    costs as much as following `cost` walks. `bits` (zero), `found`, `ends` and `codes` are scratch, a row per thread. A
+    node without candidates gets any nodes of the graph with `random`, else itself.
+    """
+    for s in numba.prange(seeds.shape[0]):
+        i, row = seeds[s], out[s]
+        indptr, indices = rows
+        worker = numba.get_thread_id()  # type: ignore[attr-defined]
+        row[0] = i
+        start, last = indptr[i], indptr[i + 1]
+        if row.shape[0] == 1:
+            continue
+        if start == last:
+            if random:
+                _anywhere(i, name, indptr.shape[0] - 1, codes[worker], row)
+            else:
+                for p in range(1, row.shape[0]):
+                    row[p] = i
+            continue
+        walks = np.int64(0)
+        for e in range(start, last):
+            walks += indptr[indices[e] + 1] - indptr[indices[e]]
+        if last - start + walks < found.shape[1]:
+            _followed(i, indptr, indices, name, bits[worker], found[worker], row)
+        elif not _tried(i, rows, back, name, walks // cost, ends[worker], codes[worker], row):
+            room = np.empty(last - start + min(walks, indptr.shape[0] - 1) + 1, indices.dtype)
+            _followed(i, indptr, indices, name, bits[worker], room, row)
