@@ -23,6 +23,10 @@ from ..communities.quality import recall_area as recall_area
 from ..communities.search import Community as Community
 from ..communities.search import CommunitySearch as CommunitySearch
 from ..interop.scikit_learn import NeighborsTransformer as NeighborsTransformer
+from .cann.index import CANN as CANN
+from .cann.result import ColorMatches as ColorMatches
+from .cann.result import ColorResult as ColorResult
+from .cann.scoring import superellipse as superellipse
 from .exact import Exact as Exact
 from .faiss_bridge import Faiss as Faiss
 from .hnsw.index import HNSW as HNSW

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..graphlib.errors import IndexMismatch, InvalidInput
+from .cann.index import CANN
 from .exact import Exact
 from .faiss_bridge import Faiss
 from .formats.kinds import detect
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
     from .words import Index, RowMetric, Storage
 
-KINDS: dict[str, type[IdentifiedRows]] = {kind.KIND: kind for kind in (HNSW, Exact, IVFFlat, Faiss, LSH)}
+KINDS: dict[str, type[IdentifiedRows]] = {kind.KIND: kind for kind in (HNSW, Exact, IVFFlat, Faiss, LSH, CANN)}
 
 
 def vector_kind(name: str) -> type[VectorIndex]:
@@ -78,7 +79,7 @@ def load(
 
     Returns
     -------
-    Exact, HNSW, IVFFlat or LSH
+    Exact, HNSW, IVFFlat, LSH or CANN
         A FAISS index of another class comes back as a `nearhop.ann.Faiss`, for which FAISS must be installed. Vectors
         of a nearhop index stay memory-mapped unless told otherwise; other files are read into memory.
 

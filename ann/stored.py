@@ -31,14 +31,19 @@ def new_store(vectors: NDArray[Any], rows: RowIds) -> GraphStore:
     store = GraphStore()
     store.add_node_type(NODE, len(vectors))
     store.nodes["vector"] = vectors
+    put_ids(store, rows, NODE)
+    return store
+
+
+def put_ids(store: GraphStore, rows: RowIds, node_type: str) -> None:
+    """Write the ids of rows, and which are deleted, to the nodes that stand for them."""
     ids = rows.values.copy()
     if rows.num_dead:
         # The id of a deleted row may have been given again; stored ids are distinct, so deleted rows get unused ones.
         ids[rows.dead] = rows.unused(rows.num_dead)
-        store.nodes["dead"] = rows.dead
+        store.nodes(node_type)["dead"] = rows.dead
     if rows.is_text or not np.array_equal(ids, np.arange(len(ids))):
-        store.set_ids(ids)
-    return store
+        store.set_ids(ids, node_type)
 
 
 def index_fields(store: GraphStore) -> dict[str, Any]:
@@ -76,10 +81,10 @@ def next_id_of(given: dict[str, Any]) -> int:
     return value
 
 
-def identified_rows(store: GraphStore, given: dict[str, Any], ids: NDArray[Any]) -> RowIds:
+def identified_rows(store: GraphStore, given: dict[str, Any], ids: NDArray[Any], node_type: str = NODE) -> RowIds:
     """Ids, marks of deleted rows and the next default id, as a store holds them."""
     dead = None
-    columns = store.nodes(NODE)
+    columns = store.nodes(node_type)
     if "dead" in columns:
         dead = columns["dead"]
         if dead.dtype != np.bool_ or dead.shape != (len(ids),):

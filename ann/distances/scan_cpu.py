@@ -22,7 +22,7 @@ _TASK_QUERIES = 64
 
 
 @kernel(fastmath=_REDUCTION)
-def _l2_block(q0, q1, q2, q3, a, b, out):
+def l2_block(q0, q1, q2, q3, a, b, out):
     s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = np.float32(0)
     for j in range(a.shape[0]):
         x, y = a[j], b[j]
@@ -72,7 +72,7 @@ def _scan_task(floats, rows, first, last, queries, query_scale, begin, end, labe
                 a = rows[r]
                 b = rows[min(r + 1, stop - 1)]
                 if metric == L2:
-                    _l2_block(q0, q1, q2, q3, vectors[a], vectors[b], block)
+                    l2_block(q0, q1, q2, q3, vectors[a], vectors[b], block)
                 else:
                     _dot_block(q0, q1, q2, q3, vectors[a], vectors[b], block)
                 for i in range(min(2, stop - r)):

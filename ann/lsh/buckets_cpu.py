@@ -90,3 +90,38 @@ def lookup(wanted, keys, order, starts, first, last):
         last[band] = bisect(keys[band], first[band], last[band], key + np.uint64(1))
         if last[band] > first[band]:
             prefetch(order[band], first[band])
+
+
+@kernel
+def prefix_range(key, bits, keys, starts):
+    """The range of one band's entries whose upper `bits` are those of `key`; from the table alone where it suffices."""
+    table = np.uint64(starts.shape[0] - 1)
+    low = (np.uint64(key) >> np.uint64(32 - bits)) << np.uint64(32 - bits)
+    high = low + (np.uint64(1) << np.uint64(32 - bits))
+    first, last = np.int64((low * table) >> _S32), np.int64((high * table) >> _S32)
+    if (np.uint64(1) << np.uint64(bits)) <= table:
+        return np.int64(starts[first]), np.int64(starts[last])
+    end = np.int64(starts[min(first + 1, starts.shape[0] - 1)])
+    begin = bisect(keys, np.int64(starts[first]), end, low)
+    return begin, bisect(keys, begin, end, high)
+
+
+@kernel
+def widest_prefix(key, step, most, keys, starts):
+    """The range of the shortest prefix, in steps of bits, of no more than `most` entries, and its bits.
+
+    Where the whole key has more, its range is given with 32 bits.
+    """
+    bits = 32
+    while bits > step and (np.int64(1) << (bits - step)) >= starts.shape[0] - 1:
+        bits -= step
+    first, last = prefix_range(key, bits, keys, starts)
+    while bits < 32 and last - first > most:
+        bits += step
+        first, last = prefix_range(key, bits, keys, starts)
+    while bits > step and last - first <= most:
+        begin, end = prefix_range(key, bits - step, keys, starts)
+        if end - begin > most:
+            break
+        first, last, bits = begin, end, bits - step
+    return first, last, bits

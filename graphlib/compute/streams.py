@@ -58,6 +58,7 @@ class Purpose(Enum):
     UNSEEN = "unseen"  # which nodes are hidden
     # indexes and clusters
     LEVELS = "levels"  # of an HNSW graph
+    GRIDS = "grids"  # rotations and shifts of random grids
     DIFFUSION = "diffusion"  # the order of the pushes of a pass
 
 

@@ -1,0 +1,4 @@
+from .index import CANN as CANN
+from .result import ColorMatches as ColorMatches
+from .result import ColorResult as ColorResult
+from .scoring import superellipse as superellipse

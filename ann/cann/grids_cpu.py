@@ -1,0 +1,96 @@
+"""The kernel of a search through random grids: the colours near each feature, by their nearest points that were met."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
+
+from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
+from ..distances.rows_cpu import distance, prefetch_row
+from ..lsh.buckets_cpu import widest_prefix
+from .cells_cpu import AXES
+
+_BITS = 32 // AXES
+
+
+@kernel
+def common_axes(a, b):
+    """How many axes at the beginning of two keys are the same."""
+    differ = a ^ b
+    axes = 0
+    while axes < AXES and (differ >> np.uint32(_BITS * (AXES - 1 - axes))) == 0:
+        axes += 1
+    return axes
+
+
+@kernel
+def members(wanted, f, most, keys, order, starts, rows, axes):
+    """Rows that lie in the same cell as feature f in any grid, and along how many axes; returns their number.
+
+    In every grid the cell is the coarsest of at most `most` rows; of a finest cell that has more, `most` are taken.
+    """
+    table = np.uint64(starts.shape[1] - 1)
+    for grid in range(keys.shape[0]):
+        prefetch(starts[grid], np.int64((np.uint64(wanted[grid, f]) * table) >> np.uint64(32)))
+    found = 0
+    first, last = np.empty(keys.shape[0], np.int64), np.empty(keys.shape[0], np.int64)
+    for grid in range(keys.shape[0]):
+        begin, end, _ = widest_prefix(wanted[grid, f], _BITS, most, keys[grid], starts[grid])
+        if end - begin > most:
+            begin += (grid * most) % (end - begin - most + 1)
+            end = begin + most
+        first[grid], last[grid] = begin, end
+        prefetch(order[grid], begin)
+        prefetch(keys[grid], begin)
+    for grid in range(keys.shape[0]):
+        for i in range(first[grid], last[grid]):
+            rows[found] = order[grid, i]
+            axes[found] = common_axes(keys[grid, i], wanted[grid, f])
+            found += 1
+    return found
+
+
+@kernel
+def offer(color, far, row, turn, mark, slot, colors, near, rows, filled):
+    """Keep a point where it is the nearest of its colour so far; of equally near ones the first. How many are kept."""
+    if mark[color] != turn:
+        mark[color], slot[color] = turn, filled
+        colors[filled], near[filled], rows[filled] = color, far, row
+        return filled + 1
+    place = slot[color]
+    if far < near[place] or (far == near[place] and row < rows[place]):
+        near[place], rows[place] = far, row
+    return filled
+
+
+@parallel_kernel
+def near_colors(asked, sets, wanted, keys, order, starts, held, color_of, allowed, reach, radii, most, marks, slots,
+                turns, colors, near, rows, counts):  # fmt: skip
+    """Write, per feature, the colours with a point within `reach` in one of its cells, and the nearest such point.
+
+    Distances `near` are those of the rows `held`; with `radii` float32 (17,) they are radii[axes in common] instead,
+    and no row is looked at. `allowed` has no row (all colours may be found), one for all features or one per set,
+    `sets[f]`.
+    `marks`, `slots` int32 (threads, colours) and `turns` (threads) are scratch, zero on entry.
+    """
+    for f in numba.prange(asked.shape[0]):
+        thread = get_thread_id()
+        turns[thread] += 1
+        mark, slot, turn = marks[thread], slots[thread], turns[thread]
+        candidates, axes = np.empty(colors.shape[1], np.int32), np.empty(colors.shape[1], np.int8)
+        count = members(wanted, f, most, keys, order, starts, candidates, axes)
+        for i in range(count):
+            prefetch(color_of, candidates[i])
+            if radii.shape[0] == 0:
+                prefetch_row(held, candidates[i], 0, 1 << 20)
+        which = min(np.int64(sets[f]), np.int64(allowed.shape[0] - 1))
+        query, filled = asked[f], 0
+        for i in range(count):
+            row = np.int64(candidates[i])
+            color = color_of[row]
+            if which < 0 or allowed[which, color]:
+                far = distance(held, row, query, np.float32(1)) if radii.shape[0] == 0 else radii[axes[i]]
+                if far < reach:
+                    filled = offer(color, far, row, turn, mark, slot, colors[f], near[f], rows[f], filled)
+        counts[f] = filled
