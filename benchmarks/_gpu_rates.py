@@ -69,6 +69,7 @@ def gather() -> Rows:
         index = rng.integers(0, rows.shape[0], picked // width)
         ids = torch.from_numpy(index).to(device())
         with on_the_bus(rows) as table:
+            in_order = torch.arange(index.shape[0], device=device())
             check = table[ids[:4]].cpu().numpy()
             np.testing.assert_array_equal(check.view(np.int32), rows[index[:4]].view(np.int32))
             rates = {}
@@ -82,6 +83,13 @@ def gather() -> Rows:
             yield Row(f"rows of {width} B, the better of both against a pinned copy", share, "%", at_least=mark)
             ordered = torch.sort(ids)[0]
             device_rows._SORT_FROM_PICKS = 1 << 60
+            rate = picked / seconds(lambda t=table, i=in_order: t[i], 3) / 1e9
+            yield Row(f"rows of {width} B, one after another: what a kernel can read over the bus", rate, "GB/s")
+            over_bus: Any = table._over_bus
+            over_bus._max_threads *= 4
+            rate = picked / seconds(lambda t=table, i=in_order: t[i], 3) / 1e9
+            yield Row(f"rows of {width} B, one after another, by four times as many threads", rate, "GB/s")
+            over_bus._max_threads //= 4
             gain = seconds(lambda t=table, i=ids: t[i], 3) / seconds(lambda t=table, i=ordered: t[i], 3)
             yield Row(f"rows of {width} B, ascending ids against random ones", gain, "x", at_least=2.0)
 

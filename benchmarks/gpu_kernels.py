@@ -23,19 +23,18 @@ PACKAGE = "nearhop."
 # A digit makes it a C-contiguous array of so many dimensions; brackets make a tuple. Then threads per block, and bytes
 # of dynamic shared memory.
 KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
-    "sampling.neighbors.neighbor_cuda": {
-        "count_picks": (["q1 q1 q q ? q1"], 256, 0),
-        "pick_uniform": (["q1 q1 q q q q q ? q1 q1 q1"], 128, 0),
-        "repeat_numbers": (["q1 q q1"], 256, 0),
+    "sampling.neighbors.picks_cuda": {
+        "count_picks": (["q1 q1 q1 q q ? q1 q1"], 256, 0),
+        "place_picks": (["q1 q1 q q q1 q q1"], 256, 0),
+        "pick_uniform": (["q1 q1 q1 q1 q q q q ? q1 q1 q1 q1"], 128, 0),
     },
     "sampling.neighbors.numbering_cuda": {
         "fill": (["q1 q"], 256, 0),
-        "scan": (["q1 q1"], 1024, 0),
-        "enter": (["i1 q1 q q1 q1", "q1 q1 q q1 q1"], 256, 0),
-        "enter_numbered": (["q1 q q1 q1"], 256, 0),
-        "mark_first": (["i1 q1 q q1 q1 q1", "q1 q1 q q1 q1 q1"], 256, 0),
-        "number": (["i1 i1 q1 q q1 q1 q1 q1 q1 i1", "i1 q1 q1 q q1 q1 q1 q1 q1 q1"], 256, 0),
-        "copy_part": (["q1 q1 q q", "i1 i1 q q"], 256, 0),
+        "reset_table": (["q1 q1 q1"], 256, 0),
+        "enter": (["i1 q1 q1 q q q1 q1 q1", "q1 q1 q1 q q q1 q1 q1"], 256, 0),
+        "count_new": (["q1 q q q q1 q1 q1"], 256, 0),
+        "number_new": (["i1 q1 q1 q q q1 q1 q1 q1", "q1 q1 q1 q q q1 q1 q1 q1"], 256, 0),
+        "read_numbers": (["i1 q1 q1 q q q1 q1 q1 i1", "q1 q1 q1 q q q1 q1 q1 q1"], 256, 0),
     },
     "sampling.walks.walks_cuda": {"uniform_walks": (["q1 i1 q1 i1 q q i2", "q1 q1 q1 i1 q q q2"], 256, 0)},
     "sampling.features.gather_cuda": {

@@ -76,7 +76,10 @@ def _gate(value):
 
 @parallel_kernel
 def gated_rows(messages, indptr, out, winners):
-    """Column 0 of a message is its gate g; of its two halves, g times one is summed and g times the other maximised."""
+    """Column 0 of a message is its gate g; of its two halves, g times one is summed and g times the other maximised.
+
+    Products are rounded to the messages' type before they are compared: of equal ones the first wins.
+    """
     half = out.shape[1] // 2
     for r in numba.prange(out.shape[0]):
         o, w = out[r], winners[r]
@@ -91,7 +94,7 @@ def gated_rows(messages, indptr, out, winners):
                 continue
             for j in range(half):
                 o[j] += gate * m[1 + j]
-                value = gate * m[1 + half + j]
+                value = messages.dtype.type(gate * m[1 + half + j])
                 if value > o[half + j] or value != value:
                     o[half + j] = value
                     w[j] = e

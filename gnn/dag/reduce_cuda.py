@@ -78,12 +78,12 @@ def gated_rows(messages, indptr, out, winners):
         j = t - r * half
         first = indptr[r]
         gate = _gate(messages[first, 0])
-        total = gate * messages[first, 1 + j]
-        best, winner = gate * messages[first, 1 + half + j], first
+        total = messages.dtype.type(gate * messages[first, 1 + j])
+        best, winner = messages.dtype.type(gate * messages[first, 1 + half + j]), first
         for e in range(first + 1, indptr[r + 1]):
             gate = _gate(messages[e, 0])
-            total += gate * messages[e, 1 + j]
-            value = gate * messages[e, 1 + half + j]
+            total = messages.dtype.type(total + gate * messages[e, 1 + j])
+            value = messages.dtype.type(gate * messages[e, 1 + half + j])
             if value > best or value != value:
                 best, winner = value, e
         out[r, j] = total
@@ -131,10 +131,5 @@ def launch(name: str, arguments: tuple[Any, ...]) -> None:
     needed = max(tensors[0].numel(), arguments[-1].numel())
     blocks = max(1, min(needed, 64 if _SIMULATED else 1 << 20) // _BLOCK)
     with launching(tensors[0].device.index) as place:
-        if _SIMULATED:
-            ready = [part.numpy() if isinstance(part, torch.Tensor) else part for part in tensors]
-        else:
-            ready = [
-                cuda.as_cuda_array(part, sync=False) if isinstance(part, torch.Tensor) else part for part in tensors
-            ]
-        globals()[name][blocks, _BLOCK, place.stream](*ready)
+        ready = [part.numpy() if _SIMULATED and isinstance(part, torch.Tensor) else part for part in tensors]
+        place.run(globals()[name], blocks, _BLOCK, *ready)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ...sampling.ncache.read import JointRead
 from ..threads import kernel_threads
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CHUNKS = 4  # parts of a gradient; fixed, so that sums do not depend on the number of threads
 _MANY = 4096  # slots from which threads pay
@@ -118,7 +121,7 @@ class SlotUpdate(nn.Module):
 
 def slot_step(table: Tensor, row: Tensor, extra: Tensor, old: Tensor, live: Tensor, w: Tensor, b: Tensor) -> Tensor:
     """The recurrent step in plain torch, for any device."""
-    from_input = (table[row] + extra.t()).chunk(3, dim=1)
+    from_input = (table.index_select(0, row) + extra.t()).chunk(3, dim=1)
     from_hidden = torch.addmm(b, old, w.t()).chunk(3, dim=1)
     reset = torch.sigmoid(from_input[0] + from_hidden[0])
     update = torch.sigmoid(from_input[1] + from_hidden[1])
@@ -147,10 +150,8 @@ class RaggedJoint:
     @classmethod
     def of(cls, joint: JointRead, device: torch.device) -> RaggedJoint:
         """A host's join, copied to a device."""
-        key, code, slot, row = (
-            torch.from_numpy(part).to(device).long() for part in (joint.key, joint.code, joint.slot, joint.row)
-        )
-        pair = torch.repeat_interleave(torch.from_numpy(joint.indptr[1:] - joint.indptr[:-1]).to(device))
+        key, code, slot, row = (there(part, device).long() for part in (joint.key, joint.code, joint.slot, joint.row))
+        pair = torch.repeat_interleave(there(joint.indptr[1:] - joint.indptr[:-1], device))
         return cls(pair, joint.indptr.shape[0] - 1, key, code, slot, row)
 
 
@@ -224,11 +225,13 @@ class PairReadout(nn.Module):
             if self.score is not None and node_features is None and value.device.type == "cpu":
                 return _Attend.apply(joint, value, codes.contiguous(), parts[1].t().contiguous(), self.score)
             joint = RaggedJoint.of(joint, value.device)
-        features = None if node_features is None else node_features[joint.key]
-        totals = value.new_zeros((joint.code.shape[0], value.shape[1])).index_add(0, joint.row, value[joint.slot])
+        features = None if node_features is None else node_features.index_select(0, joint.key)
+        totals = value.new_zeros((joint.code.shape[0], value.shape[1])).index_add(
+            0, joint.row, value.index_select(0, joint.slot)
+        )
         if self.score is None:
             return self._sum(joint, totals, features, generator)
-        rows = codes[joint.code] + totals @ parts[1].t()
+        rows = codes.index_select(0, joint.code) + totals @ parts[1].t()
         if features is not None:
             rows = rows + features @ parts[2].t()
         return softmax_pool(rows.relu(), self.score, joint.pair, joint.pairs)
@@ -248,9 +251,16 @@ def softmax_pool(rows: Tensor, score: Tensor, pair: Tensor, pairs: int) -> Tenso
     """Per pair, its rows weighted by the softmax of their scores, in plain torch."""
     scores = rows @ score
     top = scores.new_full((pairs,), float("-inf")).scatter_reduce(0, pair, scores.detach(), "amax")
-    weight = torch.exp(scores - top[pair])
+    weight = torch.exp(scores - top.index_select(0, pair))
     whole = weight.new_zeros(pairs).index_add(0, pair, weight)
-    return rows.new_zeros((pairs, rows.shape[1])).index_add(0, pair, (weight / whole[pair])[:, None] * rows)
+    return rows.new_zeros((pairs, rows.shape[1])).index_add(
+        0, pair, (weight / whole.index_select(0, pair))[:, None] * rows
+    )
+
+
+def there(array: NDArray[Any], device: torch.device) -> Tensor:
+    """A host array as a tensor on a device; from memory that is not pinned, it has been read when this returns."""
+    return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def drop(x: Tensor, probability: float, training: bool, generator: torch.Generator | None) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .layers import RaggedJoint
+from .layers import RaggedJoint, there
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,26 +70,23 @@ class HostMemory:
         neighbours, row = self.cache.distinct(read.key)
         hop_2 = self.cache.starts[2] if len(self.cache.sizes) > 2 else np.iinfo(np.int16).max
 
-        def there(array: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(array).to(self.device)
-
-        return Slots(
-            nodes,
-            neighbours=there(neighbours),
-            row=there(row),
-            edge_id=there(read.edge_id),
-            time=there(read.time),
-            value=there(read.value),
-            live=there(read.edge_id >= 0),
-            far=there(read.column >= hop_2),
-            own=there(read.place[:, 0].astype(np.int64)),
-            read=read,
-        )
+        own = read.place[:, 0].astype(np.int64)
+        columns: dict[str, NDArray[Any]] = {
+            "neighbours": neighbours,
+            "row": row,
+            "edge_id": read.edge_id,
+            "time": read.time,
+            "value": read.value,
+            "live": read.edge_id >= 0,
+            "far": read.column >= hop_2,
+            "own": own,
+        }
+        return Slots(nodes, read=read, **{name: there(column, self.device) for name, column in columns.items()})
 
     def stamps(self, nodes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Edge ids and times of the nodes' own slots."""
         parts = self.cache.edge_ids[nodes, 0], self.cache.times[nodes, 0]
-        return torch.from_numpy(parts[0]).to(self.device), torch.from_numpy(parts[1]).to(self.device)
+        return there(parts[0], self.device), there(parts[1], self.device)
 
     def join(self, slots: Slots, first: NDArray[np.int64], second: NDArray[np.int64]) -> JointRead:
         """Joint neighbourhoods of pairs of `slots.nodes`."""
@@ -125,7 +122,7 @@ class DeviceMemory:
         self.device = device
         self.like = cache
         self._cuda: CudaNCache = CudaNCache(cache, device=device)
-        self._far = torch.from_numpy(cache.hop_of == 2).to(device)
+        self._far = there(cache.hop_of == 2, device)
 
     @property
     def cache(self) -> NCache:
@@ -155,7 +152,7 @@ class DeviceMemory:
 
     def stamps(self, nodes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Edge ids and times of the nodes' own slots."""
-        chosen = torch.from_numpy(nodes).to(self.device)
+        chosen = there(nodes, self.device)
         edge_ids, times = (_tensor(part, self.device) for part in (self._cuda.edge_ids, self._cuda.times))
         return edge_ids[chosen, 0], times[chosen, 0]
 
@@ -216,6 +213,8 @@ def _tensor(array: Any, device: torch.device) -> Tensor:
 
 def _array(tensor: Tensor) -> Any:
     """The reverse of `_tensor`."""
+    if tensor.is_cuda:
+        return tensor
     from numba import cuda
 
-    return cuda.as_cuda_array(tensor, sync=False) if tensor.is_cuda else cuda.to_device(tensor.numpy())
+    return cuda.to_device(tensor.numpy())

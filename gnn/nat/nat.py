@@ -15,7 +15,7 @@ from ...sampling.arguments import node_positions
 from ...sampling.ncache.cache import NCache
 from ..threads import steady
 from .config import NATConfig
-from .layers import PairReadout, SlotUpdate, TimeEncoding, drop, keep_torch_threads
+from .layers import PairReadout, SlotUpdate, TimeEncoding, drop, keep_torch_threads, there
 from .memory import HostMemory, memory_on
 
 if TYPE_CHECKING:
@@ -241,8 +241,8 @@ class NAT(nn.Module):
             rows = np.arange(touched.shape[0])
         self.memory.insert(*ends, read.slots, read.value, time=times, edge_ids=names, epoch=epoch)
         device = self.self_rep.device
-        vectors = read.self_rep.detach().index_select(0, torch.from_numpy(rows).to(device))
-        self.self_rep[torch.from_numpy(touched).to(device)] = vectors
+        vectors = read.self_rep.detach().index_select(0, there(rows, device))
+        self.self_rep[there(touched, device)] = vectors
         order = np.lexsort((names, times))
         both, others = (np.stack(pair, axis=1)[order].ravel() for pair in (ends, ends[::-1]))
         self.last_other[both] = others  # of several events of a node, the last is assigned last
@@ -329,11 +329,11 @@ class NAT(nn.Module):
         """The nodes' own vectors with their last events applied."""
         device = self.self_rep.device
         return self.self_update(
-            self.self_rep.index_select(0, torch.from_numpy(self.last_other[nodes]).to(device)),
+            self.self_rep.index_select(0, there(self.last_other[nodes], device)),
             torch.arange(nodes.shape[0], device=device),
             self._encode(times, time),
             self._edges(edge_ids),
-            self.self_rep.index_select(0, torch.from_numpy(nodes).to(device)),
+            self.self_rep.index_select(0, there(nodes, device)),
             edge_ids >= 0,
         )
 
@@ -350,7 +350,7 @@ class NAT(nn.Module):
         pooled = self.readout(joint, read.value, self.node_features, self.generator)
         if self.readout.score is not None:
             pooled = drop(pooled, self.config.dropout, self.training, self.generator)
-        ends = (torch.from_numpy(rows).to(read.value.device) for rows in (first, second))
+        ends = (there(rows, read.value.device) for rows in (first, second))
         sides = (read.self_rep.index_select(0, rows) for rows in ends)
         return self.classify(torch.cat([pooled, *sides], dim=1)).squeeze(1)
 

@@ -2,64 +2,161 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
 
+from . import direct_cuda
 from .numba_cuda import cuda
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
+_log = logging.getLogger(__name__)
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 
 
 class Place:
     """A device that is current for Numba and, where it is loaded, for torch.
 
+    Kernels are queued on `stream`: after what the caller has queued there, and before what it queues next, also under
+    `torch.cuda.stream(...)`. Arrays are torch's tensors where torch is at work, so that memory comes from its pool and
+    goes back without waiting for the device; else they are Numba's device arrays.
+
     Attributes
     ----------
     stream : Numba stream or 0
-        torch's current stream there, or the default stream. Kernels launched on it come after what the caller has
-        queued and before what it queues next, also under `torch.cuda.stream(...)`.
+        torch's current stream there, or the default stream.
     """
 
     def __init__(self, torch: Any, device: Any) -> None:
         self._torch, self._device = torch, device
-        handle = 0 if torch is None else int(torch.cuda.current_stream(device).cuda_stream)
-        self.stream: Any = cuda.external_stream(handle) if handle else 0
+        self._handle = 0 if torch is None else int(torch.cuda.current_stream(device).cuda_stream)
+
+    @property
+    def stream(self) -> Any:
+        return cuda.external_stream(self._handle) if self._handle else 0
+
+    def run(self, kernel: Any, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
+        """Queue a kernel of `cuda.jit`; `shared` is its dynamic shared memory in bytes."""
+        if self._torch is None:
+            kernel[blocks, threads, self.stream, shared](*arguments)
+        else:
+            index = self._device.index
+            direct_cuda.launch(self._torch, index, kernel, blocks, threads, shared, self._handle, arguments)
 
     def empty(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> Any:
-        """A device array with nothing in it. torch's pool takes its memory back without waiting for the device."""
-        kind = np.dtype(dtype)
-        if self._torch is None or not np.prod(shape, dtype=np.int64):
-            return cuda.device_array(shape, kind)
-        as_torch = self._torch.from_numpy(np.empty(0, kind)).dtype
-        return cuda.as_cuda_array(self._torch.empty(shape, dtype=as_torch, device=self._device), sync=False)
+        """An array with nothing in it."""
+        if self._torch is None:
+            return cuda.device_array(shape, np.dtype(dtype))
+        return self._torch.empty(shape, dtype=_torch_type(self._torch, np.dtype(dtype)), device=self._device)
 
     def put(self, array: Any) -> Any:
         """A copy of a host array on the device."""
-        if self._torch is None or array.size == 0:
-            return cuda.to_device(np.ascontiguousarray(array))
         source = np.ascontiguousarray(array)
+        if self._torch is None:
+            return cuda.to_device(source)
         there = self.empty(source.shape, source.dtype)
-        there.copy_to_device(source, stream=self.stream)
+        if source.size == 0:
+            return there
+        if source.flags.writeable:
+            # from memory that is not pinned it has been read when this returns
+            return there.copy_(self._torch.from_numpy(source), non_blocking=True)
+        cuda.as_cuda_array(there, sync=False).copy_to_device(source, stream=self.stream)  # torch warns of such arrays
+        return there
+
+    def exchanged(self, shape: int, dtype: DTypeLike) -> tuple[NDArray[Any], Any]:
+        """An array of the host, pinned where torch can, and one of the device, for `update` and `send`."""
+        there = self.empty(shape, dtype)
+        if self._torch is None:
+            return np.zeros(shape, dtype), there
+        return self._torch.zeros(shape, dtype=there.dtype, pin_memory=True).numpy(), there
+
+    def update(self, there: Any, array: NDArray[Any]) -> None:
+        """Copy a host array into a device array of its shape and type; pinned, it must not change before `wait`."""
+        if self._torch is None:
+            there.copy_to_device(array, stream=self.stream)
+        else:
+            there.copy_(self._torch.from_numpy(array), non_blocking=True)
+
+    def send(self, there: Any, array: NDArray[Any]) -> None:
+        """Copy a device array into a host array, whose contents are right after `wait`."""
+        if self._torch is None:
+            there.copy_to_host(array, stream=self.stream)
+        else:
+            self._torch.from_numpy(array).copy_(there, non_blocking=True)
+
+    def wait(self) -> None:
+        """Until everything queued here is done."""
+        if self._torch is not None:
+            self._torch.cuda.current_stream(self._device).synchronize()
+
+    def copied(self, array: Any) -> Any:
+        """An array (n,) in memory of its own."""
+        if self._torch is not None:
+            return array.clone()
+        there = self.empty(array.shape, array.dtype)
+        if array.shape[0]:
+            there.copy_to_device(array)
         return there
 
     def number(self, array: Any, at: int) -> int:
-        """Element `at` of a device array (n,): waits for this stream, and for no other."""
+        """Element `at` of an array (n,): waits for this stream, and for no other."""
         return int(self.fetch(array[at : at + 1])[0][0])
 
     def fetch(self, *arrays: Any) -> list[NDArray[Any]]:
-        """Device arrays as arrays of the host."""
-        found = [np.asarray(array.copy_to_host(stream=self.stream)) for array in arrays]
-        if self.stream:
-            self.stream.synchronize()
-        return found
+        """Device arrays as arrays of the host: one wait for all of them."""
+        found = [self._copied(array) for array in arrays]
+        self.wait()
+        return [np.asarray(array) for array in found]
+
+    def _copied(self, array: Any) -> Any:
+        """A copy on its way to the host, into pinned memory where torch has some."""
+        if hasattr(array, "copy_to_host"):
+            return array.copy_to_host(stream=self.stream)
+        if self._torch is None:
+            return array
+        host = self._torch.empty(array.shape, dtype=array.dtype, pin_memory=True)
+        return host.copy_(array, non_blocking=True).numpy()
+
+    def mark(self) -> Any:
+        """What `after` can wait for: everything queued here so far."""
+        return None if self._torch is None else self._torch.cuda.current_stream(self._device).record_event()
+
+    def after(self, mark: Any) -> None:
+        """What is queued from now on comes after what was queued when `mark` was made, maybe on another stream."""
+        if mark is not None:
+            self._torch.cuda.current_stream(self._device).wait_event(mark)
+
+    def recorded(self, queue: Callable[[Place], None]) -> Callable[[], None] | None:
+        """Record the kernels that `queue` runs at the place it is given, as a CUDA graph: one launch for all of them.
+
+        Arrays and numbers are those of now, so arrays must stay where they are. None where torch is not at work, or
+        where it cannot record now.
+        """
+        torch = self._torch
+        if torch is None:
+            return None
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                queue(Place(torch, self._device))
+        except RuntimeError as error:
+            _log.info("no CUDA graph: %r", error)
+            return None
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+
+@cache
+def _torch_type(torch: Any, dtype: np.dtype[Any]) -> Any:
+    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class DeviceRows:
 
     def read(self, ids: torch.Tensor, out: torch.Tensor) -> int:
         """Write the rows `ids` to `out`, both on the GPU, and wait for it; returns how many were hot."""
+        from ...graphlib.compute.launch_cuda import launching
         from . import gather_cuda
 
         torch = self._torch
@@ -71,9 +72,10 @@ class DeviceRows:
             "max_threads": self._max_threads,
         }
         if device.type != "cuda":
-            gather_cuda.launch(*arrays, **options)
+            with launching() as place:
+                gather_cuda.launch(place, *arrays, **options)
         else:
-            with gather_cuda.cuda.gpus[device.index], torch.cuda.device(device):
+            with torch.cuda.device(device):
                 self._launch_beside(arrays, options)
         outside, found = notes.tolist()
         if outside:
@@ -84,6 +86,7 @@ class DeviceRows:
 
     def _launch_beside(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> None:
         """On the own stream: after what the caller's has queued so far, and before what it queues from now on."""
+        from ...graphlib.compute.launch_cuda import launching
         from . import gather_cuda
 
         cuda = self._torch.cuda
@@ -91,7 +94,8 @@ class DeviceRows:
             self._stream = cuda.Stream()
         current = cuda.current_stream()
         self._stream.wait_stream(current)
-        gather_cuda.launch(*arrays, **options, stream=gather_cuda.cuda.external_stream(self._stream.cuda_stream))
+        with cuda.stream(self._stream), launching(self._stream.device_index) as place:
+            gather_cuda.launch(place, *arrays, **options)
         current.wait_stream(self._stream)
 
     def _widest_word(self, table: torch.Tensor) -> Any:

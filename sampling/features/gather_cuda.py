@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import config
 
-from ...graphlib.compute.launch_cuda import launching
+from ...graphlib.compute.launch_cuda import Place, launching
 from ...graphlib.compute.numba_cuda import cuda
 from ...graphlib.errors import InvalidInput
 
@@ -49,6 +49,30 @@ def gather_narrow(table, hot, slots, index, places, out, notes):
         cuda.atomic.add(notes, 1, found)
 
 
+@cuda.jit(device=True)
+def _copy_row(source, row, out, place, first):
+    """`out[place] = source[row]` by a warp whose lane begins at word `first`: four reads are on their way at a time."""
+    words = out.shape[1]
+    for j in range(first, words, 4 * _LANES):
+        a = b = c = d = out.dtype.type(0)
+        if j >= 0:
+            a = source[row, j]
+        if j + _LANES < words:
+            b = source[row, j + _LANES]
+        if j + 2 * _LANES < words:
+            c = source[row, j + 2 * _LANES]
+        if j + 3 * _LANES < words:
+            d = source[row, j + 3 * _LANES]
+        if j >= 0:
+            out[place, j] = a
+        if j + _LANES < words:
+            out[place, j + _LANES] = b
+        if j + 2 * _LANES < words:
+            out[place, j + 2 * _LANES] = c
+        if j + 3 * _LANES < words:
+            out[place, j + 3 * _LANES] = d
+
+
 @cuda.jit
 def gather_wide(table, base, hot, slots, index, places, out, notes):
     """As `gather_narrow` with a warp per row, its reads aligned to lines.
@@ -70,17 +94,18 @@ def gather_wide(table, base, hot, slots, index, places, out, notes):
                 cuda.atomic.max(notes, 0, np.int64(index.shape[0] - place))
             continue
         slot = np.int64(slots[row]) if slots.shape[0] > 0 else np.int64(-1)
-        # words of the row's first line that are not its own
-        before = (base + row * words) % line if slot < 0 else slot * words % line
-        for j in range(lane - before, words, _LANES):
-            if j >= 0:
-                out[place, j] = table[row, j] if slot < 0 else hot[slot, j]
-        found += np.int64(slot >= 0)
+        # less the words of the row's first line that are not its own
+        if slot < 0:
+            _copy_row(table, row, out, place, lane - (base + row * words) % line)
+        else:
+            _copy_row(hot, slot, out, place, lane - slot * words % line)
+            found += 1
     if lane == 0 and found > 0:
         cuda.atomic.add(notes, 1, found)
 
 
 def launch(
+    place: Place,
     table: Any,
     index: Any,
     out: Any,
@@ -90,26 +115,27 @@ def launch(
     hot: Any = None,
     slots: Any = None,
     max_threads: int = 1 << 20,
-    stream: Any = 0,
 ) -> None:
-    """Start a gather; see `gather_rows` for the parameters and `gather_narrow` for `hot`, `slots` and `notes`.
+    """Queue a gather; see `gather_rows` for the parameters and `gather_narrow` for `hot`, `slots` and `notes`.
 
     Arrays are two-dimensional tables of the same words, and device arrays or anything with
     `__cuda_array_interface__`; the simulator takes arrays and tensors of the processor.
     """
     source, ids, target = _device(table), _device(index), _device(out)
-    places = cuda.device_array(0, np.int64) if order is None else _device(order)
+    places = place.empty(0, np.int64) if order is None else _device(order)
     on_device = source if hot is None else _device(hot)
-    where = cuda.device_array(0, np.int64) if slots is None else _device(slots)
+    where = place.empty(0, np.int64) if slots is None else _device(slots)
+    size = int(source.dtype.itemsize)
     words = int(source.shape[1])
-    wide = words * source.dtype.itemsize > LINE
+    wide = words * size > LINE
     needed = ids.shape[0] * (_LANES if wide else words)
     blocks = max(1, min(max_threads, needed, 64 if _SIMULATED else needed) // _BLOCK)
+    ends = (on_device, where, ids, places, target, _device(notes))
     if wide:
-        base = 0 if _SIMULATED else _address(source) // source.dtype.itemsize % (LINE // source.dtype.itemsize)
-        gather_wide[blocks, _BLOCK, stream](source, base, on_device, where, ids, places, target, _device(notes))
+        base = 0 if _SIMULATED else _address(source) // size % (LINE // size)
+        place.run(gather_wide, blocks, _BLOCK, source, base, *ends)
     else:
-        gather_narrow[blocks, _BLOCK, stream](source, on_device, where, ids, places, target, _device(notes))
+        place.run(gather_narrow, blocks, _BLOCK, source, *ends)
 
 
 def gather_rows(
@@ -146,11 +172,11 @@ def gather_rows(
     with launching() as place:
         source, ids = _device(table), _device(index)
         if out is None:
-            out = place.empty((ids.shape[0], source.shape[1]), source.dtype)
+            out = place.empty((ids.shape[0], source.shape[1]), _dtype(source))
         if ids.shape[0] == 0 or source.shape[1] == 0:
             return out
         notes = place.put(np.zeros(2, np.int64))
-        launch(source, ids, out, notes, order=order, max_threads=max_threads, stream=place.stream)
+        launch(place, source, ids, out, notes, order=order, max_threads=max_threads)
         outside = place.number(notes, 0)
     if outside:
         where = ids.shape[0] - outside
@@ -159,10 +185,15 @@ def gather_rows(
 
 
 def _device(array: Any) -> Any:
-    if not _SIMULATED:
-        return cuda.as_cuda_array(array, sync=False)
-    return array.numpy() if hasattr(array, "numpy") else array
+    """A kernel's argument; the simulator takes arrays of the processor."""
+    return array.numpy() if _SIMULATED and hasattr(array, "numpy") else array
+
+
+def _dtype(array: Any) -> np.dtype[Any]:
+    if _SIMULATED:
+        return np.dtype(array.dtype)
+    return np.dtype(array.__cuda_array_interface__["typestr"])
 
 
 def _address(array: Any) -> int:
-    return int(array.__cuda_array_interface__["data"][0])
+    return int(array.data_ptr() if hasattr(array, "data_ptr") else array.__cuda_array_interface__["data"][0])

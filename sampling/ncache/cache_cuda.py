@@ -206,8 +206,8 @@ class CudaNCache:
             time, value = place.empty(shape, np.float64), place.empty((*shape, self.like.value_dim), np.float32)
             if given.shape[0]:
                 columns = (getattr(self, name) for name in COLUMNS)
-                grid = (*_grid(shape[0] * shape[1]), place.stream)
-                read_rows[grid](*columns, place.put(given), key, edge_id, time, value)
+                grid = _grid(shape[0] * shape[1])
+                place.run(read_rows, *grid, *columns, place.put(given), key, edge_id, time, value)
         return CudaRead(given, key, edge_id, time, value)
 
     def join(self, read: CudaRead, first: ArrayLike, second: ArrayLike) -> tuple[Any, Any]:
@@ -226,7 +226,7 @@ class CudaNCache:
             if one.shape[0]:
                 ends = place.put(np.stack([one, two]))
                 arguments = (read.key, self._starts, self._hop_of, *self._hash(), ends[0], ends[1], code, member)
-                join_rows[(*_grid(one.shape[0] * 2 * width), place.stream)](*arguments)
+                place.run(join_rows, *_grid(one.shape[0] * 2 * width), *arguments)
         return code, member
 
     def sums(self, values: Any, member: Any) -> Any:
@@ -236,8 +236,7 @@ class CudaNCache:
             total = place.empty((rows, width), np.float32)
             if rows and width:
                 slots = values.reshape(values.shape[0] * values.shape[1], width)
-                grid = (*_grid(rows * width), place.stream)
-                sum_members[grid](slots, member.reshape(rows, member.shape[2]), total)
+                place.run(sum_members, *_grid(rows * width), slots, member.reshape(rows, member.shape[2]), total)
         return total.reshape(*member.shape[:2], width)
 
     def insert(
@@ -282,15 +281,17 @@ class CudaNCache:
         source, target, name, source_row, target_row = (events[i] for i in range(5))
         winner = place.empty(read.key.shape, np.int64)
         slots = winner.shape[0] * winner.shape[1]
-        fill[(*_grid(slots), place.stream)](winner.reshape(slots), -1)
+        place.run(fill, *_grid(slots), winner.reshape(slots), -1)
         writes = 2 + (like.sizes[1] if len(like.sizes) > 1 else 0)
-        claim[(*_grid(2 * writes * words.shape[1]), place.stream)](
+        place.run(
+            *(claim, *_grid(2 * writes * words.shape[1])),
             *(self.keys, self._starts, *self._hash()),
             *(like.replace_prob, like.keep_self, root_of(like.seed, Purpose.NCACHE), epoch),
             *(source, target, name, source_row, target_row, read.key, winner),
         )
         columns = (getattr(self, column) for column in COLUMNS)
-        write_winners[(*_grid(slots), place.stream)](
+        place.run(
+            *(write_winners, *_grid(slots)),
             *(*columns, self._starts, source, target, place.put(times), name, source_row, target_row),
             *(place.put(read.nodes), read.key, read.edge_id, read.time, new, winner),
         )
@@ -299,7 +300,7 @@ class CudaNCache:
         """Copy the contents of `like` here again."""
         with launching(self._device) as place:
             for name in COLUMNS:
-                getattr(self, name).copy_to_device(getattr(self.like, name), stream=place.stream)
+                place.update(getattr(self, name), getattr(self.like, name))
 
     def to_host(self) -> NCache:
         """The contents, copied back into the cache this one was made from."""

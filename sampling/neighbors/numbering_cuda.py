@@ -1,4 +1,12 @@
-"""Nodes numbered by their first visit, on a GPU: a hash table of nodes, sums of counts, copies."""
+"""Nodes numbered by their first visit, on a GPU: a hash table of nodes that lasts over the hops of a sample.
+
+How many nodes and edges there are is known on the device alone, in `state` (int64): the ends of the seeds and of each
+hop in `nodes`, [0, seeds, seeds + first hop, ...]; then, per hop, its edges; then, per hop, the room that they would
+have needed, 0 where they had it. Kernels are launched for the most there can be and read there how many there are.
+
+Sums over many blocks take two kernels: each block sums its share, then each adds up the shares before its own. A share
+is a contiguous part, read by a block's threads side by side.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +18,7 @@ from ...graphlib.compute.random_cuda import mix64
 
 EMPTY = -1
 UNSEEN = np.iinfo(np.int64).max
-SCAN_THREADS = 4 if config.ENABLE_CUDASIM else 1024  # type: ignore[attr-defined]
+THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 
 
 @cuda.jit
@@ -20,85 +28,135 @@ def fill(array, value):
         array[i] = value
 
 
-@cuda.jit
-def scan(counts, offsets):
-    """`offsets[i]` = sum of `counts[:i]`, by one block: sums of slices, a scan of those, then each slice again."""
-    sums = cuda.shared.array(SCAN_THREADS, np.int64)
-    thread = cuda.threadIdx.x
-    total = counts.shape[0]
-    start = total * thread // SCAN_THREADS
-    stop = total * (thread + 1) // SCAN_THREADS
-    part = np.int64(0)
-    for i in range(start, stop):
-        part += counts[i]
-    sums[thread] = part
-    cuda.syncthreads()
-    if thread == 0:
-        running = np.int64(0)
-        for t in range(SCAN_THREADS):
-            mine = sums[t]
-            sums[t] = running
-            running += mine
-        offsets[total] = running
-    cuda.syncthreads()
-    running = sums[thread]
-    for i in range(start, stop):
-        offsets[i] = running
-        running += counts[i]
+@cuda.jit(device=True)
+def edges_before(state, hop, hops):
+    """Edges of the hops before this one; those of all hops lie end to end."""
+    count = np.int64(0)
+    for h in range(hop):
+        count += state[hops + 2 + h]
+    return count
 
 
 @cuda.jit(device=True)
-def _slot_of(keys, key):
-    """The slot that holds `key`, which is entered if it is new; open addressing over 2^b slots."""
+def block_sum(value):
+    """The sum over the block's threads, in every thread."""
+    cells = cuda.shared.array(THREADS, np.int64)
+    thread = cuda.threadIdx.x
+    cells[thread] = value
+    cuda.syncthreads()
+    step = THREADS // 2
+    while step > 0:
+        if thread < step:
+            cells[thread] += cells[thread + step]
+        cuda.syncthreads()
+        step //= 2
+    total = cells[0]
+    cuda.syncthreads()
+    return total
+
+
+@cuda.jit(device=True)
+def sum_before(sums):
+    """The sum of `sums[: this block]`, in every thread."""
+    part = np.int64(0)
+    for b in range(cuda.threadIdx.x, cuda.blockIdx.x, THREADS):
+        part += sums[b]
+    return block_sum(part)
+
+
+@cuda.jit(device=True)
+def scan_block(value, cells):
+    """The sum of `value` over this thread and those before it; that of the block is left in the last of `cells`."""
+    thread = cuda.threadIdx.x
+    cells[thread] = value
+    cuda.syncthreads()
+    step = 1
+    while step < THREADS:
+        other = cells[thread - step] if thread >= step else np.int64(0)
+        cuda.syncthreads()
+        cells[thread] += other
+        cuda.syncthreads()
+        step *= 2
+    return cells[thread]
+
+
+@cuda.jit
+def reset_table(keys, order, state):
+    """An empty table, and nothing sampled."""
+    for i in range(cuda.grid(1), state.shape[0], cuda.gridsize(1)):
+        state[i] = 0
+    for slot in range(cuda.grid(1), keys.shape[0], cuda.gridsize(1)):
+        keys[slot] = EMPTY
+        order[slot] = UNSEEN
+
+
+@cuda.jit
+def enter(indices, positions, state, hop, hops, keys, order, slots):
+    """Enter the node `indices[positions[i]]` of each edge i of a hop; `order` of a new one is the least base + i.
+
+    Hop -1 is that of the seeds: as many as `positions` says.
+    """
     mask = np.int64(keys.shape[0] - 1)
-    slot = np.int64(mix64(np.uint64(key)) >> np.uint64(1)) & mask
-    while True:
-        held = cuda.atomic.cas(keys, slot, EMPTY, key)
-        if held == EMPTY:
-            return slot
-        if held == key:
-            return slot
-        slot = (slot + 1) & mask
-
-
-@cuda.jit
-def enter(indices, positions, base, keys, order):
-    """Enter the nodes at `positions`; `order` of a node is the least base + i at which it occurs."""
-    for i in range(cuda.grid(1), positions.shape[0], cuda.gridsize(1)):
-        slot = _slot_of(keys, np.int64(indices[positions[i]]))
-        cuda.atomic.min(order, slot, np.int64(base + i))
-
-
-@cuda.jit
-def enter_numbered(nodes, count, keys, order):
-    """Enter the first `count` of `nodes`, whose numbers are their places."""
+    count = state[hops + 2 + hop] if hop >= 0 else positions.shape[0]
+    base = state[hop + 1]
     for i in range(cuda.grid(1), count, cuda.gridsize(1)):
-        cuda.atomic.min(order, _slot_of(keys, nodes[i]), np.int64(i))
-
-
-@cuda.jit
-def mark_first(indices, positions, base, keys, order, flags):
-    """`flags[i]` = 1 where entry i is the first occurrence of a node not numbered before."""
-    for i in range(cuda.grid(1), positions.shape[0], cuda.gridsize(1)):
-        slot = _slot_of(keys, np.int64(indices[positions[i]]))
-        flags[i] = 1 if order[slot] == base + i else 0
-
-
-@cuda.jit
-def number(indices, edge_ids, positions, base, keys, order, ranks, nodes, far, edges):
-    """Local numbers and edge ids of the entries at `positions`; new nodes go to `nodes` in first-visit order."""
-    for i in range(cuda.grid(1), positions.shape[0], cuda.gridsize(1)):
         node = np.int64(indices[positions[i]])
-        seen = order[_slot_of(keys, node)]
-        local = seen if seen < base else base + ranks[seen - base]
-        if seen == base + i:
-            nodes[local] = node
-        far[i] = local
-        edges[i] = edge_ids[positions[i]]
+        slot = np.int64(mix64(np.uint64(node)) >> np.uint64(1)) & mask
+        while True:
+            held = cuda.atomic.cas(keys, slot, EMPTY, node)
+            if held in (EMPTY, node):
+                break
+            slot = (slot + 1) & mask
+        cuda.atomic.min(order, slot, np.int64(base + i))
+        slots[i] = slot
 
 
 @cuda.jit
-def copy_part(source, target, start, count):
-    """`target[start : start + count]` = `source[:count]`."""
+def count_new(state, hop, hops, count_seeds, order, slots, sums):
+    """Per block, the nodes of its share of a hop's edges that were not numbered before."""
+    count = state[hops + 2 + hop] if hop >= 0 else count_seeds
+    base = state[hop + 1]
+    part = np.int64(0)
+    stop = count * (cuda.blockIdx.x + 1) // cuda.gridDim.x
+    for i in range(count * cuda.blockIdx.x // cuda.gridDim.x + cuda.threadIdx.x, stop, THREADS):
+        part += np.int64(order[slots[i]] == base + i)
+    total = block_sum(part)
+    if cuda.threadIdx.x == 0:
+        sums[cuda.blockIdx.x] = total
+
+
+@cuda.jit
+def number_new(indices, positions, state, hop, hops, order, slots, sums, nodes):
+    """New nodes in first-visit order to `nodes`, and their numbers to `order`; both ends of `state` move on.
+
+    A number is at most base + i of the first edge i that leads to the node, so no later edge mistakes it for its own.
+    """
+    cells = cuda.shared.array(THREADS, np.int64)
+    count = state[hops + 2 + hop] if hop >= 0 else positions.shape[0]
+    base = state[hop + 1]
+    local = base + sum_before(sums)
+    stop = count * (cuda.blockIdx.x + 1) // cuda.gridDim.x
+    for first in range(count * cuda.blockIdx.x // cuda.gridDim.x, stop, THREADS):
+        i = first + cuda.threadIdx.x
+        new = np.int64(0)
+        if i < stop:
+            new = np.int64(order[slots[i]] == base + i)
+        rank = scan_block(new, cells)
+        if new == 1:
+            order[slots[i]] = local + rank - 1
+            nodes[local + rank - 1] = np.int64(indices[positions[i]])
+        local += cells[THREADS - 1]
+        cuda.syncthreads()
+    if cuda.blockIdx.x == cuda.gridDim.x - 1 and cuda.threadIdx.x == 0:
+        state[hop + 2] = local
+
+
+@cuda.jit
+def read_numbers(edge_ids, positions, state, hop, hops, order, slots, far, edges):
+    """The local number of the node at each edge of a hop, and the edge's id."""
+    count = state[hops + 2 + hop] if hop >= 0 else positions.shape[0]
+    at = edges_before(state, hop, hops)
     for i in range(cuda.grid(1), count, cuda.gridsize(1)):
-        target[start + i] = source[i]
+        far[at + i] = order[slots[i]]
+        if hop >= 0:
+            edges[at + i] = edge_ids[positions[i]]

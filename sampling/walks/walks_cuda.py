@@ -73,5 +73,5 @@ def random_walks(
             blocks = -(-nodes.shape[0] // _THREADS)
             arrays = [place.put(array) for array in (rows.indptr, rows.indices, nodes, streams)]
             root = root_of(seed, Purpose.WALKS, *words_of(edge_type))
-            uniform_walks[blocks, _THREADS, place.stream](*arrays, root, epoch, out)
+            place.run(uniform_walks, blocks, _THREADS, *arrays, root, epoch, out)
     return out

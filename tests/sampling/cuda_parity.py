@@ -26,11 +26,18 @@ from nearhop.sampling.features.pinned_adjacency import PinnedAdjacency
 from nearhop.sampling.features.unified_tensor import UnifiedTensor
 from nearhop.sampling.ncache.cache import COLUMNS
 from nearhop.sampling.ncache.cache_cuda import CudaNCache
-from nearhop.sampling.neighbors import neighbor_cuda, pick_cpu
+from nearhop.sampling.neighbors import pick_cpu, picks_cuda
 from nearhop.sampling.neighbors.neighbor_cuda import CudaSampler, to_host
 from nearhop.sampling.walks import walks_cuda
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
+
+
+def on_host(array):
+    """An array of the device: torch's, or Numba's."""
+    return array.cpu().numpy() if isinstance(array, torch.Tensor) else array.copy_to_host()
+
+
 FIELDS = ("nodes", "row", "col", "edge_ids", "seed_index")
 
 
@@ -113,9 +120,47 @@ def check_long_rows():
             np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
 
 
+def check_room():
+    """Rows far longer than usual need more room than the guess: the same sample is drawn again with more."""
+    degree = 400 if SIMULATED else 6_000_000
+    star = GraphStore.from_edges(
+        np.arange(1, degree + 1),
+        np.zeros(degree, np.int64),
+        num_nodes=20 * degree if SIMULATED else None,
+        directed=True,
+    )
+    sampler = CudaSampler(star.csc(), [-1, 2], seed=1)
+    made = []
+    make = sampler._make
+    sampler._make = lambda *given: made.append(given) or make(*given)
+    for turn in range(2 if SIMULATED else 4):
+        expected = NeighborSampler(star, [-1, 2], seed=1).sample([0, 5], epoch=turn)
+        got = to_host(sampler.sample([0, 5], epoch=turn))
+        for field in FIELDS:
+            np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
+    if len(made) != 2:
+        raise AssertionError(f"room was made {len(made)} times, so this checks less than it says")
+
+
+def check_recorded():
+    """Samples of one size are replayed from the third on, those between of other sizes are not disturbed."""
+    store = power_law(40, 120) if SIMULATED else power_law(200_000, 2_000_000)
+    for fanouts in ([3, 2], [10, 5]):
+        ours, theirs = NeighborSampler(store, fanouts, seed=2), CudaSampler(store.csc(), fanouts, seed=2)
+        kept = []
+        for turn in range(3 if SIMULATED else 8):
+            for size in (5, 3 if SIMULATED else 1024):
+                seeds = np.random.default_rng(turn).integers(0, 40, size)
+                kept.append((ours.sample(seeds, epoch=turn), theirs.sample(seeds, epoch=turn)))
+        for expected, sample in kept:
+            got = to_host(sample)
+            for field in FIELDS:
+                np.testing.assert_array_equal(getattr(got, field), getattr(expected, field))
+
+
 @cuda.jit
 def draws_in_order(key, degree, picks, replace, targets, positions):
-    neighbor_cuda._draw_in_order(key, 1000, degree, picks, replace, 0, targets, positions)
+    picks_cuda._draw_in_order(key, 1000, degree, picks, replace, 0, targets, positions)
 
 
 def check_draws_in_order():
@@ -132,12 +177,12 @@ def check_draws_in_order():
 
 
 def check_walks():
-    store = power_law(40, 120) if SIMULATED else power_law(2000, 60_000)
+    store = power_law(40, 120) if SIMULATED else power_law(2000, 3_000)
     starts = [3, 3, 41, 0, 8, 3]
     expected = random_walks(store, starts, length=6, seed=4, epoch=1, weighted=False)
     if not ((expected == -1).any() and (expected[:, -1] >= 0).any()):
         raise AssertionError("the walks are all of one kind, so this checks less than it says")
-    got = walks_cuda.random_walks(store.csr(), starts, length=6, seed=4, epoch=1).copy_to_host()
+    got = on_host(walks_cuda.random_walks(store.csr(), starts, length=6, seed=4, epoch=1))
     np.testing.assert_array_equal(got.T, expected)
 
 
@@ -145,12 +190,12 @@ def check_gather():
     for width, dtype in ((1, np.float32), (3, np.uint8), (32, np.float32), (33, np.float32), (67, np.float64)):
         table = np.arange(50 * width).reshape(50, width).astype(dtype)
         index = np.array([49, 0, 7, 7, 20])
-        got = gather_rows(cuda.to_device(table), cuda.to_device(index)).copy_to_host()
+        got = on_host(gather_rows(cuda.to_device(table), cuda.to_device(index)))
         np.testing.assert_array_equal(got, table[index])
         order = np.argsort(index, kind="stable")
         arrays = (cuda.to_device(table), cuda.to_device(index[order]))
         sorted_ids = gather_rows(*arrays, order=cuda.to_device(order), max_threads=64)
-        np.testing.assert_array_equal(sorted_ids.copy_to_host(), table[index])
+        np.testing.assert_array_equal(on_host(sorted_ids), table[index])
         for bad in (-1, 50):
             try:
                 gather_rows(cuda.to_device(table), cuda.to_device(np.array([3, bad])))
@@ -238,7 +283,7 @@ def check_ncache():
             refused += int(((host.keys == before) & (before >= 0))[:, 1:].sum())
             for name in COLUMNS:
                 np.testing.assert_array_equal(
-                    getattr(device, name).copy_to_host(), getattr(host, name), err_msg=f"{sizes} {name}"
+                    on_host(getattr(device, name)), getattr(host, name), err_msg=f"{sizes} {name}"
                 )
         if len(sizes) > 1 and refused == 0:
             raise AssertionError("no slot kept its key, so this checks less than it says")
@@ -247,8 +292,8 @@ def check_ncache():
         joint = read.join(first, second)
         theirs = device.lookup(np.arange(num_nodes))
         code, member = device.join(theirs, first, second)
-        total = device.sums(theirs.value, member).copy_to_host()
-        code, member = code.copy_to_host(), member.copy_to_host()
+        total = on_host(device.sums(theirs.value, member))
+        code, member = on_host(code), on_host(member)
         np.testing.assert_array_equal(code[code > 0], joint.code)
         np.testing.assert_array_equal((code > 0).sum(axis=1), np.diff(joint.indptr))
         np.testing.assert_array_equal((member[code > 0] >= 0).sum(), len(joint.slot))
@@ -265,6 +310,8 @@ if __name__ == "__main__":
         check_random_numbers,
         check_samples,
         check_long_rows,
+        check_room,
+        check_recorded,
         check_draws_in_order,
         check_walks,
         check_gather,

@@ -11,6 +11,8 @@ CHECKS = [
     "check_random_numbers",
     "check_samples",
     "check_long_rows",
+    "check_room",
+    "check_recorded",
     "check_draws_in_order",
     "check_walks",
     "check_gather",

@@ -18,7 +18,7 @@ from nearhop.gnn.dag import LevelPlan, LevelPropagation, LevelRule, reduce, redu
 from nearhop.graphlib.store import GraphStore
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
-NODES, EDGES = (12, 25) if SIMULATED else (20_000, 60_000)
+NODES, EDGES = (120, 300) if SIMULATED else (20_000, 60_000)
 
 
 def plan():
