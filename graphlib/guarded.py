@@ -296,8 +296,9 @@ def open_gzip(path: str | os.PathLike[str], *, error: type[NearhopError] = Store
     """The unpacked bytes of a gzip file as a stream; each read raises `error` where the file is damaged or cut short.
 
     >>> import gzip
+    >>> from pathlib import Path
     >>> from nearhop.graphlib.guarded import open_gzip
-    >>> _ = open("a.gz", "wb").write(gzip.compress(b"0 1"))
+    >>> _ = Path("a.gz").write_bytes(gzip.compress(b"0 1"))
     >>> with open_gzip("a.gz") as stream:
     ...     stream.read()
     b'0 1'

@@ -41,10 +41,11 @@ def replacing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from nearhop.graphlib.disk.replacing import replacing
     >>> with replacing("note.txt") as part:
     ...     _ = part.write_text("whole or not at all")
-    >>> open("note.txt").read()
+    >>> Path("note.txt").read_text()
     'whole or not at all'
     """
     target = _absolute(path)

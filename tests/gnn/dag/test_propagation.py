@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nearhop.gnn.dag import LevelPlan, LevelPropagation, LevelRule
+from nearhop.gnn.dag import LevelPlan, LevelPropagation, LevelRule, segment_reduce
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
 from nearhop.graphlib.sparse import topological_levels
 from nearhop.graphlib.store import GraphStore
@@ -245,3 +245,15 @@ def test_not_a_number_is_not_hidden_by_max():
         state = torch.zeros(3, 1)
         state[row] = torch.nan
         assert LevelPropagation({"edge": LevelRule(Bare(), reduce="max")})(plan, state).state[2].isnan()
+
+
+def test_of_equal_gated_messages_the_first_takes_the_gradient():
+    """Products were compared before they were rounded, so that an equal message could win."""
+    store = GraphStore.from_edges([0, 1], [2, 2], num_nodes=3, directed=True)
+    piece = LevelPlan.from_store(store).relation("edge").slice(-1, torch.device("cpu"))
+    gates = torch.linspace(-2, 2, 101)
+    for gate in gates:
+        messages = torch.tensor([[float(gate), 0.0, -0.3], [float(gate), 0.0, -0.3]]).requires_grad_()
+        segment_reduce(messages, piece, "gated")[:, 1].sum().backward()
+        assert messages.grad[0, 2] > 0
+        assert messages.grad[1, 2] == 0
