@@ -27,6 +27,7 @@ from .cann.index import CANN as CANN
 from .cann.result import ColorMatches as ColorMatches
 from .cann.result import ColorResult as ColorResult
 from .cann.scoring import superellipse as superellipse
+from .cann.tuning import ColorTuning as ColorTuning
 from .exact import Exact as Exact
 from .faiss_bridge import Faiss as Faiss
 from .hnsw.index import HNSW as HNSW

@@ -20,6 +20,7 @@ MOST_MODULES, MOST_LINES = 22, 400
 LONG = {  # file: why it is one idea all the same
     "ann/hnsw/index.py": "the public face of HNSW, half of it docstrings; what it does stands beside it",
     "ann/lsh/index.py": "the public face of LSH, likewise",
+    "ann/cann/index.py": "the public face of CANN, likewise",
     "sampling/ncache/cache.py": "the public face of the N-cache, likewise",
 }
 

@@ -4,13 +4,13 @@ vectors."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
-from ...graphlib.scalars import is_number
 from ..filters import allowed_rows
 from ..index import IdentifiedRows, Progress
 from ..metrics import check_count
@@ -18,10 +18,12 @@ from ..stored import sound
 from . import stored
 from .arguments import colored, kept_rows, numbered, query_sets
 from .grids import Grids, dimensions
+from .parameters import check_parameters
 from .points import MOST_POINTS, ByColor, Points
 from .ranking import ranked
 from .result import ColorResult
 from .scoring import DEFAULT_SHAPE, Scoring, scoring
+from .tuning import ColorTuning, tuned
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
     from ..store_rows import NodeCondition
 
-ColorMetric = Literal["l2", "cosine"]
-Method = Literal["grids", "range", "exact"]
-METRICS, METHODS = ("l2", "cosine"), ("grids", "range", "exact")
 _CELL = 4.0  # radii per cell, times the root of the dimensions
 
 
@@ -62,9 +61,12 @@ class CANN(IdentifiedRows):
     cell_width : float, optional
         Of the grids' cells, per axis; default 4 * radius / sqrt(D), radius Euclidean, D the dimensions rounded up to a
         power of two (16 at least), as the radius is at the first `add`.
-    verify : bool, default True
+    verified : bool, default True
         Whether "grids" computes the distances of the points it meets. Without, a point's distance is taken from how
         many axes of its cell it shares, which reads no vector; matches then hold such distances.
+    compat : {"released"}, optional
+        Scores of the code released with the paper, with its 36 radii, truncated 8-bit keys and colours in cells; for
+        comparison, since every search builds everything again. For "l2" and "grids" without `cell_width`.
     seed : int, default 0
         Draws rotations and shifts.
     threads : int, optional
@@ -85,7 +87,7 @@ class CANN(IdentifiedRows):
     Differences from the paper and the released code: cells are numbered by floor, not by truncation to 8 bits; 16 axes
     of a fast rotation (signs, Hadamard matrices) are hashed and not all of a dense one; one structure serves all radii
     where the code builds one per radius; scores come from distances and not from the radius at which cells first meet
-    (unless `verify` is False).
+    (unless `verified` is False).
 
     References
     ----------
@@ -110,19 +112,21 @@ class CANN(IdentifiedRows):
     """
 
     KIND = "cann"
-    FROZEN = "metric", "method", "num_grids", "cell_width", "seed"
+    COLUMNS = frozenset({"vector", "color"})  # of the points
+    FROZEN = "metric", "method", "num_grids", "cell_width", "compat", "seed"
 
     def __init__(
         self,
-        metric: ColorMetric = "l2",
+        metric: Literal["l2", "cosine"] = "l2",
         radius: float = 120.0,
         *,
         shape: float = DEFAULT_SHAPE,
-        method: Method = "grids",
+        method: Literal["grids", "range", "exact"] = "grids",
         num_grids: int = 20,
         candidates: int = 16,
         cell_width: float | None = None,
-        verify: bool = True,
+        verified: bool = True,
+        compat: Literal["released"] | None = None,
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
@@ -134,7 +138,8 @@ class CANN(IdentifiedRows):
         self.num_grids = num_grids
         self.candidates = candidates
         self.cell_width = cell_width
-        self.verify = verify
+        self.verified = verified
+        self.compat = compat
         self.seed = seed
         self.threads = threads
         self._points: Points | None = None
@@ -196,7 +201,7 @@ class CANN(IdentifiedRows):
         numbers, new = numbered(ids, self._rows)
         new = self._rows.for_new_rows(len(new), new)
         grids = self._grids
-        if self.method != "exact":
+        if self.method != "exact" and self.compat is None:
             grids = grids or Grids.drawn(kept.shape[1], self.num_grids, self._width(kept.shape[1]), self.seed)
             grids = grids.extended(kept, before, self.threads)
         with self._lock.changing():
@@ -267,6 +272,69 @@ class CANN(IdentifiedRows):
                 threads = self.threads if threads is None else threads
                 return ranked(self, asked, allowed, k, most, exact=exact, matches=matches, threads=threads)
 
+    def tune(
+        self,
+        queries: Any,
+        answers: Sequence[ArrayLike],
+        *,
+        filter: ArrayLike | str | None = None,
+        radii: ArrayLike | None = None,
+        shapes: Sequence[float] | None = None,
+        threads: int | None = None,
+    ) -> ColorTuning:
+        """Choose radius and shape so that the right colours of labelled queries come first, and keep them.
+
+        Parameters
+        ----------
+        queries : sets of query vectors, as for `search`
+        answers : one list of ids of colours per set
+            At least one each, in any order.
+        filter : as for `search`, optional
+            Such as a bitmap per set without the colour that the set was taken from.
+        radii : float array, optional
+            Radii to try; by default 16 from near the smallest distances to where half of all colours are.
+        shapes : sequence of float in (0, 1), optional
+            By default 0.2, 0.3, 0.459, 0.6 and 0.75.
+        threads : int, optional
+
+        Returns
+        -------
+        ColorTuning
+            With the mean average precision of every pair, by exact scores. Of equal pairs the first is taken.
+
+        Raises
+        ------
+        InvalidInput
+            No answers for a set, or answers that are not in the index or do not pass the filter.
+
+        Notes
+        -----
+        O(query vectors * points * dim), once for all pairs. Grids whose `cell_width` was left open are made anew for
+        the new radius.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nearhop.ann import CANN
+        >>> images = np.random.default_rng(0).normal(size=(20, 50, 8)).astype(np.float32)
+        >>> index = CANN("l2", radius=1e-3).add(list(images))
+        >>> index.tune([images[3] + np.float32(0.1), images[9] + np.float32(0.1)], [[3], [9]]).precision
+        1.0
+        """
+        self._check_parameters()
+        with self._lock.writing():
+            with self._lock.reading():
+                threads = self.threads if threads is None else threads
+                found = tuned(self, queries, answers, filter, radii, shapes, threads)
+            rule, points = scoring(self.metric, found.radius, found.shape), self._filled("tune")
+            grids = self._grids
+            if grids is not None and self.cell_width is None:
+                width = _CELL * rule.euclidean / math.sqrt(dimensions(points.vectors.shape[1]))
+                grids = Grids(grids.signs, grids.shifts, width, []).anew(points.vectors, self.threads)
+            with self._lock.changing():
+                self.radius, self.shape, self._grids = found.radius, found.shape, grids
+        return found
+
     def vectors(self) -> NDArray[Any]:
         """The points of colours that are not deleted, in the order of their addition; unit vectors for "cosine"."""
         points = self._filled("vectors")
@@ -326,15 +394,7 @@ class CANN(IdentifiedRows):
 
     def _check_parameters(self) -> int:
         self._check_frozen()
-        for name, value, known in (("metric", self.metric, METRICS), ("method", self.method, METHODS)):
-            if not isinstance(value, str) or value not in known:
-                raise InvalidInput(f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}")
-        for name in ("num_grids", "candidates"):
-            check_count(name, getattr(self, name), high=1 << 16)
-        width = self.cell_width
-        if width is not None and (not is_number(width) or not math.isfinite(width) or width <= 0):
-            raise InvalidInput(f"cell_width must be a finite number > 0, or None; got {width!r}")
-        check_count("seed", self.seed, low=0)
+        check_parameters(self)
         self._rule()
         return 0
 

@@ -10,6 +10,7 @@ from ..ids import ids_of
 from .exact import color_sums, nearest_points
 from .grids import Asked, Hits
 from .points import ByColor, Points
+from .released import released_sums
 from .result import ColorMatches, ColorResult
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def ranked(
         part = asked.some(walked)
         met = _met(index, part, allowed if allowed is None or len(allowed) == 1 else allowed[walked], most, threads)
         for s in range(len(asked)):
-            if scanned[s]:
+            if index.compat and not exact:
+                sums = _released(index, asked[s], points, masks[s])
+            elif scanned[s]:
                 sums = _scan(asked[s], points, by_color, masks[s], rule, threads)
             else:
                 sums = _sums(met, part, walked.index(s), len(ids), rule)
@@ -68,7 +71,7 @@ def _scans(
     if index.method == "range":
         named = grids.entries_met(features, grids.axes_for(index._rule().euclidean, _RECALL), threads) / len(features)
         return passing * _SCAN_COSTS < named
-    return index.verify and passing * _SCAN_COSTS < most * len(grids.shifts)
+    return index.verified and passing * _SCAN_COSTS < most * len(grids.shifts)
 
 
 def _met(index: CANN, asked: Asked, allowed: NDArray[np.bool_] | None, most: int, threads: int | None) -> Hits:
@@ -79,7 +82,7 @@ def _met(index: CANN, asked: Asked, allowed: NDArray[np.bool_] | None, most: int
     if index.method == "range":
         axes = grids.axes_for(rule.euclidean, _RECALL)
         return grids.colors_within(asked, points, len(index._rows), allowed, rule, axes, threads)
-    return grids.near_colors(asked, points, len(index._rows), allowed, rule, most, index.verify, threads)
+    return grids.near_colors(asked, points, len(index._rows), allowed, rule, most, index.verified, threads)
 
 
 def _scan(
@@ -92,6 +95,18 @@ def _scan(
     sums = np.zeros(num_colors)
     sums[chosen] = color_sums(features, points, by_color, chosen, rule, threads)
     return sums
+
+
+def _released(
+    index: CANN, features: NDArray[np.float32], points: Points, mask: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    """What one set's features give to every colour that passes, in the released code."""
+    centre = 128 if points.vectors.dtype == np.uint8 else 0
+    kept = slice(None) if mask is None else mask[points.colors]
+    rows, colors = points.vectors[kept].astype(np.float32), points.colors[kept]
+    return released_sums(
+        features + np.float32(centre), rows, colors, len(index._rows), index.radius, index.shape, index.num_grids
+    )
 
 
 def _sums(hits: Hits, asked: Asked, which: int, num_colors: int, rule: Scoring) -> NDArray[np.float64]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 COLOR = "color"
 PARAMETERS = (
-    "metric", "radius", "shape", "method", "num_grids", "candidates", "cell_width", "verify", "seed",
+    "metric", "radius", "shape", "method", "num_grids", "candidates", "cell_width", "verified", "compat", "seed",
 )  # fmt: skip
 _ENTRY, _START, _AXIS, _SIGN = "entry", "start", "axis", "sign"
 Opened = tuple[dict[str, Any], Points, "Grids | None", RowIds, NodeCondition]
@@ -86,21 +86,25 @@ def opened(store: GraphStore) -> Opened:
         rows = identified_rows(store, fields, ids, COLOR)
         if len(colors) and (colors.min() < 0 or colors.max() >= len(ids)):
             raise StoreCorrupt(f"{where}: a point names a colour outside 0..{len(ids) - 1}")
-        grids = None if fields["method"] == "exact" else _grids(store, fields, len(vectors), where)
+        grids = _grids(store, fields, len(vectors), where) if _has_grids(fields) else None
         condition = NodeCondition(store, COLOR, ids, "", np.empty((0, 0), np.float32))
     return fields, Points(vectors, colors), grids, rows, condition
+
+
+def _has_grids(fields: dict[str, Any]) -> bool:
+    return fields["method"] != "exact" and fields.get("compat") is None
 
 
 def _check_numbers(fields: dict[str, Any]) -> None:
     for name in ("radius", "shape"):
         if not is_number(fields.get(name)):
             raise IndexMismatch(f"index parameter {name!r} must be a number; got {fields.get(name)!r}")
-    if not isinstance(fields.get("verify"), bool):
-        raise IndexMismatch(f"index parameter 'verify' must be true or false; got {fields.get('verify')!r}")
+    if not isinstance(fields.get("verified"), bool):
+        raise IndexMismatch(f"index parameter 'verified' must be true or false; got {fields.get('verified')!r}")
     if fields["dim"] < 1 or not 1 <= fields["num_grids"] <= 1 << 16:
         raise IndexMismatch(f"dim {fields['dim']} and {fields['num_grids']} grids")
     width = fields.get("cell_width")
-    if fields["method"] != "exact" and not (is_number(width) and math.isfinite(width) and width > 0):
+    if _has_grids(fields) and not (is_number(width) and math.isfinite(width) and width > 0):
         raise IndexMismatch(f"index parameter 'cell_width' must be a number > 0; got {width!r}")
 
 

@@ -29,7 +29,11 @@ def build(
     ),
     ids: str | None = options.Ids,
     name: str = options.Name,
-    kind: str = typer.Option("hnsw", help="hnsw, exact, ivf, or a FAISS factory string as faiss:IVF256,PQ16."),
+    kind: str = typer.Option(
+        "hnsw",
+        help="hnsw, exact, ivf, cann (--ids are then colours, --set radius=250), or a FAISS factory string as "
+        "faiss:IVF256,PQ16.",
+    ),
     metric: str | None = typer.Option(
         None, help="l2 (default), ip, cosine, or hamming for packed bits (uint8); an HDF5 file may name its own."
     ),
@@ -59,6 +63,8 @@ def build(
     Example: nearhop index build vectors.npy --out vectors.index.nh
 
     Example: nearhop index build items.parquet --ids item_id --out items.faiss
+
+    Example: nearhop index build descriptors.npy --kind cann --ids image_of.npy --set radius=250 --out images.nh
     """
     from ...ann import HNSW
     from ...graphlib.errors import StoreExists
@@ -115,10 +121,10 @@ def build(
 
 def made(kind: str, options: dict[str, Any]) -> Any:
     """An empty index of a kind; of the options, those that its constructor knows."""
-    from ...ann.opening import vector_kind
+    from ...ann.opening import KINDS, vector_kind
 
     name, _, factory = kind.partition(":")
-    chosen = vector_kind(name)
+    chosen = KINDS[name] if name == "cann" else vector_kind(name)
     return chosen(**known_to(chosen, {**options, "factory": factory}))
 
 
@@ -144,7 +150,7 @@ def kind_names() -> list[str]:
     from ...ann.index import VectorIndex
     from ...ann.opening import KINDS
 
-    names = [name for name, kind in KINDS.items() if issubclass(kind, VectorIndex)]
+    names = [name for name, kind in KINDS.items() if issubclass(kind, VectorIndex) or name == "cann"]
     return ["faiss:FACTORY" if name == "faiss" else name for name in names]
 
 

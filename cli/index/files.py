@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
 
 FORMATS = ("nearhop", "hnswlib", "faiss")
+_OTHERS = {"lsh": "signatures", "cann": "colours"}  # kinds whose rows are no vectors
 _SUFFIXES = {".bin": "hnswlib", ".hnswlib": "hnswlib", ".faiss": "faiss", ".index": "faiss"}
 
 
@@ -60,14 +61,17 @@ class Opened:
 
     def attributes(self) -> dict[str, NDArray[Any]]:
         """The columns that are carried along with the rows of an index that is a store."""
-        if self.store is None or self.inside:
+        if self.store is None or self.inside or not hasattr(self.index, "COLUMNS"):
             return {}
         columns = self.store.nodes("node")
         return {name: np.asarray(columns[name]) for name in sorted(set(columns) - self.index.COLUMNS)}
 
 
-def open_index(path: Path, name: str = "hnsw", metric: str | None = None) -> Opened:
-    """The index that a file or folder is, or the one of a name that a store holds."""
+def open_index(path: Path, name: str = "hnsw", metric: str | None = None, *, kinds: tuple[str, ...] = ()) -> Opened:
+    """The index that a file or folder is, or the one of a name that a store holds.
+
+    `IndexMismatch` for one of sets or colours, unless its kind is among `kinds`.
+    """
     from ...ann import load
     from ...ann.formats import detect
     from ...ann.opening import attach
@@ -79,9 +83,9 @@ def open_index(path: Path, name: str = "hnsw", metric: str | None = None) -> Ope
         return Opened(path, load(path, metric=cast("Any", metric)), form, kind.detail)
     store = open_store(path)
     if "index" in store.attributes:
-        index = load(path, metric=cast("Any", metric))
-        if not hasattr(index, "dim"):
-            raise IndexMismatch(f"{path} is an index of signatures; these commands work on vectors")
+        index: Any = load(path, metric=cast("Any", metric))
+        if index.KIND in _OTHERS and index.KIND not in kinds:
+            raise IndexMismatch(f"{path} is an index of {_OTHERS[index.KIND]}; this command works on single vectors")
         return Opened(path, index, form, type(index).__name__, store)
     index = attach(store, name)
     if metric is not None and metric != index.metric:

@@ -10,6 +10,11 @@ import typer
 from ..output import Json, emit
 from . import options
 
+_PARAMETERS = (
+    "M", "ef_construction", "storage", "nlist", "nprobe", "method", "radius", "shape", "num_points", "num_grids",
+    "candidates", "seed",
+)  # fmt: skip
+
 
 def register(app: typer.Typer) -> None:
     app.command(no_args_is_help=True)(info)
@@ -51,14 +56,14 @@ def verify(
 
     if metric is None and detect(index).name.startswith("hnswlib"):
         metric = "l2"  # no check depends on it
-    opened = open_index(index, name, metric)
+    opened = open_index(index, name, metric, kinds=("cann", "lsh"))
     told: dict[str, Any] = {"index": str(index), "sound": True, "format": opened.form, "rows": len(opened.index)}
     if opened.store is not None:
         found = opened.store.verify()
         told |= {"checksums": "checked", "files": found.files, "bytes": found.bytes}
     else:  # opening the file has read and checked all of it
         told |= {"checksums": "the format has none", "files": 1, "bytes": index.stat().st_size}
-    if hasattr(opened.index, "verify"):
+    if hasattr(opened.index, "verify"):  # of an index with links
         told["unreachable"] = opened.index.verify().unreachable
     emit(told, as_json=as_json)
 
@@ -66,14 +71,16 @@ def verify(
 def _told(path: Path, name: str, metric: str | None) -> dict[str, Any]:
     from .files import open_index
 
-    opened = open_index(path, name, metric)
+    opened = open_index(path, name, metric, kinds=("cann", "lsh"))
     held = opened.index
     kind = type(held).__name__.lower()
     told: dict[str, Any] = {"index": str(path), "kind": kind, "format": opened.form, "class": opened.detail}
-    told |= {"metric": held.metric, "rows": len(held), "dim": held.dim, "deleted": held._rows.num_dead}
-    for parameter in ("M", "ef_construction", "storage", "nlist", "nprobe", "seed"):
-        if hasattr(held, parameter):
-            told[parameter] = getattr(held, parameter)
+    told |= {"metric": getattr(held, "metric", None), "rows": len(held), "dim": getattr(held, "dim", None)}
+    told["deleted"] = held._rows.num_dead
+    for parameter in _PARAMETERS:
+        value = getattr(held, parameter, None)
+        if value is not None and not callable(value):
+            told[parameter] = value
     if hasattr(held, "stats"):
         told |= vars(held.stats())
     elif held.nbytes:

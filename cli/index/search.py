@@ -39,7 +39,7 @@ def search(
     threads: int | None = options.Threads,
     as_json: bool = Json,
 ) -> None:
-    """The nearest neighbours of every query, by user id.
+    """The nearest neighbours of every query, by user id; of a cann index the colours near most of all queries.
 
     Example: nearhop index search vectors.index.nh queries.npy -k 5 --out found.parquet
     """
@@ -52,8 +52,13 @@ def search(
     from .sources import read_queries
 
     check_file("--out", out, (*ARRAYS, *TABLES))
-    opened = open_index(index, name, metric)
+    opened = open_index(index, name, metric, kinds=("cann",))
     rows = read_queries(queries, column)
+    if opened.index.KIND == "cann":
+        from .colors import search_colors
+
+        search_colors(opened.index, rows, k, effort, where, out, threads, as_json=as_json)
+        return
     given: dict[str, Any] = {}
     if effort is not None:
         knob = opened.index.knob

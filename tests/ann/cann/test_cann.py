@@ -221,7 +221,7 @@ def test_any_width(dim):
 def test_unverified_grids_tell_distances_by_shared_axes():
     points, queries = scene(noise=0.02)
     truth = CANN("l2", 2.0, method="exact").add(list(points)).search(queries, 4)
-    index = CANN("l2", 2.0, verify=False, cell_width=0.5, candidates=8).add(list(points))
+    index = CANN("l2", 2.0, verified=False, cell_width=0.5, candidates=8).add(list(points))
     found = index.search(queries, 8)
     assert found.colors[:, 0].tolist() == truth.colors[:, 0].tolist()
     assert all(
