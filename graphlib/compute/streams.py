@@ -56,6 +56,7 @@ class Purpose(Enum):
     GENERATOR = "generator"  # pairs and codes that a feature generator is trained on
     GENERATED = "generated"  # codes that features are generated from
     UNSEEN = "unseen"  # which nodes are hidden
+    CODEBOOK = "codebook"  # first centroids and assignments
     # indexes and clusters
     LEVELS = "levels"  # of an HNSW graph
     GRIDS = "grids"  # rotations and shifts of random grids
