@@ -39,6 +39,8 @@ from .minhash.bbit import BBitSignatures as BBitSignatures
 from .minhash.minhash import MinHash as MinHash
 from .minhash.sets import RaggedSets as RaggedSets
 from .minhash.shingling import shingles as shingles
+from .neural_lsh.index import NeuralLSH as NeuralLSH
+from .neural_lsh.partition import balanced_partition as balanced_partition
 from .opening import load as load
 from .result import RangeResult as RangeResult
 from .result import SearchResult as SearchResult

@@ -17,13 +17,16 @@ from .hnsw.index import HNSW
 from .index import IdentifiedRows, VectorIndex
 from .ivf.index import IVFFlat
 from .lsh.index import LSH
+from .neural_lsh.index import NeuralLSH
 from .stored import index_fields, name_of
 
 if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
     from .words import Index, RowMetric, Storage
 
-KINDS: dict[str, type[IdentifiedRows]] = {kind.KIND: kind for kind in (HNSW, Exact, IVFFlat, Faiss, LSH, CANN)}
+KINDS: dict[str, type[IdentifiedRows]] = {
+    kind.KIND: kind for kind in (HNSW, Exact, IVFFlat, NeuralLSH, Faiss, LSH, CANN)
+}
 
 
 def vector_kind(name: str) -> type[VectorIndex]:
@@ -79,7 +82,7 @@ def load(
 
     Returns
     -------
-    Exact, HNSW, IVFFlat, LSH or CANN
+    Exact, HNSW, IVFFlat, NeuralLSH, LSH or CANN
         A FAISS index of another class comes back as a `nearhop.ann.Faiss`, for which FAISS must be installed. Vectors
         of a nearhop index stay memory-mapped unless told otherwise; other files are read into memory.
 

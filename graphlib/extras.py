@@ -20,6 +20,7 @@ _EXTRA_OF = {
     "networkx": "networkx",
     "sklearn": "demo",
     "threadpoolctl": "demo",
+    "kahip": "kahip",
     "igraph": "communities",
     "leidenalg": "communities",
     "sknetwork": "communities",

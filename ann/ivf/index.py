@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ..distances.scan import nearest_rows
-from ..filters import num_passing
 from ..growing import Growing
 from ..index import Progress, VectorIndex
 from ..metrics import COSINE, check_count, check_vectors, inverse_norms, metric_code, query_scales, scaled, unit_rows
@@ -19,6 +17,7 @@ from ..store_rows import store_column, store_ids
 from ..stored import checked_fields, identified_rows, index_fields, new_store, next_id_field, sound
 from .kmeans import kmeans
 from .lists import Lists
+from .probing import Asked, nearest_in_lists
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -189,32 +188,13 @@ class IVFFlat(VectorIndex):
         self, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None, threads: int | None,
         nprobe: int | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:  # fmt: skip
-        from . import lists_cpu as kernels
-
         metric, rows = metric_code(self.metric), self._all_rows("search")
         held = floats(rows, self._scales.values, metric)
         probes = min(self.nlist, check_count("nprobe", self.nprobe if nprobe is None else nprobe))
-        distances = np.full((len(queries), k), np.inf, np.float32)
-        found = np.full((len(queries), k), -1, np.int64)
-        counts = np.zeros(len(queries), np.int32)
-        passing = np.full(len(queries), len(rows))
-        if allowed is not None:
-            passing[:] = num_passing(allowed)
-        factors = query_scales(queries, metric)
-        left = np.arange(len(queries))
-        while len(left):
-            table = np.empty((0, 0), bool) if allowed is None else allowed if len(allowed) == 1 else allowed[left]
-            d, f, c = distances[left], found[left], counts[left]
-            lists = self._nearest_lists(queries[left], probes, threads)
-            with threads_in_use(threads):
-                kernels.scan_lists(
-                    held, (self._members.starts, self._members.sizes, self._members.members), queries[left],
-                    factors[left], lists, table, k, d, f, c,
-                )  # fmt: skip
-            distances[left], found[left], counts[left] = d, f, c
-            left = left[c < np.minimum(k, passing[left])] if probes < self.nlist else left[:0]
-            probes = min(2 * probes, self.nlist)
-        return distances, found, counts
+        return nearest_in_lists(
+            held, held, self._members, Asked(queries, query_scales(queries, metric), queries), k,
+            lambda some, count: self._nearest_lists(queries[some], count, threads), probes, len(rows), allowed, threads,
+        )  # fmt: skip
 
     def vectors(self) -> NDArray[Any]:
         """The rows that are not deleted, in their order, as they are kept; `NotFitted` before the first `add`."""

@@ -31,7 +31,7 @@ def build(
     name: str = options.Name,
     kind: str = typer.Option(
         "hnsw",
-        help="hnsw, exact, ivf, cann (--ids are then colours, --set radius=250), or a FAISS factory string as "
+        help="hnsw, exact, ivf, neural, cann (--ids are then colours, --set radius=250), or a FAISS factory string as "
         "faiss:IVF256,PQ16.",
     ),
     metric: str | None = typer.Option(

@@ -139,9 +139,11 @@ def test_the_command_line_knows_a_kind_by_its_line(plain, tmp_path, capsys, monk
 
 
 def test_kinds_are_listed_once():
-    assert set(opening.KINDS) == {"exact", "hnsw", "ivf", "lsh", "faiss", "cann"}
+    assert set(opening.KINDS) == {"exact", "hnsw", "ivf", "neural", "lsh", "faiss", "cann"}
     assert all(name == kind.KIND for name, kind in opening.KINDS.items())
-    with pytest.raises(InvalidInput, match="kind of index must be one of 'hnsw', 'exact', 'ivf', 'faiss'; got 'lsh'"):
+    with pytest.raises(
+        InvalidInput, match="kind of index must be one of 'hnsw', 'exact', 'ivf', 'neural', 'faiss'; got 'lsh'"
+    ):
         opening.vector_kind("lsh")
 
 

@@ -197,6 +197,7 @@ def rows_of(count):
 KINDS = {
     "Exact": (lambda: ann.Exact(threads=1), rows_of),
     "IVFFlat": (lambda: ann.IVFFlat(nlist=4, threads=1), rows_of),
+    "NeuralLSH": (lambda: ann.NeuralLSH(nlist=2, hidden=8, rounds=1, epochs=1, threads=1), rows_of),
     "HNSW": (lambda: ann.HNSW(M=4, ef_construction=10, threads=1), rows_of),
     "LSH": (
         lambda: ann.LSH(ann.MinHash(16, threads=1), bands=8, threads=1),

@@ -27,6 +27,7 @@ SETS = [range(start, start + 9) for start in range(0, 60, 3)]
 MAKERS = {
     "exact": lambda: ann.Exact("cosine", threads=1),
     "ivf": lambda: ann.IVFFlat("l2", nlist=4, nprobe=2, threads=1),
+    "neural": lambda: ann.NeuralLSH(nlist=4, nprobe=2, hidden=8, rounds=1, epochs=1, threads=1),
     "hnsw": lambda: ann.HNSW("ip", threads=1, ef_search=50),
     "hnsw int8": lambda: ann.HNSW(storage="int8", threads=1),
     "hnsw int8-only": lambda: ann.HNSW(storage="int8-only", threads=1),
@@ -43,6 +44,8 @@ ROUNDS = {
 def made(name):
     if name == "faiss":
         pytest.importorskip("faiss")
+    if name == "neural":
+        pytest.importorskip("torch")
     return MAKERS[name]()
 
 

@@ -292,7 +292,10 @@ def test_attributes_and_ids_of_a_table_are_carried_along(told, run, tmp_path):
         (["remove", "own.nh", "5"], 3, "id 5 is not in the index"),
         (["add", "own.nh", "thin.npy"], 3, "width 3"),
         (["add", "own.nh", "v.npy", "--ids", "ids.npy"], 3, "is in the index already"),
-        (["build", "v.npy", "--out", "x.nh", "--kind", "tree"], 3, "--kind must be hnsw, exact, ivf or faiss:FACTORY"),
+        (
+            ["build", "v.npy", "--out", "x.nh", "--kind", "tree"], 3,
+            "--kind must be hnsw, exact, ivf, neural or faiss:FACTORY",
+        ),
         (["build", "v.npy", "--out", "x.nh", "--ids", "thin.npy"], 3, "ids must be 600 integers"),
         (["build", "v.npy", "--out", "x.bin", "--kind", "ivf", "--nlist", "4"], 3, "hnswlib has no inverted files"),
         (["build", "v.npy", "--out", "x.nh", "--storage", "sq8"], 3, "storage must be one of"),
