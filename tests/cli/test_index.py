@@ -294,7 +294,7 @@ def test_attributes_and_ids_of_a_table_are_carried_along(told, run, tmp_path):
         (["add", "own.nh", "v.npy", "--ids", "ids.npy"], 3, "is in the index already"),
         (
             ["build", "v.npy", "--out", "x.nh", "--kind", "tree"], 3,
-            "--kind must be hnsw, exact, ivf, neural or faiss:FACTORY",
+            "--kind must be hnsw, exact, ivf, neural, faiss:FACTORY or cann",
         ),
         (["build", "v.npy", "--out", "x.nh", "--ids", "thin.npy"], 3, "ids must be 600 integers"),
         (["build", "v.npy", "--out", "x.bin", "--kind", "ivf", "--nlist", "4"], 3, "hnswlib has no inverted files"),
