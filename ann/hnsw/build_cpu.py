@@ -13,10 +13,11 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import stream, uniform
+from ...graphlib.compute.sorting_cpu import holds, sort_words
 from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
 from ..distances.rows_cpu import distance, own_factor, own_query, ranks, room_of
 from .parts_cpu import Scratch
-from .search_cpu import above, base, beam, descend, rescore
+from .search_cpu import ONE, ZERO, above, base, beam, descend, rescore
 
 _TOP = 30
 _HALF = np.float32(0.5)
@@ -68,7 +69,7 @@ def _find_links_of(exact, walk, graph, levels, members, i, ef, scratch, room, fo
     """`find_links` of member i, into the first rows of `found`, with room of `_room_for`."""
     out, counts = found
     pool, keys, asked, own = room
-    stop = (np.empty(0, np.bool_), 0)
+    stop = (np.empty(0, np.bool_), ZERO)
     q = members[i]
     query, factor, level = own_query(exact, q, own), own_factor(exact, q), levels[q]
     ask = own_query(walk, q, asked)
@@ -80,7 +81,7 @@ def _find_links_of(exact, walk, graph, levels, members, i, ef, scratch, room, fo
         if graph.entry >= 0 and at <= graph.top:
             pool[0] = best
             here = base(graph) if at == 0 else above(graph, at)
-            size = beam(walk, ask, factor, here, scratch, pool, ef, keys, 1, stop)
+            size = beam(walk, ask, factor, here, scratch, pool, ef, keys, ONE, stop)
             best = pool[0]
             if ranks(walk):
                 rescore(exact, query, factor, pool, size, ef, ef)
@@ -167,7 +168,7 @@ def _shrink(exact, owner, row, count, clean, sources, cap):
         node = row[j] if j < count else sources[j - count]
         key = pack(distance(exact, node, vector, factor), node)
         keys[j] = key | (j >= clean)  # the lowest bit marks those not known to be clean
-    keys.sort()
+    sort_words(keys)
     dirty = np.empty(cap, np.bool_)
     copies = max(1, cap // 4)
     same = distance(exact, owner, vector, factor)
@@ -234,8 +235,7 @@ def held_by_peers(links, counts, members, out):
             other = links[node, j]
             for place in range(counts[other]):
                 if links[other, place] == node:
-                    at = np.searchsorted(members, other)
-                    if at < members.shape[0] and members[at] == other:
+                    if holds(members, other):
                         by_peer = True
                     else:
                         by_other = True
@@ -258,15 +258,15 @@ def repair(exact, walk, graph, table, nodes, reached, queue, ef, scratch, one_by
     links, counts, clean = table
     room = _room_for(exact, walk, graph, ef)
     pool, keys, asked, own = room
-    stop = (np.empty(0, np.bool_), 0)
+    stop = (np.empty(0, np.bool_), ZERO)
     cap, made = links.shape[1], 0
     for node in nodes:
         if reached[node]:
             continue
         query, factor = own_query(exact, node, own), own_factor(exact, node)
         ask = own_query(walk, node, asked)
-        pool[0] = descend(walk, ask, factor, graph, 0)
-        size = beam(walk, ask, factor, base(graph), scratch, pool, ef, keys, 1, stop)
+        pool[0] = descend(walk, ask, factor, graph, ZERO)
+        size = beam(walk, ask, factor, base(graph), scratch, pool, ef, keys, ONE, stop)
         if ranks(walk):
             rescore(exact, query, factor, pool, size, ef, ef)
         if one_by_one:

@@ -32,7 +32,9 @@ def search_few(exact, walk, graph, few, queries, width, ef, k, scratch, found):
     if largest >= _INFINITE:
         return False
     count = queries.shape[0]
-    factors = np.ones(count, np.float32)
+    factors, widths = np.empty(count, np.float32), np.empty(count, np.int64)
+    for q in range(count):
+        factors[q], widths[q] = _ONE, width
     if few.by_angle:
         for q in range(count):
             factors[q] = inverse_norm(queries[q])
@@ -40,7 +42,7 @@ def search_few(exact, walk, graph, few, queries, width, ef, k, scratch, found):
                 return False
     walked = ask(walk, queries, factors)  # first: `ask` may overwrite the factors
     asked = Asked(ask(exact, queries, factors), factors, walked)
-    plan = Plan(few.live, np.full(count, width), ef, k, few.together)
+    plan = Plan(few.live, widths, ef, k, few.together)
     search(exact, walk, graph, asked, plan, 0, count, scratch, found)
     for q in range(count):
         if found.counts[q] < k:

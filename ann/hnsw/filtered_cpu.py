@@ -7,10 +7,9 @@ import numpy as np
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import insert, unpack_node
 from ..distances.rows_cpu import HEAD, key_of, prefetch_row, ranks
-from .search_cpu import PATIENCE, base, beam, descend, forget, rescore, write_result
+from .search_cpu import ONE, PATIENCE, ZERO, base, beam, descend, forget, rescore, write_result
 
-_ONE = np.int64(1)
-_START = 10
+_START = np.int64(10)
 
 
 @kernel
@@ -40,7 +39,7 @@ def passing_beam(walk, query, factor, links, passes, scratch, pool, size, ef, ke
     cursor = 0
     while cursor < size:
         at = unpack_node(pool[cursor])
-        pool[cursor] |= _ONE
+        pool[cursor] |= ONE
         fresh = reached
         for j in range(width):
             node = links[at, j]
@@ -82,13 +81,13 @@ def passing_beam(walk, query, factor, links, passes, scratch, pool, size, ef, ke
                 size = min(size + 1, ef)
                 cursor = min(cursor, at)
         reached = fresh
-        while cursor < size and pool[cursor] & _ONE:
+        while cursor < size and pool[cursor] & ONE:
             cursor += 1
     forget(bits, seen, reached)
     for j in range(back, seen.shape[0]):
         bits[seen[j] >> 3] = 0
     for j in range(size):
-        pool[j] &= ~_ONE
+        pool[j] &= ~ONE
     return size
 
 
@@ -107,8 +106,8 @@ def search_passing(exact, walk, graph, asked, passing, first, last, scratch, fou
         q = chosen[i]
         mask = min(q, allowed.shape[0] - 1)
         passes, query, factor = allowed[mask], asked.walk[q], asked.factors[q]
-        near[0] = descend(walk, query, factor, graph, 0)
-        met = beam(walk, query, factor, base(graph), scratch, near, _START, keys, 1, (passes, 0))
+        near[0] = descend(walk, query, factor, graph, ZERO)
+        met = beam(walk, query, factor, base(graph), scratch, near, _START, keys, ONE, (passes, ZERO))
         size = 0
         for j in range(met):
             node = unpack_node(near[j])

@@ -14,7 +14,7 @@ from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
 from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row, ranks
 from .parts_cpu import Level
 
-_ONE = np.int64(1)
+ZERO, ONE = np.int64(0), np.int64(1)  # a literal would make Numba compile for it apart
 PATIENCE = 20
 _AHEAD = 2
 
@@ -89,9 +89,9 @@ def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
         fresh, taken, i = reached, 0, cursor
         while i < size and taken < together:
             i += 1
-            if pool[i - 1] & _ONE == 0:
+            if pool[i - 1] & ONE == 0:
                 node = unpack_node(pool[i - 1])
-                pool[i - 1] |= _ONE
+                pool[i - 1] |= ONE
                 taken += 1
                 row = node if direct else row_of[node] + shift
                 if row < 0 or row >= table.shape[0]:
@@ -128,7 +128,7 @@ def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
         taken = 0
         i = cursor
         while i < size and taken < together:
-            if pool[i] & _ONE == 0:
+            if pool[i] & ONE == 0:
                 node = unpack_node(pool[i])
                 row = node if direct else row_of[node] + shift
                 prefetch_row(table, row, 0, FAR)
@@ -146,7 +146,7 @@ def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
                 break
     forget(bits, seen, reached)
     for j in range(size):
-        pool[j] &= ~_ONE
+        pool[j] &= ~ONE
     return size
 
 
@@ -205,12 +205,12 @@ def search(exact, walk, graph, asked, plan, first, last, scratch, found):
         if ef == 0:
             continue
         query, factor = asked.walk[q], asked.factors[q]
-        pool[0] = descend(walk, query, factor, graph, 0)
+        pool[0] = descend(walk, query, factor, graph, ZERO)
         mask = min(q, allowed.shape[0] - 1)
         passes = allowed[mask] if mask >= 0 else everything
         size = beam(
             walk, query, factor, base(graph), scratch, pool, ef, keys, plan.together,
-            (passes, plan.wanted if mask >= 0 else 0),
+            (passes, plan.wanted if mask >= 0 else ZERO),
         )  # fmt: skip
         if mask >= 0:
             kept = 0

@@ -12,6 +12,7 @@ import numpy as np
 from llvmlite import ir
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
+from ...graphlib.compute.moves_cpu import copy_to
 from ..distances.distances_cpu import dot
 from ..distances.int8_dot_cpu import emit_dot
 from ..distances.numbers import ABSENT
@@ -39,6 +40,7 @@ OK, ILL, CLIPPED = 0, 1, 2
 _MOST_TERM = np.float32(1 << 29)
 _MOST_CODE = np.float32(128.5)
 _ROWS, _TERM = 4, 4
+_FIRST = np.int64(0)
 
 
 @parallel_kernel
@@ -65,6 +67,12 @@ def _subtract(row, share, other):
 
 
 @kernel
+def _scale(row, factor):
+    for j in range(row.shape[0]):
+        row[j] = row[j] * factor if factor > 0 else np.float32(0)
+
+
+@kernel
 def orthonormalise(rows):
     """Modified Gram-Schmidt, twice over for accuracy; a row that vanishes becomes zero."""
     for i in range(rows.shape[0]):
@@ -74,9 +82,9 @@ def orthonormalise(rows):
                 _subtract(rows[i], dot(rows[i], rows[j]), rows[j])
         length = np.sqrt(dot(rows[i], rows[i]))
         if length > np.float32(1e-5) * before:
-            rows[i] *= np.float32(1) / length
+            _scale(rows[i], np.float32(1) / length)
         else:
-            rows[i] = 0
+            _scale(rows[i], np.float32(0))
 
 
 @kernel
@@ -87,7 +95,8 @@ def _project(rows, first, count, factors, centre, basis, centred, out):
         for j in range(rows.shape[1]):
             centred[i, j] = rows[first + i, j] * factor - centre[j]
     if basis.shape[0] == 0:
-        out[:count] = centred[:count]
+        for i in range(count):
+            copy_to(out[i], centred[i])
         return
     four = np.empty(_ROWS, np.float32)
     for b in range(basis.shape[0]):
@@ -221,7 +230,7 @@ def _room(rows):
 
 def _ask(rows, queries, factors):
     out = np.empty((queries.shape[0], rows.data.shape[1]), np.int8)
-    encode_queries(queries, factors, rows.centre, rows.basis, rows.step, 0, queries.shape[0], out)
+    encode_queries(queries, factors, rows.centre, rows.basis, rows.step, _FIRST, queries.shape[0], out)
     return out
 
 

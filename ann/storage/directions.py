@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..distances.scan import nearest_rows
 from ..metrics import COSINE, IP, L2, unit_rows
-from .floats import floats
 from .limits import HELD
 
 if TYPE_CHECKING:
@@ -61,12 +59,9 @@ class Asked:
     def __init__(self, metric: int, sample: NDArray[np.float32]) -> None:
         self._rows = np.ascontiguousarray(sample[spread(len(sample), _SPREAD)])
         self._queries = self._rows[spread(len(self._rows), _ASKED)]
-        self._one, ones = np.ones(1, np.float32), np.ones(len(self._queries), np.float32)
+        self._one = np.ones(1, np.float32)
         self._metric = L2 if metric == COSINE else metric
-        near = nearest_rows(
-            floats(self._rows, self._one, self._metric), self._queries, ones, _NEAREST, allowed=None,
-            num_rows=len(self._rows), threads=1,
-        )[0]  # fmt: skip
+        near = np.sort(_nearness(self._queries, self._rows, self._metric), axis=1)[:, :_NEAREST]
         self._reach = near[:, -1:] + _TIE * np.abs(near).max(axis=1, keepdims=True)
 
     def found(self, codes: ScalarCodes) -> float:
@@ -80,6 +75,16 @@ class Asked:
         rows, queries = self._rows[lowest].astype(np.float64), self._queries[:, None, :]
         near = -(rows * queries).sum(axis=2) if self._metric == IP else ((rows - queries) ** 2).sum(axis=2)
         return float(np.minimum((near <= self._reach).sum(axis=1), _NEAREST).mean() / _NEAREST)
+
+
+def _nearness(queries: NDArray[np.float32], rows: NDArray[np.float32], metric: int) -> NDArray[np.float64]:
+    """All distances, -dot for inner products: few rows, for which kernels would be compiled longer than this takes."""
+    if metric == IP:
+        return -(queries.astype(np.float64) @ rows.T.astype(np.float64))
+    middle = rows.mean(axis=0, dtype=np.float64)
+    one, two = queries - middle, rows - middle
+    squares = (one**2).sum(axis=1)[:, None] + (two**2).sum(axis=1)
+    return np.maximum(squares - 2 * (one @ two.T), 0)
 
 
 def step_of(reach: float) -> float:

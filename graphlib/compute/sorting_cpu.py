@@ -36,3 +36,28 @@ def stable_order(keys):
         order, other = other, order
         width *= 2
     return order
+
+
+@kernel
+def sort_words(words):
+    """Sort integers in place: insertions at falling distances (Ciura's), which suits short and nearly sorted rows."""
+    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(gap, words.shape[0]):
+            word, j = words[i], i
+            while j >= gap and words[j - gap] > word:
+                words[j] = words[j - gap]
+                j -= gap
+            words[j] = word
+
+
+@kernel
+def holds(rising, word):
+    """Whether rising integers hold `word`."""
+    low, high = 0, rising.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if rising[middle] < word:
+            low = middle + 1
+        else:
+            high = middle
+    return low < rising.shape[0] and rising[low] == word

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearhop.graphlib.compute.sorting_cpu import stable_order
+from nearhop.graphlib.compute.sorting_cpu import holds, sort_words, stable_order
 
 
 @given(hnp.arrays(np.int32, st.integers(0, 200), elements=st.integers(-5, 5)))
@@ -19,3 +19,15 @@ def test_long_arrays_of_other_dtypes():
     rng = np.random.default_rng(0)
     for keys in (rng.random(5000).astype(np.float32), rng.integers(0, 9, 5001), rng.integers(0, 2**63, 70, np.uint64)):
         assert np.array_equal(stable_order(keys), np.argsort(keys, kind="stable"))
+
+
+@given(hnp.arrays(np.int64, st.integers(0, 400), elements=st.integers(-(2**63), 2**63 - 1)))
+def test_words_are_sorted_in_place(words):
+    expected = np.sort(words)
+    sort_words(words)
+    assert np.array_equal(words, expected)
+
+
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(-1, 51))
+def test_rising_integers_hold_what_they_hold(words, asked):
+    assert holds(np.unique(np.array(words, np.int64)), asked) == (asked in words)
