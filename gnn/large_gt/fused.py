@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from ...graphlib.compute.jit import plain_view
-from ...graphlib.compute.threads import Loop
-from ..threads import kernel_threads, steady
+from ..threads import kernel_threads
 from . import fused_cpu as kernels
+from .inputs import in_turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,16 +108,14 @@ def _forward(
     kept: list[list[_Kept]] = [[] for _ in range(turns)]
     rows, picks, answer = _view(table), _view(index), out.numpy()
 
-    def work(first: int, last: int, worker: int) -> None:
-        with torch.no_grad():
-            for turn in range(first, last):
-                for a in range(turn * PER_TURN, min((turn + 1) * PER_TURN, count), NODES):
-                    b = min(a + NODES, (turn + 1) * PER_TURN, count)
-                    made = _some(rows, picks[a:b], a, drop, merged, answer[a:b])
-                    if keep:
-                        kept[turn].append(made)
+    def work(turn: int) -> None:
+        for a in range(turn * PER_TURN, min((turn + 1) * PER_TURN, count), NODES):
+            b = min(a + NODES, (turn + 1) * PER_TURN, count)
+            made = _some(rows, picks[a:b], a, drop, merged, answer[a:b])
+            if keep:
+                kept[turn].append(made)
 
-    _share(work, turns)
+    in_turns(work, turns)
     return out, kept
 
 
@@ -172,17 +170,15 @@ class _Local(torch.autograd.Function):
         d_tokens = torch.empty(count * table.shape[0] * index.shape[1], table.shape[2])
         sums: list[list[Tensor]] = [[] for _ in range(turns)]
 
-        def work(first: int, last: int, worker: int) -> None:
-            with torch.no_grad():
-                for turn in range(first, last):
-                    sums[turn] = [torch.zeros_like(part) for part in weights]
-                    for step, made in enumerate(kept[turn]):
-                        a = turn * PER_TURN + step * NODES
-                        b = a + made.read.shape[0]
-                        _some_back(rows, picks[a:b], a, drop, merged, made, given[a:b], d_tokens, Merged(*sums[turn]))
-                    kept[turn].clear()
+        def work(turn: int) -> None:
+            sums[turn] = [torch.zeros_like(part) for part in weights]
+            for step, made in enumerate(kept[turn]):
+                a = turn * PER_TURN + step * NODES
+                b = a + made.read.shape[0]
+                _some_back(rows, picks[a:b], a, drop, merged, made, given[a:b], d_tokens, Merged(*sums[turn]))
+            kept[turn].clear()
 
-        _share(work, turns)
+        in_turns(work, turns)
         totals = [sums[0][part] for part in range(len(weights))] if turns else [torch.zeros_like(w) for w in weights]
         for turn in range(1, turns):
             for total, part in zip(totals, sums[turn], strict=True):
@@ -247,18 +243,6 @@ def _to_table(table: Tensor, index: Tensor, d_tokens: Tensor) -> Tensor:
     with threads_in_use(kernel_threads()):
         kernels.sum_tokens(ptr, occurrences, index.shape[1], table.shape[0], d_tokens.numpy(), out.numpy())
     return out
-
-
-def _share(work: Any, turns: int) -> None:
-    """Turns on threads of the pool, each with products on one thread."""
-
-    def alone(first: int, last: int, worker: int) -> None:
-        if torch.get_num_threads() != 1:
-            torch.set_num_threads(1)
-        work(first, last, worker)
-
-    with steady():
-        Loop(alone, turns, kernel_threads()).run()
 
 
 def _view(tensor: Tensor) -> NDArray[Any]:

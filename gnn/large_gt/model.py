@@ -14,6 +14,7 @@ from ...graphlib.errors import InvalidInput
 from ..training.evaluating import evaluating
 from .codebook import Codebook
 from .config import LargeGTConfig
+from .inputs import first_layer
 from .local import LocalAttention
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class LargeGT(nn.Module):
 
     def forward(self, batch: TokenBatch, *, plain: bool = False) -> Tensor:
         """Scores (B, num_classes). `plain` runs the local module in torch's operations, for comparison."""
-        table = torch.stack([torch.relu(self.token_input(part.float())) for part in batch.tables])
+        table = first_layer(batch.tables, self.token_input.weight, self.token_input.bias)
         out = self.local(table, batch.index, plain=plain)
         if self.attend is not None and self.node_input is not None:
             assert batch.position is not None
