@@ -58,8 +58,8 @@ class NodeSets:
     Notes
     -----
     A set is a function of (edges, seed, epoch, node): batches, threads and what was drawn before do not change it. A·A
-    is never formed. A node with W walks of two steps costs O(W) bit operations; where W exceeds 512 * `size`, expected
-    O(size * W / len(L) * log(degree)) and at most another O(W). Scratch memory per thread is a bit per node, 2 KiB per
+    is never formed. A node with W walks of two steps costs O(W); where W exceeds 512 * `size`, expected
+    O(size * W / len(L) * log(degree)) and at most another O(W). Scratch memory per thread is a byte per node, 2 KiB per
     node of a set and 8 bytes per neighbour of the largest node; where tries give up, 4 more bytes per node.
 
     References
@@ -170,8 +170,8 @@ class NodeSets:
         from ...graphlib.compute.jit import resolve_threads
 
         followed = _MANY * self.size + self._most + self.num_nodes  # ids of a node that tries gave up
-        words = self.num_nodes // 64 + 1 + self._most + self.size
-        return resolve_threads(self.threads) * (8 * words + self._rows.indices.itemsize * followed)
+        words = self._most + self.size
+        return resolve_threads(self.threads) * (self.num_nodes + 8 * words + self._rows.indices.itemsize * followed)
 
     def _draw(self, nodes: NDArray[np.int64], epoch: int, out: NDArray[Any]) -> None:
         from ...graphlib.compute.jit import plain_view, threads_in_use
@@ -179,7 +179,7 @@ class NodeSets:
 
         with threads_in_use(threads_for(self.threads, nodes.shape[0])) as count:
             scratch = (
-                np.zeros((count, self.num_nodes // 64 + 1), np.uint64),
+                np.ones((count, self.num_nodes), np.uint8),
                 np.empty((count, _MANY * self.size), out.dtype),
                 np.empty((count, self._most), np.int64),
                 np.empty((count, self.size), np.int64),

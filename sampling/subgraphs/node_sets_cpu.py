@@ -1,7 +1,7 @@
 """Kernels that draw node sets: each node with some of what lies one or two steps away, without the square of a matrix.
 
 The candidates of node i are L = N1 ++ N2: its distinct neighbours, then the distinct ends of its walks of two steps.
-Two ways give the same distribution. Where there are few walks, all are followed; a bit per node tells which ends were
+Two ways give the same distribution. Where there are few walks, all are followed; a byte per node tells which ends were
 met before. Where there are many, entries and walks are drawn uniformly and kept only if they are the first that leads
 to their candidate, so that each of L is as likely as any other. That ends when it has cost as much as following all
 walks would, which are then followed: how many tries it took says nothing about which candidates they gave.
@@ -16,35 +16,37 @@ from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
 from ...graphlib.compute.random_cpu import bounded, stream
 
 DRAW, TRIES = 0, 1  # the last word of a node's streams
-_AHEAD = 6
-_ONE, _SIX, _LOW = np.uint64(1), np.uint64(6), np.uint64(63)
+_ONE, _AHEAD = np.uint64(1), np.uint64(10)
 
 
 @kernel
-def follow(i, indptr, indices, bits, found):
-    """Write L to `found`, N1 ascending and N2 as it is met; returns |N1|, |L|. The bits of what was met are cleared."""
-    count, before, last = np.int64(0), np.int64(-1), indptr[i + 1]
-    for e in range(indptr[i], last):
-        found[count] = indices[e]
-        count += indices[e] != before
-        before = np.int64(indices[e])
-    ones, before = count, np.int64(-1)
-    for e in range(indptr[i], last):
-        if e + _AHEAD < last:
-            prefetch(indices, indptr[indices[e + _AHEAD]])
-        j = np.int64(indices[e])
-        if j == before:
-            continue
-        before = j
-        for f in range(indptr[j], indptr[j + 1]):
+def follow(i, indptr, indices, new, found):
+    """Write L to `found`, N1 ascending and N2 as it is met; returns |N1|, |L|.
+
+    `new` holds a 1 per node that was not met yet, before and after. Positions are unsigned, which spares a check for
+    negative ones.
+    """
+    first, last = np.uint64(indptr[i]), np.uint64(indptr[i + 1])
+    count = np.uint64(0)
+    for e in range(first, last):
+        if e == first or indices[e] != indices[e - _ONE]:
+            found[count] = indices[e]
+            count += _ONE
+    ones = count
+    for r in range(np.uint64(0), ones):
+        if r + _AHEAD < ones:
+            later = indptr[np.uint64(found[r + _AHEAD])]
+            prefetch(indices, later)
+            prefetch(indices, later + 16)
+        j = np.uint64(found[r])
+        for f in range(np.uint64(indptr[j]), np.uint64(indptr[j + _ONE])):
             k = np.uint64(indices[f])
-            word = bits[k >> _SIX]
             found[count] = indices[f]
-            count += np.int64(((word >> (k & _LOW)) & _ONE) ^ _ONE)
-            bits[k >> _SIX] = word | (_ONE << (k & _LOW))
+            count += np.uint64(new[k])
+            new[k] = 0
     for c in range(ones, count):
-        bits[np.uint64(found[c]) >> _SIX] = 0
-    return ones, count
+        new[np.uint64(found[c])] = 1
+    return np.int64(ones), np.int64(count)
 
 
 @kernel
@@ -64,16 +66,17 @@ def _draw(key, values, count, out):
     counter = np.int64(0)
     for p in range(out.shape[0] - 1):
         q, counter = bounded(key, counter, count - p)
-        out[1 + p] = values[p + q]
-        values[p + q] = values[p]
+        at = np.uint64(p + q)
+        out[np.uint64(1 + p)] = values[at]
+        values[at] = values[np.uint64(p)]
 
 
 @kernel
-def _followed(i, indptr, indices, name, bits, found, out):
+def _followed(i, indptr, indices, name, new, found, out):
     """Draw by following all walks; fewer candidates than places are repeated in order, N1 and N2 each ascending."""
     root, epoch = name
     picks = out.shape[0] - 1
-    ones, whole = follow(i, indptr, indices, bits, found)
+    ones, whole = follow(i, indptr, indices, new, found)
     if whole >= picks:
         _draw(stream(root, epoch, i, DRAW), found, whole, out)
         return
@@ -174,11 +177,11 @@ def _anywhere(i, name, num_nodes, codes, out):
 
 
 @parallel_kernel
-def node_sets(seeds, rows, back, name, random, cost, bits, found, ends, codes, out):
+def node_sets(seeds, rows, back, name, random, cost, new, found, ends, codes, out):
     """A row of `out` per seed: the seed, then its draws.
 
     A node whose neighbours and walks fit a row of `found` is drawn by following them, any other by tries, each of which
-    costs as much as following `cost` walks. `bits` (zero), `found`, `ends` and `codes` are scratch, a row per thread. A
+    costs as much as following `cost` walks. `new` (ones), `found`, `ends` and `codes` are scratch, a row per thread. A
     node without candidates gets any nodes of the graph with `random`, else itself.
     """
     for s in numba.prange(seeds.shape[0]):
@@ -200,7 +203,7 @@ def node_sets(seeds, rows, back, name, random, cost, bits, found, ends, codes, o
         for e in range(start, last):
             walks += indptr[indices[e] + 1] - indptr[indices[e]]
         if last - start + walks < found.shape[1]:
-            _followed(i, indptr, indices, name, bits[worker], found[worker], row)
+            _followed(i, indptr, indices, name, new[worker], found[worker], row)
         elif not _tried(i, rows, back, name, walks // cost, ends[worker], codes[worker], row):
             room = np.empty(last - start + min(walks, indptr.shape[0] - 1) + 1, indices.dtype)
-            _followed(i, indptr, indices, name, bits[worker], room, row)
+            _followed(i, indptr, indices, name, new[worker], room, row)
