@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -9,6 +11,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 class PlainLargeGT(nn.Module):
     """The full model on dense tokens (B, T, D), features of the nodes (B, D) and their encodings (B, g)."""
+
+    mu: Any
+    n: Any
+    m: Any
+    counts: Any
 
     def __init__(self, width, classes, config, fused):
         super().__init__()
@@ -30,7 +37,7 @@ class PlainLargeGT(nn.Module):
             *(nn.Linear(2 * W, W), nn.BatchNorm1d(W), nn.ReLU(), half),
             *(nn.Linear(W, H), nn.BatchNorm1d(H), nn.ReLU(), half, nn.Linear(H, classes)),
         )
-        self.bn = nn.BatchNorm1d(2 * g, affine=False)
+        self.bn: Any = nn.BatchNorm1d(2 * g, affine=False)
         C = config.num_centroids
         self.register_buffer("mu", torch.randn(C, 2 * g))
         self.register_buffer("n", torch.ones(C))
@@ -80,7 +87,7 @@ class PlainLargeGT(nn.Module):
     def take(self, model):
         """The weights of a `nearhop.gnn.large_gt.LargeGT`."""
         far, near, W = model.attend, model.local, self.h * self.H
-        pairs = [
+        pairs: list[Any] = [
             (self.tokens[0], model.token_input), (self.tokens[3], near.project), (self.tokens[4], near.lin),
             (self.norm, near.norm), (self.out_norm, near.out_norm), (self.q, near.query), (self.v, near.value),
             (self.o, near.output), (self.skip, near.skip), (self.nodes, model.node_input), (self.head, model.head),
@@ -91,5 +98,5 @@ class PlainLargeGT(nn.Module):
             to.load_state_dict(source.state_dict())
         self.k.weight.data = near.key.weight.data.clone()
         self.read.weight.data[0, W:] = near.readout.weight.data[0]
-        for to, source in ((self.mu, "centroids"), (self.n, "counts"), (self.m, "sums"), (self.counts, "node_counts")):
-            to.copy_(getattr(far.codebook, source))
+        for to, name in ((self.mu, "centroids"), (self.n, "counts"), (self.m, "sums"), (self.counts, "node_counts")):
+            to.copy_(getattr(far.codebook, name))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def with_tokens(store, width, size, position=0, seed=0):
 
 def in_turn(runs, repeats):
     """Median seconds of wall time and of the processor, per contender, run A B C A B C."""
-    taken = {name: [] for name in runs}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
             wall, cpu = time.perf_counter(), time.process_time()
@@ -111,7 +112,7 @@ def step(given):
             return model(batch)
 
     calls = {"nearhop": (model, ours)}
-    calls |= {name: (plain, lambda plain=plain: plain(*dense)) for name, plain in peers.items()}
+    calls |= {name: (plain, functools.partial(plain, *dense)) for name, plain in peers.items()}
     title = f"batch {given.batch}, K 50, H 128, {torch.get_num_threads()} threads; {100 * share:.0f} % of rows distinct"
     found = in_turn({name: lambda run=run: scores(run) for name, (_, run) in calls.items()}, given.repeats)
     print_table(f"Inference, {title}", found, "nearhop")
