@@ -92,8 +92,11 @@ def features_of(given: Any) -> CSR:
     return CSR(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, int(matrix.shape[1]))
 
 
-def dropped(matrix: SparseTensor, share: float, generator: torch.Generator) -> SparseTensor:
-    """The matrix with every entry set to 0 with probability `share`, the others scaled up."""
+def dropped(matrix: SparseTensor, share: float, generator: torch.Generator | None) -> SparseTensor:
+    """The matrix with every entry set to 0 with probability `share`, the others scaled up.
+
+    Without a generator, torch's own is drawn from.
+    """
     m, t = matrix.matrix, matrix.transpose
     keep = torch.rand(m.num_entries, generator=generator).numpy() >= share
     values: NDArray[np.float32] = np.ones(m.num_entries, np.float32) if m.values is None else m.values

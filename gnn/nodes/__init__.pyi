@@ -1,4 +1,9 @@
+from .adjacency import normalized_adjacency as normalized_adjacency
+from .consistency import consistency_loss as consistency_loss
 from .data import NodeData as NodeData
+from .features import FeatureLinear as FeatureLinear
+from .features import as_features as as_features
+from .features import drop_features as drop_features
 from .full_batch import FullBatch as FullBatch
 from .trainer import NodeModel as NodeModel
 from .trainer import NodeScores as NodeScores

@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import integer, is_finite
+from .consistency import consistency_loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +26,12 @@ class FullBatch(nn.Module):
         Any, such as a PyG model.
     *inputs : Tensor or object
         What it is called with, every time: features, an edge index, a `SparseTensor`. Tensors move with the module.
+    samples : int >= 1, default 1
+        Views of the graph per step, each with dropout of its own; the loss is the mean of their cross entropies.
+    consistency : float >= 0, default 0
+        Weight of `consistency_loss` of the views, over all nodes; none of their labels is read.
+    temperature : float > 0, default 0.5
+        Of that loss.
 
     Examples
     --------
@@ -30,9 +41,12 @@ class FullBatch(nn.Module):
     (2, 2)
     """
 
-    def __init__(self, module: nn.Module, *inputs: Any) -> None:
+    def __init__(
+        self, module: nn.Module, *inputs: Any, samples: int = 1, consistency: float = 0.0, temperature: float = 0.5
+    ) -> None:
         super().__init__()
         self.module = module
+        self.samples, self.consistency, self.temperature = check_views(samples, consistency, temperature)
         self._kinds = [isinstance(given, Tensor) for given in inputs]
         self._others = [given for given in inputs if not isinstance(given, Tensor)]
         for number, given in enumerate(given for given in inputs if isinstance(given, Tensor)):
@@ -54,6 +68,39 @@ class FullBatch(nn.Module):
         found: Tensor = self.module(*self.inputs)
         return found
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Those of the module where it has some."""
+        return groups_of(self.module)
+
+    def loss(self, nodes: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross entropy of the views, and how far they are from one another."""
+        views = [self.scores() for _ in range(self.samples)]
+        return loss_of_views(views, nodes, labels, self.consistency, self.temperature)
+
     def forward(self, nodes: Tensor) -> Tensor:
         found = self.scores()
         return found[nodes.to(found.device)]
+
+
+def groups_of(module: Any) -> list[dict[str, Any]]:
+    """A module's own parameter groups, or one of all parameters."""
+    found: list[dict[str, Any]] = (
+        module.parameter_groups() if hasattr(module, "parameter_groups") else [{"params": list(module.parameters())}]
+    )
+    return found
+
+
+def loss_of_views(views: list[Tensor], nodes: Tensor, labels: Tensor, consistency: float, temperature: float) -> Tensor:
+    """The loss of several views of all nodes, some of which have labels."""
+    at = nodes.to(views[0].device)
+    found = torch.stack([cross_entropy(view[at], labels) for view in views]).mean()
+    return found + consistency * consistency_loss(views, temperature) if consistency > 0 else found
+
+
+def check_views(samples: Any, consistency: Any, temperature: Any) -> tuple[int, float, float]:
+    """The options of such a loss, checked."""
+    if not is_finite(consistency) or consistency < 0:
+        raise InvalidInput(f"consistency must be a number >= 0; got {consistency!r}")
+    if not is_finite(temperature) or temperature <= 0:
+        raise InvalidInput(f"temperature must be a number > 0; got {temperature!r}")
+    return integer("samples", samples, 1), float(consistency), float(temperature)

@@ -1,0 +1,43 @@
+"""Dropout of constant numbers: 32 random bits decide about each, in one pass over memory.
+
+Numbers are looked at as bits: kept, or all zero. A turn is `_TURN` words whose stream is named by (key, turn).
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import parallel_kernel
+from ...graphlib.compute.random_cpu import mix64
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_S32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_FIRST, _SECOND, _NONE = np.uint64(0xFFFF), np.uint64(0xFFFF0000), np.uint64(0)
+_TURN = 1 << 12
+
+
+@parallel_kernel
+def drop_32(x, out, key, threshold):
+    """`out[i] = x[i]`, or 0 where its bits are below `threshold`; uint32 (n,)."""
+    for turn in numba.prange((x.shape[0] + _TURN - 1) // _TURN):
+        base = mix64(np.uint64(key) + np.uint64(turn) * _GOLDEN)
+        start = turn * _TURN
+        row, to = x[start : start + _TURN], out[start : start + _TURN]
+        for j in range(row.shape[0]):
+            word = mix64(base + np.uint64(j) * _GOLDEN) >> _S32
+            to[j] = row[j] if word >= threshold else np.uint32(0)
+
+
+@parallel_kernel
+def drop_16(x, out, key, threshold):
+    """The same of numbers of 16 bits, two in each uint32: a word decides about both."""
+    for turn in numba.prange((x.shape[0] + _TURN - 1) // _TURN):
+        base = mix64(np.uint64(key) + np.uint64(turn) * _GOLDEN)
+        start = turn * _TURN
+        row, to = x[start : start + _TURN], out[start : start + _TURN]
+        for j in range(row.shape[0]):
+            word = mix64(base + np.uint64(j) * _GOLDEN)
+            first = _FIRST if (word & _LOW) >= threshold else _NONE
+            second = _SECOND if (word >> _S32) >= threshold else _NONE
+            to[j] = np.uint32(np.uint64(row[j]) & (first | second))

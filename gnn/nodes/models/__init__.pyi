@@ -1,0 +1,9 @@
+from .gat import GAT as GAT
+from .gcn import GCN as GCN
+from .gcn2 import GCNII as GCNII
+from .grand import GRAND as GRAND
+from .mlp import MLP as MLP
+from .powers import SGC as SGC
+from .powers import SIGN as SIGN
+from .powers import powers as powers
+from .sage import GraphSAGE as GraphSAGE

@@ -1,0 +1,91 @@
+"""GCNII of Chen et al.: many layers, each with a residual to the first and a map close to the identity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from ..features import FeatureLinear, Features, drop_features
+from .branches import as_branches
+
+if TYPE_CHECKING:
+    from ...links.sparse_tensor import SparseTensor
+
+
+class GCNII(nn.Module):
+    """Layers relu(S ((1 - b) I + b W)) with S = (1 - alpha) P H + alpha H0 and b = log(lambda / l + 1).
+
+    Parameters
+    ----------
+    num_features, hidden, num_classes : int
+        `hidden` is the width of each branch; layers are as wide as all of them.
+    num_layers : int >= 1, default 64
+    alpha : float in [0, 1], default 0.1
+        Of the first representation in every layer.
+    lam : float > 0, default 0.5
+        The larger, the further maps are from the identity.
+    dropout : float in [0, 1), default 0.6
+    branches : int >= 1, default 1
+        Feature matrices that are projected side by side.
+
+    References
+    ----------
+    M. Chen et al., "Simple and Deep Graph Convolutional Networks", arXiv:2007.02133, equation 5.
+
+    Examples
+    --------
+    >>> import nearhop, numpy as np
+    >>> from nearhop.gnn.nodes import as_features, normalized_adjacency
+    >>> from nearhop.gnn.nodes.models import GCNII
+    >>> ring = nearhop.GraphStore.from_edges([0, 1, 2, 3], [1, 2, 3, 0])
+    >>> tuple(GCNII(4, 16, 3, num_layers=8)(as_features(np.eye(4)), normalized_adjacency(ring)).shape)
+    (4, 3)
+    """
+
+    multiplies_features = True
+
+    def __init__(
+        self,
+        num_features: int,
+        hidden: int,
+        num_classes: int,
+        *,
+        num_layers: int = 64,
+        alpha: float = 0.1,
+        lam: float = 0.5,
+        dropout: float = 0.6,
+        branches: int = 1,
+    ) -> None:
+        super().__init__()
+        width = branches * hidden
+        self.first = nn.ModuleList(FeatureLinear(num_features, hidden) for _ in range(branches))
+        bound = 1 / math.sqrt(width)
+        self.maps = nn.ParameterList(torch.empty(width, width).uniform_(-bound, bound) for _ in range(num_layers))
+        self.last = FeatureLinear(width, num_classes)
+        self.alpha, self.lam, self.dropout = alpha, lam, dropout
+
+    def decayed(self, first: float, second: float) -> list[dict[str, Any]]:
+        """Parameter groups: a weight decay for the layers and one for the projections before and behind them."""
+        ends = [*self.first.parameters(), *self.last.parameters()]
+        return [{"params": list(self.maps), "weight_decay": first}, {"params": ends, "weight_decay": second}]
+
+    def forward(self, x: Features | Sequence[Features], adjacency: SparseTensor) -> Tensor:
+        """Scores (n, num_classes); `x` is a list where there are several branches."""
+        given = as_branches(x, len(self.first))
+        parts = [
+            layer(drop_features(part, self.dropout, self.training))
+            for layer, part in zip(self.first, given, strict=True)
+        ]
+        h = start = torch.relu(torch.cat(parts, 1))
+        for number, weight in enumerate(self.maps, 1):
+            h = dropout(h, self.dropout, self.training)
+            near = math.log(self.lam / number + 1)
+            support = (1 - self.alpha) * (adjacency @ h) + self.alpha * start
+            h = torch.relu(torch.addmm(support, support, weight, beta=1 - near, alpha=near))
+        found: Tensor = self.last(dropout(h, self.dropout, self.training))
+        return found

@@ -1,0 +1,121 @@
+"""GRAND of Feng et al.: random propagation of features, then an MLP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from ....graphlib.sparse.csr import CSR
+from ...links.sparse_tensor import SparseTensor
+from ..features import FeatureLinear, Features, drop_features
+
+if TYPE_CHECKING:
+    from ...links.sparse_tensor import SparseTensor as Matrix
+
+
+class GRAND(nn.Module):
+    """MLP of the mean of X, P X, ..., P^K X; in training whole rows of X are dropped before (DropNode).
+
+    What makes it GRAND is training on several such draws with a loss that keeps them consistent:
+    `FullBatch(GRAND(...), x, adjacency, samples=4, consistency=1.0)`.
+
+    Parameters
+    ----------
+    num_features, hidden, num_classes : int
+    order : int >= 0, default 8
+        K.
+    drop_node : float in [0, 1), default 0.5
+        Share of nodes without features in a draw; the others are scaled up.
+    input_dropout, hidden_dropout : float in [0, 1), default 0.5
+        Of what the two layers of the MLP read.
+    batch_norm : bool, default False
+        Of what the two layers read.
+
+    Notes
+    -----
+    Where nothing stands between propagation and the first layer (no input dropout in training, no batch norm), the
+    layer comes first, and features stay sparse: K products with `hidden` columns instead of F.
+
+    References
+    ----------
+    W. Feng et al., "Graph Random Neural Network for Semi-Supervised Learning on Graphs", arXiv:2005.11079.
+
+    Examples
+    --------
+    >>> import nearhop, numpy as np
+    >>> from nearhop.gnn.nodes import as_features, normalized_adjacency
+    >>> from nearhop.gnn.nodes.models import GRAND
+    >>> ring = nearhop.GraphStore.from_edges([0, 1, 2, 3], [1, 2, 3, 0])
+    >>> tuple(GRAND(4, 16, 3)(as_features(np.eye(4)), normalized_adjacency(ring)).shape)
+    (4, 3)
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        hidden: int,
+        num_classes: int,
+        *,
+        order: int = 8,
+        drop_node: float = 0.5,
+        input_dropout: float = 0.5,
+        hidden_dropout: float = 0.5,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.order, self.drop_node = order, drop_node
+        self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
+        self.first, self.last = FeatureLinear(num_features, hidden), FeatureLinear(hidden, num_classes)
+        self.norms = nn.ModuleList([nn.BatchNorm1d(num_features), nn.BatchNorm1d(hidden)] if batch_norm else [])
+
+    def forward(self, x: Features, adjacency: Matrix) -> Tensor:
+        """Scores (n, num_classes)."""
+        x = drop_rows(x, self.drop_node, self.training)
+        if self.norms or (self.training and self.input_dropout > 0):
+            spread: Features = mean_of_powers(_dense(x), adjacency, self.order)
+            if self.norms:
+                spread = self.norms[0](spread)
+            h = self.first(drop_features(spread, self.input_dropout, self.training))
+        else:
+            h = mean_of_powers(x @ self.first.weight, adjacency, self.order)
+            h = h if self.first.bias is None else h + self.first.bias
+        h = torch.relu(h)
+        if self.norms:
+            h = self.norms[1](h)
+        found: Tensor = self.last(dropout(h, self.hidden_dropout, self.training))
+        return found
+
+
+def mean_of_powers(h: Tensor, adjacency: Matrix, order: int) -> Tensor:
+    """(H + P H + ... + P^order H) / (order + 1)."""
+    total = h
+    for _ in range(order):
+        h = adjacency @ h
+        total = total + h
+    return total / (order + 1)
+
+
+def drop_rows(x: Features, p: float, training: bool) -> Features:
+    """Whole rows set to zero, the others scaled up."""
+    if not training or p == 0:
+        return x
+    rows = x.matrix.num_rows if isinstance(x, SparseTensor) else x.shape[0]
+    factors = (torch.rand(rows) >= p).float() / (1 - p)
+    if not isinstance(x, SparseTensor):
+        return x * factors.to(x.device).unsqueeze(1)
+    m, t = x.matrix, x.transpose
+    scales = factors.numpy()
+    values = [np.ones(part.num_entries, np.float32) if part.values is None else part.values for part in (m, t)]
+    by_row = values[0] * np.repeat(scales, np.diff(m.indptr))
+    return SparseTensor(
+        CSR(m.indptr, m.indices, by_row, m.num_cols),
+        CSR(t.indptr, t.indices, values[1] * scales[t.indices], t.num_cols),
+    )
+
+
+def _dense(x: Features) -> Tensor:
+    return torch.from_numpy(x.matrix.to_scipy().toarray()) if isinstance(x, SparseTensor) else x
