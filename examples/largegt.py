@@ -87,7 +87,7 @@ def trainer(name: str, store: GraphStore, size: int, given: Any, seed: int) -> N
     data = split_of(store, seed)
     if not name.startswith("largegt"):
         options = Training(
-            epochs=given.full_epochs, patience=50, learning_rate=0.01, weight_decay=5e-4, seed=seed, steady=False
+            epochs=given.full_epochs, patience=40, learning_rate=0.01, weight_decay=5e-4, seed=seed, steady=False
         )
         return NodeTrainer(baseline(name, store, data.num_classes, given.hidden), data, options)
     full = name == "largegt"
@@ -98,8 +98,9 @@ def trainer(name: str, store: GraphStore, size: int, given: Any, seed: int) -> N
     )
     model = LargeGT(tokens, data.num_classes, config)
     model.prepare(data.train)
+    epochs = min(max(-(-given.steps * given.batch_size // data.train.shape[0]), 8), 200)
     options = Training(
-        epochs=given.epochs, patience=given.patience, learning_rate=1e-3, weight_decay=given.weight_decay,
+        epochs=epochs, patience=max(5, epochs // 4), learning_rate=1e-3, weight_decay=given.weight_decay,
         batch_size=given.batch_size, eval_batch_size=1024, workers=1, seed=seed,
     )  # fmt: skip
     return NodeTrainer(model, data, options)
@@ -113,14 +114,13 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--centroids", type=int, default=256)
     parser.add_argument("--width", type=int, default=512, help="of features, at most")
-    parser.add_argument("--epochs", type=int, default=60, help="of LargeGT")
-    parser.add_argument("--full-epochs", type=int, default=400, help="of the other models")
-    parser.add_argument("--patience", type=int, default=15)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=600, help="of LargeGT, at most, in 8 to 200 epochs")
+    parser.add_argument("--full-epochs", type=int, default=200, help="of the other models")
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--weight-decay", type=float, default=1e-4)
     given = parser.parse_args()
     if given.short:
-        given.datasets, given.seeds, given.epochs, given.full_epochs, given.size = ["chameleon"], 1, 12, 30, [8]
+        given.datasets, given.seeds, given.steps, given.full_epochs, given.size = ["chameleon"], 1, 40, 20, [8]
     if given.threads:
         torch.set_num_threads(given.threads)
     rows = []
