@@ -7,11 +7,12 @@ import numpy as np
 from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
 
 from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
-from ..distances.rows_cpu import distance, prefetch_row
+from ..distances.rows_cpu import FAR, distance, prefetch_row
 from ..lsh.buckets_cpu import widest_prefix
 from .cells_cpu import AXES
 
 _BITS = 32 // AXES
+_AHEAD = 8  # rows are asked for so many before their turn
 
 
 @kernel
@@ -26,13 +27,17 @@ def common_axes(a, b):
 
 @kernel
 def members(wanted, f, most, keys, order, starts, rows, axes):
-    """Rows that lie in the same cell as feature f in any grid, and along how many axes; returns their number.
+    """Rows that lie in the same cell as feature f in any grid; returns their number.
+
+    Where `axes` has room, along how many axes they do is told too.
 
     In every grid the cell is the coarsest of at most `most` rows; of a finest cell that has more, `most` are taken.
     """
     table = np.uint64(starts.shape[1] - 1)
     for grid in range(keys.shape[0]):
         prefetch(starts[grid], np.int64((np.uint64(wanted[grid, f]) * table) >> np.uint64(32)))
+    for grid in range(keys.shape[0]):
+        prefetch(keys[grid], starts[grid, np.int64((np.uint64(wanted[grid, f]) * table) >> np.uint64(32))])
     found = 0
     first, last = np.empty(keys.shape[0], np.int64), np.empty(keys.shape[0], np.int64)
     for grid in range(keys.shape[0]):
@@ -42,11 +47,11 @@ def members(wanted, f, most, keys, order, starts, rows, axes):
             end = begin + most
         first[grid], last[grid] = begin, end
         prefetch(order[grid], begin)
-        prefetch(keys[grid], begin)
     for grid in range(keys.shape[0]):
         for i in range(first[grid], last[grid]):
             rows[found] = order[grid, i]
-            axes[found] = common_axes(keys[grid, i], wanted[grid, f])
+            if axes.shape[0] > 0:
+                axes[found] = common_axes(keys[grid, i], wanted[grid, f])
             found += 1
     return found
 
@@ -78,15 +83,19 @@ def near_colors(asked, sets, wanted, keys, order, starts, held, color_of, allowe
         thread = get_thread_id()
         turns[thread] += 1
         mark, slot, turn = marks[thread], slots[thread], turns[thread]
-        candidates, axes = np.empty(colors.shape[1], np.int32), np.empty(colors.shape[1], np.int8)
+        candidates = np.empty(colors.shape[1], np.int32)
+        axes = np.empty(colors.shape[1] if radii.shape[0] > 0 else 0, np.int8)
         count = members(wanted, f, most, keys, order, starts, candidates, axes)
         for i in range(count):
             prefetch(color_of, candidates[i])
-            if radii.shape[0] == 0:
-                prefetch_row(held, candidates[i], 0, 1 << 20)
+        if radii.shape[0] == 0:
+            for i in range(min(_AHEAD, count)):
+                prefetch_row(held, candidates[i], 0, FAR)
         which = min(np.int64(sets[f]), np.int64(allowed.shape[0] - 1))
         query, filled = asked[f], 0
         for i in range(count):
+            if radii.shape[0] == 0 and i + _AHEAD < count:
+                prefetch_row(held, candidates[i + _AHEAD], 0, FAR)
             row = np.int64(candidates[i])
             color = color_of[row]
             if which < 0 or allowed[which, color]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
     from ..store_rows import NodeCondition
 
-_CELL = 4.0  # radii per cell, times the root of the dimensions
+_CELL = 2.5  # radii per cell, times the root of the dimensions
 
 
 class CANN(IdentifiedRows):
@@ -59,7 +59,7 @@ class CANN(IdentifiedRows):
     candidates : int >= 1, default 16
         Points looked at per query vector and grid by "grids".
     cell_width : float, optional
-        Of the grids' cells, per axis; default 4 * radius / sqrt(D), radius Euclidean, D the dimensions rounded up to a
+        Of the grids' cells, per axis; default 2.5 * radius / sqrt(D), radius Euclidean, D the dimensions rounded up to a
         power of two (16 at least), as the radius is at the first `add`.
     verified : bool, default True
         Whether "grids" computes the distances of the points it meets. Without, a point's distance is taken from how

@@ -38,7 +38,7 @@ def test_the_right_colours_come_first_afterwards(method, metric):
         assert [sorted(row) for row in found.colors.tolist()] == answers
     if method == "grids":
         dim, euclidean = 16, index._rule().euclidean
-        assert np.isclose(index._grids.width, 4 * euclidean / np.sqrt(dim))
+        assert np.isclose(index._grids.width, 2.5 * euclidean / np.sqrt(dim))
         fresh = CANN(metric, told.radius, shape=told.shape).add(points).search(queries, 2)
         assert fresh.scores.tobytes() == index.search(queries, 2).scores.tobytes()
 
