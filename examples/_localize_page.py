@@ -1,0 +1,64 @@
+"""A page of queries, the images found for them, and lines between features that met."""
+
+from __future__ import annotations
+
+import base64
+import html
+
+import numpy as np
+from _scenes import Scene
+
+WIDTH, QUERIES, LINES = 320, 6, 60
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1360px;margin:2rem auto;
+padding:0 1rem;color:#222;background:#fff}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#16181c}}
+figure{display:inline-block;margin:.4rem}figcaption{font-size:13px}svg{background:#8882;max-width:100%;height:auto}
+line{stroke:#e8590c;stroke-opacity:.55}circle{fill:#1c7ed6}"""
+
+
+def page(found: list[tuple[Scene, object]]) -> str:
+    """HTML with everything inside."""
+    parts = [f"<!doctype html><html lang=en><meta charset=utf-8><title>Images found</title><style>{STYLE}</style>"]
+    parts.append("<h1>Images found by their descriptors</h1><p>Left of each pair the query, right an image found; "
+                 f"lines join features that met, the {LINES} nearest of them.</p>")  # fmt: skip
+    for scene, result in found:
+        parts.append(f"<h2>{html.escape(scene.name)}</h2>")
+        for image in np.linspace(0, len(scene) - 1, min(QUERIES, len(scene))).astype(int):
+            parts.append(f"<h3>Query {html.escape(scene.names[image])}</h3>")
+            for place, other in enumerate(result.colors[image].tolist()[:3]):
+                if other >= 0:
+                    parts.append(pair(scene, image, other, result, place))
+    return "".join([*parts, "</html>"])
+
+
+def pair(scene: Scene, image: int, other: int, result, place: int) -> str:
+    """The two images side by side and their matches."""
+    features, points, distances = result.matches[image, place]
+    best = np.argsort(distances, kind="stable")[:LINES]
+    scales = [WIDTH / scene.sizes[which][0] for which in (image, other)]
+    heights = [scale * scene.sizes[which][1] for scale, which in zip(scales, (image, other), strict=True)]
+    left = scene.places[image][features[best]] * scales[0]
+    right = scene.places[other][points[best]] * scales[1] + [WIDTH + 10, 0]
+    drawn = "".join(
+        f'<line x1="{a:.1f}" y1="{b:.1f}" x2="{c:.1f}" y2="{d:.1f}"/><circle cx="{a:.1f}" cy="{b:.1f}" r="2"/>'
+        f'<circle cx="{c:.1f}" cy="{d:.1f}" r="2"/>'
+        for (a, b), (c, d) in zip(left, right, strict=True)
+    )
+    frames = "".join(
+        photo(scene, which, at, height)
+        for which, at, height in ((image, 0, heights[0]), (other, WIDTH + 10, heights[1]))
+    )
+    told = f"{scene.names[other]}: score {result.scores[image, place]:.3f}, {len(features):,} features met"
+    return (
+        f'<figure><svg role="img" aria-label="{html.escape(told)}" viewBox="0 0 {2 * WIDTH + 10} {max(heights):.0f}" '
+        f'width="{2 * WIDTH + 10}">{frames}{drawn}</svg><figcaption>{html.escape(told)}</figcaption></figure>'
+    )
+
+
+def photo(scene: Scene, which: int, at: float, height: float) -> str:
+    """The photograph, or where there is none its frame."""
+    path = scene.photos[which]
+    if path is None:
+        return f'<rect x="{at}" y="0" width="{WIDTH}" height="{height:.0f}" fill="none" stroke="#888"/>'
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<image x="{at}" y="0" width="{WIDTH}" height="{height:.0f}" href="data:image/jpeg;base64,{data}"/>'
