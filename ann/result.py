@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput
+from ..graphlib.notebook import ROWS, table
 from ..graphlib.process import physical_memory
 from .ids import ids_of
 from .metrics import COSINE, IP
@@ -53,6 +54,14 @@ class SearchResult:
             f"SearchResult({queries:,} queries, k={k}{note}; float32 distances, {_kind(self.ids)} ids, {size:,} bytes)"
         )
 
+    def _repr_html_(self) -> str:
+        places = min(self.ids.shape[1], ROWS)
+        rows = [
+            (q, *(_met(self.ids[q, j], self.distances[q, j]) if j < self.counts[q] else "" for j in range(places)))
+            for q in range(min(len(self), ROWS))
+        ]
+        return table(repr(self), ["query", *map(str, range(1, places + 1))], rows, hidden=len(self) - len(rows))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RangeResult:
@@ -78,6 +87,18 @@ class RangeResult:
 
     def __repr__(self) -> str:
         return f"RangeResult({len(self):,} queries, {len(self.ids):,} rows; float32 distances, {_kind(self.ids)} ids)"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for q in range(min(len(self), ROWS)):
+            distances, ids = self[q]
+            met = [_met(name, far) for name, far in zip(ids[:ROWS], distances[:ROWS], strict=True)]
+            rows.append((q, len(ids), ", ".join(met) + (", ..." if len(ids) > ROWS else "")))
+        return table(repr(self), ["query", "rows", "nearest"], rows, hidden=len(self) - len(rows))
+
+
+def _met(name: Any, distance: Any) -> str:
+    return f"{name} ({distance:.4g})"
 
 
 def _kind(ids: NDArray[Any]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...graphlib.disk.replacing import replacing
 from ...graphlib.errors import InvalidInput
+from ...graphlib.notebook import framed
 from ..quality import entries_of, symmetric_matrix
 from . import layout as picture_layout
 from .canvas import HEIGHT, MARGIN, MEMBER, OUTSIDE, RING, SEED, WIDTH, shorten
@@ -301,6 +302,11 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"Picture({self.title!r}, {len(self.names)} nodes, {len(self.src)} edges)"
+
+    def _repr_html_(self) -> str:
+        from .page import page
+
+        return framed(page(self), 620)
 
 
 def _names(store: GraphStore, nodes: NDArray[np.int64], edge_type: EdgeType | None) -> list[str]:

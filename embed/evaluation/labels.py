@@ -15,6 +15,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, MissingExtra
 from ...graphlib.extras import require
+from ...graphlib.notebook import table as html_table
 from ...graphlib.scalars import is_integer
 from .linear_classifier import linear_scores
 
@@ -65,11 +66,21 @@ class Evaluation:
     def table(self) -> str:
         """Markdown: one row per ratio, mean ± standard deviation over the shuffles."""
         lines = ["| train % | micro-F1 | macro-F1 |", "|---|---|---|"]
-        for i, ratio in enumerate(self.train_ratios):
-            micro = f"{self.micro_mean[i]:.4f} ± {self.micro_std[i]:.4f}"
-            macro = f"{self.macro_mean[i]:.4f} ± {self.macro_std[i]:.4f}"
-            lines.append(f"| {100 * ratio:g} | {micro} | {macro} |")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in self._rows())])
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [
+            (
+                f"{100 * ratio:g}",
+                f"{self.micro_mean[i]:.4f} ± {self.micro_std[i]:.4f}",
+                f"{self.macro_mean[i]:.4f} ± {self.macro_std[i]:.4f}",
+            )
+            for i, ratio in enumerate(self.train_ratios)
+        ]
+
+    def _repr_html_(self) -> str:
+        caption = f"Evaluation over {self.micro.shape[1]} shuffles"
+        return html_table(caption, ["train %", "micro-F1", "macro-F1"], self._rows())
 
 
 def evaluate(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.notebook import table as html_table
 from ...graphlib.types import one_node_type
 from ...sampling.negatives.negatives import NegativeSampler
 from ..arguments import choice, number, whole
@@ -74,6 +75,10 @@ class LinkScores:
         """Mean and standard deviation of every measure over the draws of negatives."""
         named = {"auc": self.auc, "ap": self.ap, "mrr": self.mrr, **{f"hits@{k}": v for k, v in self.hits.items()}}
         return {name: (float(values.mean()), float(values.std())) for name, values in named.items()}
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{mean:.4f} ± {std:.4f}") for name, (mean, std) in self.summary().items()]
+        return html_table(f"LinkScores over {self.auc.shape[0]} draws of negatives", ["measure", "mean ± std"], rows)
 
 
 def split_links(

@@ -220,6 +220,9 @@ class Contents:
     def __repr__(self) -> str:
         return describe.summary(self)
 
+    def _repr_html_(self) -> str:
+        return describe.as_html(self)
+
     @property
     def ingest_report(self) -> IngestReport | None:
         """What `nearhop.ingest` took for what when it made this store; None for stores made in other ways."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..notebook import table
 from .adjacency import id_dtype
 from .columns import dtype_name
 from .text import TextColumn
@@ -72,6 +73,25 @@ def summary(store: Contents) -> str:
         over = told["column"] if len(parts.graph_nodes()) == 1 else f"{told['node_type']}.{told['column']}"
         lines.append(f"  index {name}: {told['kind']} over {over}, {told['metric']}, {told['links']:,} links")
     return "\n".join(lines)
+
+
+def as_html(store: Contents) -> str:
+    """The store as a table for notebooks: a row per type of node, type of edge, index."""
+    told = describe(store)
+    rows = [
+        ("nodes", name, f"{each['count']:,}", _listed(each["columns"], each["ids"] and f"{each['ids']} ids"))
+        for name, each in told["nodes"].items()
+    ]
+    for name, each in told["edges"].items():
+        kind = "directed" if each["directed"] else "undirected"
+        rows.append(("edges", name, f"{each['count']:,}", _listed(each["columns"], kind)))
+    for name, each in told["indexes"].items():
+        rows.append(("index", name, f"{each['links']:,} links", f"{each['kind']} over {each['column']}"))
+    return table(summary(store).splitlines()[0], ["", "name", "count", "columns"], rows)
+
+
+def _listed(columns: dict[str, str], first: str | None) -> str:
+    return "; ".join([first] * bool(first) + [f"{name} {form}" for name, form in columns.items()])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...graphlib.notebook import table
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -55,3 +57,8 @@ class SampledSubgraph:
             f"SampledSubgraph({self.num_nodes:,} nodes {self.num_sampled_nodes}, {self.num_edges:,} edges "
             f"{self.num_sampled_edges}, {self.seed_index.shape[0]:,} seeds{kind})"
         )
+
+    def _repr_html_(self) -> str:
+        edges = ("", *self.num_sampled_edges)
+        rows = [(hop, f"{count:,}", edges[hop]) for hop, count in enumerate(self.num_sampled_nodes)]
+        return table(repr(self), ["hop", "new nodes", "edges"], rows)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFound
+from ...graphlib.notebook import table
 from ..ahead import in_order
 from ..arguments import check_fanouts, check_seed_time, node_positions
 from ..scratch import ResultMemory, Scratch, ScratchPool
@@ -71,6 +72,14 @@ class TypedSubgraph:
         nodes = ", ".join(f"{name} {len(n):,}" for name, n in self.nodes.items())
         edges = ", ".join(f"{'-'.join(name)} {len(e):,}" for name, e in self.edge_ids.items())
         return f"TypedSubgraph(nodes: {nodes}; edges: {edges})"
+
+    def _repr_html_(self) -> str:
+        rows = [("nodes", name, f"{len(n):,}", self.num_sampled_nodes[name]) for name, n in self.nodes.items()]
+        rows += [
+            ("edges", "-".join(name), f"{len(e):,}", self.num_sampled_edges[name]) for name, e in self.edge_ids.items()
+        ]
+        caption = f"TypedSubgraph({self.num_nodes:,} nodes, {self.num_edges:,} edges)"
+        return table(caption, ["", "type", "count", "by hop"], rows)
 
 
 class TypedNeighborSampler:
