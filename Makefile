@@ -1,5 +1,5 @@
-# Every target makes what it needs; `make demo` and `make test` work on a fresh machine with Python 3.11 or 3.12.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+# Every target makes what it needs; `make demo` and `make test` work on a fresh machine with Python 3.11 to 3.14.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
