@@ -24,9 +24,9 @@ def planted(colors, per, sets, features, *, dim=128, noise=(20, 110), overlap=(0
     for _ in range(sets):
         query = _background(rng, features, dim)
         for color in rng.choice(colors, min(related, colors // 2), replace=False):
-            count = int(rng.uniform(*overlap) * min(per, features))
+            count = int(rng.uniform(overlap[0], overlap[1]) * min(per, features))
             step = rng.normal(size=(count, dim)).astype(np.float32)
-            step *= rng.uniform(*noise, (count, 1)) / np.linalg.norm(step, axis=1, keepdims=True)
+            step *= rng.uniform(noise[0], noise[1], (count, 1)) / np.linalg.norm(step, axis=1, keepdims=True)
             points[color, rng.choice(per, count, replace=False)] = _bytes(
                 query[rng.choice(features, count, replace=False)] + step
             )
@@ -95,8 +95,9 @@ def _hash(turned, shift, out):
     for row in range(turned.shape[0]):
         code = np.uint64(0x9E3779B97F4A7C15)
         for j in range(turned.shape[1]):
-            cell = np.int64(turned[row, j] + shift[j])  # towards zero
-            code = (code ^ np.uint64(min(127, max(-128, cell)) & 255)) * np.uint64(0x100000001B3)
+            code = (
+                code ^ np.uint64(np.int64(min(127.0, max(-128.0, np.trunc(turned[row, j] + shift[j])))) & 255)
+            ) * np.uint64(0x100000001B3)
             code ^= code >> np.uint64(29)
         out[row] = code
 

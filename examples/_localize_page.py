@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from typing import Any
 
 import numpy as np
 from _scenes import Scene
@@ -16,7 +17,7 @@ figure{display:inline-block;margin:.4rem}figcaption{font-size:13px}svg{backgroun
 line{stroke:#e8590c;stroke-opacity:.55}circle{fill:#1c7ed6}"""
 
 
-def page(found: list[tuple[Scene, object]]) -> str:
+def page(found: list[tuple[Scene, Any]]) -> str:
     """HTML with everything inside."""
     parts = [f"<!doctype html><html lang=en><meta charset=utf-8><title>Images found</title><style>{STYLE}</style>"]
     parts.append("<h1>Images found by their descriptors</h1><p>Left of each pair the query, right an image found; "

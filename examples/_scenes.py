@@ -66,7 +66,8 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
         K.append([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
         R.append(flip @ rotation)
         C.append(-rotation.T @ shift)
-    space, seen = np.empty((points, 3)), [[] for _ in photos]
+    space = np.empty((points, 3))
+    seen: list[list[tuple[float, float, int]]] = [[] for _ in photos]
     for point in range(points):
         space[point] = number(3)
         number(3)  # its colour
@@ -82,10 +83,11 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
         far = np.linalg.norm(places[-1][:, None] - table[None, :, :2], axis=2)
         near = far.argmin(axis=1)
         sees.append(np.where(far.min(axis=1) < 2, table[near, 2], -1).astype(int))
-    names = [photo.stem for photo in photos]
+    names, apart = [photo.stem for photo in photos], np.zeros(cameras, bool)
     return Scene(
-        "kermit", names, descriptors, places, np.array(K), np.array(R), np.array(C), sizes, space, sees, photos
-    )
+        "kermit", names, descriptors, places, np.array(K), np.array(R), np.array(C), sizes, space, sees, apart,
+        list(photos),
+    )  # fmt: skip
 
 
 def overlaps(scene: Scene, angle: float = 45) -> np.ndarray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _localize_page import page
@@ -67,18 +68,19 @@ def solved(scene: Scene, image: int, result, place: int) -> tuple[np.ndarray, np
         shown = scene.sees[other][points] if other >= 0 else np.empty(0, int)
         flat.append(scene.places[image][features[shown >= 0]])
         space.append(scene.points[shown[shown >= 0]])
-    flat, space = np.concatenate(flat).astype(np.float64), np.concatenate(space)
-    if len(flat) < 6:
+    pixels, points_seen = np.concatenate(flat).astype(np.float64), np.concatenate(space)
+    if len(pixels) < 6:
         return None
     cv2.setRNGSeed(0)
+    reach = 8 * scene.sizes[image][0] / 3072  # pixels
     good, turn, shift, inliers = cv2.solvePnPRansac(
-        space, flat, scene.K[image], None, iterationsCount=5000, reprojectionError=8 * scene.sizes[image][0] / 3072,
+        points_seen, pixels, scene.K[image], None, iterationsCount=5000, reprojectionError=reach,
         confidence=0.9999, flags=cv2.SOLVEPNP_EPNP,
     )  # fmt: skip
     if not good or inliers is None or len(inliers) < 6:
         return None
     kept = inliers.ravel()
-    turn, shift = cv2.solvePnPRefineLM(space[kept], flat[kept], scene.K[image], None, turn, shift)
+    turn, shift = cv2.solvePnPRefineLM(points_seen[kept], pixels[kept], scene.K[image], None, turn, shift)
     rotation = cv2.Rodrigues(turn)[0]
     return rotation, (-rotation.T @ shift).ravel()
 
@@ -108,9 +110,10 @@ def located(name: str, scene: Scene, poses: list) -> list[Row]:
             Row(scene.name, f"{name}, median degrees", float(median[1]))]  # fmt: skip
 
 
-def run(scene: Scene, radius: float, seeds: int, threads: int | None, short: bool) -> tuple[list[Row], object]:
+def run(scene: Scene, radius: float, seeds: int, threads: int | None, short: bool) -> tuple[list[Row], Any]:
     truth, others = overlaps(scene), ~np.eye(len(scene), dtype=bool)
-    rows, result = [], None
+    rows: list[Row] = []
+    result: Any = None
     for method in ("exact", "range", "grids"):
         tops = []
         for seed in range(1 if method != "grids" else seeds):

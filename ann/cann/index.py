@@ -59,8 +59,8 @@ class CANN(IdentifiedRows):
     candidates : int >= 1, default 16
         Points looked at per query vector and grid by "grids".
     cell_width : float, optional
-        Of the grids' cells, per axis; default 2.5 * radius / sqrt(D), radius Euclidean, D the dimensions rounded up to a
-        power of two (16 at least), as the radius is at the first `add`.
+        Of the grids' cells, per axis; default 2.5 * radius / sqrt(D), the radius Euclidean and as it is at the first
+        `add`, D the dimensions rounded up to a power of two, 16 at least. `tune` makes the grids anew.
     verified : bool, default True
         Whether "grids" computes the distances of the points it meets. Without, a point's distance is taken from how
         many axes of its cell it shares, which reads no vector; matches then hold such distances.
