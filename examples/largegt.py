@@ -100,8 +100,8 @@ def trainer(name: str, store: GraphStore, size: int, given: Any, seed: int) -> N
     model.prepare(data.train)
     epochs = min(max(-(-given.steps * given.batch_size // data.train.shape[0]), 8), 200)
     options = Training(
-        epochs=epochs, patience=max(5, epochs // 4), learning_rate=1e-3, weight_decay=given.weight_decay,
-        batch_size=given.batch_size, eval_batch_size=1024, workers=1, seed=seed,
+        epochs=epochs, eval_every=max(1, epochs // 40), patience=12, learning_rate=1e-3,
+        weight_decay=given.weight_decay, batch_size=given.batch_size, eval_batch_size=1024, workers=1, seed=seed,
     )  # fmt: skip
     return NodeTrainer(model, data, options)
 
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--centroids", type=int, default=256)
     parser.add_argument("--width", type=int, default=512, help="of features, at most")
-    parser.add_argument("--steps", type=int, default=600, help="of LargeGT, at most, in 8 to 200 epochs")
+    parser.add_argument("--steps", type=int, default=500, help="of LargeGT, at most, in 8 to 200 epochs")
     parser.add_argument("--full-epochs", type=int, default=200, help="of the other models")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--weight-decay", type=float, default=1e-4)

@@ -22,7 +22,7 @@ from .inputs import in_turns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NODES, PER_TURN = 4, 16  # nodes worked on at a time, and per turn of a thread: fixed, so that sums have one order
+_ROWS, _PER_TURN = 640, 32  # tokens worked on at a time, and nodes per turn of a thread
 EPS = 1e-5
 
 
@@ -87,6 +87,12 @@ def local_attention(table: Tensor, index: Tensor, merged: Merged, drop: Drop = N
     return out
 
 
+def cut(tokens: int) -> tuple[int, int]:
+    """Nodes worked on at a time and per turn: functions of the tokens per node alone, so that sums have one order."""
+    nodes = max(1, min(_PER_TURN, _ROWS // tokens))
+    return nodes, _PER_TURN // nodes * nodes
+
+
 class _Kept(NamedTuple):
     z: Tensor
     n: Tensor
@@ -104,13 +110,14 @@ def _forward(
 ) -> tuple[Tensor, list[list[_Kept]]]:
     count = index.shape[0]
     out = torch.empty(count, merged.w.shape[0])
-    turns = -(-count // PER_TURN)
+    step, per_turn = cut(table.shape[0] * index.shape[1])
+    turns = -(-count // per_turn)
     kept: list[list[_Kept]] = [[] for _ in range(turns)]
     rows, picks, answer = _view(table), _view(index), out.numpy()
 
     def work(turn: int) -> None:
-        for a in range(turn * PER_TURN, min((turn + 1) * PER_TURN, count), NODES):
-            b = min(a + NODES, (turn + 1) * PER_TURN, count)
+        for a in range(turn * per_turn, min((turn + 1) * per_turn, count), step):
+            b = min(a + step, (turn + 1) * per_turn, count)
             made = _some(rows, picks[a:b], a, drop, merged, answer[a:b])
             if keep:
                 kept[turn].append(made)
@@ -166,14 +173,15 @@ class _Local(torch.autograd.Function):
         merged, kept, drop = Merged(*weights), ctx.kept, ctx.drop
         ctx.kept = None
         count, turns = index.shape[0], len(kept)
+        step, per_turn = cut(table.shape[0] * index.shape[1])
         rows, picks, given = _view(table), _view(index), grad.contiguous().numpy()
         d_tokens = torch.empty(count * table.shape[0] * index.shape[1], table.shape[2])
         sums: list[list[Tensor]] = [[] for _ in range(turns)]
 
         def work(turn: int) -> None:
             sums[turn] = [torch.zeros_like(part) for part in weights]
-            for step, made in enumerate(kept[turn]):
-                a = turn * PER_TURN + step * NODES
+            for number, made in enumerate(kept[turn]):
+                a = turn * per_turn + number * step
                 b = a + made.read.shape[0]
                 _some_back(rows, picks[a:b], a, drop, merged, made, given[a:b], d_tokens, Merged(*sums[turn]))
             kept[turn].clear()

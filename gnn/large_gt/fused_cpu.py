@@ -9,19 +9,26 @@ from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import mix64
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_LOW, _SHIFT = np.uint64(0xFFFF), np.uint64(16)
+_STEP, _M1, _M2 = np.uint32(0x9E3779B9), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+_S16, _S13 = np.uint32(16), np.uint32(13)
 
 
 @kernel(forceinline=True)
 def _drop_row(row, key, at, limit, scale):
-    """Multiply by `scale` where 16 random bits are below `limit`, else by 0; `at` is the row's number in its stream."""
-    limit16 = np.uint64(limit)
-    width = row.shape[0]
-    for start in range(0, width, 4):
-        bits = mix64(np.uint64(key) + np.uint64(at * ((width + 3) // 4) + start // 4) * _GOLDEN)
-        for j in range(start, min(start + 4, width)):
-            row[j] = row[j] * scale if (bits & _LOW) < limit16 else np.float32(0)
-            bits >>= _SHIFT
+    """Multiply by `scale` where 32 random bits are below `limit` / 65,536, else by 0; `at` is the row's own stream.
+
+    The bits of a row are MurmurHash3's finaliser of its places, from a start of 64 mixed bits: plain 32-bit operations,
+    which run in vector registers.
+    """
+    start = mix64(np.uint64(key) + np.uint64(at) * _GOLDEN)
+    low, high = np.uint32(start), np.uint32(start >> np.uint64(32))
+    bound = np.uint32(limit << 16)
+    for j in range(row.shape[0]):
+        bits = np.uint32(np.uint32(np.uint32(j) * _STEP) + low)
+        bits = np.uint32(np.uint32(bits ^ (bits >> _S16)) * _M1)
+        bits = np.uint32(np.uint32(bits ^ (bits >> _S13)) * _M2)
+        bits = np.uint32(bits ^ (bits >> _S16)) ^ high
+        row[j] = row[j] * scale if bits < bound else np.float32(0)
 
 
 @kernel

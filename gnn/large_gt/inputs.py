@@ -62,8 +62,8 @@ class _FirstLayer(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         out, *tables = ctx.saved_tensors
         blocks = -(-tables[0].shape[0] // _BLOCK)
-        spans = min(blocks, _SPANS)
-        each = -(-blocks // max(1, spans))
+        spans = max(1, min(blocks, _SPANS))
+        each = -(-blocks // spans)
         sums: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0))] * (len(tables) * spans)
 
         def work(turn: int) -> None:

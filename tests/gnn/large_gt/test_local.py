@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nearhop.gnn.large_gt import LocalAttention
-from nearhop.gnn.large_gt.fused import NODES, PER_TURN, Drop, local_attention
+from nearhop.gnn.large_gt.fused import Drop, cut, local_attention
 from nearhop.gnn.threads import steady
 
 
@@ -31,7 +31,7 @@ def gradients(made, table, index, **options):
     return out.detach(), {name: part.grad.clone() for name, part in [*made.named_parameters(), ("table", table)]}
 
 
-@pytest.mark.parametrize("count", [1, NODES, PER_TURN + 1, 21])
+@pytest.mark.parametrize("count", [1, cut(21)[0] + 1, cut(21)[1] + 1, 100])
 @pytest.mark.parametrize(("heads", "kinds"), [(1, 3), (3, 1), (2, 3)])
 def test_the_fused_way_is_that_of_the_formulas(count, heads, kinds):
     made = module(heads=heads).eval()
