@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
+
+from ..graphlib.progress import progress_bar
 
 Json = typer.Option(False, "--json", help="Print one JSON value instead of text.")
 
@@ -72,56 +73,16 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left on a terminal, silence in a pipe; yields a callback (done, total)."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(printable(what), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
 def training_bar(what: str) -> Iterator[Callable[[Any], None]]:
-    """A bar with samples per second, loss and the time left on a terminal, silence in a pipe.
-
-    Yields a callback that takes what trained embeddings report (`embed.TrainingProgress`).
-    """
-    if not sys.stderr.isatty():
-        yield lambda state: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(printable(what), total=None, rate="")
-
-        def update(state: Any) -> None:
-            rate = f"{state.samples_per_second / 1e6:.2f} M samples/s, loss {state.loss:.4f}"
-            progress.update(task, completed=state.done, total=state.total, rate=rate)
-
-        yield update
+    """A bar that takes what trained embeddings report (`embed.TrainingProgress`)."""
+    with progress_bar(what) as update:
+        yield lambda state: update(
+            state.done, state.total, f"{state.samples_per_second / 1e6:.2f} M samples/s, loss {state.loss:.4f}"
+        )
 
 
 @contextlib.contextmanager
 def stages(what: str) -> Iterator[Callable[[str, int], None]]:
-    """A spinner that names the stage and the rows so far on a terminal, silence in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda stage, rows: None
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status(Text(printable(what))) as status:
-        yield lambda stage, rows: status.update(Text(printable(f"{what}: {stage}, {rows:,} rows")))
+    """A bar that names the stage of a read and the rows so far."""
+    with progress_bar(printable(what)) as update:
+        yield lambda stage, rows: update(rows, None, printable(f"{stage}, {rows:,} rows"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..graphlib.disk.locking import WriterLock
 from ..graphlib.errors import DownloadError, NearhopError, StoreLocked
+from ..graphlib.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +57,8 @@ def fetch(
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target.with_name(target.name + ".lock"), timeout_s), _progress(target.name) as report:
+        lock = target.with_name(target.name + ".lock")
+        with _alone(lock, timeout_s), progress_bar(target.name, unit="bytes") as report:
             if target.exists():  # another process finished it while this one waited
                 return
             _complete(url, part, size_cap, timeout_s, attempts, pause_s, report)
@@ -173,18 +174,3 @@ def _alone(path: Path, timeout_s: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on a terminal; silent elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda have, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda have, total: bar.update(task, completed=have, total=total)

@@ -85,6 +85,6 @@ def test_a_picture_is_drawn_inside_the_page():
     rng = np.random.default_rng(0)
     search = CommunitySearch(GraphStore.from_edges(rng.integers(0, 30, 90), rng.integers(0, 30, 90)))
     picture = Picture.of_search(search, [0], search.search([0], 5), title="around <0>")
-    page = shown(picture).attributes["srcdoc"]
+    page = shown(picture).attributes["srcdoc"] or ""
     assert page.startswith("<!doctype html>")
     assert "around &lt;0&gt;" in page

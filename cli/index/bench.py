@@ -7,8 +7,9 @@ from typing import Any
 
 import typer
 
+from ...graphlib.progress import progress_bar
 from ..clock import Stopwatch, timed
-from ..output import Json, emit, progress_bar, table
+from ..output import Json, emit, table
 from . import options
 
 

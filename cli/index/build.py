@@ -11,8 +11,9 @@ from typing import Any
 import typer
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.progress import progress_bar
 from ..clock import Stopwatch
-from ..output import Json, emit, note, progress_bar
+from ..output import Json, emit, note
 from . import options
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import typer
 
+from ...graphlib.progress import progress_bar
 from ..clock import Stopwatch
-from ..output import Json, emit, progress_bar
+from ..output import Json, emit
 from ..targets import check_folder
 from . import options
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from ..output import Json, emit, progress_bar
+from ...graphlib.progress import progress_bar
+from ..output import Json, emit
 from . import options
 
 

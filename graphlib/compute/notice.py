@@ -9,6 +9,8 @@ from typing import Any
 
 from numba.core import event
 
+from ..progress import is_watched
+
 PATIENCE_S = 2.0
 TEXT = "nearhop: compiling for this processor; this happens once per machine (`nearhop warm` does it ahead of time)\n"
 
@@ -56,11 +58,6 @@ class _Listener(event.Listener):  # type: ignore[misc, unused-ignore]
 
 def _is_ours(event: Any) -> bool:
     return str(event.data["dispatcher"].py_func.__module__).startswith("nearhop.")
-
-
-def is_watched() -> bool:
-    """Whether somebody reads standard error: a terminal, or a notebook."""
-    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
 
 
 _listener = _Listener()
