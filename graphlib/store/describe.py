@@ -91,7 +91,7 @@ def as_html(store: Contents) -> str:
 
 
 def _listed(columns: dict[str, str], first: str | None) -> str:
-    return "; ".join([first] * bool(first) + [f"{name} {form}" for name, form in columns.items()])
+    return "; ".join([*([first] if first else []), *(f"{name} {form}" for name, form in columns.items())])
 
 
 @dataclass(frozen=True)
