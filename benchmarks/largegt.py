@@ -290,7 +290,7 @@ def main():
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--prepare", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.sets = [(100_000, 20), (300_000, 30)]
+    given.sets = [(100_000, 20), (100_000, 60)]
     if given.short:
         given.nodes, given.batch, given.repeats, given.part = 20_000, 64, 2, 0.01
         given.sets = [(20_000, 20)]

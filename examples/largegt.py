@@ -16,6 +16,7 @@ module and its codebook. The paper has no figures for these graphs.
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -132,7 +133,7 @@ def main() -> None:
         for model in given.models:
             for size in given.size if model.startswith("largegt") else given.size[:1]:
                 start = time.perf_counter()
-                runs = run_seeds(lambda seed, m=model, k=size, g=store: trainer(m, g, k, given, seed), given.seeds)
+                runs = run_seeds(functools.partial(trainer, model, store, size, given), given.seeds)
                 taken = (time.perf_counter() - start) / given.seeds
                 what = f"{model}, K {size}" if model.startswith("largegt") else model
                 rows.append(_report.Row(name, f"{what}, test accuracy %", 100 * runs.mean, 100 * runs.std))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
 
 ATTRIBUTE = "node_sets"
-_MANY = 512  # neighbours and walks per node of a set up to which all are followed
-_TRY = 128  # walks that are followed in the time of one try
+_MANY = 64  # neighbours and walks per node of a set up to which all are followed
+_TRY = 60  # walks that are followed in the time of one try
 _PIECE = 16 << 20  # bytes that are flushed and noted at a time
 
 
@@ -58,9 +58,10 @@ class NodeSets:
     Notes
     -----
     A set is a function of (edges, seed, epoch, node): batches, threads and what was drawn before do not change it. A·A
-    is never formed. A node with W walks of two steps costs O(W); where W exceeds 512 * `size`, expected
-    O(size * W / len(L) * log(degree)) and at most another O(W). Scratch memory per thread is a byte per node, 2 KiB per
-    node of a set and 8 bytes per neighbour of the largest node; where tries give up, 4 more bytes per node.
+    is never formed. A node with W walks of two steps costs O(W); where W exceeds 64 * `size`, expected
+    O(size * W / len(L)) tries, each of which reads one row, and at most another O(W). Scratch memory per thread is a
+    byte per node, 256 bytes per node of a set and 8 bytes per neighbour of the largest node; where tries give up, 4
+    more bytes per node.
 
     References
     ----------
@@ -170,7 +171,7 @@ class NodeSets:
         from ...graphlib.compute.jit import resolve_threads
 
         followed = _MANY * self.size + self._most + self.num_nodes  # ids of a node that tries gave up
-        words = self._most + self.size
+        words = self._most + 2 * self.size
         return resolve_threads(self.threads) * (self.num_nodes + 8 * words + self._rows.indices.itemsize * followed)
 
     def _draw(self, nodes: NDArray[np.int64], epoch: int, out: NDArray[Any]) -> None:
@@ -182,7 +183,7 @@ class NodeSets:
                 np.ones((count, self.num_nodes), np.uint8),
                 np.empty((count, _MANY * self.size), out.dtype),
                 np.empty((count, self._most), np.int64),
-                np.empty((count, self.size), np.int64),
+                np.empty((count, 2, self.size), np.int64),
             )
             rows, back = ((plain_view(side.indptr), plain_view(side.indices)) for side in (self._rows, self._back))
             name = (self._root, epoch)

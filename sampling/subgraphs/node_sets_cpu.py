@@ -17,6 +17,7 @@ from ...graphlib.compute.random_cpu import bounded, stream
 
 DRAW, TRIES = 0, 1  # the last word of a node's streams
 _ONE, _AHEAD = np.uint64(1), np.uint64(10)
+_NEW, _NEAR, _FROM_ONE, _FROM_TWO = np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)  # bits of a node's state
 
 
 @kernel
@@ -98,27 +99,64 @@ def _first_in(values, first, last, value):
 
 
 @kernel
-def _leads_first(i, j, k, indptr, indices, back_indptr, back_indices):
-    """Whether no neighbour of i below j leads to k: j is the least of what i reaches and what reaches k."""
-    low, high = indptr[i], indptr[i + 1]
-    for b in range(back_indptr[k], back_indptr[k + 1]):
+def _leads_first(j, k, back_indptr, back_indices, state):
+    """Whether no neighbour below j leads to k: j is the first of what reaches k that is marked as a neighbour."""
+    for b in range(np.uint64(back_indptr[k]), np.uint64(back_indptr[k + 1])):
         m = back_indices[b]
         if m >= j:
             return True
-        low = _first_in(indices, low, high, m)
-        if low < high and indices[low] == m:
+        if state[np.uint64(m)] & _NEAR != 0:
             return False
     return True
 
 
 @kernel
-def _tried(i, rows, back, name, budget, ends, codes, out):
-    """Draw by tries; False where the budget is used up first.
-
-    `ends` gets running numbers of walks, `codes` what is taken.
-    """
+def _round(i, rows, back, key, counter, walks, ends, state, codes, found, out):
+    """One round of tries: as many as there are places left, each step for all of them, so that reads overlap."""
     indptr, indices = rows
     back_indptr, back_indices = back
+    start, degree = indptr[i], indptr[i + 1] - indptr[i]
+    count = out.shape[0] - 1 - found
+    for t in range(count):
+        at, counter = bounded(key, counter, degree + walks)
+        e = at if at < degree else _first_in(ends, 0, degree, at - degree + 1)
+        codes[0, t] = e
+        codes[1, t] = -1 if at < degree else indptr[indices[start + e] + 1] - (ends[e] - (at - degree))
+        if at >= degree:
+            prefetch(indices, codes[1, t])
+    for t in range(count):
+        if codes[1, t] >= 0:
+            prefetch(back_indptr, indices[codes[1, t]])
+    for t in range(count):
+        if codes[1, t] >= 0:
+            prefetch(back_indices, back_indptr[indices[codes[1, t]]])
+    for t in range(count):
+        e, f = codes[0, t], codes[1, t]
+        j = indices[start + e]
+        if e > 0 and indices[start + e - 1] == j:
+            continue
+        chosen, mark = j, _FROM_ONE
+        if f >= 0:
+            chosen, mark = indices[f], _FROM_TWO
+            if f > indptr[j] and indices[f - 1] == chosen:
+                continue
+            if not _leads_first(j, chosen, back_indptr, back_indices, state):
+                continue
+        before = state[np.uint64(chosen)]
+        if before & mark == 0:
+            state[np.uint64(chosen)] = before | mark
+            out[1 + found] = chosen
+            found += 1
+    return found, counter
+
+
+@kernel
+def _tried(i, rows, back, name, budget, ends, state, codes, out):
+    """Draw by tries; False where the budget is used up first.
+
+    `ends` gets running numbers of walks; bits of `state` say what is a neighbour and what is taken, and are cleared.
+    """
+    indptr, indices = rows
     root, epoch = name
     start, degree = indptr[i], indptr[i + 1] - indptr[i]
     walks = np.int64(0)
@@ -126,36 +164,17 @@ def _tried(i, rows, back, name, budget, ends, codes, out):
         j = indices[start + e]
         walks += indptr[j + 1] - indptr[j]
         ends[e] = walks
-    key, counter, found = stream(root, epoch, i, TRIES), np.int64(0), 0
+        state[np.uint64(j)] |= _NEAR
+    key, counter, found, tries = stream(root, epoch, i, TRIES), np.int64(0), 0, np.int64(0)
     picks = out.shape[0] - 1
-    for _ in range(budget):
-        at, counter = bounded(key, counter, degree + walks)
-        if at < degree:
-            e = start + at
-            if e > start and indices[e - 1] == indices[e]:
-                continue
-            chosen, code = indices[e], 2 * np.int64(indices[e])
-        else:
-            e = _first_in(ends, 0, degree, at - degree + 1)
-            j = indices[start + e]
-            f = indptr[j + 1] - (ends[e] - (at - degree))
-            k = indices[f]
-            if (e > 0 and indices[start + e - 1] == j) or (f > indptr[j] and indices[f - 1] == k):
-                continue
-            if not _leads_first(i, j, k, indptr, indices, back_indptr, back_indices):
-                continue
-            chosen, code = k, 2 * np.int64(k) + 1
-        taken = False
-        for p in range(found):
-            taken |= codes[p] == code
-        if taken:
-            continue
-        codes[found] = code
-        out[1 + found] = chosen
-        found += 1
-        if found == picks:
-            return True
-    return False
+    while found < picks and tries < budget:
+        tries += picks - found
+        found, counter = _round(i, rows, back, key, counter, walks, ends, state, codes, found, out)
+    for e in range(degree):
+        state[np.uint64(indices[start + e])] = _NEW
+    for p in range(found):
+        state[np.uint64(out[1 + p])] = _NEW
+    return found == picks
 
 
 @kernel
@@ -194,7 +213,7 @@ def node_sets(seeds, rows, back, name, random, cost, new, found, ends, codes, ou
             continue
         if start == last:
             if random:
-                _anywhere(i, name, indptr.shape[0] - 1, codes[worker], row)
+                _anywhere(i, name, indptr.shape[0] - 1, codes[worker, 0], row)
             else:
                 for p in range(1, row.shape[0]):
                     row[p] = i
@@ -204,6 +223,6 @@ def node_sets(seeds, rows, back, name, random, cost, new, found, ends, codes, ou
             walks += indptr[indices[e] + 1] - indptr[indices[e]]
         if last - start + walks < found.shape[1]:
             _followed(i, indptr, indices, name, new[worker], found[worker], row)
-        elif not _tried(i, rows, back, name, walks // cost, ends[worker], codes[worker], row):
+        elif not _tried(i, rows, back, name, walks // cost, ends[worker], new[worker], codes[worker], row):
             room = np.empty(last - start + min(walks, indptr.shape[0] - 1) + 1, indices.dtype)
             _followed(i, indptr, indices, name, new[worker], room, row)
