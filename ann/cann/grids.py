@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .scoring import Scoring
 
 AXES = 16
+SKETCH = 2  # keys of a sketch
+_USEFUL, _KEPT = 0.8, 0.995  # sketches of "grids" keep this share of points at this part of the radius
+_KEPT_BY_RANGE = 0.999  # and those of "range" this share at the radius
 _ENTRIES = 1 << 21  # of the tables that a chunk of features fills
 
 
@@ -74,62 +77,78 @@ class Grids:
     ----------
     signs : float32 (rotations, 2, size)
         A rotation is signs, Hadamard, signs, Hadamard, in as many dimensions as the next power of two, 16 at least.
-    shifts : float32 (grids, 16)
+    shifts : float32 (grids + 2, 16)
+        The last two are of the axes of sketches.
     width : float
         Of a cell, along each of the 16 axes that a grid takes.
     segments : list of Segment
         Keys of the points' cells per grid, sorted; each segment holds points behind those of the one before.
+    sketches : uint64 (points,)
+        Two more keys of every point, in row order: along how many of their 32 axes two points lie in other cells tells
+        far ones from near ones, so that few vectors are read.
     """
 
     def __init__(
-        self, signs: NDArray[np.float32], shifts: NDArray[np.float32], width: float, segments: list[Segment]
-    ) -> None:
-        self.signs, self.shifts, self.width, self.segments = signs, shifts, width, segments
+        self, signs: NDArray[np.float32], shifts: NDArray[np.float32], width: float, segments: list[Segment],
+        sketches: NDArray[np.uint64],
+    ) -> None:  # fmt: skip
+        self.signs, self.shifts, self.width = signs, shifts, width
+        self.segments, self.sketches = segments, sketches
 
     @classmethod
     def drawn(cls, dim: int, num_grids: int, width: float, seed: int) -> Grids:
         """Grids without points."""
         size = dimensions(dim)
-        rotations = -(-num_grids * AXES // size)
+        num_keys = num_grids + SKETCH
+        rotations = -(-num_keys * AXES // size)
         signs = generator(seed, Purpose.GRIDS, "signs").integers(0, 2, (rotations, 2, size)) * 2 - 1
-        shifts = generator(seed, Purpose.GRIDS, "shifts").random((num_grids, AXES)) * 4
-        return cls(signs.astype(np.float32), shifts.astype(np.float32), width, [])
+        shifts = generator(seed, Purpose.GRIDS, "shifts").random((num_keys, AXES)) * 4
+        none = np.empty(0, np.uint64)
+        return cls(signs.astype(np.float32), shifts.astype(np.float32), width, [], none)
+
+    @property
+    def num_grids(self) -> int:
+        return len(self.shifts) - SKETCH
 
     @property
     def nbytes(self) -> int:
-        return self.signs.nbytes + self.shifts.nbytes + sum(segment.nbytes for segment in self.segments)
+        sizes = (part.nbytes for part in (self.signs, self.shifts, self.sketches, *self.segments))
+        return sum(sizes)
 
     def keys_of(self, rows: NDArray[np.float32], keys: NDArray[np.uint32]) -> None:
-        """Fill `keys` (grids, rows)."""
+        """Fill `keys` (grids + 2, rows), the last two with the halves of sketches."""
         from .cells_cpu import cell_keys
 
         per_cell = np.float32(1 / (self.width * self.signs.shape[2]))
         cell_keys(rows, self.signs, self.shifts, per_cell, keys)
 
-    def segment_of(self, vectors: NDArray[Any], first: int, threads: int | None) -> Segment:
-        """The sorted keys of points with these vectors, which are numbered from `first` on."""
+    def _keyed(self, vectors: NDArray[Any], first: int, threads: int | None) -> tuple[Segment, NDArray[np.uint64]]:
+        """The sorted keys of points with these vectors, which are numbered from `first` on, and their sketches."""
         keys = np.empty((len(self.shifts), len(vectors)), np.uint32)
         with threads_in_use(threads):
             for start, rows in blocks_asked(vectors):
                 part = np.empty((len(keys), len(rows)), np.uint32)
                 self.keys_of(rows, part)
                 keys[:, start : start + len(rows)] = part
-        return make_segment(keys, np.arange(first, first + len(vectors)), threads)
+        sketches = (keys[-2].astype(np.uint64) << np.uint64(32)) | keys[-1]
+        return make_segment(keys[:-SKETCH], np.arange(first, first + len(vectors)), threads), sketches
 
     def extended(self, vectors: NDArray[Any], first: int, threads: int | None) -> Grids:
         """The grids with more points; small segments are joined, so that a point is moved a few times in all."""
-        segments = [*self.segments, self.segment_of(vectors, first, threads)]
+        segment, sketches = self._keyed(vectors, first, threads)
+        segments = [*self.segments, segment]
         while len(segments) > 1 and 2 * len(segments[-1]) > len(segments[-2]):
             segments[-2:] = [merged(segments[-2:], threads)]
-        return Grids(self.signs, self.shifts, self.width, segments)
+        return Grids(self.signs, self.shifts, self.width, segments, np.concatenate([self.sketches, sketches]))
 
-    def anew(self, vectors: NDArray[Any], threads: int | None) -> Grids:
-        """The same grids of other points."""
-        return Grids(self.signs, self.shifts, self.width, [self.segment_of(vectors, 0, threads)])
+    def anew(self, vectors: NDArray[Any], threads: int | None, *, width: float | None = None) -> Grids:
+        """The same grids of other points, or with cells of another width."""
+        empty = Grids(self.signs, self.shifts, self.width if width is None else width, [], self.sketches[:0])
+        return empty.extended(vectors, 0, threads)
 
     def joined(self, threads: int | None) -> Grids:
         """The same with one segment, as searches need it."""
-        return Grids(self.signs, self.shifts, self.width, [merged(self.segments, threads)])
+        return Grids(self.signs, self.shifts, self.width, [merged(self.segments, threads)], self.sketches)
 
     def axes_for(self, radius: float, recall: float) -> int:
         """The most axes a cell may have so that a point at this distance shares one with probability `recall`.
@@ -138,14 +157,28 @@ class Grids:
         f = E max(0, 1 - |g| x), x = r / (w sqrt(size)), g standard normal; along m axes with f^m, in one of t grids
         with 1 - (1 - f^m)^t.
         """
-        share = axis_probability(radius / (self.width * math.sqrt(self.signs.shape[2])))
-        wanted = 1 - (1 - recall) ** (1 / len(self.shifts))
+        share = self._share(radius)
+        wanted = 1 - (1 - recall) ** (1 / self.num_grids)
         return int(max(1, min(AXES, math.log(wanted) / math.log(share)))) if share < 1 else AXES
+
+    def axes_apart(self, radius: float, recall: float) -> int:
+        """Along how many of the 32 axes of sketches a point at this distance lies in other cells at most, with this
+        probability."""
+        share, total = self._share(radius), 0.0
+        for apart in range(2 * AXES):
+            total += math.comb(2 * AXES, apart) * (1 - share) ** apart * share ** (2 * AXES - apart)
+            if total >= recall:
+                return apart
+        return 2 * AXES
+
+    def _share(self, radius: float) -> float:
+        """The probability that a point at this distance shares a cell along one axis."""
+        return axis_probability(radius / (self.width * math.sqrt(self.signs.shape[2])))
 
     def radius_of_axes(self) -> NDArray[np.float32]:
         """Distances (17,) at which two points share the first m axes in some grid with probability one half."""
         radii = np.full(AXES + 1, np.inf, np.float32)
-        reach, half = self.width * math.sqrt(self.signs.shape[2]), 1 - 0.5 ** (1 / len(self.shifts))
+        reach, half = self.width * math.sqrt(self.signs.shape[2]), 1 - 0.5 ** (1 / self.num_grids)
         for axes in range(1, AXES + 1):
             low, high = 0.0, 1e3
             for _ in range(60):
@@ -162,15 +195,16 @@ class Grids:
         from .grids_cpu import near_colors
 
         radii = np.empty(0, np.float32) if verify else self.radius_of_axes() ** 2
+        apart = self.axes_apart(_USEFUL * rule.euclidean, _KEPT)
 
         def search(part: slice, sets: Any, wanted: Any, scratch: Any, out: Any) -> None:
             segment = self.segments[0]
             near_colors(
                 asked.rows[part], sets, wanted, segment.keys, segment.rows, segment.starts, points.held, points.colors,
-                _table(allowed), rule.reach, radii, most, *scratch, *out,
+                _table(allowed), rule.reach, self.sketches, apart, radii, most, *scratch, *out,
             )  # fmt: skip
 
-        return self._in_chunks(asked, num_colors, most * len(self.shifts), search, threads)
+        return self._in_chunks(asked, num_colors, most * self.num_grids, search, threads)
 
     def colors_within(
         self, asked: Asked, points: Points, num_colors: int, allowed: NDArray[np.bool_] | None, rule: Scoring,
@@ -179,6 +213,7 @@ class Grids:
         """What features meet in cells of so many axes, whatever their size, in every grid."""
         from .range_cpu import colors_within
 
+        apart = self.axes_apart(rule.euclidean, _KEPT_BY_RANGE)
         with threads_in_use(threads) as workers:
             seen = np.zeros((workers, len(points)), np.int32)
 
@@ -186,7 +221,7 @@ class Grids:
             segment = self.segments[0]
             colors_within(
                 asked.rows[part], sets, wanted, axes, segment.keys, segment.rows, segment.starts, points.held,
-                points.colors, _table(allowed), rule.reach, seen, *scratch, *out,
+                points.colors, _table(allowed), rule.reach, self.sketches, apart, seen, *scratch, *out,
             )  # fmt: skip
 
         return self._in_chunks(asked, num_colors, num_colors, search, threads)
@@ -237,4 +272,4 @@ def _table(allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     return np.empty((0, 0), np.bool_) if allowed is None else allowed
 
 
-__all__ = ["AXES", "Asked", "Grids", "Hits", "axis_probability", "dimensions"]
+__all__ = ["AXES", "SKETCH", "Asked", "Grids", "Hits", "axis_probability", "dimensions"]

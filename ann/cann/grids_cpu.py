@@ -69,15 +69,49 @@ def offer(color, far, row, turn, mark, slot, colors, near, rows, filled):
     return filled
 
 
+@kernel
+def axes_apart(a, b):
+    """Along how many of the 32 axes of two sketches, two bits each, the cells are not the same."""
+    differ = a ^ b
+    differ = (differ | (differ >> np.uint64(1))) & np.uint64(0x5555555555555555)
+    differ = (differ & np.uint64(0x3333333333333333)) + ((differ >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    differ = (differ + (differ >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((differ * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@kernel
+def sketch_of(wanted, f, grids):
+    """The sketch of feature f, whose halves are the keys behind those of the grids."""
+    return (np.uint64(wanted[grids, f]) << np.uint64(32)) | np.uint64(wanted[grids + 1, f])
+
+
+@kernel
+def measured(candidates, count, held, query, color_of, allowed, which, reach, turn, mark, slot, colors, near, rows,
+             filled):  # fmt: skip
+    """Compare the candidates with the query and keep the nearest of each colour that may be found."""
+    for i in range(min(_AHEAD, count)):
+        prefetch_row(held, candidates[i], 0, FAR)
+    for i in range(count):
+        if i + _AHEAD < count:
+            prefetch_row(held, candidates[i + _AHEAD], 0, FAR)
+        row = np.int64(candidates[i])
+        color = color_of[row]
+        if which < 0 or allowed[which, color]:
+            far = distance(held, row, query, np.float32(1))
+            if far < reach:
+                filled = offer(color, far, row, turn, mark, slot, colors, near, rows, filled)
+    return filled
+
+
 @parallel_kernel
-def near_colors(asked, sets, wanted, keys, order, starts, held, color_of, allowed, reach, radii, most, marks, slots,
-                turns, colors, near, rows, counts):  # fmt: skip
+def near_colors(asked, sets, wanted, keys, order, starts, held, color_of, allowed, reach, sketches, apart, radii, most,
+                marks, slots, turns, colors, near, rows, counts):  # fmt: skip
     """Write, per feature, the colours with a point within `reach` in one of its cells, and the nearest such point.
 
-    Distances `near` are those of the rows `held`; with `radii` float32 (17,) they are radii[axes in common] instead,
-    and no row is looked at. `allowed` has no row (all colours may be found), one for all features or one per set,
-    `sets[f]`.
-    `marks`, `slots` int32 (threads, colours) and `turns` (threads) are scratch, zero on entry.
+    Of points whose sketch differs along more than `apart` axes no vector is read. Distances `near` are those of the
+    rows `held`; with `radii` float32 (17,) they are radii[axes in common] instead, and no row is looked at. `allowed`
+    has no row (all colours may be found), one for all features or one per set, `sets[f]`. `marks`, `slots` int32
+    (threads, colours) and `turns` (threads) are scratch, zero on entry.
     """
     for f in numba.prange(asked.shape[0]):
         thread = get_thread_id()
@@ -86,20 +120,25 @@ def near_colors(asked, sets, wanted, keys, order, starts, held, color_of, allowe
         candidates = np.empty(colors.shape[1], np.int32)
         axes = np.empty(colors.shape[1] if radii.shape[0] > 0 else 0, np.int8)
         count = members(wanted, f, most, keys, order, starts, candidates, axes)
-        for i in range(count):
-            prefetch(color_of, candidates[i])
-        if radii.shape[0] == 0:
-            for i in range(min(_AHEAD, count)):
-                prefetch_row(held, candidates[i], 0, FAR)
         which = min(np.int64(sets[f]), np.int64(allowed.shape[0] - 1))
-        query, filled = asked[f], 0
-        for i in range(count):
-            if radii.shape[0] == 0 and i + _AHEAD < count:
-                prefetch_row(held, candidates[i + _AHEAD], 0, FAR)
-            row = np.int64(candidates[i])
-            color = color_of[row]
-            if which < 0 or allowed[which, color]:
-                far = distance(held, row, query, np.float32(1)) if radii.shape[0] == 0 else radii[axes[i]]
-                if far < reach:
+        if radii.shape[0] > 0:
+            filled = 0
+            for i in range(count):
+                row = np.int64(candidates[i])
+                color, far = color_of[row], radii[axes[i]]
+                if far < reach and (which < 0 or allowed[which, color]):
                     filled = offer(color, far, row, turn, mark, slot, colors[f], near[f], rows[f], filled)
-        counts[f] = filled
+            counts[f] = filled
+            continue
+        for i in range(count):
+            prefetch(sketches, candidates[i])
+        sketch, left = sketch_of(wanted, f, keys.shape[0]), 0
+        for i in range(count):
+            if axes_apart(sketches[candidates[i]], sketch) <= apart:
+                candidates[left] = candidates[i]
+                prefetch(color_of, candidates[i])
+                left += 1
+        counts[f] = measured(
+            candidates, left, held, asked[f], color_of, allowed, which, reach, turn, mark, slot, colors[f], near[f],
+            rows[f], 0,
+        )  # fmt: skip

@@ -71,7 +71,7 @@ def _scans(
     if index.method == "range":
         named = grids.entries_met(features, grids.axes_for(index._rule().euclidean, _RECALL), threads) / len(features)
         return passing * _SCAN_COSTS < named
-    return index.verified and passing * _SCAN_COSTS < most * len(grids.shifts)
+    return index.verified and passing * _SCAN_COSTS < most * grids.num_grids
 
 
 def _met(index: CANN, asked: Asked, allowed: NDArray[np.bool_] | None, most: int, threads: int | None) -> Hits:

@@ -27,7 +27,7 @@ from ..stored import (
     put_ids,
     sound,
 )
-from .grids import AXES, Grids, dimensions
+from .grids import AXES, SKETCH, Grids, dimensions
 from .points import Points
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def store_of(points: Points, grids: Grids | None, rows: RowIds, fields: dict[str
     put_ids(store, rows, COLOR)
     if grids is not None:
         segment = grids.segments[0]
+        store.nodes(NODE)["sketch"] = grids.sketches
         for node_type, columns in (
             (_ENTRY, {"key": segment.keys, "row": segment.rows}), (_START, {"place": segment.starts}),
             (_AXIS, {"shift": grids.shifts}), (_SIGN, {"sign": grids.signs}),
@@ -110,9 +111,10 @@ def _check_numbers(fields: dict[str, Any]) -> None:
 
 def _grids(store: GraphStore, fields: dict[str, Any], count: int, where: str) -> Grids:
     number, size = fields["num_grids"], dimensions(fields["dim"])
-    rotations = -(-number * AXES // size)
+    num_keys = number + SKETCH
+    rotations = -(-num_keys * AXES // size)
     signs = _flat(store, _SIGN, "sign", np.float32, rotations * 2 * size).reshape(rotations, 2, size)
-    shifts = _flat(store, _AXIS, "shift", np.float32, number * AXES).reshape(number, AXES)
+    shifts = _flat(store, _AXIS, "shift", np.float32, num_keys * AXES).reshape(num_keys, AXES)
     if not (np.isfinite(shifts).all() and (np.abs(signs) == 1).all()):
         raise StoreCorrupt(f"{where}: shifts must be finite, and signs 1 or -1")
     keys = _flat(store, _ENTRY, "key", np.uint32, number * count).reshape(number, count)
@@ -120,7 +122,8 @@ def _grids(store: GraphStore, fields: dict[str, Any], count: int, where: str) ->
     starts = _flat(store, _START, "place", np.int32, number * (table_size(count) + 1)).reshape(number, -1)
     segment = Segment(read_only(keys), read_only(rows), read_only(starts))
     check_segment(segment, number, count, where)
-    return Grids(np.array(signs), np.array(shifts), float(fields["cell_width"]), [segment])
+    sketches = _flat(store, NODE, "sketch", np.uint64, count)
+    return Grids(np.array(signs), np.array(shifts), float(fields["cell_width"]), [segment], sketches)
 
 
 def _flat(store: GraphStore, node_type: str, name: str, dtype: Any, size: int) -> NDArray[Any]:

@@ -337,7 +337,7 @@ def test_more_points_than_kernels_can_number(monkeypatch):
         (lambda s: s.nodes("entry").__setitem__("row", np.full(48000, 2400, np.int32)), "names a row outside"),
         (lambda s: s.nodes("entry").__setitem__("key", np.arange(48000, 0, -1).astype(np.uint32)), "out of order"),
         (lambda s: s.nodes("start").__setitem__("place", s.nodes("start")["place"][::-1].copy()), "does not rise"),
-        (lambda s: s.nodes("axis").__setitem__("shift", np.full(320, np.nan, np.float32)), "must be finite"),
+        (lambda s: s.nodes("axis").__setitem__("shift", np.full(352, np.nan, np.float32)), "must be finite"),
         (lambda s: s.nodes("sign").__setitem__("sign", np.zeros_like(s.nodes("sign")["sign"])), "1 or -1"),
         (lambda s: s.attributes["index"].__setitem__("num_grids", 21), "column 'sign' must be|'shift' must be"),
         (lambda s: s.attributes["index"].__setitem__("radius", "x"), "'radius' must be a number"),
