@@ -38,7 +38,8 @@ class Unfinished:
         self._writing = folder.writing
         size = DATA_START + math.prod(shape) * little.itemsize
         with self._writing("fill"):
-            self.done = self._found(size, shape[0])
+            finished_here = any(path == self.path for _, path in folder._created.values())  # and perhaps changed since
+            self.done = -1 if finished_here else self._found(size, shape[0])
             if self.done < 0:
                 self._begin(size)
             self.array: NDArray[Any] = (

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+import nearhop
 from nearhop.gnn.large_gt import LargeGT, LargeGTConfig, TokenLoader
 from nearhop.gnn.nodes import NodeData, NodeTrainer
 from nearhop.gnn.training import Training
 from nearhop.graphlib.errors import InvalidInput
+from nearhop.graphlib.sparse import hop_contexts
 from nearhop.sampling import NodeSets
 from nearhop.tests.gnn.large_gt.graphs import data, graph
 
@@ -67,6 +69,27 @@ def test_test_labels_do_not_reach_training():
         trainer = NodeTrainer(
             model(store), NodeData(y, split.train, split.val, split.test), Training(epochs=3, batch_size=20)
         )
+        trainer.model.prepare(split.train)
+        trainer.fit()
+        states.append(state(trainer.model))
+    assert same(*states)
+
+
+def test_features_out_of_reach_do_not_reach_training():
+    """A node is what lies within two steps, and their two: the features of another component change nothing."""
+    one = graph(60)
+    edges, y = one.edge_list(), np.tile(one.nodes["y"], 2)
+    both = [np.concatenate([ends, ends + 60]) for ends in (edges.src, edges.dst)]
+    split = NodeData(y, np.arange(30), np.arange(30, 60), np.arange(60, 120))
+    states = []
+    for change in (0, 5):
+        store = nearhop.GraphStore.from_edges(*both)
+        x = np.tile(one.nodes["x"], (2, 1))
+        x[60:] += change
+        store.nodes["x"], store.nodes["pe"] = x, np.tile(one.nodes["pe"], (2, 1))
+        hop_contexts(store)
+        NodeSets(store, 8).write()
+        trainer = NodeTrainer(model(store), split, Training(epochs=2, batch_size=16))
         trainer.model.prepare(split.train)
         trainer.fit()
         states.append(state(trainer.model))

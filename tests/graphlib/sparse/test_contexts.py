@@ -203,6 +203,20 @@ def test_what_a_killed_call_left_is_not_taken_for_another(tmp_path):
     assert not any(p.read_bytes().startswith(b"nearhop: rows") for p in (tmp_path / "g" / "segments").iterdir())
 
 
+def test_another_call_writes_anew_what_was_changed_since(tmp_path):
+    store = graph().save(tmp_path / "g")
+    hop_contexts(store)
+    wanted = store.nodes["x_hop1"].copy()
+    store.nodes["x_hop1"][5] = 7
+    hop_contexts(store)
+    assert (store.nodes["x_hop1"] == wanted).all()
+    store.commit()
+    again = nearhop.open(tmp_path / "g")
+    again.verify()
+    assert (again.nodes["x_hop1"] == wanted).all()
+    assert (again.nodes["x_hop2"] == store.nodes["x_hop2"]).all()
+
+
 def test_contexts_of_another_version_are_refused(tmp_path):
     store = graph().save(tmp_path / "g")
     hop_contexts(store)
