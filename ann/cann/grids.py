@@ -112,8 +112,8 @@ class Grids:
 
     @property
     def nbytes(self) -> int:
-        sizes = (part.nbytes for part in (self.signs, self.shifts, self.sketches, *self.segments))
-        return sum(sizes)
+        held: list[Any] = [self.signs, self.shifts, self.sketches, *self.segments]
+        return sum(part.nbytes for part in held)
 
     def keys_of(self, rows: NDArray[np.float32], keys: NDArray[np.uint32]) -> None:
         """Fill `keys` (grids + 2, rows), the last two with the halves of sketches."""

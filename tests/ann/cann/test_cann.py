@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import threading
+
 import numpy as np
 import pytest
 
 from nearhop import ann
 from nearhop.ann import CANN
+from nearhop.ann.cann.grids import Grids, axis_probability
+from nearhop.ann.cann.grids_cpu import axes_apart
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound, StoreCorrupt
 from nearhop.tests.reference.colors import color_scores
 
@@ -353,3 +359,75 @@ def test_damage_is_named(change, message):
     change(store)
     with pytest.raises(StoreCorrupt, match=message):
         CANN._opened(store)
+
+
+def test_searches_beside_changes_see_whole_states():
+    points, queries = scene()
+    index, failures, stop = CANN("l2", 0.6, candidates=4, threads=1).add(list(points[:20])), [], threading.Event()
+    query = points[3, :10]
+
+    def search():
+        while not stop.is_set():
+            found = index.search([query, queries[0]], 3)
+            if found.colors[0, 0] != 3 or (found.colors >= 60).any():
+                failures.append(found.colors.tolist())
+
+    threads = [threading.Thread(target=search) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for first in range(20, 40, 4):
+            index.add(list(points[first : first + 4]), np.arange(first, first + 4) + 20)
+            index.remove([first + 20])
+            index.compact()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert failures == []
+    assert len(index) == 35
+
+
+def test_a_callback_may_search_and_not_change():
+    points, _ = scene()
+    index, told = CANN("l2", 0.6, candidates=4).add(list(points[:30])), []
+
+    def progress(done, total):
+        told.append((done, total, int(index.search(points[35, :10], 1).colors[0, 0])))
+        with pytest.raises(InvalidInput, match="progress callback"):
+            index.remove([0])
+
+    index.add(list(points[30:]), progress=progress)
+    assert told == [(2400, 2400, 35)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_pickles_and_copies_are_the_same_index(method):
+    points, queries = scene()
+    index = CANN("l2", 0.6, method=method, candidates=4, threads=1).add(list(points))
+    for one in (copy.deepcopy(index), pickle.loads(pickle.dumps(index))):  # noqa: S301
+        assert (one.method, one.radius, one.threads) == (method, 0.6, 1)
+        same(one.search(queries, 4), index.search(queries, 4))
+
+
+def test_a_sketch_loses_few_points_at_the_radius():
+    """The share of pairs at a distance that sketches keep is what `axes_apart` was asked for."""
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(4000, 64)).astype(np.float32) * 3
+    step = rng.normal(size=rows.shape)
+    other = (rows + 2.0 * step / np.linalg.norm(step, axis=1, keepdims=True)).astype(np.float32)
+    grids = Grids.drawn(64, 20, 2.5 * 2.0 / 8, seed=1)
+    keys = np.empty((2, 22, 4000), np.uint32)
+    grids.keys_of(rows, keys[0]), grids.keys_of(other, keys[1])
+    same_axis = np.mean([(keys[0] >> s & 3) == (keys[1] >> s & 3) for s in range(0, 32, 2)])
+    assert abs(same_axis - axis_probability(2.0 / (grids.width * 8))) < 0.03  # cells four apart are told as the same
+    pairs = [(k[20].astype(np.uint64) << np.uint64(32)) | k[21] for k in keys]
+    apart = np.array([axes_apart(a, b) for a, b in zip(*pairs, strict=True)])
+    plain = [sum((int(a) >> s & 3) != (int(b) >> s & 3) for s in range(0, 64, 2)) for a, b in zip(*pairs, strict=True)]
+    assert apart[:50].tolist() == plain[:50]
+    for recall in (0.9, 0.99):
+        assert (apart <= grids.axes_apart(2.0, recall)).mean() > recall - 0.01
+    axes = grids.axes_for(2.0, 0.99)
+    met = (keys[0, :20] >> np.uint32(32 - 2 * axes) == keys[1, :20] >> np.uint32(32 - 2 * axes)).any(axis=0)
+    assert met.mean() > 0.985
+    assert not (keys[0, :20] >> np.uint32(16) == keys[1, :20] >> np.uint32(16)).any(axis=0).all()
