@@ -1,4 +1,5 @@
 from . import ann as ann
+from . import blocking as blocking
 from . import communities as communities
 from . import datasets as datasets
 from . import embed as embed

@@ -17,6 +17,7 @@ import typer
 from ..graphlib.errors import NearhopError, StoreCorrupt, StoreLocked
 from . import (
     append_command,
+    block_command,
     community_commands,
     datasets_commands,
     demo_command,
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(ingest_command.ingest)
 app.command(no_args_is_help=True)(append_command.append)
 store_commands.register(app)
+app.command("block", no_args_is_help=True)(block_command.block)
 app.add_typer(embed_commands.app, name="embed")
 app.add_typer(index.app, name="index")
 community_commands.app.command("local", no_args_is_help=True)(local_commands.local)

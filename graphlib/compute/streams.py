@@ -60,6 +60,7 @@ class Purpose(Enum):
     # indexes and clusters
     LEVELS = "levels"  # of an HNSW graph
     GRIDS = "grids"  # rotations and shifts of random grids
+    PROJECTION_SIGNS = "projection signs"  # of hashed character n-grams
     DIFFUSION = "diffusion"  # the order of the pushes of a pass
 
 

@@ -1,0 +1,17 @@
+from .blocker import Blocker as Blocker
+from .evaluation import BlockingQuality as BlockingQuality
+from .evaluation import at_recall as at_recall
+from .evaluation import by_score as by_score
+from .evaluation import curve as curve
+from .evaluation import lost as lost
+from .evaluation import quality as quality
+from .explanation import PairExplanation as PairExplanation
+from .labels import match_rows as match_rows
+from .minhash import MinHashBlocker as MinHashBlocker
+from .ngrams.blocker import NGramBlocker as NGramBlocker
+from .nlsh.blocker import NLSHBlock as NLSHBlock
+from .opening import load as load
+from .pairs import CandidatePairs as CandidatePairs
+from .records import Records as Records
+from .union import Union as Union
+from .vectors import EmbeddingBlocker as EmbeddingBlocker

@@ -1,0 +1,61 @@
+"""Known matches: pairs of keys, or files of them, as pairs of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import InvalidInput
+from .records import Records, columns_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]:
+    """Distinct row pairs (matches, 2) of pairs of keys; of one table the lower row first.
+
+    `matches` is an array or list of pairs, a table whose first two columns are keys, or a path of one.
+
+    Raises
+    ------
+    NotFound
+        A key that no record has; the message says which row names it.
+    InvalidInput
+        No pairs, or a record matched with itself.
+    """
+    if matches is None or (hasattr(matches, "__len__") and not len(matches)):
+        raise InvalidInput("matches: there are none; give pairs of keys (left, right)")
+    if isinstance(matches, str | Path) or not isinstance(matches, np.ndarray | list | tuple):
+        columns = list(columns_of(matches, "matches", {})[0].values())
+        if len(columns) < 2:
+            raise InvalidInput(f"matches need two columns of keys; got {len(columns)}")
+        pairs = list(zip(columns[0], columns[1], strict=True))
+    else:
+        pairs = [tuple(pair) for pair in (matches.tolist() if isinstance(matches, np.ndarray) else matches)]
+    for row, pair in enumerate(pairs):
+        if len(pair) != 2:
+            raise InvalidInput(f"matches: row {row} is {pair!r}; each is a pair of keys (left, right)")
+    sides = [
+        table.rows_of([_as_key(pair[side], table) for pair in pairs], f"matches, side {name}")
+        for side, (table, name) in enumerate(((left, "left"), (right, "right")))
+    ]
+    rows = np.stack(sides, axis=1)
+    if left is right:
+        if (rows[:, 0] == rows[:, 1]).any():
+            at = int(np.argmax(rows[:, 0] == rows[:, 1]))
+            raise InvalidInput(f"matches: row {at} matches record {pairs[at][0]!r} with itself")
+        rows.sort(axis=1)
+    return np.unique(rows, axis=0)
+
+
+def _as_key(value: Any, table: Records) -> Any:
+    """A key of a text file as the table holds it."""
+    if table.keys.dtype != object and isinstance(value, str) and value.lstrip("-").isdecimal():
+        return int(value)
+    return value
+
+
+__all__ = ["match_rows"]

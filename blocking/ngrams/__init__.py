@@ -1,0 +1,1 @@
+"""Records as character n-grams, weighed by how rare they are."""

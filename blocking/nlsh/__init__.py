@@ -1,0 +1,1 @@
+"""Learned hashes of records: encoders, their training, and the blocker of what they give."""

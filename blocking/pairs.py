@@ -1,0 +1,146 @@
+"""Candidate pairs: which record of one table may be which of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graphlib.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..graphlib.store.store import GraphStore
+    from .records import Records
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CandidatePairs:
+    """Pairs of records, each once.
+
+    Attributes
+    ----------
+    left, right : int64 (pairs,)
+        Row numbers; within one table left < right.
+    score : float32 (pairs,)
+        Larger is likelier; comparable within one blocker only.
+    rank : int32 (pairs,)
+        The place of the right record among the candidates of the left one, from 0: `rank < k` are the best k.
+    left_keys, right_keys : arrays
+        The keys of the two tables; the same array for one table.
+    """
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    score: NDArray[np.float32]
+    rank: NDArray[np.int32]
+    left_keys: NDArray[Any]
+    right_keys: NDArray[Any]
+
+    @classmethod
+    def of_lists(
+        cls, found: NDArray[Any], scores: NDArray[np.float32], left: Records, right: Records, *, one_table: bool = False
+    ) -> CandidatePairs:
+        """Pairs of lists (records, k) of rows, -1 past their ends; within one table each pair once, at its best."""
+        real = found >= 0
+        row, place = np.nonzero(real)
+        a, b = row.astype(np.int64), found[real].astype(np.int64)
+        score, rank = scores[real].astype(np.float32), place.astype(np.int32)
+        if one_table:
+            low, high = np.minimum(a, b), np.maximum(a, b)
+            order = np.lexsort((rank, high, low))
+            low, high, score, rank = low[order], high[order], score[order], rank[order]
+            first = np.ones(len(low), bool)
+            first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+            a, b, score, rank = low[first], high[first], score[first], rank[first]
+        return cls(a, b, score, rank, left.keys, right.keys)
+
+    @property
+    def one_table(self) -> bool:
+        """Whether both records of a pair are of the same table."""
+        return self.left_keys is self.right_keys
+
+    @property
+    def num_possible(self) -> int:
+        """Pairs in the whole product of the tables."""
+        n, m = len(self.left_keys), len(self.right_keys)
+        return n * (n - 1) // 2 if self.one_table else n * m
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def best(self, k: int) -> CandidatePairs:
+        """The best k candidates of every record."""
+        return self.chosen(self.rank < k)
+
+    def chosen(self, which: NDArray[Any]) -> CandidatePairs:
+        """Some pairs, by mask or number."""
+        return CandidatePairs(
+            self.left[which], self.right[which], self.score[which], self.rank[which], self.left_keys, self.right_keys
+        )
+
+    def codes(self) -> NDArray[np.int64]:
+        """One integer per pair."""
+        return self.left * len(self.right_keys) + self.right
+
+    def to_arrow(self) -> Any:
+        """A PyArrow table of keys, scores and ranks."""
+        import pyarrow as pa
+
+        return pa.table({
+            "left": pa.array(self.left_keys[self.left].tolist()),
+            "right": pa.array(self.right_keys[self.right].tolist()),
+            "score": self.score, "rank": self.rank,
+        })  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write keys, scores and ranks as .csv or .parquet."""
+        from ..graphlib.disk.replacing import replacing_stream
+
+        target = Path(path)
+        if target.suffix not in (".csv", ".parquet"):
+            raise InvalidInput(f"pairs are written as .csv or .parquet; got {target.name}")
+        import pyarrow.csv
+        import pyarrow.parquet
+
+        with replacing_stream(target) as stream:
+            if target.suffix == ".csv":
+                pyarrow.csv.write_csv(self.to_arrow(), stream)
+            else:
+                pyarrow.parquet.write_table(self.to_arrow(), stream)
+
+    def add_to(self, store: GraphStore, edge_type: tuple[str, str, str]) -> GraphStore:
+        """Add the pairs as edges weighted by score, with a column "rank"; nodes are rows of the two types.
+
+        Node types that the store lacks are made, with the records' keys as ids.
+        """
+        left, _, right = edge_type
+        if self.one_table != (left == right):
+            raise InvalidInput(
+                f"pairs of {'one table' if self.one_table else 'two tables'} cannot be edges {edge_type}"
+            )
+        for kind, keys in ((left, self.left_keys), (right, self.right_keys)):
+            if kind not in store.node_types:
+                store.add_node_type(kind, len(keys))
+                store.set_ids(keys if keys.dtype != object else keys.astype(str), kind)
+            elif store.num_nodes_of(kind) != len(keys):
+                raise InvalidInput(f"node type {kind!r} has {store.num_nodes_of(kind)} nodes for {len(keys)} records")
+        store.add_edge_type(
+            edge_type, self.left, self.right, weight=self.score, directed=not self.one_table, positions=True
+        )
+        store.edges(edge_type)["rank"] = self.rank
+        return store
+
+    def __repr__(self) -> str:
+        where = (
+            f"{len(self.left_keys):,} records"
+            if self.one_table
+            else f"{len(self.left_keys):,} x {len(self.right_keys):,}"
+        )
+        return f"CandidatePairs({len(self):,} of {self.num_possible:,} pairs, {where})"
+
+
+__all__ = ["CandidatePairs"]

@@ -1,0 +1,122 @@
+"""nearhop block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .clock import Stopwatch
+from .output import Json, emit, progress_bar
+from .targets import TABLES, check_file, check_folder
+
+if TYPE_CHECKING:
+    from ..blocking.blocker import Blocker
+
+_METHODS = "ngrams", "bm25", "minhash", "embedding", "nlsh", "union"
+
+
+def block(
+    left: Path = typer.Argument(help="A table: .csv, .csv.gz, .tsv or .parquet."),
+    right: Path | None = typer.Argument(None, help="Another one; without it, duplicates within the first are found."),
+    key: str | None = typer.Option(None, help="The column of keys in both; default: row numbers."),
+    columns: str | None = typer.Option(None, help="Columns to compare, separated by commas; default: all."),
+    delimiter: str | None = typer.Option(None, help="Of CSV files; default: found out."),
+    method: str = typer.Option("ngrams", help=f"{', '.join(_METHODS[:-1])} or {_METHODS[-1]}."),
+    encoder: str = typer.Option("ngrams", help="Of nlsh: ngrams, minilm, or a Sentence Transformers model."),
+    k: int | None = typer.Option(None, "--k", "-k", help="Candidates per left record; 10 without --recall."),
+    recall: float | None = typer.Option(None, help="In place of --k: the share of --matches to find."),
+    matches: Path | None = typer.Option(None, help="A table whose first two columns are keys of known matches."),
+    model: Path | None = typer.Option(None, help="A blocker that --save wrote: LEFT is looked up in its records."),
+    save: Path | None = typer.Option(None, help="Keep the blocker in a new folder."),
+    out: str | None = typer.Option(None, help="Write the pairs as .csv or .parquet."),
+    seed: int = typer.Option(0),
+    threads: int | None = typer.Option(None, help="Default: all cores."),
+    as_json: bool = Json,
+) -> None:
+    """Candidate pairs of records that may be the same thing.
+
+    Example: nearhop block abt.csv buy.csv --key id --columns name -k 5 --out pairs.csv
+
+    Example: nearhop block abt.csv buy.csv --key id --method nlsh --matches known.csv --recall 0.95 --save model
+    """
+    from ..blocking.evaluation import curve
+    from ..blocking.labels import match_rows
+    from ..blocking.opening import load
+    from ..blocking.records import Records
+    from ..graphlib.errors import InvalidInput
+
+    if method not in _METHODS:
+        raise InvalidInput(f"--method must be {', '.join(_METHODS[:-1])} or {_METHODS[-1]}; got {method!r}")
+    if k is not None and recall is not None:
+        raise InvalidInput("give --k or --recall, not both")
+    if model is not None and (right is not None or matches is not None):
+        raise InvalidInput("--model holds the records that are searched: give LEFT alone, without --matches")
+    if model is None and matches is None and (recall is not None or method == "nlsh"):
+        raise InvalidInput("--recall and --method nlsh need --matches")
+    if recall is None and k is None:
+        k = 10
+    check_file("--out", out, TABLES)
+    if save is not None:
+        check_folder("--save", save)
+    watch = Stopwatch()
+    chosen = None if columns is None else [column.strip() for column in columns.split(",")]
+    reading: dict[str, Any] = {} if delimiter is None else {"delimiter": delimiter}
+
+    def read(path: Path) -> Records:
+        return Records.of(path, key=key, columns=chosen, **({} if path.suffix == ".parquet" else reading))
+
+    first = read(left)
+    truth = None
+    if model is not None:
+        blocker = load(model)
+        with progress_bar("looking up") as progress:
+            pairs = blocker.query(first, k=k, recall=recall, progress=progress)
+    else:
+        second = first if right is None else read(right)
+        blocker = _made(method, encoder, seed, threads)
+        if matches is not None:
+            known = list(Records.of(matches, name=matches.name, **reading).columns.values())[:2]
+            if len(known) < 2:
+                raise InvalidInput(f"{matches.name} needs two columns of keys")
+            truth = match_rows(list(zip(*known, strict=True)), first, second)
+            given = [(first.keys[a], second.keys[b]) for a, b in truth]
+            with progress_bar("training") as progress:
+                blocker.fit(first, None if right is None else second, given, progress=progress)
+        with progress_bar("looking up") as progress:
+            pairs = blocker.block(first, None if right is None else second, k=k, recall=recall, progress=progress)
+    if save is not None:
+        blocker.save(save)
+    if out is not None:
+        pairs.save(out)
+    told: dict[str, Any] = {
+        "pairs": len(pairs), "possible": pairs.num_possible, "k": int(pairs.rank.max(initial=-1)) + 1,
+        "reduction_ratio": 1 - len(pairs) / max(1, pairs.num_possible),
+    }  # fmt: skip
+    if truth is not None:
+        found = curve(pairs, truth)[-1]
+        told |= {"known_matches": found.matches, "known_matches_found": found.found}
+    if out is not None:
+        told["out"] = out
+    if save is not None:
+        told["model"] = str(save)
+    emit({**told, **watch.told()}, as_json=as_json)
+
+
+def _made(method: str, encoder: str, seed: int, threads: int | None) -> Blocker:
+    from ..blocking.minhash import MinHashBlocker
+    from ..blocking.ngrams.blocker import NGramBlocker
+    from ..blocking.nlsh.blocker import NLSHBlock
+    from ..blocking.union import Union
+    from ..blocking.vectors import EmbeddingBlocker
+
+    if method in ("ngrams", "bm25"):
+        return NGramBlocker("tfidf" if method == "ngrams" else "bm25", threads=threads)
+    if method == "minhash":
+        return MinHashBlocker(seed=seed, threads=threads)
+    if method == "embedding":
+        return EmbeddingBlocker(seed=seed, threads=threads)
+    if method == "nlsh":
+        return NLSHBlock(encoder, seed=seed, threads=threads)
+    return Union([NGramBlocker(threads=threads), MinHashBlocker(seed=seed, threads=threads)])

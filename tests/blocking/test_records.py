@@ -1,0 +1,144 @@
+"""Tables in, from everywhere, and what is wrong with them by row."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+
+import nearhop
+from nearhop.blocking import CandidatePairs, Records, match_rows
+from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
+from nearhop.tests.support import needs
+
+GIVEN = {"id": [4, 9, 1], "name": ["Sony radio", "lamp", "tin  kettle"], "price": ["3.5", None, ""]}
+
+
+def same(records):
+    assert records.keys.tolist() == [4, 9, 1]
+    assert records.texts() == ["Sony radio 3.5", "lamp", "tin  kettle"]
+    assert records.record(1) == {"name": "lamp", "price": ""}
+
+
+def test_files_and_frames(tmp_path):
+    import duckdb
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    same(Records.of(GIVEN, key="id"))
+    given = pa.table(GIVEN)
+    same(Records.of(given, key="id"))
+    pq.write_table(given, tmp_path / "t.parquet")
+    same(Records.of(tmp_path / "t.parquet", key="id"))
+    lines = "id|name|price\n4|Sony radio|3.5\n9|lamp|\n1|tin  kettle|\n"
+    (tmp_path / "t.csv").write_text(lines)
+    same(Records.of(tmp_path / "t.csv", key="id", delimiter="|"))
+    with gzip.open(tmp_path / "t.csv.gz", "wt") as stream:
+        stream.write(lines)
+    same(Records.of(str(tmp_path / "t.csv.gz"), key="id", delimiter="|"))
+    (tmp_path / "t.tsv").write_text(lines.replace("|", "\t"))
+    same(Records.of(tmp_path / "t.tsv", key="id"))
+    same(Records.of(duckdb.sql("select * from given").order("id = 1, id"), key="id"))
+    same(
+        Records.of(
+            {name: np.array(values, object if name != "id" else int) for name, values in GIVEN.items()}, key="id"
+        )
+    )
+    chosen = Records.of(GIVEN, key="id", columns=["name"])
+    assert list(chosen.columns) == ["name"]
+    assert Records.of({"name": ["a", "b"]}).keys.tolist() == [0, 1]
+
+
+@needs("pandas")
+def test_pandas():
+    import pandas as pd
+
+    same(Records.of(pd.DataFrame({**GIVEN, "price": ["3.5", None, np.nan]}), key="id"))
+
+
+@needs("polars")
+def test_polars():
+    import polars as pl
+
+    same(Records.of(pl.DataFrame(GIVEN), key="id"))
+
+
+def test_stores_in_and_out():
+    store = nearhop.GraphStore()
+    store.add_node_type("item", 3)
+    store.set_ids(["x", "y", "z"], "item")
+    store.nodes("item")["year"] = np.array([1999, 2001, 2005])
+    records = Records.of((store, "item"))
+    assert records.keys.tolist() == ["x", "y", "z"]
+    assert records.texts() == ["1999", "2001", "2005"]
+    pairs = CandidatePairs(
+        np.array([0, 2]), np.array([1, 0]), np.array([0.5, 0.25], "f"), np.array([0, 1], "i"), records.keys,
+        np.array([7, 8, 9]),
+    )  # fmt: skip
+    pairs.add_to(store, ("item", "may_be", "offer"))
+    assert store.num_nodes_of("offer") == 3
+    assert store.ids("offer").tolist() == [7, 8, 9]
+    assert store.csr(("item", "may_be", "offer")).neighbors(2).tolist() == [0]
+    assert store.edges(("item", "may_be", "offer"))["rank"].tolist() == [0, 1]
+    with pytest.raises(InvalidInput, match="pairs of two tables cannot be edges"):
+        pairs.add_to(store, ("item", "may_be", "item"))
+
+
+def test_pairs_are_written_whole(tmp_path):
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    found = np.array([[1, -1], [0, -1], [1, -1]])
+    left = Records.of({"id": ["a", "b", "c"], "t": ["x"] * 3}, key="id")
+    pairs = CandidatePairs.of_lists(found, np.ones((3, 2), "f"), left, left, one_table=True)
+    assert [pairs.left.tolist(), pairs.right.tolist(), pairs.rank.tolist()] == [[0, 1], [1, 2], [0, 0]]
+    assert pairs.num_possible == 3
+    for name, read in (("p.parquet", pq.read_table), ("p.csv", pc.read_csv)):
+        pairs.save(tmp_path / name)
+        assert read(tmp_path / name).select(["left", "right"]).to_pylist() == [
+            {"left": "a", "right": "b"}, {"left": "b", "right": "c"},
+        ]  # fmt: skip
+    with pytest.raises(InvalidInput, match=r"written as \.csv or \.parquet; got p\.txt"):
+        pairs.save(tmp_path / "p.txt")
+
+
+def test_mistakes_name_the_row(tmp_path):
+    with pytest.raises(InvalidInput, match=r"record 9 \(row 1\) has no text in 'name'"):
+        Records.of({"id": [4, 9], "name": ["a", "  "]}, key="id")
+    with pytest.raises(InvalidInput, match="rows 0 and 2 have the same key 4"):
+        Records.of({"id": [4, 9, 4], "name": ["a", "b", "c"]}, key="id")
+    with pytest.raises(InvalidInput, match="row 1 has no key"):
+        Records.of({"id": ["x", None], "name": ["a", "b"]}, key="id")
+    with pytest.raises(InvalidType, match=r"keys must all be integers or all text; got float 1\.5"):
+        Records.of({"id": [2, 1.5], "name": ["a", "b"]}, key="id")
+    with pytest.raises(NotFound, match="there is no column 'key'; it has 'id', 'name'"):
+        Records.of({"id": [4], "name": ["a"]}, key="key")
+    with pytest.raises(NotFound, match="there is no column 'title'"):
+        Records.of({"id": [4], "name": ["a"]}, key="id", columns=["title"])
+    with pytest.raises(InvalidInput, match="nothing to compare"):
+        Records.of({"id": [4]}, key="id")
+    with pytest.raises(InvalidInput, match="equally long"):
+        Records.of({"id": [4], "name": []})
+    with pytest.raises(NotFound, match="there is no file"):
+        Records.of(tmp_path / "none.csv")
+    (tmp_path / "x.txt").write_text("a")
+    with pytest.raises(InvalidInput, match=r"x\.txt: tables end in"):
+        Records.of(tmp_path / "x.txt")
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(InvalidInput, match=r"x\.parquet cannot be read as a table"):
+        Records.of(tmp_path / "x.parquet")
+    with pytest.raises(InvalidType, match="records come from a path"):
+        Records.of(3)
+    left = Records.of({"id": [4, 9], "name": ["a", "b"]}, key="id")
+    with pytest.raises(NotFound, match="matches, side right: row 1 names key 7, which no record has"):
+        match_rows([(4, 9), (9, 7)], left, left)
+    with pytest.raises(InvalidInput, match="row 0 matches record 4 with itself"):
+        match_rows([(4, 4)], left, left)
+    with pytest.raises(InvalidInput, match="row 0 is"):
+        match_rows([(4,)], left, left)
+    with pytest.raises(InvalidInput, match="there are none"):
+        match_rows([], left, left)
+    assert match_rows([("9", "4"), (4, 9)], left, left).tolist() == [[0, 1]]
+    with pytest.raises(InvalidInput, match="rows 0 and 2 have the same key 4"):
+        left.joined(Records.of({"id": [4], "name": ["z"]}, key="id"))
