@@ -38,9 +38,11 @@ def test_memory_comes_back_only_when_the_last_view_is_gone():
     gc.collect()
     (third,) = memory.arrays((1000, np.int64))
     assert third.ctypes.data == where
+    third[:] = 3
     (small,) = memory.arrays((3, np.int64))
-    assert small.tolist() is not None
+    small[:] = 4
     assert (second == 2).all()
+    assert (third == 3).all()
 
 
 def test_a_small_result_does_not_hold_a_large_block():

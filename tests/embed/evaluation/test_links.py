@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nearhop import GraphStore
 from nearhop.embed import evaluate_links, split_links
-from nearhop.embed.evaluation.links import average_precision, roc_auc
+from nearhop.embed.evaluation.links import LinkSplit, average_precision, roc_auc
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.support import needs
 
@@ -52,7 +52,7 @@ def test_split(directed):
 
 
 def test_ranks_are_exact_where_all_candidates_are_known():
-    """A star: the only negatives of a leaf are the other leaves."""
+    """A star: the centre has no negatives, and the only ones of a leaf are the other leaves."""
     store = GraphStore.from_edges(np.zeros(6, np.int64), np.arange(1, 7))
     split = split_links(store, 0.5, seed=1)
     vertex = np.ones((7, 1))
@@ -63,6 +63,14 @@ def test_ranks_are_exact_where_all_candidates_are_known():
     assert scores.mrr.tolist() == [1.0, 1.0]
     assert scores.hits[1].tolist() == [1.0, 1.0]
     assert scores.summary()["mrr"] == (1.0, 0.0)
+    leaves = LinkSplit(split.train, split.full, split.dst, split.src)
+    for other, rank in ((1.0, 1), (4.0, 5)):
+        score = np.full((7, 7), other)  # score[x, u] is that of (u, x): the leaf itself would beat the hidden edge
+        np.fill_diagonal(score, 9.0)
+        score[0] = 3.0
+        ranked = evaluate_links(leaves, np.eye(7), score, candidates=4, ks=(1, 5), repeats=2)
+        np.testing.assert_allclose(ranked.mrr, 1 / rank)
+        assert ranked.hits[5].tolist() == [1.0, 1.0]
 
 
 def test_perfect_and_useless_scores():

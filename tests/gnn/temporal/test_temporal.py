@@ -232,7 +232,8 @@ def test_resumed_training_equals_training_that_never_stopped(tmp_path, pause):
     for name, part in straight.best.items():
         np.testing.assert_array_equal(resumed.best[name], part, err_msg=name)
     assert resumed.test() == straight.test()
-    assert resumed.test() == resumed.test("random")
+    assert resumed.test("historical", num=2) == straight.test("historical", num=2)
+    assert resumed.test("historical", num=2) != resumed.test()
 
 
 def test_training_stops_early_and_tests_the_best_epoch():
