@@ -113,6 +113,7 @@ class Augmented(nn.Module):
         self.x: Features = given
         self.inputs = inputs
         self._dense: Tensor | None = None
+        self._fixed: list[Any] = []
         self.register_buffer("view", torch.zeros((), dtype=torch.int64))
 
     def batch(self, nodes: NDArray[np.int64], *, epoch: int = 0) -> Tensor:
@@ -153,6 +154,8 @@ class Augmented(nn.Module):
 
     def _drawn(self, number: int) -> list[Any]:
         """The generated matrices of one view: operands where the module multiplies only, dense ones elsewhere."""
+        if self.draws == "fixed" and self._fixed:
+            return self._fixed
         drawn = [self.augmenter.draw(number + branch) for branch in range(self.branches)]
         where = self.view.device
         if (
@@ -160,8 +163,11 @@ class Augmented(nn.Module):
             and self.how in ("split", "views")
             and getattr(self.module, "multiplies_features", False)
         ):
-            return list(drawn)
-        return [one.dense().to(where) for one in drawn]
+            found: list[Any] = [one.held() for one in drawn] if self.draws == "fixed" else list(drawn)
+        else:
+            found = [one.dense().to(where) for one in drawn]
+        self._fixed = found if self.draws == "fixed" else []
+        return found
 
     def _dense_x(self) -> Tensor:
         if self._dense is None:

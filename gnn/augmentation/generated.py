@@ -55,6 +55,7 @@ class Draw:
     def __init__(self, hidden: Tensor, model: ConditionalVAE, normalize: bool, pool: Pool) -> None:
         self.hidden, self.model, self.normalize, self.pool = hidden, model, normalize, pool
         self.p, self.key = 0.0, 0
+        self._held: tuple[Tensor, Tensor] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -64,7 +65,14 @@ class Draw:
     def dropped(self, p: float) -> Draw:
         """The same with entries dropped, each with probability p, by a number from torch's generator."""
         made = Draw(self.hidden, self.model, self.normalize, self.pool)
-        made.p, made.key = p, int(torch.randint(1 << 61, (1,)))
+        made.p, made.key, made._held = p, int(torch.randint(1 << 61, (1,))), self._held
+        return made
+
+    def held(self) -> Draw:
+        """The same with its rows made once, for what multiplies it again and again: n F numbers of `hidden`'s type."""
+        made = Draw(self.hidden, self.model, self.normalize, self.pool)
+        rows = self.hidden.new_empty(self.shape)
+        made._held = rows, made.rows(rows)
         return made
 
     def __matmul__(self, weight: Tensor) -> Tensor:
@@ -99,6 +107,8 @@ class Draw:
         Tensor (n,)
             What rows are to be multiplied with: 1 / (1 - p), and 1 / their sum before dropout (0 where that is 0).
         """
+        if self._held is not None:
+            return self._from_held(*self._held, out, use)
         count, width = self.shape
         dtype = self.hidden.dtype
         weight, bias = self.model.output.weight.to(dtype).t(), self.model.output.bias.to(dtype)
@@ -118,6 +128,22 @@ class Draw:
                 use(part, target)
         self.pool.scratch.append(block)
         return torch.where(scale == 0, 0.0, 1 / ((1 - self.p) * scale))
+
+    def _from_held(
+        self, held: Tensor, scale: Tensor, out: Tensor | None, use: Callable[[slice, Tensor], object] | None
+    ) -> Tensor:
+        whole = slice(0, held.shape[0])
+        if self.p > 0 or out is not None:
+            target = self.pool.rows.pop() if out is None and self.pool.rows else out
+            target = torch.empty_like(held) if target is None else target
+            self._drop(held, target, 0)
+        else:
+            target = held
+        if use is not None:
+            use(whole, target)
+        if out is None and target is not held:
+            self.pool.rows.append(target)
+        return scale / (1 - self.p)
 
     def _drop(self, made: Tensor, target: Tensor, at: int) -> None:
         if self.p == 0:

@@ -67,6 +67,7 @@ class DropoutEnsemble:
 
     def learn(self, x: Any, epochs: int) -> None:
         """Train on features, given or drawn."""
+        x = x.held() if hasattr(x, "held") else x
         for _ in range(epochs):
             loss = cross_entropy(self.model(x, self.adjacency)[self.nodes], self.labels)
             self.optimizer.zero_grad()
@@ -76,6 +77,7 @@ class DropoutEnsemble:
     @torch.no_grad()
     def uncertainty(self, x: Any, rule: str, passes: int) -> float:
         """The score of features that is to be maximal; see `uncertainty_of`."""
+        x = x.held() if hasattr(x, "held") else x
         scores = torch.stack([self.model(x, self.adjacency) for _ in range(passes)])
         return uncertainty_of(scores, rule, self.nodes, self.labels)
 

@@ -87,7 +87,9 @@ def test_a_draw_multiplies_like_its_matrix(precision):
     augmenter = fitted(precision=precision)
     near = {"atol": 1e-6, "rtol": 1e-5} if precision == "float32" else {"atol": 0.02, "rtol": 0.02}
     weight = torch.randn(F, 4, requires_grad=True)
-    for draw in (augmenter.draw(1), augmenter.draw(1).dropped(0.4)):
+    held = augmenter.draw(1).held()
+    assert torch.equal(held.dense(), augmenter.draw(1).dense())
+    for draw in (augmenter.draw(1), augmenter.draw(1).dropped(0.4), held, held.dropped(0.4)):
         rows = draw.dense()
         torch.testing.assert_close(draw @ weight, rows @ weight, **near)
         with torch.no_grad():
@@ -352,7 +354,7 @@ def test_fixed_validation_and_fixed_draws(monkeypatch):
     store = graph()
     for options, training, judging in (
         ({"judged_on": "fixed"}, 20, 1),
-        ({"draws": "fixed"}, 1, 1),
+        ({"draws": "fixed"}, 1, 0),
     ):
         trainer = trainer_of(fitted(store), store, samples=2, **options)
         seen = {True: set(), False: set()}
