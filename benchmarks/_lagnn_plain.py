@@ -76,7 +76,7 @@ class PlainLAGNN:
 
     @torch.no_grad()
     def score(self, passes=100):
-        drawn, total, entropy = self.draw(), 0, 0
+        drawn, total, entropy = self.draw(), torch.zeros(()), torch.zeros(())
         for _ in range(passes):
             scores = self.judge([drawn], self.adjacency)
             total = total + torch.softmax(scores, 1)

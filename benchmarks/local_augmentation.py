@@ -45,13 +45,12 @@ class Ours:
         self.store, self.data = store, NodeData.from_store(store)
         raw = column_of(store, "x", "bernoulli")
         self.x, self.adjacency = as_features(store.nodes["x"]), normalized_adjacency(store)
+        self.width = store.nodes["x"].shape[1]
         self.neighbors = neighbor_sets(store)
         self.pairs = Pairs(raw, self.neighbors)
         self.augmenter = LocalAugmenter(rule=None, epochs=1, precision=precision).fit(store)
         self.judge = DropoutEnsemble(self.x, self.adjacency, self.data, epochs=5)
-        model = self.augmenter.wrap(
-            GCN(self.x.matrix.num_cols, 8, self.data.num_classes, branches=2), self.x, self.adjacency
-        )
+        model = self.augmenter.wrap(GCN(self.width, 8, self.data.num_classes, branches=2), self.x, self.adjacency)
         self.trainer = NodeTrainer(model, self.data, Training(epochs=10**6, weight_decay=5e-4))
 
     def steps(self, count):
@@ -63,7 +62,7 @@ class Ours:
         some = rng.permutation(len(self.pairs))[: count * BATCH]
         part = Pairs(self.pairs.x, self.neighbors)
         part.condition, part.target = self.pairs.condition[some], self.pairs.target[some]
-        train(options, ConditionalVAE(self.x.matrix.num_cols), part, None, self.augmenter._pool, None)
+        train(options, ConditionalVAE(self.width), part, None, self.augmenter._pool, None)
 
     def score(self, passes):
         self.judge.uncertainty(self.augmenter.draw(1), "released", passes)

@@ -71,7 +71,7 @@ class Task:
                 self._augmenter = LocalAugmenter.load(str(path), self.store)
                 return self._augmenter
             start = time.process_time()
-            short = {"epochs": 1, "hidden": 32, "warmup": 10, "check_every": 40} if given.short else {}
+            short: dict[str, Any] = {"epochs": 1, "hidden": 32, "warmup": 10, "check_every": 40} if given.short else {}
             made = LocalAugmenter(rule=given.rule, precision=given.precision, **short)
             made.fit(self.store, data=self.data, progress=lambda p: progress(f"generator {p.step}/{p.num_steps}"))
             spent = time.process_time() - start
@@ -85,10 +85,12 @@ class Task:
 
 def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
     """A new trainer with the published settings."""
-    at, made = SETS.index(task.name), {"learning_rate": 0.01, "weight_decay": 5e-4, "epochs": 200, "seed": seed}
+    at = SETS.index(task.name)
+    made: dict[str, Any] = {"learning_rate": 0.01, "weight_decay": 5e-4, "epochs": 200, "seed": seed}
     x, adjacency, width, classes, given = task.x, task.adjacency, task.width, task.classes, task.given
-    groups = None
+    groups: Any = None
     model: Any
+    inner: Any
     if what in ("gcn", "mlp"):
         inner = GCN(width, 16, classes) if what == "gcn" else MLP(width, 16, classes)
         model = FullBatch(inner, x, adjacency)
