@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...graphlib.compute.jit import plain_view
+from ...graphlib.errors import InvalidInput
 from ..threads import kernel_threads
 from . import fused_cpu as kernels
 from .inputs import in_turns
@@ -74,11 +75,20 @@ def local_attention(table: Tensor, index: Tensor, merged: Merged, drop: Drop = N
     drop : Drop
         Each of the B * kinds * K tokens has its own.
 
+    Raises
+    ------
+    InvalidInput
+        An index outside the table.
+
     Notes
     -----
     O(B * T * (T + W) * W) for T = kinds * K. Beside the result, what `backward` needs is kept where a gradient is
     wanted: 4 (2 H + 3 W + h T) bytes per token; else nothing that grows with B. The same bits at any thread count.
     """
+    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < table.shape[1]:
+        raise InvalidInput(
+            f"index holds {int(index.min())}..{int(index.max())}, but the table has rows 0..{table.shape[1] - 1}"
+        )
     given = (table.contiguous(), index.contiguous(), drop, *merged)
     if torch.is_grad_enabled() and any(isinstance(part, Tensor) and part.requires_grad for part in given):
         out: Tensor = _Local.apply(*given)

@@ -54,7 +54,8 @@ class LocalAttention(nn.Module):
             return self.in_torch(table, index)
         drop = Drop.of(self.token_dropout, self.dropout) if self.training else NO_DROP
         normalised = local_attention(table, index, self.merged(), drop)
-        return normalised * self.out_norm.weight + 2 * self.out_norm.bias
+        read = 1 if table.shape[0] * index.shape[1] == 1 else 2  # the token itself, and the mean of the others
+        return normalised * self.out_norm.weight + read * self.out_norm.bias
 
     def merged(self) -> Merged:
         """The weights with those multiplied that meet nothing but each other; gradients go through."""

@@ -7,6 +7,7 @@ import torch
 from nearhop.gnn.large_gt import LocalAttention
 from nearhop.gnn.large_gt.fused import Drop, cut, local_attention
 from nearhop.gnn.threads import steady
+from nearhop.graphlib.errors import InvalidInput
 
 
 def module(width=16, heads=3, **options):
@@ -43,6 +44,23 @@ def test_the_fused_way_is_that_of_the_formulas(count, heads, kinds):
         torch.testing.assert_close(fused[name], grad, rtol=1e-4, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
     with torch.no_grad():
         torch.testing.assert_close(made(table, index), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_set_of_one_token_is_read_as_it_is():
+    made = module().eval()
+    table, index = given(places=1, kinds=1)
+    wanted, of_formulas = gradients(made, table, index, plain=True)
+    found, fused = gradients(made, table, index)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fused["skip.weight"], of_formulas["skip.weight"], rtol=1e-4, atol=1e-5)
+
+
+def test_an_index_outside_the_table_is_refused():
+    table, index = given()
+    for wrong in (-1, 50):
+        index[3, 2] = wrong
+        with pytest.raises(InvalidInput, match=r"but the table has rows 0\.\.49"):
+            module()(table, index)
 
 
 def test_the_readout_and_keys_as_the_paper_writes_them():
