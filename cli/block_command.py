@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..graphlib.progress import progress_bar
 from .clock import Stopwatch
-from .output import Json, emit, progress_bar
+from .output import Json, emit
 from .targets import TABLES, check_file, check_folder
 
 if TYPE_CHECKING:

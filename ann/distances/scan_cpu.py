@@ -58,13 +58,15 @@ def _dot_block(q0, q1, q2, q3, a, b, out):
 
 
 @kernel
-def _scan_task(floats, rows, first, last, queries, query_scale, begin, end, labels, pools, sizes):
+def _scan_task(floats, rows, queries, query_scale, labels, pools, sizes):
+    """The k nearest of the rows chosen for some queries, a block of two rows and four queries at a time."""
+    end = queries.shape[0]
     vectors, scale, metric, k = floats.data, floats.scale, floats.metric, pools.shape[1]
     block = np.empty((2, 4), np.float32)
     tile = max(2, _TILE_BYTES // (4 * vectors.shape[1]))
-    for start in range(first, last, tile):
-        stop = min(start + tile, last)
-        for q in range(begin, end, 4):
+    for start in range(0, rows.shape[0], tile):
+        stop = min(start + tile, rows.shape[0])
+        for q in range(0, end, 4):
             # The last block repeats its last query, so that all queries are summed by the same machine code.
             q0, q1 = queries[q], queries[min(q + 1, end - 1)]
             q2, q3 = queries[min(q + 2, end - 1)], queries[min(q + 3, end - 1)]
@@ -83,10 +85,9 @@ def _scan_task(floats, rows, first, last, queries, query_scale, begin, end, labe
                             d = _ONE - d * (scale[node] * query_scale[q + j])
                         elif metric != L2:
                             d = _ZERO - d  # see `distances_cpu.distance`
-                        which = q + j - begin
                         key = pack(d, labels[node])
-                        if insert(pools[which], sizes[which], k, key) >= 0 and sizes[which] < k:
-                            sizes[which] += 1
+                        if insert(pools[q + j], sizes[q + j], k, key) >= 0 and sizes[q + j] < k:
+                            sizes[q + j] += 1
 
 
 @parallel_kernel
@@ -103,7 +104,7 @@ def scan(floats, rows, queries, query_scale, labels, parts, pools, sizes):
         end = min(begin + _TASK_QUERIES, num_queries)
         first, last = rows.shape[0] * part // parts, rows.shape[0] * (part + 1) // parts
         _scan_task(
-            floats, rows, first, last, queries, query_scale, begin, end, labels, pools[part, begin:end],
+            floats, rows[first:last], queries[begin:end], query_scale[begin:end], labels, pools[part, begin:end],
             sizes[part, begin:end],
         )  # fmt: skip
 

@@ -14,12 +14,15 @@ AHEAD = 4  # rows asked for before they are compared
 
 
 @kernel
-def _scan_one(exact, walk, lists, query, factor, asked, probes, allowed, mask, pool, k, distances, found):
+def _scan_one(exact, walk, lists, asked, q, probes, allowed, k, width, found):
+    """Query q's k nearest into its places of `found`."""
     starts, sizes, members = lists
-    width = pool.shape[0]
+    query, factor, ask = asked.exact[q], asked.factors[q], asked.walk[q]
+    mask = min(np.int64(q), allowed.shape[0] - 1)
+    pool = np.empty(width, np.int64)
     size = 0
-    for p in range(probes.shape[0]):
-        which = probes[p]
+    for p in range(probes.shape[1]):
+        which = probes[q, p]
         if which < 0:
             continue
         end = starts[which] + sizes[which]
@@ -29,31 +32,27 @@ def _scan_one(exact, walk, lists, query, factor, asked, probes, allowed, mask, p
             row = members[at]
             if mask >= 0 and not allowed[mask, row]:
                 continue
-            if insert(pool, size, width, key_of(walk, asked, factor, row)) >= 0 and size < width:
+            if insert(pool, size, width, key_of(walk, ask, factor, row)) >= 0 and size < width:
                 size += 1
     if ranks(walk):
         size = rescore(exact, query, factor, pool, size, k, max(PATIENCE, k, width // 3))
     count = min(size, k)
     for j in range(count):
-        distances[j] = unpack_distance(pool[j])
-        found[j] = unpack_node(pool[j])
-    return count
+        found.distances[q, j] = unpack_distance(pool[j])
+        found.rows[q, j] = unpack_node(pool[j])
+    found.counts[q] = count
 
 
 @parallel_kernel
-def scan_lists(exact, walk, lists, queries, factors, asked, probes, allowed, k, width, distances, found, filled):
+def scan_lists(exact, walk, lists, asked, probes, allowed, k, width, found):
     """The k nearest rows of the lists `probes[q]` (-1: none) for every query q.
 
     `lists` are (starts, sizes, members): list l holds the rows `members[starts[l] : starts[l] + sizes[l]]`. `allowed`
     is a boolean table with zero rows (everything), one row, or a row per query. Where `walk` are codes, the `width`
-    rows of lowest rank are ordered by the distances of `exact`. The first `filled[q]` places of `distances[q]` and
-    `found[q]` are written.
+    rows of lowest rank are ordered by the distances of `exact`. Of `found`, the first `counts[q]` places are written.
     """
-    for q in numba.prange(queries.shape[0]):
-        filled[q] = _scan_one(
-            exact, walk, lists, queries[q], factors[q], asked[q], probes[q], allowed,
-            min(np.int64(q), allowed.shape[0] - 1), np.empty(width, np.int64), k, distances[q], found[q],
-        )  # fmt: skip
+    for q in numba.prange(probes.shape[0]):
+        _scan_one(exact, walk, lists, asked, q, probes, allowed, k, width, found)
 
 
 @parallel_kernel

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
 from ..filters import num_passing
+from ..hnsw.parts_cpu import Asked, Found
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 
 EVERYTHING = np.empty((0, 0), bool)
 RERANKED = 40  # rows of lowest rank whose distances decide, at least, where codes are scanned: see `ScalarCodes`
-
-
-class Asked(NamedTuple):
-    """Queries as distances take them, their factors, and as the scanned rows compare them."""
-
-    exact: NDArray[Any]
-    factors: NDArray[np.float32]
-    walk: NDArray[Any]
 
 
 def nearest_in_lists(
@@ -62,9 +55,9 @@ def nearest_in_lists(
         chosen = choose(left, probes)
         with threads_in_use(threads):
             kernels.scan_lists(
-                exact, walk, (lists.starts, lists.sizes, lists.members), asked.exact[left], asked.factors[left],
-                asked.walk[left], chosen, table, k, width, d, f, c,
-            )  # fmt: skip
+                *(exact, walk, (lists.starts, lists.sizes, lists.members), Asked(*(part[left] for part in asked))),
+                *(chosen, table, k, width, Found(d, f, c)),
+            )
         distances[left], found[left], counts[left] = d, f, c
         left = left[c < np.minimum(k, passing[left])] if probes < most or again else left[:0]
         probes, again = min(2 * probes, most), False

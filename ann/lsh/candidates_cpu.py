@@ -12,6 +12,7 @@ from ..minhash.affine_cpu import is_empty, matches
 from .buckets_cpu import lookup
 
 _S32 = np.uint64(32)
+_ANY, _NONE = np.int64(-1), np.int64(0)
 
 
 @kernel(inline="always")
@@ -56,22 +57,23 @@ def part_of_bucket(members, begin, end, few, floor, band):
 
 
 @kernel
-def gather(signature, width, keys, order, starts, most, few, floor, marks, mark, found, count):
+def gather(signature, buckets, floor, marks, mark, found, count):
     """Append to `found` the rows above `floor` that share a bucket, each once; returns the count and capped buckets.
 
-    `marks[row] == mark` tells rows found before. Of a bucket of more than `most` rows, `few` are looked at.
+    `marks[row] == mark` tells rows found before.
     """
+    keys, order = buckets.keys, buckets.rows
     capped = 0
     first, last = np.empty(keys.shape[0], np.int64), np.empty(keys.shape[0], np.int64)
     wanted = np.empty(keys.shape[0], np.uint32)
     for band in range(keys.shape[0]):
-        wanted[band] = band_key(signature, band, width)
-    lookup(wanted, keys, order, starts, first, last)
+        wanted[band] = band_key(signature, band, buckets.width)
+    lookup(wanted, keys, order, buckets.starts, first, last)
     for band in range(keys.shape[0]):
         members, begin, end = order[band], first[band], last[band]
-        if end - begin > most:
+        if end - begin > buckets.most:
             capped += 1
-            begin, end = part_of_bucket(members, begin, end, few, floor, band)
+            begin, end = part_of_bucket(members, begin, end, buckets.few, floor, band)
         for i in range(begin, end):
             row = members[i]
             if row > floor and marks[row] != mark:
@@ -82,12 +84,12 @@ def gather(signature, width, keys, order, starts, most, few, floor, marks, mark,
 
 
 @kernel
-def union_of_candidates(signatures, width, keys, order, starts, most, few, marks, mark, found, count):
+def union_of_candidates(signatures, buckets, marks, mark, found, count):
     """Rows that share a bucket with any of the signatures, each once, and how many buckets were capped."""
     capped = 0
     for i in range(signatures.shape[0]):
         if not is_empty(signatures[i]):
-            count, more = gather(signatures[i], width, keys, order, starts, most, few, -1, marks, mark, found, count)
+            count, more = gather(signatures[i], buckets, _ANY, marks, mark, found, count)
             capped += more
     return count, capped
 
@@ -107,23 +109,21 @@ def keep_best(share, row, label, shares, rows, labels, kept):
 
 
 @parallel_kernel
-def search_segment(queries, masks, signatures, width, keys, order, starts, most, few, allowed, labels, marks, turns,
-                   found, shares, rows, best_labels, kept, capped):  # fmt: skip
+def search_segment(queries, masks, signatures, buckets, allowed, labels, visits, best, capped):
     """Insert the rows of a segment that share a bucket with a query into the query's list of the best.
 
     `allowed` has no row (all may be found), one for all queries or one per query; `masks[q]` is a row not to be found,
-    or -1. Lists are ordered by falling similarity, then rising label.
+    or -1.
     """
+    shares, rows, best_labels, kept = best
     slots = np.float32(signatures.shape[1])
     for q in numba.prange(queries.shape[0]):
         if is_empty(queries[q]):
             continue
         thread = get_thread_id()
-        turns[thread] += 1
-        list_ = found[thread]
-        count, more = gather(
-            queries[q], width, keys, order, starts, most, few, -1, marks[thread], turns[thread], list_, 0
-        )  # fmt: skip
+        visits.turns[thread] += 1
+        list_ = visits.found[thread]
+        count, more = gather(queries[q], buckets, _ANY, visits.marks[thread], visits.turns[thread], list_, _NONE)
         capped[q] += more
         which = min(np.int64(q), np.int64(allowed.shape[0] - 1))
         for i in range(count):
@@ -134,19 +134,19 @@ def search_segment(queries, masks, signatures, width, keys, order, starts, most,
 
 
 @parallel_kernel
-def sorted_pairs_of_block(signatures, begin, end, width, keys, order, starts, most, few, least, dead, marks, turns,
-                          found, src, dst, equal, filled, reached, capped):  # fmt: skip
+def sorted_pairs_of_block(signatures, begin, end, buckets, least, dead, visits, pairs, capped):
     """Pairs row < other with at least `least` equal slots, for the rows of each task's range.
 
-    Task t handles rows begin[t]..end[t]-1 from `reached[t]` on, writes behind `filled[t]` and stops before the first
-    row whose pairs do not fit. Rows reached are the same whatever the threads. Of a bucket of more than `most` rows, a
-    row meets the `few` behind it; `capped[t]` then counts up.
+    Task t handles rows begin[t]..end[t]-1 from `pairs.reached[t]` on, writes behind `pairs.filled[t]` and stops before
+    the first row whose pairs do not fit. Rows reached are the same whatever the threads. Of a large bucket a row meets
+    the few behind it; `capped[t]` then counts up.
     """
+    src, dst, equal, filled, reached = pairs
     for task in numba.prange(begin.shape[0]):
         if reached[task] >= end[task]:
             continue
         thread = get_thread_id()
-        seen, list_ = marks[thread], found[thread]
+        seen, list_ = visits.marks[thread], visits.found[thread]
         left, right, same = src[task], dst[task], equal[task]
         full = False
         row = reached[task]
@@ -154,10 +154,8 @@ def sorted_pairs_of_block(signatures, begin, end, width, keys, order, starts, mo
             signature = signatures[row]
             written = filled[task]
             if not dead[row] and not is_empty(signature):
-                turns[thread] += 1
-                count, more = gather(
-                    signature, width, keys, order, starts, most, few, row, seen, turns[thread], list_, 0
-                )  # fmt: skip
+                visits.turns[thread] += 1
+                count, more = gather(signature, buckets, row, seen, visits.turns[thread], list_, _NONE)
                 capped[task] += more
                 for i in range(count):
                     prefetch(signatures[list_[i]], 0)

@@ -20,6 +20,7 @@ from ..result import SearchResult, empty_result
 from ..stored import next_id_field
 from .buckets import Segment, choose_bands, few_of, make_segment, merge_segments, merged, say_capped, width_of_bands
 from .pairs import SimilarityGraph, pairs_of
+from .parts_cpu import Buckets
 from .stored import opened, store_of
 
 if TYPE_CHECKING:
@@ -252,13 +253,13 @@ class LSH(IdentifiedRows):
             count = capped = 0
             queries = read_only(self.signatures[rows])
             for segment in self._segments:
-                count, more = union_of_candidates(
-                    queries, self.shape[1], segment.keys, segment.rows, segment.starts, self.max_bucket, self._few,
-                    marks, 1, found, count,
-                )  # fmt: skip
+                count, more = union_of_candidates(queries, self._buckets_of(segment), marks, 1, found, count)
                 capped += more
             union = np.union1d(rows, found[:count].astype(np.int64))
             return np.sort(self._rows.values[union[~self._rows.dead[union]]]), capped > 0
+
+    def _buckets_of(self, segment: Segment) -> Buckets:
+        return Buckets(segment.keys, segment.rows, segment.starts, self.shape[1], self.max_bucket, self._few)
 
     def pairs(
         self, threshold: float, *, verify: Any = None, rows_per_block: int = 1 << 16, threads: int | None = None

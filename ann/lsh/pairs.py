@@ -13,6 +13,7 @@ from ...graphlib.errors import IndexMismatch, InvalidInput
 from ..metrics import check_count
 from ..minhash.sets import RaggedSets
 from .buckets import PAIRS_OF_A_LARGE_BUCKET, Segment, say_capped
+from .parts_cpu import Buckets, Pairs, Visits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,22 +122,22 @@ def _block(
     from .candidates_cpu import sorted_pairs_of_block
 
     signatures, segment = state.signatures, state.segment
+    buckets = Buckets(
+        segment.keys, segment.rows, segment.starts, state.width, state.max_bucket, PAIRS_OF_A_LARGE_BUCKET
+    )
     bounds = np.linspace(start, stop, _TASKS + 1).astype(np.int64)
     begin, end = bounds[:-1], bounds[1:]
     reached = begin.copy()
     parts: list[list[Any]] = [[], [], []]
     capacity, capped = _CAPACITY, np.zeros(_TASKS, np.int64)
     with threads_in_use(threads) as workers:
-        marks, found = np.zeros((workers, len(signatures)), np.int32), np.empty((workers, len(signatures)), np.int32)
-        turns = np.zeros(workers, np.int32)
+        shape = (workers, len(signatures))
+        visits = Visits(np.zeros(shape, np.int32), np.zeros(workers, np.int32), np.empty(shape, np.int32))
         while (reached < end).any():
             src, dst, equal = (np.empty((_TASKS, capacity), np.int32) for _ in range(3))
             filled, before = np.zeros(_TASKS, np.int64), reached.copy()
-            sorted_pairs_of_block(
-                signatures, begin, end, state.width, segment.keys, segment.rows, segment.starts, state.max_bucket,
-                PAIRS_OF_A_LARGE_BUCKET, least, state.dead, marks, turns, found, src, dst, equal, filled, reached,
-                capped,
-            )  # fmt: skip
+            pairs = Pairs(src, dst, equal, filled, reached)
+            sorted_pairs_of_block(signatures, begin, end, buckets, least, state.dead, visits, pairs, capped)
             for part, table in zip(parts, (src, dst, equal), strict=True):
                 part.extend(table[task, : filled[task]].copy() for task in range(_TASKS))
             if ((reached == before) & (reached < end)).any():

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import resolve_threads, threads_in_use
 from ..minhash.sets import RaggedSets, read_only
+from .parts_cpu import Best, Visits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,16 +31,15 @@ def best_rows(
     shares = np.full((count, width), -1, np.float32)
     rows, labels = np.full((count, width), -1, np.int64), np.full((count, width), -1, np.int64)
     kept, capped = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    best = Best(shares, rows, labels, kept)
     may = np.empty((0, 0), np.bool_) if allowed is None else allowed
     with threads_in_use(min(resolve_threads(threads), count)) as workers:
-        marks, found = np.zeros((workers, n), np.int32), np.empty((workers, n), np.int32)
-        turns = np.zeros(workers, np.int32)
+        visits = Visits(np.zeros((workers, n), np.int32), np.zeros(workers, np.int32), np.empty((workers, n), np.int32))
         for segment in index._segments:
+            buckets = index._buckets_of(segment)
             search_segment(
-                read_only(queries), masks, index.signatures, index.shape[1], segment.keys, segment.rows,
-                segment.starts, index.max_bucket, index._few, may, index._rows.values, marks, turns, found, shares,
-                rows, labels, kept, capped,
-            )  # fmt: skip
+                read_only(queries), masks, index.signatures, buckets, may, index._rows.values, visits, best, capped
+            )
     return shares, rows, kept, capped
 
 

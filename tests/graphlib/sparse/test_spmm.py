@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numba
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ def test_weights_can_be_left_out():
 
 
 def test_same_bits_for_any_threads_tile_and_chunk(monkeypatch):
-    from nearhop.graphlib.sparse import spmm as module
+    module = importlib.import_module("nearhop.graphlib.sparse.spmm")
 
     store, _ = random_store(500, 6000)
     X = np.random.default_rng(0).standard_normal((500, 100)).astype(np.float32)
