@@ -187,7 +187,7 @@ class NodeSets:
             )
             rows, back = ((plain_view(side.indptr), plain_view(side.indices)) for side in (self._rows, self._back))
             name = (self._root, epoch)
-            kernels.node_sets(nodes, rows, back, name, self.isolated == "random", _TRY, *scratch, plain_view(out))
+            kernels.node_sets(nodes, rows, back, name, self.isolated == "random", _TRY, scratch, plain_view(out))
 
     def __repr__(self) -> str:
         return f"NodeSets({self.num_nodes:,} nodes, {self.size} per set, {self.direction}, seed {self.seed})"

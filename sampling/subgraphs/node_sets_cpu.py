@@ -111,10 +111,11 @@ def _leads_first(j, k, back_indptr, back_indices, state):
 
 
 @kernel
-def _round(i, rows, back, key, counter, walks, ends, state, codes, found, out):
+def _round(i, rows, back, key, counter, walks, scratch, found, out):
     """One round of tries: as many as there are places left, each step for all of them, so that reads overlap."""
     indptr, indices = rows
     back_indptr, back_indices = back
+    ends, state, codes = scratch
     start, degree = indptr[i], indptr[i + 1] - indptr[i]
     count = out.shape[0] - 1 - found
     for t in range(count):
@@ -169,7 +170,7 @@ def _tried(i, rows, back, name, budget, ends, state, codes, out):
     picks = out.shape[0] - 1
     while found < picks and tries < budget:
         tries += picks - found
-        found, counter = _round(i, rows, back, key, counter, walks, ends, state, codes, found, out)
+        found, counter = _round(i, rows, back, key, counter, walks, (ends, state, codes), found, out)
     for e in range(degree):
         state[np.uint64(indices[start + e])] = _NEW
     for p in range(found):
@@ -196,13 +197,14 @@ def _anywhere(i, name, num_nodes, codes, out):
 
 
 @parallel_kernel
-def node_sets(seeds, rows, back, name, random, cost, new, found, ends, codes, out):
+def node_sets(seeds, rows, back, name, random, cost, scratch, out):
     """A row of `out` per seed: the seed, then its draws.
 
     A node whose neighbours and walks fit a row of `found` is drawn by following them, any other by tries, each of which
-    costs as much as following `cost` walks. `new` (ones), `found`, `ends` and `codes` are scratch, a row per thread. A
-    node without candidates gets any nodes of the graph with `random`, else itself.
+    costs as much as following `cost` walks. `scratch` is (new, all ones; found; ends; codes), a row of each per thread.
+    A node without candidates gets any nodes of the graph with `random`, else itself.
     """
+    new, found, ends, codes = scratch
     for s in numba.prange(seeds.shape[0]):
         i, row = seeds[s], out[s]
         indptr, indices = rows

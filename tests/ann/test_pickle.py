@@ -56,7 +56,8 @@ def answers(index):
 
 
 def test_every_kind_is_here():
-    assert {made.KIND for made in (maker() for name, maker in MAKERS.items() if name != "faiss")} | {"faiss"} == set(
+    elsewhere = {"faiss", "cann"}  # the bridge needs its library; points with colours: tests/ann/cann
+    assert {made.KIND for made in (maker() for name, maker in MAKERS.items() if name != "faiss")} | elsewhere == set(
         KINDS
     )
 
