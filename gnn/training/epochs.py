@@ -192,11 +192,15 @@ class EpochTrainer:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
             self.optimizer.step()
             value = float(loss.detach())
+        self._check_finite(value, "loss")
+        return value
+
+    def _check_finite(self, value: float, what: str) -> None:
         if not math.isfinite(value):
             raise TrainingDiverged(
-                f"the loss of epoch {self.epoch} became {value}; use a learning_rate below {options.learning_rate}"
+                f"the {what} of epoch {self.epoch} became {value}; use a learning_rate below "
+                f"{self.options.learning_rate}"
             )
-        return value
 
     def _close_epoch(self, count: int) -> Progress:
         options, number = self.options, self.epoch
@@ -204,6 +208,7 @@ class EpochTrainer:
         scores, best = None, False
         if (number + 1) % options.eval_every == 0 or number + 1 == options.epochs:
             scores = self.judged()
+            self._check_finite(scores["loss"], "validation loss")
             kept = None if self.best_epoch < 0 else self._scores_at(self.best_epoch)
             best = options.better(scores, kept)
             row = {"epoch": number, "loss": loss, "val_loss": scores["loss"], "val_accuracy": scores["accuracy"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from nearhop.embed.progress import TrainingDiverged
 from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer
-from nearhop.gnn.training import Runs, Training, run_seeds
+from nearhop.gnn.training import Runs, TensorBoard, Training, run_seeds
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFitted, StoreCorrupt, StoreMissing
 
 
@@ -203,10 +205,37 @@ def test_seeds_give_a_mean_and_are_taken_up_again(tmp_path):
     assert isinstance(again, Runs)
 
 
+def test_curves_of_epochs_for_tensorboard(monkeypatch):
+    """The package is stood in for; epochs that were not judged have a training loss alone."""
+    written, closed = [], []
+
+    class Writer:
+        def __init__(self, folder):
+            assert folder == "curves"
+
+        def add_scalar(self, *row):
+            written.append(row)
+
+        def close(self):
+            closed.append(True)
+
+    monkeypatch.setattr("nearhop.gnn.training.board.require", lambda module, purpose: SimpleNamespace(Writer=Writer))
+    trainer = trainer_of(epochs=2, eval_every=2, batch_size=10)
+    with TensorBoard("curves", name="seed 3/") as board:
+        trainer.fit(board)
+    assert [row[0] for row in written] == ["seed 3/train/loss"] * 2 + ["seed 3/val/loss", "seed 3/val/accuracy"]
+    assert written[-1] == ("seed 3/val/accuracy", trainer.history["val_accuracy"][0], 1)
+    assert closed == [True]
+
+
 def test_a_loss_that_is_not_finite_stops_training():
     data, x = problem()
     trainer = NodeTrainer(FullBatch(module(), x * float("inf")), data, Training(epochs=2))
-    with pytest.raises(TrainingDiverged, match="use a learning_rate below"):
+    with pytest.raises(TrainingDiverged, match="the loss of epoch 0 became nan; use a learning_rate below"):
+        trainer.fit()
+    x[data.val] = float("nan")
+    trainer = NodeTrainer(FullBatch(module(), x), data, Training(epochs=2))
+    with pytest.raises(TrainingDiverged, match="the validation loss of epoch 0 became nan"):
         trainer.fit()
 
 
