@@ -50,15 +50,25 @@ class DeviceRows:
         self._slots = slots
         self._max_threads = max_threads
         self._stream: Any = None
+        self._met: Any = None  # hot rows so far, on the device
 
-    def read(self, ids: torch.Tensor, out: torch.Tensor) -> int:
-        """Write the rows `ids` to `out`, both on the GPU, and wait for it; returns how many were hot."""
+    @property
+    def hot_rows(self) -> int:
+        """How many of the rows read so far were hot; waits for the reads."""
+        return 0 if self._met is None else int(self._met)
+
+    def read(self, ids: torch.Tensor, out: torch.Tensor, *, trusted: bool = False) -> None:
+        """Write the rows `ids` to `out`, both on the GPU.
+
+        Ids that the caller has checked are `trusted`: nothing is waited for. For others the read is, and `InvalidInput`
+        names the first that is outside the table.
+        """
         from ...graphlib.compute.launch_cuda import launching
         from . import gather_cuda
 
         torch = self._torch
         if out.numel() == 0:
-            return 0
+            return
         device = ids.device
         order = None
         notes = torch.zeros(2, dtype=torch.int64, device=device)
@@ -77,12 +87,13 @@ class DeviceRows:
         else:
             with torch.cuda.device(device):
                 self._launch_beside(arrays, options)
-        outside, found = notes.tolist()
+        if self._slots is not None:
+            self._met = notes[1] if self._met is None else self._met + notes[1]
+        outside = 0 if trusted else int(notes[0])
         if outside:
             where = int(ids.shape[0] - outside)
             row = ids[where] if order is None else ids[torch.nonzero(order == where)[0, 0]]
             raise InvalidInput(f"index[{where}] is {int(row)}, but the table has rows 0..{self._table.shape[0] - 1}")
-        return int(found)
 
     def _launch_beside(self, arrays: tuple[Any, ...], options: dict[str, Any]) -> None:
         """On the own stream: after what the caller's has queued so far, and before what it queues from now on."""

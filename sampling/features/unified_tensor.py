@@ -273,16 +273,20 @@ class UnifiedTensor:
 
     def _from_device(self, index: Any) -> tuple[Any, int]:
         torch = self._torch
-        if isinstance(index, torch.Tensor) and index.device.type != "cpu":
-            ids = self._check_on_device(index)
-        else:
+        trusted = not isinstance(index, torch.Tensor) or index.device.type == "cpu"
+        if trusted:
             host_ids = index.numpy() if isinstance(index, torch.Tensor) else index
-            ids = torch.from_numpy(check_index("index", host_ids, len(self))).to(self.device)
+            given = torch.from_numpy(check_index("index", host_ids, len(self)))
+            # a copy of pinned memory goes on while the caller may change it; other memory is read before this returns
+            ids = given.to(self.device, non_blocking=not given.is_pinned())
+        else:
+            ids = self._check_on_device(index)
         if self._slots is None and self._over_bus is None:
             return self._on_gpu.index_select(0, ids), 0
         out = torch.empty((ids.shape[0], *self.shape[1:]), dtype=self.dtype, device=self.device)
         if self._over_bus is not None:
-            return out, self._over_bus.read(ids, out)
+            self._over_bus.read(ids, out, trusted=trusted)
+            return out, 0
         slots = self._slots.index_select(0, ids)
         found = slots >= 0
         at = torch.nonzero(found).reshape(-1)
@@ -319,6 +323,7 @@ class UnifiedTensor:
         """Where the table lies and what reading it has cost."""
         host = 0 if self._host is None else self.nbytes
         gathers, rows, seconds, hot = self._counts
+        hot += 0 if self._over_bus is None else self._over_bus.hot_rows
         mapped = self._host is not None and places.is_mapped(self._host)
         pinned = 0 if self._pinned is None else self._pinned.registration.nbytes
         return PlacementReport(
