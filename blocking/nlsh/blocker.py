@@ -13,8 +13,10 @@ from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ...graphlib.extras import require
 from ..blocker import Progress
 from ..ngrams.blocker import NGramBlocker
+from ..pairs import CandidatePairs
 from ..records import Records
 from ..vectors import VectorBlocker
+from .cells import Cells, candidates
 from .serialise import serialised
 
 if TYPE_CHECKING:
@@ -114,6 +116,47 @@ class NLSHBlock(VectorBlocker):
     def encode(self, records: Any) -> NDArray[np.float32]:
         """Vectors of records, float32 (records, dim) of length 1; those of one thing are within R."""
         return self._encoded(self._texts(self._records(records, "the records")))
+
+    def block_cells(
+        self, left: Any, right: Any = None, *, tables: int = 32, projections: int = 10, width: float | None = None,
+        probes: int = 1,
+    ) -> CandidatePairs:  # fmt: skip
+        """Candidate pairs by buckets in place of nearest vectors: how many a record has is not fixed.
+
+        Parameters
+        ----------
+        left, right : tables
+        tables, projections : int >= 1
+            Tables of cells, and random directions of each; more tables find more, more directions fewer.
+        width : float, optional
+            Of a cell; 5 R by default.
+        probes : int in [1, projections + 1]
+            Cells looked into per table: a record's own, then those across its nearest walls.
+
+        Returns
+        -------
+        CandidatePairs
+            Scores are cosines of the encoder's outputs, ranks by them.
+        """
+        first, second = self._tables(left, right)
+        for name, value in (("tables", tables), ("projections", projections)):
+            check_count(name, value)
+        check_count("probes", probes, high=projections + 1)
+        cell = 5 * self.R if width is None else width
+        if not cell > 0:
+            raise InvalidInput(f"width must be above 0; got {width!r}")
+        vectors = self.encode(first)
+        others = vectors if right is None else self.encode(second)
+        cells = Cells(vectors.shape[1], tables, projections, cell, self.seed)
+        pairs = candidates(cells, vectors, others, probes, self.threads)
+        if right is None:
+            pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+        score = np.einsum("ij,ij->i", vectors[pairs[:, 0]], others[pairs[:, 1]]).astype(np.float32)
+        order = np.lexsort((pairs[:, 1], -score, pairs[:, 0]))
+        pairs, score = pairs[order], score[order]
+        counts = np.bincount(pairs[:, 0], minlength=len(first))
+        rank = np.arange(len(pairs)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return CandidatePairs(pairs[:, 0], pairs[:, 1], score, rank.astype(np.int32), first.keys, second.keys)
 
     def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
         if self._model is None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nearhop.blocking import MinHashBlocker, NLSHBlock, Records, at_recall, load, quality
+from nearhop.blocking.nlsh.cells import Cells, candidates
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, MissingExtra, NotFitted, StoreCorrupt
 from nearhop.tests.blocking.tables import texts_of, two_tables, with_errors, words
 from nearhop.tests.support import needs
@@ -78,6 +79,27 @@ def test_half_the_candidates_of_minhash_at_equal_recall():
         reached = at_recall(ours, truth[150:], buckets.pc)
         assert reached is not None
         assert reached.candidates <= buckets.candidates / 2
+
+
+def test_cells_are_buckets():
+    left, right, truth = two_tables(200)
+    blocker = NLSHBlock(epochs=2).fit(left, right, keys_of(left, right, truth[:80]))
+    few, more = (blocker.block_cells(left, right, probes=probes) for probes in (1, 3))
+    assert set(few.codes()) <= set(more.codes())
+    assert quality(few, truth).pc > 0.85
+    assert quality(few, truth).cssr < 0.25
+    one, two = blocker.encode(left), blocker.encode(right)
+    np.testing.assert_allclose(few.score, (one[few.left] * two[few.right]).sum(axis=1), rtol=1e-4, atol=1e-5)
+    assert all((np.diff(few.score[few.left == row]) <= 0).all() for row in range(20))
+    cells = Cells(3, 2, 4, 1.5, 0)
+    rows = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    along = np.floor((rows @ cells._directions + cells._shifts) / np.float32(1.5)).reshape(50, 2, 4)
+    expected = {(a, b) for a in range(25) for b in range(25) if (along[a] == along[25 + b]).all(axis=1).any()}
+    assert {tuple(pair) for pair in candidates(cells, rows[:25], rows[25:], 1, None).tolist()} == expected
+    alone = blocker.block_cells(left, tables=4)
+    assert (alone.left < alone.right).all()
+    with pytest.raises(InvalidInput, match="probes must be at most 11"):
+        blocker.block_cells(left, right, probes=12)
 
 
 def test_few_labels_and_what_is_taken_for_them():
