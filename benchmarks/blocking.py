@@ -11,6 +11,7 @@ not depend on what else the machine does as wall time does.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import resource
 import time
@@ -118,9 +119,8 @@ def main() -> None:
     for what, topn in (("scikit-learn, blocked products", False), ("scikit-learn, sparse_dot_topn", True)):
         if topn and importlib.util.find_spec("sparse_dot_topn") is None:
             continue
-        run = lambda count, topn=topn: by_sklearn(left, right, k, count, topn, options.threads)  # noqa: E731
-        _, begin, begin_busy = spent(lambda run=run: run(1))
-        found, seconds, busy = spent(lambda run=run: run(asked))
+        _, begin, begin_busy = spent(functools.partial(by_sklearn, left, right, k, 1, topn, options.threads))
+        found, seconds, busy = spent(functools.partial(by_sklearn, left, right, k, asked, topn, options.threads))
         share = float((found == np.arange(asked)).mean())
         line(what, (seconds - begin) * n / asked + begin, (busy - begin_busy) * n / asked + begin_busy, asked, share)
 

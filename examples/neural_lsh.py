@@ -3,8 +3,8 @@
 python examples/neural_lsh.py [--datasets sift glove mnist] [--bins 16 256] [--seeds 1] [--json]
 
 The share of the 10 true neighbours that lie in the lists looked into, at the mean number of rows in them, for 1, 2, 4
-lists of `nearhop.ann.NeuralLSH` and by coverage; beside it that of k-means lists at the same mean number (linear between
-two numbers of lists). The paper gives curves and no table: there is no published column.
+lists of `nearhop.ann.NeuralLSH` and by coverage; beside it that of k-means lists at the same mean number (linear
+between two numbers of lists). The paper gives curves and no table: there is no published column.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nearhop.ann import Exact, IVFFlat, NeuralLSH, recall
 from nearhop.tests.support import data_folder
 
 K = 10
+ASKED: list[dict[str, Any]] = [{"nprobe": 1}, {"nprobe": 2}, {"nprobe": 4}, {"coverage": 0.5}, {"coverage": 0.8}]
 
 
 def read(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, Any]:
@@ -64,9 +65,9 @@ def main() -> None:
                 index = NeuralLSH(metric, nlist=bins, seed=seed, threads=options.threads, **few)  # type: ignore[arg-type]
                 index.fit(x, progress=lambda done, total: progress(f"{100 * done / total:.0f} % of training"))
                 index.add(x)
-                for ask in ({"nprobe": 1}, {"nprobe": 2}, {"nprobe": 4}, {"coverage": 0.5}, {"coverage": 0.8}):
-                    counts = index.candidate_counts(q, **ask)  # type: ignore[arg-type]
-                    share = recall(index.search(q, K, **ask), truth)  # type: ignore[arg-type]
+                for ask in ASKED:
+                    counts = index.candidate_counts(q, **ask)
+                    share = recall(index.search(q, K, **ask), truth)
                     what = " ".join(f"{key} {value}" for key, value in ask.items())
                     found.setdefault(what, []).append((float(counts.mean()), share))
             note(f"{name}, {bins} bins")
@@ -74,7 +75,7 @@ def main() -> None:
                 mean = float(np.mean([value[0] for value in values]))
                 label = f"{bins} bins, {what}, {mean:,.0f} candidates: accuracy"
                 rows.append(Row.of(name, label, [value[1] for value in values]))
-                rows.append(Row(name, f"{label} of k-means", float(np.interp(mean, *zip(*base, strict=True)))))
+                rows.append(Row(name, f"{label} of k-means", float(np.interp(mean, *np.array(base).T))))
     show(rows, as_json=options.json)
 
 
