@@ -1,6 +1,7 @@
 """Blocking for entity resolution on Abt-Buy, Amazon-Google and DBLP-ACM: n-grams, MinHash and trained encoders.
 
-python examples/entity_blocking.py [--datasets abt_buy amazon_google dblp_acm] [--seeds 3] [--encoder minilm] [--json]
+    python examples/entity_blocking.py --seeds 3
+    python examples/entity_blocking.py --datasets abt_buy --encoder minilm
 
 Protocol. Candidates are looked for per record of the first table, in the whole second table; the ground is the whole
 cross product. The columns that name the thing are compared (name; title; title and authors), of the clean-clean

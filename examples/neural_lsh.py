@@ -1,6 +1,6 @@
 """Learned space partitions (Dong et al., ICLR 2020) beside k-means lists, on SIFT descriptors, GloVe and MNIST.
 
-python examples/neural_lsh.py [--datasets sift glove mnist] [--bins 16 256] [--seeds 1] [--json]
+    python examples/neural_lsh.py --datasets glove --bins 16 256
 
 The share of the 10 true neighbours that lie in the lists looked into, at the mean number of rows in them, for 1, 2, 4
 lists of `nearhop.ann.NeuralLSH` and by coverage; beside it that of k-means lists at the same mean number (linear
