@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..ids import ids_of
+from ..result import empty_result
 from .exact import color_sums, nearest_points
 from .grids import Asked, Hits
 from .points import ByColor, Points
@@ -30,6 +31,7 @@ def ranked(
 ) -> ColorResult:  # fmt: skip
     """See `CANN.search`; called while the index is read and joined."""
     ids, rule, points = index._rows.values, index._rule(), index._points
+    empty_result(len(asked), k, ids)  # refuses a k that no memory holds
     scores, best = np.zeros((len(asked), k)), np.full((len(asked), k), -1, np.int64)
     counts, matched = np.zeros(len(asked), np.int32), []
     if points is not None:
@@ -37,6 +39,7 @@ def ranked(
         masks = [None if allowed is None else allowed[min(s, len(allowed) - 1)] for s in range(len(asked))]
         scanned = [exact or _scans(index, asked[s], masks[s], by_color, most, threads) for s in range(len(asked))]
         walked = [s for s in range(len(asked)) if not scanned[s]]
+        place_of = dict(zip(walked, range(len(walked)), strict=True))
         part = asked.some(walked)
         met = _met(index, part, allowed if allowed is None or len(allowed) == 1 else allowed[walked], most, threads)
         for s in range(len(asked)):
@@ -45,14 +48,14 @@ def ranked(
             elif scanned[s]:
                 sums = _scan(asked[s], points, by_color, masks[s], rule, threads)
             else:
-                sums = _sums(met, part, walked.index(s), len(ids), rule)
+                sums = _sums(met, part, place_of[s], len(ids), rule)
             found = best_colors(sums, k, labels)
             counts[s], best[s, : len(found)] = len(found), found
             scores[s, : len(found)] = sums[found] / len(asked[s])
             if matches and scanned[s]:
                 matched.append(_matched_exactly(asked[s], points, by_color, rule, found, threads))
             elif matches:
-                matched.append(_matched_of_hits(met, part, walked.index(s), len(ids), found))
+                matched.append(_matched_of_hits(met, part, place_of[s], len(ids), found))
     pairs = None
     if matches:
         pairs = _matches(matched, k, len(asked), points, by_color if points is not None else None, rule)

@@ -314,6 +314,7 @@ def test_bad_queries_are_named():
         (InvalidInput, "queries of set 1.1, 1. is inf", lambda: index.search([queries[0], bad], 1)),
         (IndexMismatch, "width 3 but the index has dim 24", lambda: index.search(queries[0][:, :3], 1)),
         (InvalidInput, "k must be an integer >= 1", lambda: index.search(queries[0], 0)),
+        (InvalidInput, "GiB, most of it empty", lambda: index.search(queries[0], 10**12)),
         (InvalidInput, "must be a matrix", lambda: index.search(queries[0][0], 1)),
         (IndexMismatch, r"filter has shape \(3,\) but the index has 40 rows",
          lambda: index.search(queries, 1, filter=np.ones(3, bool))),
