@@ -1,11 +1,11 @@
 """Blocking synthetic tables: the n-gram blocker beside scikit-learn's TF-IDF with sparse products and sparse_dot_topn.
 
-python benchmarks/blocking.py [--records 100000] [--queries 20000] [-k 10] [--threads 2] [--no-peers]
+python benchmarks/blocking.py [--records 100000] [--queries 2000] [--own-queries 0] [-k 10] [--threads 2] [--no-peers]
 
 Names and addresses with two typing errors on average. scikit-learn makes character 3-grams within words, the same grams
-as ours; its product is taken in blocks of rows, of which the k largest are kept. Peers answer `--queries` of the
-records, and their time is that of all by proportion; ours answers all. CPU seconds are of all threads together, and do
-not depend on what else the machine does as wall time does.
+as ours; products are SciPy's, in blocks of rows of which the k largest are kept, or sparse_dot_topn's. Where a part of
+the records is looked up (`--queries`, `--own-queries`), times are those of all by proportion. CPU seconds are of all
+threads together, and depend less than seconds on what else the machine does.
 """
 
 from __future__ import annotations
@@ -65,39 +65,46 @@ def spent(run: Callable[[], Any]) -> tuple[Any, float, float]:
     return found, time.perf_counter() - begin, time.process_time() - busy
 
 
-def by_sklearn(left: list[str], right: list[str], k: int, asked: int, topn: bool, threads: int) -> np.ndarray:
+def vectors_by_sklearn(left: list[str], right: list[str]) -> tuple[Any, Any]:
+    """TF-IDF rows of the left texts, and columns of the right ones."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     made = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), dtype=np.float32)
     held = made.fit_transform(right)
-    query, columns = made.transform(left[:asked]), held.T.tocsr()
-    if topn:
-        from sparse_dot_topn import sp_matmul_topn
+    return made.transform(left), held.T.tocsr()
 
-        return np.asarray(sp_matmul_topn(query, columns, top_n=k, n_threads=threads).argmax(axis=1)).ravel()
+
+def by_blocks(query: Any, columns: Any, k: int, threads: int) -> np.ndarray:
+    """SciPy's product in blocks of rows, of which the k largest are taken; the nearest of each row."""
     best = []
-    for start in range(0, asked, 500):
+    for start in range(0, query.shape[0], 500):
         product = (query[start : start + 500] @ columns).tocsr()
         for row in range(product.shape[0]):
             part = slice(product.indptr[row], product.indptr[row + 1])
             values = product.data[part]
-            some = np.argpartition(-values, min(k, len(values)) - 1)[:k] if len(values) > k else np.arange(len(values))
+            some = np.argpartition(-values, k)[:k] if len(values) > k else np.arange(len(values))
             best.append(product.indices[part][some[np.argmax(values[some])]] if len(values) else -1)
     return np.array(best)
+
+
+def by_topn(query: Any, columns: Any, k: int, threads: int) -> np.ndarray:
+    from sparse_dot_topn import sp_matmul_topn
+
+    return np.asarray(sp_matmul_topn(query, columns, top_n=k, n_threads=threads).argmax(axis=1)).ravel()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=2000, help="that the peers answer")
+    parser.add_argument("--own-queries", type=int, default=0, help="that nearhop answers; 0 for all")
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-peers", action="store_true")
     options = parser.parse_args()
-    n, k, asked = options.records, options.k, min(options.queries, options.records)
+    n, k = options.records, options.k
     right = texts_of(n, 1)
     left = with_errors(right, 2)
-    truth = np.stack([np.arange(n), np.arange(n)], axis=1)
     tables = [Records.of({"text": texts}) for texts in (left, right)]
     few = Records.of({"text": left[:100]})
     NGramBlocker(threads=options.threads).block(few, few, k=k)  # compiled
@@ -112,17 +119,22 @@ def main() -> None:
     blocker = NGramBlocker(threads=options.threads)
     _, seconds, busy = spent(lambda: blocker.index(tables[1]))
     line("nearhop, index", seconds, busy, 0, float("nan"))
-    pairs, seconds, busy = spent(lambda: blocker.query(tables[0], k=k))
-    line("nearhop, query", seconds, busy, n, quality(pairs, truth, 1).pc)
+    own = np.arange(0, n, max(1, n // options.own_queries) if options.own_queries else 1)
+    some = tables[0].chosen(own)
+    pairs, seconds, busy = spent(lambda: blocker.query(some, k=k))
+    found = quality(pairs, np.stack([np.arange(len(own)), own], axis=1), 1).pc
+    line("nearhop, query", seconds * n / len(own), busy * n / len(own), len(own), found)
     if options.no_peers:
         return
-    for what, topn in (("scikit-learn, blocked products", False), ("scikit-learn, sparse_dot_topn", True)):
-        if topn and importlib.util.find_spec("sparse_dot_topn") is None:
+    asked = np.arange(0, n, max(1, n // options.queries))
+    (query, columns), seconds, busy = spent(lambda: vectors_by_sklearn(left, right))
+    line("scikit-learn, TF-IDF of both", seconds, busy, 0, float("nan"))
+    for what, product in (("SciPy, blocked products", by_blocks), ("sparse_dot_topn", by_topn)):
+        if product is by_topn and importlib.util.find_spec("sparse_dot_topn") is None:
             continue
-        _, begin, begin_busy = spent(functools.partial(by_sklearn, left, right, k, 1, topn, options.threads))
-        found, seconds, busy = spent(functools.partial(by_sklearn, left, right, k, asked, topn, options.threads))
-        share = float((found == np.arange(asked)).mean())
-        line(what, (seconds - begin) * n / asked + begin, (busy - begin_busy) * n / asked + begin_busy, asked, share)
+        best, seconds, busy = spent(functools.partial(product, query[asked], columns, k, options.threads))
+        share = float((best == asked).mean())
+        line(what, seconds * n / len(asked), busy * n / len(asked), len(asked), share)
 
 
 if __name__ == "__main__":

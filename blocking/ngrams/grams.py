@@ -26,7 +26,7 @@ class Grams:
     >>> grams = Grams(3)
     >>> indptr, indices, counts = grams.learn(["Bananas, an", "an"])
     >>> indptr.tolist(), counts.tolist()
-    ([0, 7, 9], [1, 2, 2, 1, 1, 1, 1, 1, 1])
+    ([0, 8, 10], [1, 1, 2, 1, 1, 1, 1, 1, 1, 1])
     """
 
     def __init__(self, width: int = MOST_WIDTH) -> None:

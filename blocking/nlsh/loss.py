@@ -18,8 +18,8 @@ def lsh_loss(anchor: Tensor, match: Tensor, other: Tensor, R: float, c: float) -
     Examples
     --------
     >>> one, two = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])
-    >>> lsh_loss(one, one, two, 0.5, 4.0).tolist(), lsh_loss(one, two, one, 0.5, 4.0).tolist()
-    ([-1.5], [5.0])
+    >>> [round(lsh_loss(one, *pair, 0.5, 4.0).item(), 3) for pair in ((one, two), (two, one))]
+    [-1.5, 5.0]
     """
     near = (anchor - match).pow(2).sum(-1).clamp_min(1e-12).sqrt()
     far = (anchor - other).pow(2).sum(-1).clamp_min(1e-12).sqrt()
