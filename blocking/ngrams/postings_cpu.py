@@ -8,7 +8,8 @@ import numpy as np
 from ...graphlib.compute.jit import kernel, parallel_kernel
 
 BLOCK = 1 << 15  # rows of a block, whose sums stay in the processor's second cache
-_FURTHER = np.float32(0.4)  # columns are added up beyond what is needed: fewer rows are then finished one by one
+_FURTHER = np.float32(0.25)  # columns are added up beyond what is needed: fewer rows are then finished one by one
+_CHUNK = 64  # sums that are looked at together
 _FIRST_LOOKS = 256  # rows that the rarest grams lead to and that are scored before all others
 
 
@@ -69,7 +70,7 @@ def _best_of(q, asked_rows, forward, postings, highest, least, own, scratch, fou
     a_indptr, a_indices, a_values = asked_rows
     indptr, indices, weights = forward
     starts, rows, values = postings
-    asked, sums, touched, seen = scratch
+    asked, sums, seen = scratch
     first, last = a_indptr[q], a_indptr[q + 1]
     count = last - first
     grams, bounds, rest = np.empty(count, np.int64), np.empty(count, np.float32), np.empty(count + 1, np.float32)
@@ -103,29 +104,32 @@ def _best_of(q, asked_rows, forward, postings, highest, least, own, scratch, fou
                         size = _offer(row, score, found, scores, size)
     k = found.shape[0]
     for b in range(starts.shape[0]):
-        base, met = b * BLOCK, 0
+        base = b * BLOCK
         bar = max(least, scores[k - 1] if size == k else np.float32(0))
         stop = 0
         while stop < count and rest[stop] * slack >= _FURTHER * bar and rest[stop] > 0:
             g, factor = grams[stop], asked[grams[stop]]
             for e in range(starts[b, g], starts[b, g + 1]):
-                row = rows[e]
-                if sums[row] == 0:
-                    touched[met] = row
-                    met += 1
-                sums[row] += factor * values[e]
+                sums[rows[e]] += factor * values[e]
             work += starts[b, g + 1] - starts[b, g]
             stop += 1
-        for t in range(met):
-            row = touched[t]
-            most = (sums[row] + rest[stop]) * slack
-            sums[row] = 0
-            if most < bar or seen[base + row] == q or base + row == own:
-                continue
-            score = _score(indptr, indices, weights, base + row, asked)
-            if score >= least:
-                size = _offer(base + row, score, found, scores, size)
-                bar = max(least, scores[k - 1] if size == k else np.float32(0))
+        if stop == 0:
+            continue
+        for chunk in range(0, sums.shape[0], _CHUNK):
+            end, largest = min(chunk + _CHUNK, sums.shape[0]), np.float32(0)
+            for row in range(chunk, end):
+                largest = max(largest, sums[row])
+            if largest > 0 and (largest + rest[stop]) * slack >= bar:
+                for row in range(chunk, end):
+                    most = (sums[row] + rest[stop]) * slack
+                    if sums[row] == 0 or most < bar or seen[base + row] == q or base + row == own:
+                        continue
+                    score = _score(indptr, indices, weights, base + row, asked)
+                    if score >= least:
+                        size = _offer(base + row, score, found, scores, size)
+                        bar = max(least, scores[k - 1] if size == k else np.float32(0))
+            for row in range(chunk, end):
+                sums[row] = 0
     for j in range(count):
         asked[grams[j]] = 0
     return size, work
@@ -142,8 +146,7 @@ def best_products(asked_rows, forward, postings, highest, least, skip, group, fo
     for part in numba.prange((counts.shape[0] + group - 1) // group):
         n = forward[0].shape[0] - 1
         scratch = (
-            np.zeros(highest.shape[0], np.float32), np.zeros(min(BLOCK, n), np.float32),
-            np.empty(min(BLOCK, n), np.int32), np.full(n, -1, np.int32),
+            np.zeros(highest.shape[0], np.float32), np.zeros(min(BLOCK, n), np.float32), np.full(n, -1, np.int32),
         )  # fmt: skip
         for q in range(part * group, min((part + 1) * group, counts.shape[0])):
             own = skip + q if skip >= 0 else np.int64(-1)
