@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.compute.jit import plain_view, threads_in_use
+from .parts_cpu import ColorOrder, Ellipse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,10 +47,8 @@ def _scan(
     squared, rows = np.empty(shape, np.float32), np.empty(shape, np.int32)
     centre = np.float32(128 if points.vectors.dtype == np.uint8 else 0)
     with threads_in_use(threads):
-        scan_colors(
-            asked, plain_view(points.vectors), centre, by_color.order, by_color.starts, chosen, rule.halved,
-            rule.radius, rule.power, sums, squared, rows,
-        )  # fmt: skip
+        ordered = ColorOrder(plain_view(points.vectors), centre, by_color.order, by_color.starts)
+        scan_colors(asked, ordered, chosen, Ellipse(rule.halved, rule.radius, rule.power), sums, squared, rows)
     return sums, squared, rows
 
 

@@ -23,11 +23,13 @@ def fill_tile(vectors, order, first, count, centre, tile):
 
 
 @parallel_kernel
-def scan_colors(asked, vectors, centre, order, starts, chosen, halved, radius, power, sums, near, rows):
+def scan_colors(asked, points, chosen, rule, sums, near, rows):
     """Add up, per block of 64 features, what they give to each chosen colour: `sums` float64 (blocks, colours).
 
     With `near`, float32 (colours, features), the squared distance of the nearest point and its row are written too.
     """
+    vectors, centre, order, starts = points
+    halved, radius, power = rule
     slices = max(1, min(chosen.shape[0], 64))
     blocks = (asked.shape[0] + _FEATURES - 1) // _FEATURES
     for task in numba.prange(blocks * slices):

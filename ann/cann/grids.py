@@ -11,6 +11,7 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, generator
 from ..lsh.buckets import Segment, make_segment, merged
+from .parts_cpu import Cells, Features, Held, Limits, Met, Turns
 from .points import Points, blocks_asked
 
 if TYPE_CHECKING:
@@ -197,12 +198,10 @@ class Grids:
         radii = np.empty(0, np.float32) if verify else self.radius_of_axes() ** 2
         apart = self.axes_apart(_USEFUL * rule.euclidean, _KEPT)
 
-        def search(part: slice, sets: Any, wanted: Any, scratch: Any, out: Any) -> None:
-            segment = self.segments[0]
-            near_colors(
-                asked.rows[part], sets, wanted, segment.keys, segment.rows, segment.starts, points.held, points.colors,
-                _table(allowed), rule.reach, self.sketches, apart, radii, most, *scratch, *out,
-            )  # fmt: skip
+        limits = Limits(_table(allowed), rule.reach, apart)
+
+        def search(features: Features, turns: Turns, met: Met) -> None:
+            near_colors(features, self._cells(), self._held(points), limits, radii, most, turns, met)
 
         return self._in_chunks(asked, num_colors, most * self.num_grids, search, threads)
 
@@ -217,14 +216,19 @@ class Grids:
         with threads_in_use(threads) as workers:
             seen = np.zeros((workers, len(points)), np.int32)
 
-        def search(part: slice, sets: Any, wanted: Any, scratch: Any, out: Any) -> None:
-            segment = self.segments[0]
-            colors_within(
-                asked.rows[part], sets, wanted, axes, segment.keys, segment.rows, segment.starts, points.held,
-                points.colors, _table(allowed), rule.reach, self.sketches, apart, seen, *scratch, *out,
-            )  # fmt: skip
+        limits = Limits(_table(allowed), rule.reach, apart)
+
+        def search(features: Features, turns: Turns, met: Met) -> None:
+            colors_within(features, axes, self._cells(), self._held(points), limits, seen, turns, met)
 
         return self._in_chunks(asked, num_colors, num_colors, search, threads)
+
+    def _cells(self) -> Cells:
+        segment = self.segments[0]
+        return Cells(segment.keys, segment.rows, segment.starts)
+
+    def _held(self, points: Points) -> Held:
+        return Held(points.held, points.colors, self.sketches)
 
     def entries_met(self, asked: NDArray[np.float32], axes: int, threads: int | None) -> int:
         """How many entries of the grids features would meet in cells of so many axes."""
@@ -242,10 +246,8 @@ class Grids:
         sets, parts = asked.sets, []
         step = max(16, _ENTRIES // max(1, width))
         with threads_in_use(threads) as workers:
-            scratch = (
-                np.zeros((workers, num_colors), np.int32), np.zeros((workers, num_colors), np.int32),
-                np.zeros(workers, np.int32),
-            )  # fmt: skip
+            shape = (workers, num_colors)
+            turns = Turns(np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros(workers, np.int32))
             for first in range(0, len(asked.rows), step):
                 part = slice(first, min(first + step, len(asked.rows)))
                 size = part.stop - first
@@ -253,7 +255,7 @@ class Grids:
                 self.keys_of(asked.rows[part], wanted)
                 colors, near = np.empty((size, width), np.int32), np.empty((size, width), np.float32)
                 rows, counts = np.empty((size, width), np.int32), np.zeros(size, np.int32)
-                search(part, sets[part], wanted, scratch, (colors, near, rows, counts))
+                search(Features(asked.rows[part], sets[part], wanted), turns, Met(colors, near, rows, counts))
                 filled = np.arange(width) < counts[:, None]
                 parts.append((counts, colors[filled], near[filled], rows[filled]))
         counts, colors, near, rows = (np.concatenate(field) for field in zip(*parts, strict=True))

@@ -10,8 +10,10 @@ from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
 from ..distances.rows_cpu import FAR, distance, prefetch_row
 from ..lsh.buckets_cpu import widest_prefix
 from .cells_cpu import AXES
+from .parts_cpu import Own
 
 _BITS = 32 // AXES
+_NONE = np.int64(0)
 _AHEAD = 8  # rows are asked for so many before their turn
 
 
@@ -26,13 +28,14 @@ def common_axes(a, b):
 
 
 @kernel
-def members(wanted, f, most, keys, order, starts, rows, axes):
+def members(wanted, f, most, cells, rows, axes):
     """Rows that lie in the same cell as feature f in any grid; returns their number.
 
     Where `axes` has room, along how many axes they do is told too.
 
     In every grid the cell is the coarsest of at most `most` rows; of a finest cell that has more, `most` are taken.
     """
+    keys, order, starts = cells
     table = np.uint64(starts.shape[1] - 1)
     for grid in range(keys.shape[0]):
         prefetch(starts[grid], np.int64((np.uint64(wanted[grid, f]) * table) >> np.uint64(32)))
@@ -57,13 +60,14 @@ def members(wanted, f, most, keys, order, starts, rows, axes):
 
 
 @kernel
-def offer(color, far, row, turn, mark, slot, colors, near, rows, filled):
+def offer(color, far, row, own, met, f, filled):
     """Keep a point where it is the nearest of its colour so far; of equally near ones the first. How many are kept."""
-    if mark[color] != turn:
-        mark[color], slot[color] = turn, filled
-        colors[filled], near[filled], rows[filled] = color, far, row
+    near, rows = met.near[f], met.rows[f]
+    if own.mark[color] != own.turn:
+        own.mark[color], own.slot[color] = own.turn, filled
+        met.colors[f, filled], near[filled], rows[filled] = color, far, row
         return filled + 1
-    place = slot[color]
+    place = own.slot[color]
     if far < near[place] or (far == near[place] and row < rows[place]):
         near[place], rows[place] = far, row
     return filled
@@ -86,59 +90,56 @@ def sketch_of(wanted, f, grids):
 
 
 @kernel
-def measured(candidates, count, held, query, color_of, allowed, which, reach, turn, mark, slot, colors, near, rows,
-             filled):  # fmt: skip
-    """Compare the candidates with the query and keep the nearest of each colour that may be found."""
+def measured(candidates, count, points, query, limits, which, own, met, f, filled):
+    """Compare the candidates with feature f, the `query`, and keep the nearest of each colour that may be found."""
+    held = points.rows
     for i in range(min(_AHEAD, count)):
         prefetch_row(held, candidates[i], 0, FAR)
     for i in range(count):
         if i + _AHEAD < count:
             prefetch_row(held, candidates[i + _AHEAD], 0, FAR)
         row = np.int64(candidates[i])
-        color = color_of[row]
-        if which < 0 or allowed[which, color]:
+        color = points.colors[row]
+        if which < 0 or limits.allowed[which, color]:
             far = distance(held, row, query, np.float32(1))
-            if far < reach:
-                filled = offer(color, far, row, turn, mark, slot, colors, near, rows, filled)
+            if far < limits.reach:
+                filled = offer(color, far, row, own, met, f, filled)
     return filled
 
 
 @parallel_kernel
-def near_colors(asked, sets, wanted, keys, order, starts, held, color_of, allowed, reach, sketches, apart, radii, most,
-                marks, slots, turns, colors, near, rows, counts):  # fmt: skip
-    """Write, per feature, the colours with a point within `reach` in one of its cells, and the nearest such point.
+def near_colors(asked, cells, points, limits, radii, most, turns, met):
+    """Write to `met`, per feature, the colours with a point within reach in one of its cells, and the nearest such
+    point.
 
-    Of points whose sketch differs along more than `apart` axes no vector is read. Distances `near` are those of the
-    rows `held`; with `radii` float32 (17,) they are radii[axes in common] instead, and no row is looked at. `allowed`
-    has no row (all colours may be found), one for all features or one per set, `sets[f]`. `marks`, `slots` int32
-    (threads, colours) and `turns` (threads) are scratch, zero on entry.
+    Distances are those of rows; with `radii` float32 (17,) they are radii[axes in common] instead, and no row is looked
+    at.
     """
-    for f in numba.prange(asked.shape[0]):
+    allowed, reach, apart = limits
+    color_of, sketches, wanted = points.colors, points.sketches, asked.wanted
+    for f in numba.prange(asked.rows.shape[0]):
         thread = get_thread_id()
-        turns[thread] += 1
-        mark, slot, turn = marks[thread], slots[thread], turns[thread]
-        candidates = np.empty(colors.shape[1], np.int32)
-        axes = np.empty(colors.shape[1] if radii.shape[0] > 0 else 0, np.int8)
-        count = members(wanted, f, most, keys, order, starts, candidates, axes)
-        which = min(np.int64(sets[f]), np.int64(allowed.shape[0] - 1))
+        turns.turns[thread] += 1
+        own = Own(turns.marks[thread], turns.slots[thread], turns.turns[thread])
+        candidates = np.empty(met.colors.shape[1], np.int32)
+        axes = np.empty(met.colors.shape[1] if radii.shape[0] > 0 else 0, np.int8)
+        count = members(wanted, f, most, cells, candidates, axes)
+        which = min(np.int64(asked.sets[f]), np.int64(allowed.shape[0] - 1))
         if radii.shape[0] > 0:
-            filled = 0
+            filled = _NONE
             for i in range(count):
                 row = np.int64(candidates[i])
                 color, far = color_of[row], radii[axes[i]]
                 if far < reach and (which < 0 or allowed[which, color]):
-                    filled = offer(color, far, row, turn, mark, slot, colors[f], near[f], rows[f], filled)
-            counts[f] = filled
+                    filled = offer(color, far, row, own, met, f, filled)
+            met.counts[f] = filled
             continue
         for i in range(count):
             prefetch(sketches, candidates[i])
-        sketch, left = sketch_of(wanted, f, keys.shape[0]), 0
+        sketch, left = sketch_of(wanted, f, cells.keys.shape[0]), 0
         for i in range(count):
             if axes_apart(sketches[candidates[i]], sketch) <= apart:
                 candidates[left] = candidates[i]
                 prefetch(color_of, candidates[i])
                 left += 1
-        counts[f] = measured(
-            candidates, left, held, asked[f], color_of, allowed, which, reach, turn, mark, slot, colors[f], near[f],
-            rows[f], 0,
-        )  # fmt: skip
+        met.counts[f] = measured(candidates, left, points, asked.rows[f], limits, which, own, met, f, _NONE)

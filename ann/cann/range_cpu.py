@@ -10,6 +10,7 @@ from ...graphlib.compute.jit import parallel_kernel, prefetch
 from ..lsh.buckets_cpu import prefix_range
 from .cells_cpu import AXES
 from .grids_cpu import axes_apart, measured, sketch_of
+from .parts_cpu import Own
 
 _BITS = 32 // AXES
 _AHEAD = 16
@@ -26,36 +27,34 @@ def cell_sizes(wanted, axes, keys, starts, sizes):
 
 
 @parallel_kernel
-def colors_within(asked, sets, wanted, axes, keys, order, starts, held, color_of, allowed, reach, sketches, apart, seen,
-                  marks, slots, turns, colors, near, rows, counts):  # fmt: skip
+def colors_within(asked, axes, cells, points, limits, seen, turns, met):
     """As `near_colors` for cells of `axes` axes, all points of which are looked at, each once: `seen` int32
     (threads, points) tells which were."""
-    for f in numba.prange(asked.shape[0]):
+    keys, order, starts = cells
+    wanted, sketches = asked.wanted, points.sketches
+    for f in numba.prange(asked.rows.shape[0]):
         thread = get_thread_id()
-        turns[thread] += 1
-        mark, slot, met, turn = marks[thread], slots[thread], seen[thread], turns[thread]
-        which = min(np.int64(sets[f]), np.int64(allowed.shape[0] - 1))
-        sketch, candidates, count, filled = sketch_of(wanted, f, keys.shape[0]), np.empty(_ROOM, np.int32), 0, 0
+        turns.turns[thread] += 1
+        own, looked = Own(turns.marks[thread], turns.slots[thread], turns.turns[thread]), seen[thread]
+        which = min(np.int64(asked.sets[f]), np.int64(limits.allowed.shape[0] - 1))
+        sketch, candidates = sketch_of(wanted, f, keys.shape[0]), np.empty(_ROOM, np.int32)
+        count, filled = np.int64(0), np.int64(0)
         for grid in range(keys.shape[0]):
             first, last = prefix_range(wanted[grid, f], axes * _BITS, keys[grid], starts[grid])
             members = order[grid]
             for i in range(first, last):
                 if i + _AHEAD < last:
-                    prefetch(met, members[i + _AHEAD])
+                    prefetch(looked, members[i + _AHEAD])
                     prefetch(sketches, members[i + _AHEAD])
                 row = members[i]
-                if met[row] != turn:
-                    met[row] = turn
-                    if axes_apart(sketches[row], sketch) <= apart:
+                if looked[row] != own.turn:
+                    looked[row] = own.turn
+                    if axes_apart(sketches[row], sketch) <= limits.apart:
                         candidates[count] = row
                         count += 1
                         if count == _ROOM:
                             filled = measured(
-                                candidates, count, held, asked[f], color_of, allowed, which, reach, turn, mark, slot,
-                                colors[f], near[f], rows[f], filled,
-                            )  # fmt: skip
-                            count = 0
-        counts[f] = measured(
-            candidates, count, held, asked[f], color_of, allowed, which, reach, turn, mark, slot, colors[f], near[f],
-            rows[f], filled,
-        )  # fmt: skip
+                                candidates, count, points, asked.rows[f], limits, which, own, met, f, filled
+                            )
+                            count = np.int64(0)
+        met.counts[f] = measured(candidates, count, points, asked.rows[f], limits, which, own, met, f, filled)
