@@ -30,9 +30,9 @@ from nearhop.gnn import LocalAugmenter
 from nearhop.gnn.augmentation import DropoutEnsemble
 from nearhop.gnn.augmentation.fitting import train
 from nearhop.gnn.augmentation.pairs import Pairs, column_of
-from nearhop.gnn.links.propagation import neighbor_sets
 from nearhop.gnn.nodes import NodeData, NodeTrainer, as_features, normalized_adjacency
 from nearhop.gnn.nodes.models import GCN
+from nearhop.gnn.sparse.propagation import neighbor_sets
 from nearhop.gnn.training import Training
 
 EPOCHS, FIT_EPOCHS, BATCH = 2000, 10, 64

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import integer
-from ..links.sparse_tensor import SparseTensor
 from ..nodes.features import Features, as_features, shape_of
 from ..nodes.full_batch import check_views, groups_of, loss_of_views
+from ..sparse.sparse_tensor import SparseTensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

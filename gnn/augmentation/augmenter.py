@@ -13,9 +13,9 @@ from ...graphlib.checkpoints import check_arrays, load_checkpoint, save_checkpoi
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.scalars import integer
-from ..links.propagation import neighbor_sets, normalised
 from ..nodes.data import NodeData
 from ..nodes.features import Features, as_features, shape_of
+from ..sparse.propagation import neighbor_sets, normalised
 from ..threads import steady
 from .cvae import ConditionalVAE
 from .fitting import drawn, train

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ...graphlib.errors import InvalidInput
-from ..links.sparse_tensor import SparseTensor
 from ..nodes.features import Features, as_features, shape_of
+from ..sparse.sparse_tensor import SparseTensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,9 @@ from ...graphlib.errors import InvalidInput
 from ..nodes.models.gcn import GCN
 
 if TYPE_CHECKING:
-    from ..links.sparse_tensor import SparseTensor
     from ..nodes.data import NodeData
     from ..nodes.features import Features
+    from ..sparse.sparse_tensor import SparseTensor
 
 RULES = ("released", "paper")
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
-from .sparse_tensor import SparseTensor, dropped
+from ..sparse.sparse_tensor import SparseTensor, dropped
 
 KINDS = ("gcn", "sage", "pure")
 
@@ -38,8 +38,8 @@ class Encoder(nn.Module):
     --------
     >>> import nearhop, numpy as np
     >>> from nearhop.gnn.links import Encoder
-    >>> from nearhop.gnn.links.propagation import neighbor_sets, normalised
-    >>> from nearhop.gnn.links.sparse_tensor import SparseTensor, features_of
+    >>> from nearhop.gnn.sparse.propagation import neighbor_sets, normalised
+    >>> from nearhop.gnn.sparse.sparse_tensor import SparseTensor, features_of
     >>> ring = nearhop.GraphStore.from_edges([0, 1, 2], [1, 2, 0])
     >>> encoder = Encoder(3, 8)
     >>> tuple(encoder(SparseTensor(features_of(np.eye(3))), normalised(neighbor_sets(ring), "gcn")).shape)

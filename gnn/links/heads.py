@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.sparse.shared import shared_neighbors
-from .sparse_tensor import SparseTensor
+from ..sparse.sparse_tensor import SparseTensor
 
 if TYPE_CHECKING:
     import numpy as np

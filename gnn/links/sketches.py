@@ -10,8 +10,8 @@ from ...ann.minhash.minhash import MinHash
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput
 from ...graphlib.sparse.csr import as_adjacency
+from ..sparse.propagation import neighbor_sets, with_loops
 from . import sketches_cpu as kernels
-from .propagation import neighbor_sets, with_loops
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

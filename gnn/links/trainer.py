@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ...embed.evaluation.metrics import hits
 from ...graphlib.errors import InvalidInput
 from ...sampling.negatives.negatives import NegativeSampler
+from ..sparse.propagation import neighbor_sets, normalised, without_pairs
+from ..sparse.sparse_tensor import SparseTensor, features_of
 from .heads import SketchHead
-from .propagation import neighbor_sets, normalised, without_pairs
-from .sparse_tensor import SparseTensor, features_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphlib.errors import InvalidInput
-from ..links.propagation import neighbor_sets, normalised
+from ..sparse.propagation import neighbor_sets, normalised
 
 if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
-    from ..links.sparse_tensor import SparseTensor
+    from ..sparse.sparse_tensor import SparseTensor
 
 
 def normalized_adjacency(store: GraphStore, kind: str = "gcn") -> SparseTensor:

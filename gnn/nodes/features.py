@@ -12,7 +12,7 @@ from torch.nn.functional import dropout
 
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.sparse.csr import CSR
-from ..links.sparse_tensor import SparseTensor, dropped, features_of
+from ..sparse.sparse_tensor import SparseTensor, dropped, features_of
 from ..threads import kernel_threads
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ...graphlib.sparse.csr import CSR, as_adjacency
 from ...graphlib.sparse.intersect import grouped_by_row, intersect
 from ...graphlib.sparse.products.spgemm import as_pairs, spgemm
 from ...graphlib.sparse.spmm import multiply_into
-from ..links.propagation import mean_over_neighbors, neighbor_sets
+from ..sparse.propagation import mean_over_neighbors, neighbor_sets
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

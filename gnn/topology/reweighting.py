@@ -10,8 +10,8 @@ import numpy as np
 from ...graphlib.sparse.csr import CSR
 
 if TYPE_CHECKING:
-    from ..links.sparse_tensor import SparseTensor
     from ..links.trainer import TrainedLinks
+    from ..sparse.sparse_tensor import SparseTensor
 
 _BATCH = 1 << 14
 
@@ -55,7 +55,7 @@ class Reweighting:
         """The matrix from this epoch on, or None where it stays as it is."""
         import torch
 
-        from ..links.sparse_tensor import SparseTensor as Matrix
+        from ..sparse.sparse_tensor import SparseTensor as Matrix
 
         if epoch <= self.warm_up or (epoch - self.warm_up - 1) % self.interval:
             return None

@@ -14,7 +14,7 @@ from ..features import FeatureLinear, Features, drop_features
 from .branches import as_branches
 
 if TYPE_CHECKING:
-    from ...links.sparse_tensor import SparseTensor
+    from ...sparse.sparse_tensor import SparseTensor
 
 
 class GAT(nn.Module):

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from ....graphlib.sparse.csr import CSR
-from ...links.sparse_tensor import SparseTensor
+from ...sparse.sparse_tensor import SparseTensor
 from ..features import FeatureLinear, Features, drop_features
 
 if TYPE_CHECKING:
-    from ...links.sparse_tensor import SparseTensor as Matrix
+    from ...sparse.sparse_tensor import SparseTensor as Matrix
 
 
 class GRAND(nn.Module):

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from ...links.sparse_tensor import SparseTensor
+from ...sparse.sparse_tensor import SparseTensor
 from ..features import Features
 
 if TYPE_CHECKING:
-    from ...links.sparse_tensor import SparseTensor as Matrix
+    from ...sparse.sparse_tensor import SparseTensor as Matrix
 
 
 def powers(x: Features, adjacency: Matrix, count: int) -> list[Tensor]:

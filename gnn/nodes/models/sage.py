@@ -12,7 +12,7 @@ from torch.nn.functional import dropout
 from ..features import FeatureLinear, Features, drop_features
 
 if TYPE_CHECKING:
-    from ...links.sparse_tensor import SparseTensor
+    from ...sparse.sparse_tensor import SparseTensor
 
 
 class GraphSAGE(nn.Module):

@@ -13,9 +13,9 @@ from nearhop.gnn import LocalAugmenter
 from nearhop.gnn.augmentation import ConditionalVAE, DropoutEnsemble, SplitFirst
 from nearhop.gnn.augmentation.pairs import Pairs
 from nearhop.gnn.augmentation.uncertainty import uncertainty_of
-from nearhop.gnn.links.propagation import neighbor_sets
 from nearhop.gnn.nodes import NodeData, NodeTrainer, as_features, normalized_adjacency
 from nearhop.gnn.nodes.models import GAT, GCN, GCNII, GRAND
+from nearhop.gnn.sparse.propagation import neighbor_sets
 from nearhop.gnn.training import Training
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt, StoreMissing
 from nearhop.tests.support import needs

@@ -19,8 +19,8 @@ from nearhop.gnn.links import (
     SketchHead,
     train_links,
 )
-from nearhop.gnn.links.propagation import neighbor_sets, normalised, without_pairs
-from nearhop.gnn.links.sparse_tensor import SparseTensor, dropped, features_of
+from nearhop.gnn.sparse.propagation import neighbor_sets, normalised, without_pairs
+from nearhop.gnn.sparse.sparse_tensor import SparseTensor, dropped, features_of
 from nearhop.gnn.topology import Reweighting
 from nearhop.graphlib.errors import InvalidInput
 
