@@ -80,7 +80,7 @@ def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
     nodes = walk.data.shape[0]
     direct = row_of.shape[0] == 0
     width = table.shape[1]
-    size, cursor, reached = 1, 0, 1
+    size, cursor, reached = ONE, ZERO, ONE
     met, counted = 0, 0  # passing rows among the first keys of the pool, all expanded
     start = unpack_node(pool[0])
     seen[0] = start

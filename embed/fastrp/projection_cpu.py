@@ -11,6 +11,7 @@ from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import draw, stream, uniform
 from ...graphlib.compute.streams import PROJECTED_FEATURE, PROJECTED_NODE
 
+_ZERO, _BEFORE = np.int64(0), np.int64(-1)  # typed: literals would be compiled for apart
 _S11, _ONE = np.uint64(11), np.uint64(1)
 _TWO_POW_MINUS_53 = 1.0 / (1 << 53)
 _FAR = float(1 << 40)  # a gap beyond any width, still exact as an integer
@@ -30,9 +31,9 @@ def count_entries(keys, seed, log_rest, width, first, last, counts):
     """`counts[v + 1]` = non-zeros of row v in columns first..last-1 of a sparse projection of `width` columns."""
     for v in numba.prange(keys.shape[0]):
         key = stream(seed, PROJECTED_NODE, keys[v], 0)
-        count = 0
+        count = _ZERO
         found = 0
-        column, _ = _next_entry(key, 0, -1, log_rest)
+        column, _ = _next_entry(key, _ZERO, _BEFORE, log_rest)
         while column < min(last, width):
             if column >= first:
                 found += 1
@@ -46,9 +47,9 @@ def fill_entries(keys, seed, log_rest, width, first, last, magnitude, indptr, co
     """The entries that `count_entries` counted, columns relative to `first`; row v is multiplied by magnitude[v]."""
     for v in numba.prange(keys.shape[0]):
         key = stream(seed, PROJECTED_NODE, keys[v], 0)
-        count = 0
+        count = _ZERO
         at = indptr[v]
-        column, sign = _next_entry(key, 0, -1, log_rest)
+        column, sign = _next_entry(key, _ZERO, _BEFORE, log_rest)
         while column < min(last, width):
             if column >= first:
                 columns[at] = column - first
@@ -63,8 +64,8 @@ def fill_sparse(keys, seed, log_rest, width, first, magnitude, out):
     """The same entries in a dense matrix whose column 0 is `first`; columns from `width` on are left alone."""
     for v in numba.prange(keys.shape[0]):
         key = stream(seed, PROJECTED_NODE, keys[v], 0)
-        count = 0
-        column, sign = _next_entry(key, 0, -1, log_rest)
+        count = _ZERO
+        column, sign = _next_entry(key, _ZERO, _BEFORE, log_rest)
         while column < min(first + out.shape[1], width):
             if column >= first:
                 out[v, column - first] = sign * magnitude[v]
