@@ -218,7 +218,8 @@ def test_errors():
 def test_package_loads_torch_only_when_asked():
     code = "import sys, nearhop.gnn, nearhop.gnn.temporal.baselines; print('torch' in sys.modules, dir(nearhop.gnn))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("False ['NAT'")
+    assert done.stdout.startswith("False [")
+    assert "'NAT'" in done.stdout
 
 
 def test_missing_torch_names_the_install_line():
