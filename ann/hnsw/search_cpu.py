@@ -7,6 +7,8 @@ Visited nodes are bits, and a list of them, by which the bits are cleared again:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...graphlib.compute.jit import kernel
@@ -14,7 +16,8 @@ from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
 from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row, ranks
 from .parts_cpu import Level
 
-ZERO, ONE = np.int64(0), np.int64(1)  # a literal would make Numba compile for it apart
+ZERO: Any = np.int64(0)  # a literal would make Numba compile for it apart
+ONE: Any = np.int64(1)
 PATIENCE = 20
 _AHEAD = 2
 

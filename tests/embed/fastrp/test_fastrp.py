@@ -194,8 +194,9 @@ def test_memory_stays_below_the_estimate(tmp_path):
     model = FastRP(256)
     store.csr()
     out = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.float32, shape=(20_000, 256))
-    for arguments in 2 * ({}, {"out": out, "tile": 32}):  # compile, and load what was compiled
-        model.fit_transform(store, **arguments)
+    for _ in range(2):  # compile, and load what was compiled
+        for warm in ({}, {"out": out, "tile": 32}):
+            model.fit_transform(store, **warm)
     gc.collect()
     cases: list[tuple[dict[str, Any], int, int]] = [
         ({"out": out, "tile": 32}, model.estimate_bytes(store, out_of_core=True, tile=32), 5 * 20_000 * 32 * 4),
