@@ -29,7 +29,6 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "pick_uniform": (["q1 q1 q1 q1 q q q q ? q1 q1 q1 q1"], 128, 0),
     },
     "sampling.neighbors.numbering_cuda": {
-        "fill": (["q1 q"], 256, 0),
         "reset_table": (["q1 q1 q1"], 256, 0),
         "enter": (["i1 q1 q1 q q q1 q1 q1", "q1 q1 q1 q q q1 q1 q1"], 256, 0),
         "count_new": (["q1 q q q q1 q1 q1"], 256, 0),
@@ -42,6 +41,7 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "gather_wide": (["q2 q q2 i1 q1 q1 q2 q1", "i2 q i2 i1 i1 q1 i2 q1"], 128, 0),
     },
     "sampling.ncache.cache_cuda": {
+        "fill": (["q1 q"], 256, 0),
         "read_rows": (["i2 q2 d2 f3 q1 i2 q2 d2 f3"], 256, 0),
         "join_rows": (["i2 q1 i1 q q q1 q1 B2 i3"], 256, 0),
         "sum_members": (["f2 i2 f2"], 256, 0),

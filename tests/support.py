@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -67,3 +68,17 @@ def run_parity(script: Path, checks: list[str], *, simulated: bool) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == checks
+
+
+def run_example(name: str, data: Path, *options: str) -> dict[str, float]:
+    """Run an example in its short form, in a process of its own on one thread; what it reports, by row."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), "--short", "--json", *options],
+        env={**os.environ, "NEARHOP_DATA": str(data), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {row["what"]: row["ours"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]}

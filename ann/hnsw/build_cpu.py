@@ -235,7 +235,7 @@ def held_by_peers(links, counts, members, out):
             other = links[node, j]
             for place in range(counts[other]):
                 if links[other, place] == node:
-                    if holds(members, other):
+                    if holds(members, 0, members.shape[0], other):
                         by_peer = True
                     else:
                         by_other = True

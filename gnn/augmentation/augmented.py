@@ -211,10 +211,9 @@ class SplitFirst(nn.Module):
         self.activation, self.dropout = activation, dropout
 
     def forward(self, x: Sequence[Features], *inputs: Any) -> Tensor:
-        from ..nodes.features import drop_features
-        from ..nodes.models.branches import as_branches
+        from ..nodes.models.branches import dropped_branches
 
-        given = [drop_features(part, self.dropout, self.training) for part in as_branches(x, len(self.layers))]
+        given = list(dropped_branches(x, len(self.layers), self.dropout, self.training))
         parts = [layer(part, *inputs) for layer, part in zip(self.layers, given, strict=True)]
         found: Tensor = self.rest(self.activation(torch.cat(parts, 1)), *inputs)
         return found

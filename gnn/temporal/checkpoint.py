@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...graphlib.checkpoints import check_arrays, load_checkpoint, prefixed, whole_fact
-from ...graphlib.errors import InvalidInput, StoreCorrupt
+from ...graphlib.errors import StoreCorrupt
 from ...graphlib.scalars import is_finite
-from ..training.adam import read_adam
+from ..training.checkpoint import loaded, states, turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,26 +42,13 @@ class Saved:
 
 def read(path: str, trainer: TemporalTrainer) -> Saved:
     """A checkpoint that fits `trainer`, or an error: names, types and shapes of all arrays, ranges of all facts."""
-    arrays, facts = load_checkpoint(path)
-    options = asdict(trainer.options)
-    if facts.get("options") != options:
-        raise InvalidInput(f"{path}: was trained with {facts.get('options')}, not with {options}")
-    unknown = [name for name in arrays if not name.startswith(("model.", "best.", "adam."))]
-    if unknown:
-        raise StoreCorrupt(f"{path} is not a whole checkpoint: it has an unknown array {unknown[0]!r}")
-    epoch = whole_fact(path, facts, "epoch", 0, trainer.options.epochs)
-    batch = whole_fact(path, facts, "batch", 0, len(trainer.split.train))
-    best_epoch = whole_fact(path, facts, "best_epoch", -1, epoch - 1)
+    arrays, facts = loaded(path, asdict(trainer.options))
+    epoch, batch, best_epoch = turns(path, facts, trainer.options.epochs, len(trainer.split.train))
     loss: Any = facts.get("loss")
     history: Any = facts.get("history")
     if not is_finite(loss) or not isinstance(history, list) or not all(map(is_finite, history)):
         raise StoreCorrupt(f"{path} is not a whole checkpoint: its loss or history is not made of numbers")
     if len(history) != epoch or (epoch > 0) != (best_epoch >= 0):
         raise StoreCorrupt(f"{path} is not a whole checkpoint: {epoch} epochs, but a history of {len(history)}")
-    wanted = trainer._model_state()
-    model, best = prefixed(arrays, "model."), prefixed(arrays, "best.")
-    check_arrays(path, model, wanted)
-    if best or best_epoch >= 0:
-        check_arrays(path, best, wanted)
-    adam = read_adam(path, prefixed(arrays, "adam."), trainer.optimizer)
+    model, best, adam = states(path, arrays, best_epoch, trainer._model_state(), trainer.optimizer)
     return Saved(model, best, adam, epoch, batch, best_epoch, loss, [float(value) for value in history])

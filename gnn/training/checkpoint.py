@@ -47,25 +47,43 @@ class Saved:
 
 def read(path: str, options: Training, optimizer: Any, state: Mapping[str, NDArray[Any]]) -> Saved:
     """A checkpoint of these options that fits a model of this state, or an error."""
-    arrays, facts = load_checkpoint(path)
-    if facts.get("options") != asdict(options):
-        raise InvalidInput(f"{path}: was trained with {facts.get('options')}, not with {asdict(options)}")
-    unknown = [name for name in arrays if not name.startswith(("model.", "best.", "adam."))]
-    if unknown:
-        raise StoreCorrupt(f"{path} is not a whole checkpoint: it has an unknown array {unknown[0]!r}")
-    epoch = whole_fact(path, facts, "epoch", 0, options.epochs)
-    batch = whole_fact(path, facts, "batch", 0, 1 << 62)
-    best_epoch = whole_fact(path, facts, "best_epoch", -1, epoch - 1)
+    arrays, facts = loaded(path, asdict(options))
+    epoch, batch, best_epoch = turns(path, facts, options.epochs, 1 << 62)
     history = _history(path, facts.get("history"), epoch, best_epoch)
     loss_sum: Any = facts.get("loss_sum")
     if not is_finite(loss_sum):
         raise StoreCorrupt(f"{path} is not a whole checkpoint: its loss is {loss_sum!r:.80}")
+    model, best, adam = states(path, arrays, best_epoch, state, optimizer)
+    return Saved(model, best, adam, epoch, batch, best_epoch, float(loss_sum), history)
+
+
+def loaded(path: str, options: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Arrays and facts of a checkpoint that a trainer with these options has written."""
+    arrays, facts = load_checkpoint(path)
+    if facts.get("options") != options:
+        raise InvalidInput(f"{path}: was trained with {facts.get('options')}, not with {options}")
+    unknown = [name for name in arrays if not name.startswith(("model.", "best.", "adam."))]
+    if unknown:
+        raise StoreCorrupt(f"{path} is not a whole checkpoint: it has an unknown array {unknown[0]!r}")
+    return arrays, facts
+
+
+def turns(path: str, facts: dict[str, Any], epochs: int, batches: int) -> tuple[int, int, int]:
+    """Epoch, batch and best epoch, in their ranges."""
+    epoch = whole_fact(path, facts, "epoch", 0, epochs)
+    batch = whole_fact(path, facts, "batch", 0, batches)
+    return epoch, batch, whole_fact(path, facts, "best_epoch", -1, epoch - 1)
+
+
+def states(
+    path: str, arrays: dict[str, NDArray[Any]], best_epoch: int, state: Mapping[str, NDArray[Any]], optimizer: Any
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], dict[int, dict[str, Any]]]:
+    """The model's state now and at its best, both like `state`, and the optimizer's."""
     model, best = prefixed(arrays, "model."), prefixed(arrays, "best.")
     check_arrays(path, model, state)
     if best or best_epoch >= 0:
         check_arrays(path, best, state)
-    adam = read_adam(path, prefixed(arrays, "adam."), optimizer)
-    return Saved(model, best, adam, epoch, batch, best_epoch, float(loss_sum), history)
+    return model, best, read_adam(path, prefixed(arrays, "adam."), optimizer)
 
 
 def _history(path: str, given: Any, epoch: int, best_epoch: int) -> dict[str, list[float]]:

@@ -112,11 +112,11 @@ class Place:
 
     def fetch(self, *arrays: Any) -> list[NDArray[Any]]:
         """Device arrays as arrays of the host: one wait for all of them."""
-        found = [self._copied(array) for array in arrays]
+        found = [self._sent(array) for array in arrays]
         self.wait()
         return [np.asarray(array) for array in found]
 
-    def _copied(self, array: Any) -> Any:
+    def _sent(self, array: Any) -> Any:
         """A copy on its way to the host, into pinned memory where torch has some."""
         if hasattr(array, "copy_to_host"):
             return array.copy_to_host(stream=self.stream)

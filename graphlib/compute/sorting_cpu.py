@@ -51,13 +51,20 @@ def sort_words(words):
 
 
 @kernel
-def holds(rising, word):
-    """Whether rising integers hold `word`."""
-    low, high = 0, rising.shape[0]
+def first_not_below(rising, start, stop, word):
+    """The first place of `rising[start:stop]`, which ascends, that is not below `word`; `stop` where all are."""
+    low, high = start, stop
     while low < high:
-        middle = (low + high) // 2
+        middle = (low + high) >> 1
         if rising[middle] < word:
             low = middle + 1
         else:
             high = middle
-    return low < rising.shape[0] and rising[low] == word
+    return low
+
+
+@kernel
+def holds(rising, start, stop, word):
+    """Whether `rising[start:stop]`, which ascends, holds `word`."""
+    place = first_not_below(rising, start, stop, word)
+    return place < stop and rising[place] == word

@@ -19,7 +19,6 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.errors import InvalidInput
 from ..arguments import node_positions
-from ..neighbors.numbering_cuda import fill
 from . import cache_cpu
 from .cache import COLUMNS, HASHES, NCache
 
@@ -30,6 +29,13 @@ _THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 
 slot_of = on_device(cache_cpu.slot_of)
 accepted = on_device(cache_cpu.accepted, uniform=uniform)
+
+
+@cuda.jit
+def fill(array, value):
+    """Every element = `value`."""
+    for i in range(cuda.grid(1), array.shape[0], cuda.gridsize(1)):
+        array[i] = value
 
 
 @cuda.jit

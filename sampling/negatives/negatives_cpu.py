@@ -8,23 +8,11 @@ import numpy as np
 from ...graphlib.compute.alias_cpu import alias_pick
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import bounded, draw, stream
+from ...graphlib.compute.sorting_cpu import holds
 from ..times_cpu import first_from
 
 TRIES = 64
 _PAIR_TRIES = 1000
-
-
-@kernel
-def is_linked(indices, start, stop, node):
-    """Whether the sorted row `indices[start:stop]` lists `node`."""
-    low, high = start, stop
-    while low < high:
-        middle = (low + high) >> 1
-        if indices[middle] < node:
-            low = middle + 1
-        else:
-            high = middle
-    return low < stop and indices[low] == node
 
 
 @kernel
@@ -83,7 +71,7 @@ def draw_negatives(rows, table, num_nodes, reject, nodes, items, again, root, ep
             found = np.int64(-1)
             for _ in range(TRIES):
                 node, counter = draw_node(key, counter, num_nodes, keep, alias)
-                if node != refused and not is_linked(indices, start, last, node):
+                if node != refused and not holds(indices, start, last, node):
                     found = node
                     break
             if found < 0:
@@ -107,7 +95,7 @@ def draw_pairs(rows, table, num_nodes, reject, items, root, epoch, near, far):
             node, counter = draw_node(key, counter, num_nodes, keep, alias)
             if reject_self and node == row:
                 continue
-            if reject_edges and is_linked(indices, indptr[row], indptr[row + 1], node):
+            if reject_edges and holds(indices, indptr[row], indptr[row + 1], node):
                 continue
             near[i], far[i] = row, node
             break
@@ -159,18 +147,18 @@ def draw_from_history(indptr, indices, time, src, now, items, again, root, epoch
                 for _ in range(TRIES):
                     chosen, counter = bounded(key, counter, present - start)
                     node = np.int64(indices[start + chosen])
-                    if not is_linked(current, 0, current.shape[0], node):
+                    if not holds(current, 0, current.shape[0], node):
                         found = node
                         break
                 if found < 0:
                     left = 0
                     for e in range(start, present):
-                        if not is_linked(current, 0, current.shape[0], indices[e]):
+                        if not holds(current, 0, current.shape[0], indices[e]):
                             left += 1
                     if left > 0:
                         rank, counter = bounded(key, counter, left)
                         for e in range(start, present):
-                            if not is_linked(current, 0, current.shape[0], indices[e]):
+                            if not holds(current, 0, current.shape[0], indices[e]):
                                 if rank == 0:
                                     found = np.int64(indices[e])
                                     break
@@ -219,7 +207,7 @@ def draw_from_pool(src, dst, time, items, positions, pool, refuse, root, epoch, 
             found = np.int64(-1)
             for _ in range(TRIES):
                 chosen, counter = bounded(key, counter, pool.shape[0])
-                if not is_linked(refused, 0, refused.shape[0], chosen):
+                if not holds(refused, 0, refused.shape[0], chosen):
                     found = chosen
                     break
             if found < 0:

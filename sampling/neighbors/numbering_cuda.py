@@ -21,13 +21,6 @@ UNSEEN = np.iinfo(np.int64).max
 THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 
 
-@cuda.jit
-def fill(array, value):
-    """Every element = `value`."""
-    for i in range(cuda.grid(1), array.shape[0], cuda.gridsize(1)):
-        array[i] = value
-
-
 @cuda.jit(device=True)
 def edges_before(state, hop, hops):
     """Edges of the hops before this one; those of all hops lie end to end."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
 from ...graphlib.compute.random_cpu import bounded, stream
+from ...graphlib.compute.sorting_cpu import first_not_below, sort_words
 
 DRAW, TRIES = 0, 1  # the last word of a node's streams
 _ONE, _AHEAD = np.uint64(1), np.uint64(10)
@@ -51,17 +52,6 @@ def follow(i, indptr, indices, new, found):
 
 
 @kernel
-def _sort(values, first, last):
-    """Ascending, by insertion."""
-    for a in range(first + 1, last):
-        value, b = values[a], a - 1
-        while b >= first and values[b] > value:
-            values[b + 1] = values[b]
-            b -= 1
-        values[b + 1] = value
-
-
-@kernel
 def _draw(key, values, count, out):
     """`out[1:]` of the first `count` values without replacement, by the first steps of a shuffle."""
     counter = np.int64(0)
@@ -81,21 +71,9 @@ def _followed(i, indptr, indices, name, new, found, out):
     if whole >= picks:
         _draw(stream(root, epoch, i, DRAW), found, whole, out)
         return
-    _sort(found, ones, whole)
+    sort_words(found[ones:whole])
     for p in range(picks):
         out[1 + p] = found[p % whole]
-
-
-@kernel
-def _first_in(values, first, last, value):
-    """The first place of a sorted row that holds `value` or more."""
-    while first < last:
-        middle = (first + last) >> 1
-        if values[middle] < value:
-            first = middle + 1
-        else:
-            last = middle
-    return first
 
 
 @kernel
@@ -120,7 +98,7 @@ def _round(i, rows, back, key, counter, walks, scratch, found, out):
     count = out.shape[0] - 1 - found
     for t in range(count):
         at, counter = bounded(key, counter, degree + walks)
-        e = at if at < degree else _first_in(ends, 0, degree, at - degree + 1)
+        e = at if at < degree else first_not_below(ends, 0, degree, at - degree + 1)
         codes[0, t] = e
         codes[1, t] = -1 if at < degree else indptr[indices[start + e] + 1] - (ends[e] - (at - degree))
         if at >= degree:

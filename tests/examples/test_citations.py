@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
-from nearhop.tests.support import ROOT, data_file, needs
+from nearhop.tests.support import data_file, needs, run_example
 
 
 @needs("torch")
 def test_short_form():
     folder = data_file("temporal/pubmed_edge_time.npy").parents[1]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "citations.py"), "--short", "--threads", "1", "--json"],
-        env={**os.environ, "NEARHOP_DATA": str(folder), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rows = {row["what"]: row["ours"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]}
+    rows = run_example("citations.py", folder, "--threads", "1")
     assert rows["accuracy, level propagation"] > rows["accuracy, most frequent kind"] + 0.3

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
-from nearhop.tests.support import ROOT, data_file, needs
+from nearhop.tests.support import data_file, needs, run_example
 
 
 @needs("torch")
 def test_short_form():
     folder = data_file("ann/glove-twitter-25d.txt.gz").parents[1]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "neural_lsh.py"), "--datasets", "glove", "--short", "--json"],
-        env={**os.environ, "NEARHOP_DATA": str(folder), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rows = {row["what"]: row["ours"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]}
+    rows = run_example("neural_lsh.py", folder, "--datasets", "glove")
     ours = {what: value for what, value in rows.items() if not what.endswith("of k-means")}
     assert len(ours) == 5
     for what, value in ours.items():

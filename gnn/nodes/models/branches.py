@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ....graphlib.errors import InvalidInput
-from ..features import Features
+from ..features import Features, drop_features
 
 
 def as_branches(x: Features | Sequence[Features], count: int) -> list[Features]:
@@ -14,3 +14,9 @@ def as_branches(x: Features | Sequence[Features], count: int) -> list[Features]:
     if len(given) != count:
         raise InvalidInput(f"this model has {count} branches; got {len(given)} feature matrices")
     return given  # type: ignore[return-value]
+
+
+def dropped_branches(x: Features | Sequence[Features], count: int, share: float, training: bool) -> Iterator[Features]:
+    """The same after dropout, each drawn when it is taken."""
+    for part in as_branches(x, count):
+        yield drop_features(part, share, training)

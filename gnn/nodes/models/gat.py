@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, elu, leaky_relu
 
-from ..features import FeatureLinear, Features, drop_features
-from .branches import as_branches
+from ..features import FeatureLinear, Features
+from .branches import dropped_branches
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
@@ -76,10 +76,8 @@ class GAT(nn.Module):
     def forward(self, x: Features | Sequence[Features], adjacency: SparseTensor) -> Tensor:
         """Scores (n, num_classes). Of the adjacency, which has the nodes themselves, only the pattern is read."""
         edges = Edges.of(adjacency)
-        parts = [
-            layer(drop_features(part, self.dropout, self.training), edges).flatten(1)
-            for layer, part in zip(self.first, as_branches(x, len(self.first)), strict=True)
-        ]
+        given = dropped_branches(x, len(self.first), self.dropout, self.training)
+        parts = [layer(part, edges).flatten(1) for layer, part in zip(self.first, given, strict=True)]
         h = elu(torch.cat(parts, 1) + self.first_bias)
         return self.last(dropout(h, self.dropout, self.training), edges).mean(1) + self.bias
 

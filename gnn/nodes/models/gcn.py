@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from ..features import FeatureLinear, Features, drop_features
-from .branches import as_branches
+from ..features import FeatureLinear, Features
+from .branches import dropped_branches
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
@@ -71,11 +71,8 @@ class GCN(nn.Module):
 
     def forward(self, x: Features | Sequence[Features], adjacency: SparseTensor) -> Tensor:
         """Scores (n, num_classes); `x` is a list where there are several branches."""
-        given = as_branches(x, len(self.first))
-        parts = [
-            layer(drop_features(part, self.dropout, self.training))
-            for layer, part in zip(self.first, given, strict=True)
-        ]
+        given = dropped_branches(x, len(self.first), self.dropout, self.training)
+        parts = [layer(part) for layer, part in zip(self.first, given, strict=True)]
         h = adjacency @ torch.cat(parts, 1) + self.first_bias
         for layer, bias in zip(self.rest, self.biases, strict=True):
             h = dropout(torch.relu(h), self.dropout, self.training)

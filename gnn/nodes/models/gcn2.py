@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from ..features import FeatureLinear, Features, drop_features
-from .branches import as_branches
+from ..features import FeatureLinear, Features
+from .branches import dropped_branches
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
@@ -76,11 +76,8 @@ class GCNII(nn.Module):
 
     def forward(self, x: Features | Sequence[Features], adjacency: SparseTensor) -> Tensor:
         """Scores (n, num_classes); `x` is a list where there are several branches."""
-        given = as_branches(x, len(self.first))
-        parts = [
-            layer(drop_features(part, self.dropout, self.training))
-            for layer, part in zip(self.first, given, strict=True)
-        ]
+        given = dropped_branches(x, len(self.first), self.dropout, self.training)
+        parts = [layer(part) for layer, part in zip(self.first, given, strict=True)]
         h = start = torch.relu(torch.cat(parts, 1))
         for number, weight in enumerate(self.maps, 1):
             h = dropout(h, self.dropout, self.training)

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearhop.graphlib.compute.sorting_cpu import holds, sort_words, stable_order
+from nearhop.graphlib.compute.sorting_cpu import first_not_below, holds, sort_words, stable_order
 
 
 @given(hnp.arrays(np.int32, st.integers(0, 200), elements=st.integers(-5, 5)))
@@ -30,4 +30,6 @@ def test_words_are_sorted_in_place(words):
 
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(-1, 51))
 def test_rising_integers_hold_what_they_hold(words, asked):
-    assert holds(np.unique(np.array(words, np.int64)), asked) == (asked in words)
+    rising = np.unique(np.array(words, np.int64))
+    assert holds(rising, 0, len(rising), asked) == (asked in words)
+    assert first_not_below(rising, 0, len(rising), asked) == np.searchsorted(rising, asked)
