@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Metric = Literal["l2", "ip", "cosine"]
 RowMetric = Literal["l2", "ip", "cosine", "hamming"]
 Storage = Literal["float32", "float16", "int8", "int8-only"]
+Layout = Literal["plain", "packed"]
 
 
 class Index(Protocol):
@@ -49,3 +50,4 @@ class HNSWParameters(TypedDict, total=False):
     seed: int
     threads: int | None
     ef_search: int
+    layout: Layout

@@ -10,7 +10,7 @@
 | `own_factor(rows, node)`, `room_of(rows)` | its factor, and that room |
 | `ask(rows, queries, factors)` | given queries as the kind compares them |
 | `ranks(rows)` | whether keys are ranks, so that what a walk found has to be ordered by distances of other rows |
-| `prefetch_row(rows, node, first, last)` | cache lines of the row, asked for ahead |
+| `prefetch_row(rows, node, first, last)`, `prefetch_row_ahead` | cache lines of the row, asked for ahead |
 
 The first field of every kind holds a row of bytes per node, in C order. `distance`, `key_of` and `prefetch_row` are
 written into the kernels that call them: passed to a function, an array would be reference-counted, two locked
@@ -162,29 +162,35 @@ def _key_of(typingctx: Any, rows: Any, query: Any, factor: Any, node: Any) -> An
     return types.int64(rows, query, factor, node), generate
 
 
-def _prefetch_row(typingctx: Any, rows: Any, node: Any, first: Any, last: Any) -> Any:
-    """Ask for the cache lines of a row, of rows or of an array, from byte `first` to byte `last`, or the row's end."""
+def _prefetching(locality: int) -> Callable[..., Any]:
+    """An intrinsic that asks for rows, of a kind or of an array; into the first level (locality 3) or the second (2)."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        node, first, last = (_cast(context, builder, arguments[at], kinds[at], types.intp) for at in (1, 2, 3))
-        table_kind, table = kinds[0], arguments[0]
-        if not isinstance(table_kind, types.Array):
-            table_kind, table = table_kind[0], builder.extract_value(table, 0)
-        start, length = row_start(context, builder, table_kind, table, node)
-        end = builder.select(builder.icmp_signed("<", last, length), last, length)
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        ask = declared(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, word, word, word])
-        with cgutils.for_range_slice(builder, first, end, integer(_LINE)) as (at, _):
-            builder.call(ask, [builder.gep(start, [at]), *(ir.Constant(word, value) for value in (0, 3, 1))])
-        return context.get_dummy_value()
+    def prefetch(typingctx: Any, rows: Any, node: Any, first: Any, last: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            node, first, last = (_cast(context, builder, arguments[at], kinds[at], types.intp) for at in (1, 2, 3))
+            table_kind, table = kinds[0], arguments[0]
+            if not isinstance(table_kind, types.Array):
+                table_kind, table = table_kind[0], builder.extract_value(table, 0)
+            start, length = row_start(context, builder, table_kind, table, node)
+            end = builder.select(builder.icmp_signed("<", last, length), last, length)
+            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            ask = declared(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, word, word, word])
+            with cgutils.for_range_slice(builder, first, end, integer(_LINE)) as (at, _):
+                builder.call(ask, [builder.gep(start, [at]), *(ir.Constant(word, value) for value in (0, locality, 1))])
+            return context.get_dummy_value()
 
-    return types.void(rows, node, first, last), generate
+        return types.void(rows, node, first, last), generate
+
+    return prefetch
 
 
 distance: Any = intrinsic(_distance)
 key_of: Any = intrinsic(_key_of)
-prefetch_row: Any = intrinsic(_prefetch_row)
+# Called with (rows, node, first, last): the cache lines from byte `first` to byte `last`, or the row's end. The first
+# level takes no more than a few dozen lines at a time; what is wanted in a while, and is long, goes to the second.
+prefetch_row: Any = intrinsic(_prefetching(3))
+prefetch_row_ahead: Any = intrinsic(_prefetching(2))
 
 
 def own_query(rows, node, room):

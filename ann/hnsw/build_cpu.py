@@ -136,6 +136,7 @@ def _join(exact, node, row_of, shift, found, many, table):
     """Link a node without links to the first of `found`, and those back; rows are `row_of[node] + shift`, or nodes."""
     own = node if row_of.shape[0] == 0 else row_of[node] + shift
     source = np.array([node])
+    _mark(table, own)
     table.links[own, :many] = found[:many]
     table.counts[own] = table.clean[own] = many
     for j in range(many):
@@ -145,8 +146,15 @@ def _join(exact, node, row_of, shift, found, many, table):
 
 
 @kernel
+def _mark(table, row):
+    if table.changed.shape[0] > 0:
+        table.changed[row] = True
+
+
+@kernel
 def _give_links(exact, owner, row, sources, table):
-    links, counts, clean = table
+    links, counts, clean = table.links, table.counts, table.clean
+    _mark(table, row)
     cap, count = links.shape[1], counts[row]
     if count + sources.shape[0] <= cap:
         for j in range(sources.shape[0]):
@@ -255,7 +263,7 @@ def repair(exact, walk, graph, table, nodes, reached, queue, ef, scratch, one_by
     new node, which takes that link over, so nothing else is cut off. What is linked from such a node then counts as
     reached, except `one_by_one`: then a node counts as reached that a search for it finds.
     """
-    links, counts, clean = table
+    links, counts, clean = table.links, table.counts, table.clean
     room = _room_for(exact, walk, graph, ef)
     pool, keys, asked, own = room
     stop = (np.empty(0, np.bool_), ZERO)
@@ -310,6 +318,8 @@ def repair(exact, walk, graph, table, nodes, reached, queue, ef, scratch, one_by
                 links[node, place] = moved
                 counts[node] = place + 1
                 clean[node] = min(clean[node], place)
+        _mark(table, host)
+        _mark(table, node)
         made += 1
         if one_by_one:
             reached[node] = True

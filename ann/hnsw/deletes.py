@@ -20,6 +20,7 @@ from .parts_cpu import Scratch, Table
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_NO_MARKS = np.empty(0, bool)
 _Pairs = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
 _ROWS_PER_PART = 16_384
 _CANDIDATES = 160  # nodes found behind tombstones that end the search for more
@@ -83,6 +84,7 @@ def relink(graph: HNSWGraph, dead: NDArray[np.bool_], ef: int, threads: int | No
             graph.clear(np.flatnonzero(gone))
             graph.free = np.flatnonzero(gone)
             graph.repair(ef)
+            graph.mark()  # blocks lead to nodes two links away as well, which may be gone
 
 
 def compacted(
@@ -95,7 +97,7 @@ def compacted(
     n = graph.count
     live = np.flatnonzero(~dead)
     top = int(graph.levels[live].max())
-    small = HNSWGraph(graph.rows.chosen(live), graph.M)
+    small = HNSWGraph(graph.rows.chosen(live), graph.M, packed=graph.blocks is not None)
     small.reserve(graph.levels[live])
     new_of = np.full(n + 1, -1, np.int32)  # the last place is that of padding
     new_of[live] = np.arange(len(live), dtype=np.int32)
@@ -121,6 +123,7 @@ def compacted(
         small.repair(ef)
     small.rows.settle(small.count)
     small.mend(ef, threads)
+    small.write_blocks(threads)
     return small
 
 
@@ -142,8 +145,8 @@ def _around(
         counts, sound = np.empty(len(nodes), np.int32), np.empty(len(nodes), np.int32)
         scratch = graph.take_scratch(workers)
         kernels.relink(
-            graph.rows.exact, nodes, row_of, level - 1, Table(table, held, clean), gone, _CANDIDATES,
-            Scratch(scratch[0][:workers], scratch[1]), Table(links, counts, sound),
+            graph.rows.exact, nodes, row_of, level - 1, Table(table, held, clean, _NO_MARKS), gone, _CANDIDATES,
+            Scratch(scratch[0][:workers], scratch[1]), Table(links, counts, sound, _NO_MARKS),
         )  # fmt: skip
         graph.scratch.give(scratch)
         yield nodes, links, counts, sound

@@ -100,7 +100,7 @@ def _state_of(index: HNSW, metric: int) -> _State | Literal[False]:
         bits, seen = graph.take_scratch(1)
         return Scratch(bits[0], seen[0])
 
-    fixed, first = (graph.rows.exact, graph.rows.walk, graph.walked(), few), make_scratch()
+    fixed, first = (graph.rows.exact, graph.rows.walk, graph.searched(), few), make_scratch()
     result = Found(np.empty((1, 1), _FLOAT), np.empty((1, 1), _ID), np.empty(1, _COUNT))
     code = _code_for(kernel, *fixed, np.empty((1, graph.rows.dim), _FLOAT), 1, 1, 1, first, result)
     return _State(

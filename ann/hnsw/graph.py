@@ -12,7 +12,8 @@ from ...graphlib.errors import IndexMismatch, StoreCorrupt
 from ..locking import SharedLock
 from ..storage.room import grown
 from ..storage.rows import Rows
-from .parts_cpu import Graph, Scratch, Table
+from .packed.blocks import LANES, Blocks, bits_for
+from .parts_cpu import Graph, PackedGraph, Scratch, Table
 from .scratch import Bits, VisitScratch
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _SHARE_PER_BATCH = 50
 # Rows that pruning cut off are looked for when a hundredth of the rows are new, a 20th of many.
 _SMALL, _REPAIR_SMALL_AT, _REPAIR_AT = 20_000, 100, 20
 
+_NO_MARKS = np.empty(0, bool)
 _Links = tuple["NDArray[np.int64]", "NDArray[np.int32]", "NDArray[np.int32]"]  # starts, links, counts
 
 
@@ -44,10 +46,13 @@ class HNSWGraph:
         The arrays lie in a file, and nobody has looked at them yet. Searches stay within bounds whatever they hold.
     free : int64 (any number,) or None
         Deleted nodes that nothing links to, rising: places for new nodes. None until it is asked for.
+    blocks : Blocks or None
+        Codes beside the links of level 0, where searches walk them.
     """
 
-    def __init__(self, rows: Rows, M: int) -> None:
+    def __init__(self, rows: Rows, M: int, *, packed: bool = False) -> None:
         self.rows, self.M = rows, M
+        self.blocks = Blocks() if packed else None
         self.count, self.entry, self.top = 0, -1, -1
         self.levels: NDArray[np.int8] = np.empty(0, np.int8)
         self.links: NDArray[np.int32] = np.empty((0, 2 * M), np.int32)
@@ -90,6 +95,9 @@ class HNSWGraph:
             self.levels, self.upper_row = grown(self.levels, n, room), grown(self.upper_row, n, room)
             self.links = grown(self.links, n, room, -1)
             self.counts, self.clean = grown(self.counts, n, room), grown(self.clean, n, room)
+        if self.blocks is not None:
+            self.blocks.make_room(len(self.links))
+            self.blocks.changed[n:total] = True
         self.levels[n:total] = levels
         used = self.upper_rows(n)
         above = np.cumsum(levels, dtype=np.int64)
@@ -106,6 +114,8 @@ class HNSWGraph:
         self.rows.into_memory()
         for name in ("links", "upper", "upper_row"):
             setattr(self, name, getattr(self, name).copy())
+        if self.blocks is not None:
+            self.blocks.into_memory()
 
     def truncate(self) -> None:
         """Give up the room behind the rows in use."""
@@ -115,6 +125,8 @@ class HNSWGraph:
         self.links, self.counts, self.clean = self.links[:n], self.counts[:n], self.clean[:n]
         self.upper, self.upper_count = self.upper[:used], self.upper_count[:used]
         self.upper_clean = self.upper_clean[:used]
+        if self.blocks is not None:
+            self.blocks.truncate(n)
 
     def clear(self, nodes: NDArray[np.int64]) -> None:
         """Take the links out of the rows of nodes, at every level."""
@@ -122,6 +134,8 @@ class HNSWGraph:
             rows = self.rows_of(nodes[self.levels[nodes] >= level], level)
             table, counts, clean = self.level(level)
             table[rows], counts[rows], clean[rows] = -1, 0, 0
+            if level == 0:
+                self.mark(rows)
 
     def level(self, level: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
         """The table that holds the rows of a level, their counts and clean counts."""
@@ -143,7 +157,37 @@ class HNSWGraph:
 
     def table(self, level: int) -> Table:
         """The links of a level as kernels write them."""
-        return Table(*self.level(level))
+        marks = _NO_MARKS if level or self.blocks is None else self.blocks.changed
+        if marks is not _NO_MARKS:
+            self.blocks.fresh = False  # type: ignore[union-attr]
+        return Table(*self.level(level), marks)
+
+    def searched(self) -> Graph | PackedGraph:
+        """The graph as searches walk it: with blocks, where it has them and they are those of its links."""
+        graph, blocks = self.walked(), self.blocks
+        if blocks is None or not blocks.fresh or not self.is_coded:
+            return graph
+        data = plain_view(blocks.data)
+        return PackedGraph(
+            *graph, data, data.reshape(-1).view(np.int32), bits_for(self.rows.codes.width),  # type: ignore[attr-defined]
+            -(-self.links.shape[1] // LANES),
+        )  # fmt: skip
+
+    def mark(self, nodes: NDArray[np.int64] | None = None) -> None:
+        """The links of these nodes, or of all, are written: their blocks are not those of their links any more."""
+        if self.blocks is not None:
+            self.blocks.fresh = False
+            self.blocks.changed[slice(None) if nodes is None else nodes] = True
+
+    def write_blocks(self, threads: int | None) -> None:
+        """Write the blocks of nodes whose links have changed; searches walk links meanwhile, and blocks from then on."""
+        blocks = self.blocks
+        if blocks is None or blocks.fresh or not self.count or not self.is_coded:
+            return
+        with threads_in_use(threads) as workers:
+            blocks.write(self, workers)
+        with self.lock.changing():
+            blocks.fresh = True
 
     def insert(
         self,
@@ -251,6 +295,8 @@ class HNSWGraph:
             present = np.arange(self.M) < counts[:, None]
             held[rows] = clean[rows] = counts
             table[rows, : self.M] = np.where(present, found, -1)
+            if level == 0:
+                self.mark(rows)
             self.link_back(level, np.repeat(chosen, counts), found[present].astype(np.int64), workers)
 
     def _link_more(self, members: NDArray[np.int64], links: _Links, workers: int) -> None:

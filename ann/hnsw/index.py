@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
-    from ..words import HNSWParameters, RowMetric, Storage
+    from ..words import HNSWParameters, Layout, RowMetric, Storage
 
 DEFAULT_EF = 64
 
@@ -67,6 +67,10 @@ class HNSW(VectorIndex):
         All cores by default.
     ef_search : int >= 1, default 64
         Beam width of searches that do not give one; see `tune`.
+    layout : {"plain", "packed"}, default "plain"
+        "packed", for storage "int8": every node keeps codes of its neighbours beside its links (see Notes). Searches
+        read one block a step instead of a row a neighbour, 1.3 to 2.5 times as many queries a second on vectors of a
+        hundred dimensions or more, for 1 to 2.5 KiB a row.
 
     Notes
     -----
@@ -104,7 +108,7 @@ class HNSW(VectorIndex):
     KIND = "hnsw"
     KNOB = "ef_search"
     COLUMNS = stored.COLUMNS
-    FROZEN = "metric", "M", "storage"
+    FROZEN = "metric", "M", "storage", "layout"
 
     def __init__(
         self,
@@ -116,6 +120,7 @@ class HNSW(VectorIndex):
         seed: int = 0,
         threads: int | None = None,
         ef_search: int = DEFAULT_EF,
+        layout: Layout = "plain",
     ) -> None:
         super().__init__()
         self.metric = metric
@@ -125,6 +130,7 @@ class HNSW(VectorIndex):
         self.seed = seed
         self.threads = threads
         self.ef_search = ef_search
+        self.layout = layout
         self._graph: HNSWGraph | None = None
         self._anew: Rows | None = None  # what keeps the first rows, where they were kept before
 
@@ -242,7 +248,8 @@ class HNSW(VectorIndex):
                 graph = self._graph = None
                 self._rows = self._rows.chosen(np.empty(0, np.int64))
         if graph is None:
-            graph = HNSWGraph(self._anew or rows_of(self.storage, metric, rows.shape[1]), self.M)
+            kept = self._anew or rows_of(self.storage, metric, rows.shape[1])
+            graph = HNSWGraph(kept, self.M, packed=self.layout == "packed")
             graph.lock, graph.rows.borrowed = self._lock, borrowed
         ef = max(self.ef_construction, self.M)
         graph.check()
@@ -269,6 +276,7 @@ class HNSW(VectorIndex):
                 members = self._make_room(graph, places, rows)
             graph.insert(members, ef, self.threads, published, committed)
         graph.mend(ef, self.threads)
+        graph.write_blocks(self.threads)
 
     def _make_room(self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any]) -> NDArray[np.int64]:
         """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them.
@@ -433,7 +441,7 @@ class HNSW(VectorIndex):
         if 2 * len(live) < graph.count:
             fresh = HNSW(
                 self.metric, self.M, ef_construction=self.ef_construction, storage=self.storage, seed=self.seed,
-                threads=self.threads,
+                threads=self.threads, layout=self.layout,
             )  # fmt: skip
             fresh._anew = graph.rows.anew()
             fresh._insert(graph.rows.given(graph.rows.kept[live]), live, progress, borrowed=True)
@@ -487,6 +495,7 @@ class HNSW(VectorIndex):
     def _stored(self, *, edges: bool = False) -> GraphStore:
         if self._graph is None and self._rows.has_held:
             return stored.store_of_none(self._rows, self._parameters())
+        self.graph.write_blocks(self.threads)  # an add that was interrupted leaves old ones
         return stored.store_of(self.graph, self._rows, self._parameters(), edges=edges)
 
     @classmethod
@@ -499,6 +508,7 @@ class HNSW(VectorIndex):
         index = cls(
             fields["metric"], fields["M"], ef_construction=fields["ef_construction"], storage=fields["storage"],
             seed=fields["seed"], ef_search=fields.get("ef_search", DEFAULT_EF),
+            layout=stored.layout_of(fields),
         )  # fmt: skip
         index._graph, index._rows = graph, rows
         return index
@@ -532,7 +542,7 @@ class HNSW(VectorIndex):
     def _parameters(self) -> dict[str, Any]:
         return {
             "kind": self.KIND, "metric": self.metric, "M": self.M, "ef_construction": self.ef_construction,
-            "storage": self.storage, "seed": self.seed, "ef_search": self.ef_search,
+            "storage": self.storage, "seed": self.seed, "ef_search": self.ef_search, "packed": self.layout == "packed",
         }  # fmt: skip
 
     def _filled(self) -> HNSWGraph:
@@ -549,7 +559,7 @@ class HNSW(VectorIndex):
         if self._metric is None:
             self._check_frozen()
             self._metric = check_parameters(
-                self.metric, self.M, self.ef_construction, self.ef_search, self.seed, self.storage
+                self.metric, self.M, self.ef_construction, self.ef_search, self.seed, self.storage, self.layout
             )
         return self._metric
 

@@ -9,7 +9,12 @@ from ..metrics import HAMMING, check_count, metric_code
 from ..storage.rows import storages
 
 
-def check_parameters(metric: Any, M: Any, ef_construction: Any, ef_search: Any, seed: Any, storage: Any) -> int:
+LAYOUTS = "plain", "packed"
+
+
+def check_parameters(
+    metric: Any, M: Any, ef_construction: Any, ef_search: Any, seed: Any, storage: Any, layout: Any = "plain"
+) -> int:
     """The metric's number; `InvalidInput` for a parameter out of range."""
     number = metric_code(metric, bits=True)
     check_count("M", M, low=2, high=1024)
@@ -20,4 +25,8 @@ def check_parameters(metric: Any, M: Any, ef_construction: Any, ef_search: Any, 
         raise InvalidInput(f"storage must be one of {', '.join(map(repr, storages()))}; got {storage!r}")
     if number == HAMMING and storage != "float32":
         raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={storage!r}")
+    if layout not in LAYOUTS:
+        raise InvalidInput(f"layout must be 'plain' or 'packed'; got {layout!r}")
+    if layout == "packed" and storage != "int8":
+        raise InvalidInput(f"layout='packed' keeps neighbours in codes: use storage='int8'; got {storage!r}")
     return number

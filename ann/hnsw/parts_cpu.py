@@ -15,6 +15,24 @@ class Graph(NamedTuple):
     top: int
 
 
+class PackedGraph(NamedTuple):
+    """A `Graph` with blocks for level 0: see `packed.blocks_cpu`.
+
+    `blocks` is uint8 (nodes, bytes), a row of `parts` blocks of 32 neighbours, in codes of `bits` bits; `words` is the
+    same memory as int32, in one dimension.
+    """
+
+    upper_row: Any
+    upper: Any
+    links: Any
+    entry: int
+    top: int
+    blocks: Any
+    words: Any
+    bits: int
+    parts: int
+
+
 class Level(NamedTuple):
     """One level: the links of a node are `table[row_of[node] + shift]`; of level 0, with no `row_of`, `table[node]`."""
 
@@ -24,11 +42,15 @@ class Level(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Links that are written: per row their number, and how many leading ones keep the selection rule among them."""
+    """Links that are written: per row their number, and how many leading ones keep the selection rule among them.
+
+    Rows that are written are marked in `changed`, where that is not empty.
+    """
 
     links: Any
     counts: Any
     clean: Any
+    changed: Any
 
 
 class Scratch(NamedTuple):
@@ -89,4 +111,4 @@ class Found(NamedTuple):
     counts: Any
 
 
-__all__ = ["Asked", "Few", "Found", "Graph", "Level", "Passing", "Plan", "Scratch", "Table"]
+__all__ = ["Asked", "Few", "Found", "Graph", "Level", "PackedGraph", "Passing", "Plan", "Scratch", "Table"]

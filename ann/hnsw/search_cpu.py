@@ -1,4 +1,4 @@
-"""Kernels that walk an HNSW graph: greedy descent, beam search of one level, and whole queries.
+"""Kernels that walk an HNSW graph: greedy descent, beam search of one level, and what orders its result.
 
 The beam is one sorted pool of packed (distance, node) keys; the lowest bit of a key marks that the node was expanded.
 Equal distances are ordered by node, so the outcome does not depend on the order of links. Rows of links end at -1.
@@ -191,37 +191,3 @@ def write_result(pool, size, q, k, found):
     for j in range(count, k):
         found.distances[q, j] = np.float32(np.inf)
         found.rows[q, j] = -1
-
-
-@kernel
-def search(exact, walk, graph, asked, plan, first, last, scratch, found):
-    """Answer queries first..last-1 as the plan says; where walks compare ranks, distances order what they find."""
-    everything = np.empty(0, np.bool_)
-    allowed, k = plan.allowed, plan.k
-    widest = 1
-    for q in range(first, last):
-        widest = max(widest, plan.ef[q])
-    pool = np.empty(widest, np.int64)
-    keys = np.empty(plan.together * max(graph.links.shape[1], graph.upper.shape[1]), np.int64)
-    for q in range(first, last):
-        ef = plan.ef[q]
-        if ef == 0:
-            continue
-        query, factor = asked.walk[q], asked.factors[q]
-        pool[0] = descend(walk, query, factor, graph, ZERO)
-        mask = min(q, allowed.shape[0] - 1)
-        passes = allowed[mask] if mask >= 0 else everything
-        size = beam(
-            walk, query, factor, base(graph), scratch, pool, ef, keys, plan.together,
-            (passes, plan.wanted if mask >= 0 else ZERO),
-        )  # fmt: skip
-        if mask >= 0:
-            kept = 0
-            for j in range(size):
-                if passes[unpack_node(pool[j])]:
-                    pool[kept] = pool[j]
-                    kept += 1
-            size = kept
-        if ranks(walk):
-            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, ef // 3))
-        write_result(pool, size, q, k, found)

@@ -29,7 +29,7 @@ class HNSWStatistics:
     mean_degree : float
         Links per row at level 0.
     nbytes : int
-        Vectors, codes and links, with the room kept for more rows.
+        Vectors, codes, links and blocks, with the room kept for more rows.
     """
 
     live: int
@@ -61,4 +61,5 @@ def statistics(index: HNSW) -> HNSWStatistics:
 def held_bytes(graph: HNSWGraph) -> int:
     """Vectors, codes and links, with the room kept for more rows."""
     arrays = (graph.links, graph.counts, graph.clean, graph.upper, graph.upper_row, graph.levels)
-    return sum(array.nbytes for array in arrays) + graph.rows.nbytes
+    blocks = 0 if graph.blocks is None else graph.blocks.nbytes
+    return sum(array.nbytes for array in arrays) + blocks + graph.rows.nbytes

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 _UPPER = "upper"
 _LAYOUT = 2
-COLUMNS = frozenset({"vector", "dead", "level", "scale", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row"})
+COLUMNS = frozenset({
+    "vector", "dead", "level", "scale", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row",
+    "hnsw_blocks",
+})
 _FIELDS = {
     "metric": str, "dim": int, "M": int, "ef_construction": int, "storage": str, "seed": int, "entry": int, "top": int,
 }  # fmt: skip
@@ -42,6 +45,8 @@ def store_of(graph: HNSWGraph, rows: RowIds, parameters: dict[str, Any], *, edge
     columns = store.nodes(NODE)
     columns["level"], columns["hnsw_upper_row"] = graph.levels[:n], graph.upper_row[:n]
     columns["hnsw_links"], columns["hnsw_counts"] = graph.links[:n], graph.counts[:n]
+    if graph.blocks is not None and graph.blocks.fresh:
+        columns["hnsw_blocks"] = graph.blocks.data[:n]
     for name, column in kept.items():
         columns[name] = column
     if used:
@@ -178,7 +183,7 @@ def _in_place(store: GraphStore, given: dict[str, Any]) -> Opened:
         raise IndexMismatch(f"dim must be positive; got {dim}")
     columns, top, entry = store.nodes(NODE), fields["top"], fields["entry"]
     n = len(columns["vector"])
-    graph = HNSWGraph(rows_of(storage, metric, dim), M)
+    graph = HNSWGraph(rows_of(storage, metric, dim), M, packed=layout_of(given) == "packed")
     graph.rows.open(n, columns, _Tables(store, ""), given)
     graph.count, graph.entry, graph.top = n, entry, top
     graph.levels = laid_out("level", columns["level"], np.int8, (n,))
@@ -186,6 +191,9 @@ def _in_place(store: GraphStore, given: dict[str, Any]) -> Opened:
     graph.links = laid_out("hnsw_links", columns["hnsw_links"], np.int32, (n, 2 * M))
     graph.counts = laid_out("hnsw_counts", columns["hnsw_counts"], np.int32, (n,))
     graph.clean = np.zeros(n, np.int32)
+    if graph.blocks is not None and graph.is_coded:
+        codes = graph.rows.codes  # type: ignore[attr-defined]
+        graph.blocks.open(n, columns["hnsw_blocks"], codes.width, 2 * M, codes.basis)
     if _UPPER in store.node_types:
         upper = store.nodes(_UPPER)
         used = len(upper["links"])
@@ -214,7 +222,7 @@ def _from_edges(
     top = fields["top"]
     if not 0 <= top < MOST_LEVELS or levels.size == 0 or levels.min() < 0 or levels.max() != top:
         raise IndexMismatch(f"levels must be in [0, {top}] and reach {top}, below {MOST_LEVELS}")
-    graph = HNSWGraph(rows_of(storage, metric, vectors.shape[1]), M)
+    graph = HNSWGraph(rows_of(storage, metric, vectors.shape[1]), M, packed=layout_of(fields) == "packed")
     graph.rows.open(len(vectors), _Columns(columns, prefix, vectors), _Tables(store, prefix), fields)
     graph.reserve(np.asarray(levels))
     graph.count, graph.entry, graph.top = len(vectors), fields["entry"], top
@@ -234,6 +242,7 @@ def _from_edges(
         table[places] = filled
         (graph.counts if level == 0 else graph.upper_count)[places] = kept
     check_graph(graph)
+    graph.write_blocks(None)
     return graph
 
 
@@ -243,7 +252,7 @@ def _fields(parameters: dict[str, Any], graph: HNSWGraph) -> dict[str, Any]:
         "kind": parameters["kind"], "metric": parameters["metric"], "dim": graph.rows.dim, "M": parameters["M"],
         "ef_construction": parameters["ef_construction"], "storage": parameters["storage"],
         "seed": parameters["seed"], "entry": int(graph.entry), "top": int(graph.top),
-        "ef_search": parameters["ef_search"],
+        "ef_search": parameters["ef_search"], "packed": parameters["packed"],
     }  # fmt: skip
 
 
@@ -251,8 +260,16 @@ def _check(fields: dict[str, Any]) -> int:
     """The metric's number of parameters whose types are right."""
     return check_parameters(
         fields["metric"], fields["M"], fields["ef_construction"], fields.get("ef_search", 1), fields["seed"],
-        fields["storage"],
+        fields["storage"], layout_of(fields),
     )  # fmt: skip
+
+
+def layout_of(fields: dict[str, Any]) -> Any:
+    """The layout that fields of a file say; files from before there was another have none."""
+    packed = fields.get("packed", False)
+    if type(packed) is not bool:
+        raise IndexMismatch(f"index parameter packed must be true or false; got {packed!r}")
+    return "packed" if packed else "plain"
 
 
 def _home(store: GraphStore, graph: HNSWGraph) -> tuple[str, str]:

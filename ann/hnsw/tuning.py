@@ -14,6 +14,7 @@ from ..least_effort import least_effort
 from ..metrics import check_count, check_rows, metric_code, query_scales, scaled
 from ..result import SearchResult, finish, recall
 from ..storage.rows import storage_class
+from .packed.blocks import most_bytes
 from .plan import NAMES, make_plan, row_bytes
 from .walks import Queries
 
@@ -28,15 +29,17 @@ _SAMPLE = 200
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes an index will hold: `vectors`, `links` of all levels with their counts, `codes` at most, and `total`."""
+    """Bytes an index will hold: `vectors`, `links` of all levels with their counts, and at most `codes` and `blocks` of
+    codes beside links; and the `total`."""
 
     vectors: int
     links: int
     codes: int
+    blocks: int = 0
 
     @property
     def total(self) -> int:
-        return self.vectors + self.links + self.codes
+        return self.vectors + self.links + self.codes + self.blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ def estimate_memory(index: HNSW, num_rows: int, dim: int) -> MemoryEstimate:
     links = n * (4 * (2 * index.M + 2) + 9) + int(n / (index.M - 1) * 4 * (index.M + 2))
     metric = metric_code(index.metric, bits=True)
     rows, codes = storage_class(index.storage, metric).bytes_of(metric, dim, n)
-    return MemoryEstimate(rows, links, codes)
+    return MemoryEstimate(rows, links, codes, most_bytes(n, dim, 2 * index.M) if index.layout == "packed" else 0)
 
 
 def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -> int:

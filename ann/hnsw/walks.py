@@ -59,7 +59,7 @@ def walk(
 
     Under a filter a walk ends once `wanted` passing rows are nearer than every node not yet expanded.
     """
-    from . import search_cpu as kernels
+    from . import answer_cpu as kernels
 
     count = len(queries)
     found = Found(np.empty((count, k), np.float32), np.empty((count, k), np.int64), np.zeros(count, np.int32))
@@ -69,7 +69,7 @@ def walk(
         if graph.entry < 0 or not ef.any():
             return found
     plan = Plan(EVERYTHING if allowed is None else plain_view(allowed), ef, wanted, k, graph.together)
-    fixed = graph.rows.exact, graph.rows.walk, graph.walked()
+    fixed = graph.rows.exact, graph.rows.walk, graph.searched()
 
     def part(first: int, last: int, scratch: Scratch, walked: NDArray[Any]) -> None:
         asked = Asked(queries.exact, queries.factors, walked)

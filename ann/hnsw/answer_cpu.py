@@ -1,0 +1,90 @@
+"""Whole queries: down the levels of a graph, along level 0, and what is returned."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import overload
+
+from ...graphlib.compute.jit import kernel
+from ..distances.distances_cpu import unpack_node
+from ..distances.rows_cpu import ranks
+from .packed import walk_cpu as packed
+from .parts_cpu import PackedGraph
+from .search_cpu import PATIENCE, ZERO, base, beam, descend, rescore, write_result
+
+
+def room_for(graph, plan, widest):
+    raise TypeError("only inside kernels")
+
+
+def along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, stop):
+    raise TypeError("only inside kernels")
+
+
+def patience(graph, k, ef):
+    raise TypeError("only inside kernels")
+
+
+@overload(room_for)
+def _room_for(graph, plan, widest):
+    """What a walk of level 0 needs beside its pool."""
+    if graph.instance_class is PackedGraph:
+        return lambda graph, plan, widest: packed.room_for(graph, widest)
+    return lambda graph, plan, widest: np.empty(
+        plan.together * max(graph.links.shape[1], graph.upper.shape[1]), np.int64
+    )
+
+
+@overload(along_level_0)
+def _along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, stop):
+    """Level 0 from the one key in `pool[0]`; the pool's size. By links and rows, or by blocks where a graph has them."""
+    if graph.instance_class is PackedGraph:
+        return lambda walk, query, factor, graph, scratch, pool, ef, room, plan, stop: packed.walk_blocks(
+            walk, query, factor, graph, scratch, pool, ef, room, stop
+        )
+    return lambda walk, query, factor, graph, scratch, pool, ef, room, plan, stop: beam(
+        walk, query, factor, base(graph), scratch, pool, ef, room, plan.together, stop
+    )
+
+
+@overload(patience)
+def _patience(graph, k, ef):
+    """After how many rows that are no better than the k-th the rest of the pool is given up.
+
+    Blocks are walked with ranks of rows that were read one by one, which err less than those of a beam's last keys.
+    """
+    if graph.instance_class is PackedGraph:
+        return lambda graph, k, ef: packed.LEAST_PATIENCE + ef // packed.SHARE_OF_BEAM
+    return lambda graph, k, ef: max(PATIENCE, k, ef // 3)
+
+
+@kernel
+def search(exact, walk, graph, asked, plan, first, last, scratch, found):
+    """Answer queries first..last-1 as the plan says; where walks compare ranks, distances order what they find."""
+    everything = np.empty(0, np.bool_)
+    allowed, k = plan.allowed, plan.k
+    widest = 1
+    for q in range(first, last):
+        widest = max(widest, plan.ef[q])
+    pool = np.empty(widest, np.int64)
+    room = room_for(graph, plan, widest)
+    for q in range(first, last):
+        ef = plan.ef[q]
+        if ef == 0:
+            continue
+        query, factor = asked.walk[q], asked.factors[q]
+        pool[0] = descend(walk, query, factor, graph, ZERO)
+        mask = min(q, allowed.shape[0] - 1)
+        passes = allowed[mask] if mask >= 0 else everything
+        stop = (passes, plan.wanted if mask >= 0 else ZERO)
+        size = along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, stop)
+        if mask >= 0:
+            kept = 0
+            for j in range(size):
+                if passes[unpack_node(pool[j])]:
+                    pool[kept] = pool[j]
+                    kept += 1
+            size = kept
+        if ranks(walk):
+            size = rescore(exact, asked.exact[q], factor, pool, size, k, patience(graph, k, ef))
+        write_result(pool, size, q, k, found)

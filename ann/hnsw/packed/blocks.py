@@ -1,0 +1,112 @@
+"""The blocks of a graph's nodes: kept beside the links, written anew where links or codes have changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...metrics import check_count
+from ...storage.room import aligned_bytes, copied
+from ...stored import laid_out
+from ..parts_cpu import Scratch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..graph import HNSWGraph
+
+LANES, ENTRIES, WORD_BYTES = 32, 16, 256  # as in `tables_cpu`, which is read with the kernels
+_SIZES = {4: 128, 2: 512, 1: 1 << 30}  # bits of a coordinate, for codes of up to so many
+
+
+def bits_for(width: int) -> int:
+    """Bits of a coordinate that keep a neighbour near 64 bytes: 4, 2 or 1."""
+    return next(bits for bits, most in _SIZES.items() if width <= most)
+
+
+def row_bytes(width: int, slots: int) -> int:
+    """Bytes of a node's blocks for codes of so many coordinates and so many links: a multiple of 64."""
+    groups = -(-width * bits_for(width) // 16) * 4
+    return -(-slots // LANES) * (groups * ENTRIES + WORD_BYTES)
+
+
+class Blocks:
+    """What a walk of level 0 reads of a node's neighbours: see `blocks_cpu`.
+
+    Attributes
+    ----------
+    data : uint8 (capacity, bytes), a row on cache lines
+    changed : bool (capacity,)
+        Rows whose links are others than when their blocks were written.
+    fresh : bool
+        All blocks are those of the links; walks use them only then.
+    """
+
+    def __init__(self) -> None:
+        self.data: NDArray[np.uint8] = np.empty((0, 64), np.uint8)
+        self.changed: NDArray[np.bool_] = np.ones(0, bool)
+        self.fresh = False
+        self._basis: Any = None  # of the codes that the blocks were written from
+
+    def make_room(self, capacity: int) -> None:
+        """Marks for so many nodes; new ones are changed."""
+        if len(self.changed) < capacity:
+            more = np.ones(capacity, bool)
+            more[: len(self.changed)] = self.changed
+            self.changed = more
+
+    def write(self, graph: HNSWGraph, workers: int) -> None:
+        """Write the blocks of changed nodes, while no walk uses them; of all, where codes were chosen anew.
+
+        O(changed nodes * links^2) code rows read where nodes have fewer links than their blocks have room for, whose
+        places the nearest nodes two links away take.
+        """
+        from . import blocks_cpu as kernels
+
+        n, codes = graph.count, graph.rows.codes  # type: ignore[attr-defined]
+        stride = row_bytes(codes.width, graph.links.shape[1])
+        self.make_room(len(graph.links))
+        if self._basis is not codes.basis or self.data.shape[1] != stride:
+            self.changed[:] = True
+        if len(self.data) < n or self.data.shape[1] != stride or not self.data.flags.writeable:
+            before, self.data = self.data, aligned_bytes(len(graph.links), stride)
+            if before.shape[1] == stride and not self.changed.all():
+                self.data[: len(before)] = before
+        nodes = np.flatnonzero(self.changed[:n])
+        if len(nodes):
+            workers = min(workers, len(nodes))
+            scratch = graph.take_scratch(workers)
+            walk, bits = graph.rows.walk, bits_for(codes.width)
+            kernels.write_blocks(
+                walk, graph.links, nodes, bits, self.data, Scratch(scratch[0][:workers], scratch[1][:workers])
+            )
+            graph.scratch.give(scratch)
+        self.changed[:n], self._basis = False, codes.basis
+
+    def into_memory(self) -> None:
+        """Copy the blocks out of the file where they are mapped."""
+        self.data = copied(self.data)
+
+    def truncate(self, n: int) -> None:
+        """Give up the room behind the rows in use."""
+        self.data, self.changed = self.data[:n], self.changed[:n]
+
+    def open(self, n: int, data: Any, width: int, slots: int, basis: Any) -> None:
+        """Take the blocks of n nodes from a file; `IndexMismatch` where shapes do not fit."""
+        self.data = laid_out("hnsw_blocks", data, np.uint8, (n, row_bytes(width, slots)))
+        self.changed, self.fresh, self._basis = np.zeros(n, bool), True, basis
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.data.nbytes + self.changed.nbytes
+
+
+def most_bytes(num_rows: int, dim: int, slots: int) -> int:
+    """Bytes of the blocks of so many rows, at most."""
+    width = check_count("dim", dim)
+    return num_rows * (1 + max(row_bytes(part, slots) for part in {width, min(width, 128), min(width, 512)}))
+
+
+__all__ = ["Blocks", "bits_for", "most_bytes", "row_bytes"]

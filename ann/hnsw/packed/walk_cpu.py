@@ -1,0 +1,89 @@
+"""A walk of level 0 that estimates whole blocks of neighbours, and reads the rows of nodes it expands alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....graphlib.compute.jit import kernel
+from ...distances.distances_cpu import insert, unpack_node
+from ...distances.rows_cpu import FAR, key_of, prefetch_row_ahead
+from ..search_cpu import ONE, ZERO
+from .tables_cpu import ENTRIES, LANES, WORD_BYTES, estimate, fill_tables, lowest
+
+LEAST_PATIENCE, SHARE_OF_BEAM = 4, 6
+_AHEAD = 1  # nodes of the beam whose blocks are asked for before they are expanded
+_NO_LIMIT = np.int32(0x7FFFFFFF)
+
+
+@kernel
+def room_for(graph, widest):
+    """Tables, the ranks of a block, and the nearest expanded nodes."""
+    codes = graph.blocks.shape[1] // graph.parts - WORD_BYTES
+    return np.empty((codes // ENTRIES, ENTRIES), np.uint8), np.empty(LANES, np.int32), np.empty(widest, np.int64)
+
+
+@kernel
+def walk_blocks(walk, query, factor, graph, scratch, pool, ef, room, stop):
+    """Best-first search of level 0 from the one key in `pool[0]`; the nearest expanded nodes in `pool`, how many.
+
+    The beam holds `ef` estimated ranks; a node may be in it more than once, with estimates from several neighbours. A
+    node that is expanded gets its rank from its row. `stop` is that of `search_cpu.beam`; with `wanted` > 0 only
+    passing nodes are returned.
+    """
+    bits, seen = scratch
+    tables, ranks, near = room
+    passes, wanted = stop
+    blocks, nodes = graph.blocks, walk.data.shape[0]
+    parts = graph.parts
+    stride = blocks.shape[1]
+    size_of = stride // parts
+    start = unpack_node(pool[0])
+    prefetch_row_ahead(blocks, start, 0, FAR)
+    scale, offset = fill_tables(query, walk.width, graph.bits, tables)
+    size, cursor, reached, met = ONE, ZERO, ONE, ZERO
+    seen[0] = start
+    bits[start >> 3] |= np.uint8(1 << (start & 7))
+    while cursor < size:
+        node = unpack_node(pool[cursor])
+        pool[cursor] |= ONE
+        follower = cursor + 1
+        while follower < size and pool[follower] & ONE:
+            follower += 1
+        cursor = follower
+        if follower + _AHEAD - 1 < size and pool[follower + _AHEAD - 1] & ONE == 0:
+            coming = unpack_node(pool[follower + _AHEAD - 1])
+            prefetch_row_ahead(blocks, coming, 0, FAR)
+            prefetch_row_ahead(walk, coming, 0, FAR)
+        key = key_of(walk, query, factor, node)
+        if wanted == 0 or passes[node]:
+            if insert(near, met, ef, key) >= 0:
+                met = min(met + 1, ef)
+        base = np.float32(key >> 32)
+        for part in range(parts):
+            place = node * stride + part * size_of
+            limit = np.int32(pool[size - 1] >> 32) if size == ef else _NO_LIMIT
+            below = estimate(blocks, place, tables, (base, scale, offset), limit, ranks)
+            first = (place + size_of) // 4 - LANES
+            while below != 0:
+                lane = lowest(below)
+                below &= below - 1
+                other = np.int64(graph.words[first + lane])
+                bit = np.uint8(1 << (other & 7))
+                if 0 <= other < nodes and bits[other >> 3] & bit == 0:
+                    bits[other >> 3] |= bit
+                    seen[reached] = other
+                    reached += 1
+                    at = insert(pool, size, ef, (np.int64(ranks[lane]) << 32) | (other << 1))
+                    if at >= 0:
+                        size = min(size + 1, ef)
+                        if at < cursor + _AHEAD:
+                            prefetch_row_ahead(blocks, other, 0, FAR)
+                            prefetch_row_ahead(walk, other, 0, FAR)
+                        cursor = min(cursor, at)
+        if wanted > 0 and met >= wanted and cursor < size and near[wanted - 1] < pool[cursor]:
+            break
+    for j in range(reached):
+        bits[seen[j] >> 3] = 0
+    for j in range(met):
+        pool[j] = near[j]
+    return met
