@@ -23,6 +23,10 @@ def dataset(name: str, rows: int) -> tuple[np.ndarray, np.ndarray, str]:
     if name == "mnist":
         train, test = (_images(folder / f"ann/mnist-{part}-images-idx3-ubyte.gz") for part in ("train", "t3k"))
         return train, test, "l2"
+    if name in ("minilm", "minilm-ood"):
+        held = np.load(folder / "ann/minilm-100k.npz")
+        asked = held["queries" if name == "minilm" else "ood"]
+        return held["base"].astype(np.float32), asked.astype(np.float32), "l2"
     if name == "sift":
         points, held = np.load(folder / "cann/herz-jesus-p25.npz")["desc"].astype(np.float32), 2500
     else:

@@ -15,14 +15,14 @@ from nearhop.ann import HNSW, load
 Search = Callable[[np.ndarray, int], Any]
 
 
-def nearhop(storage: Any, M: int = 16) -> Callable[..., tuple[Search, Any]]:
+def nearhop(storage: Any, M: int = 16, layout: Any = "plain") -> Callable[..., tuple[Search, Any]]:
     def build(
         x: np.ndarray, metric: Any, threads: int, search_threads: int, kept: Path | None = None
     ) -> tuple[Search, Any]:
         if kept is not None and kept.exists():
             index: Any = load(kept, in_memory=True)  # as other libraries do
         else:
-            index = HNSW(metric, M, storage=storage, threads=threads).add(x)
+            index = HNSW(metric, M, storage=storage, layout=layout, threads=threads).add(x)
             if kept is not None:
                 index.save(kept)
         return lambda q, ef: index.search(q, K, ef_search=ef, threads=search_threads).ids, index
@@ -198,15 +198,90 @@ def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:
     return build
 
 
+def symphonyqg(degree: int) -> Callable[..., tuple[Search, Any]]:
+    def build(
+        x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+    ) -> tuple[Search, Any]:
+        from rabitqlib import SymqgIndex
+
+        if kept is not None and kept.exists():
+            index = SymqgIndex.load(str(kept))
+        else:
+            index = SymqgIndex(x.shape[1], degree, "l2")  # of unit vectors it orders as the cosine does
+            index.build(_unit(x, metric), 200, threads)
+            if kept is not None:
+                index.save(str(kept))
+
+        def search(q: np.ndarray, ef: int) -> Any:
+            ask = index.search if len(q) == 1 else index.search_batch
+            found = ask(_unit(q, metric), K, ef, search_threads)[0]
+            return np.asarray(found).astype(np.int64).reshape(len(q), K)
+
+        return search, index
+
+    return build
+
+
+def rabitq_hnsw(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
+    from rabitqlib import HnswIndex
+
+    if kept is not None and kept.exists():
+        index = HnswIndex.load(str(kept))
+    else:
+        unit = np.ascontiguousarray(_unit(x, metric))
+        index = HnswIndex(x.shape[1], len(x), 16, 200, 8, "l2")
+        index.build(unit, unit.mean(axis=0, keepdims=True), np.zeros(len(x), np.uint32), threads)
+        if kept is not None:
+            index.save(str(kept))
+    return lambda q, ef: np.asarray(index.search(_unit(q, metric), K, ef, search_threads)[0]).astype(np.int64), index
+
+
+def vsag(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None) -> tuple[Search, Any]:
+    import json
+
+    import pyvsag
+
+    pyvsag.set_logger_off()
+    index = pyvsag.Index(
+        "hgraph",
+        json.dumps({
+            "dtype": "float32", "metric_type": "l2", "dim": x.shape[1],
+            "index_param": {
+                "base_quantization_type": "sq8", "use_reorder": True, "precise_quantization_type": "fp32",
+                "max_degree": 32, "ef_construction": 200, "build_thread_count": threads,
+            },
+        }),
+    )  # fmt: skip
+    if kept is not None and kept.exists():
+        index.load(str(kept))
+    else:
+        index.build(np.ascontiguousarray(_unit(x, metric)).ravel(), np.arange(len(x)), len(x), x.shape[1])
+        if kept is not None:
+            index.save(str(kept))
+
+    def search(q: np.ndarray, ef: int) -> Any:
+        how = json.dumps({"hgraph": {"ef_search": ef}})
+        return np.array([index.knn_search(row, K, how)[0] for row in _unit(q, metric)])
+
+    return search, index
+
+
 def _unit(rows: np.ndarray, metric: str) -> np.ndarray:
     return rows if metric == "l2" else rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 ENGINES: dict[str, tuple[str, Callable[..., tuple[Search, Any]]]] = {
     "nearhop-int8": ("numba", nearhop("int8")),
+    "nearhop-packed": ("numba", nearhop("int8", layout="packed")),
     "nearhop-float32": ("numba", nearhop("float32")),
     "nearhop-float16": ("numba", nearhop("float16")),
     "nearhop-int8-only": ("numba", nearhop("int8-only")),
+    "symphonyqg-32": ("rabitqlib", symphonyqg(32)),
+    "symphonyqg-64": ("rabitqlib", symphonyqg(64)),
+    "rabitq-hnsw": ("rabitqlib", rabitq_hnsw),
+    "vsag-sq8": ("pyvsag", vsag),
     "hnswlib": ("hnswlib", hnswlib),
     "faiss-flat": ("faiss", faiss(False)),
     "faiss-sq8-refine": ("faiss", faiss(True)),

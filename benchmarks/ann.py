@@ -8,7 +8,8 @@ search. Engines that are not installed are left out by name. `--latency` adds on
 equal recall.
 
 Datasets: `mnist` (60,000 x 784, 3,000 test images), `sift` (60,000 x 128, 2,500 held out), `glove` (12,887 x 25,
-angular, 1,000 held out), `generated` (--rows x 128: a random two-layer network of 16 latent dimensions plus noise).
+angular, 1,000 held out), `minilm` and `minilm-ood` (100,000 x 384 sentence embeddings of unit length, 3,000 queries from
+the same source or another), `generated` (--rows x 128: a random two-layer network of 16 latent dimensions plus noise).
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from _ann_engines import ENGINES, Search
 from _measure import versions
 
 from nearhop.ann import HNSW, Exact
+from nearhop.tests.support import kept_as
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
 LATENCY_TARGETS = (0.95, 0.99)
-BEAMS = (10, 12, 14, 17, 20, 25, 30, 40, 55, 75, 100, 150, 220, 320)
+BEAMS = (10, 12, 14, 17, 20, 25, 30, 40, 55, 75, 100, 150, 220, 320, 480, 720)
 
 
 def at_recall(points: list[tuple[float, float]], target: float) -> float:
@@ -104,7 +106,9 @@ def latency(engines: dict[str, Search], queries: np.ndarray, points: dict[str, l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", choices=["mnist", "sift", "glove", "generated"], default="mnist")
+    parser.add_argument(
+        "--dataset", choices=["mnist", "sift", "glove", "minilm", "minilm-ood", "generated"], default="mnist"
+    )
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the generated set")
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--threads", type=int, default=1)
@@ -121,20 +125,29 @@ def main() -> None:
     exact = Exact(metric).add(vectors).search(queries, 100)
     truth = exact.ids[:, :K]
     print(
-        versions("hnswlib", "faiss-cpu", "usearch", "voyager", "pynndescent", "pyglass-portable", "ngt", "scalable-vs")
+        versions(
+            "hnswlib",
+            "faiss-cpu",
+            "usearch",
+            "voyager",
+            "pynndescent",
+            "pyglass-portable",
+            "ngt",
+            "scalable-vs",
+            "rabitqlib",
+            "pyvsag",
+        )
     )
     print(
         f"\n{options.dataset}: {vectors.shape[0]:,} x {vectors.shape[1]} {metric}, {len(queries):,} queries, "
         f"local dimension {local_dimension(exact.distances):.1f}, {options.threads} thread(s)\n",
         flush=True,
     )
-    for storage in (
-        "float32",
-        "float16",
-        "int8",
-        "int8-only",
-    ):  # machine code is compiled, or loaded from the cache, before the clock starts
-        HNSW(metric, storage=storage).add(np.repeat(vectors[:200], 2, axis=0)).search(queries[:3], K)
+    # Machine code is compiled, or loaded from the cache, before the clock starts.
+    for form in ("float32", "float16", "int8", "int8-only", "packed"):
+        index = HNSW(metric, **kept_as(form)).add(np.repeat(vectors[:200], 2, axis=0))
+        index.search(queries[:1], K)
+        index.search(queries[:100], K)
     engines: dict[str, Search] = {}
     kept = []
     built: dict[str, float] = {}

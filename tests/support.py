@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,8 @@ def run_example(name: str, data: Path, *options: str) -> dict[str, float]:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return {row["what"]: row["ours"] for row in json.loads(done.stdout.splitlines()[-1])["rows"]}
+
+
+def kept_as(form: str) -> dict[str, Any]:
+    """What `HNSW` takes to keep rows in a storage of that name; "packed": as "int8", with codes beside the links."""
+    return {"storage": "int8", "layout": "packed"} if form == "packed" else {"storage": form}

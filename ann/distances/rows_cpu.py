@@ -163,7 +163,7 @@ def _key_of(typingctx: Any, rows: Any, query: Any, factor: Any, node: Any) -> An
 
 
 def _prefetching(locality: int) -> Callable[..., Any]:
-    """An intrinsic that asks for rows, of a kind or of an array; into the first level (locality 3) or the second (2)."""
+    """An intrinsic that asks for rows of a kind or an array, into the first level (locality 3) or the second (2)."""
 
     def prefetch(typingctx: Any, rows: Any, node: Any, first: Any, last: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -37,7 +37,7 @@ def _room_for(graph, plan, widest):
 
 @overload(along_level_0)
 def _along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, stop):
-    """Level 0 from the one key in `pool[0]`; the pool's size. By links and rows, or by blocks where a graph has them."""
+    """Level 0 from the one key in `pool[0]`, by links and rows or by blocks; the pool's size."""
     if graph.instance_class is PackedGraph:
         return lambda walk, query, factor, graph, scratch, pool, ef, room, plan, stop: packed.walk_blocks(
             walk, query, factor, graph, scratch, pool, ef, room, stop

@@ -10,6 +10,7 @@ from ...graphlib.errors import IndexMismatch
 
 if TYPE_CHECKING:
     from .graph import HNSWGraph
+    from .packed.blocks import Blocks
 
 MOST_LEVELS = 31
 
@@ -45,6 +46,18 @@ def check_graph(graph: HNSWGraph) -> None:
         pairs = np.sort(sources.astype(np.int64) * n + targets)
         if (pairs[1:] == pairs[:-1]).any():
             raise IndexMismatch(f"level {level}: a link is there twice")
+    if graph.blocks is not None and graph.blocks.fresh:
+        _check_blocks(graph, graph.blocks)
+
+
+def _check_blocks(graph: HNSWGraph, blocks: Blocks) -> None:
+    n, links = graph.count, graph.links[: graph.count]
+    ids = blocks.ids(n)
+    if ids.min() < -1 or ids.max() >= n:
+        raise IndexMismatch(f"blocks lead to {ids.min()}..{ids.max()}, nodes are 0..{n - 1}")
+    present = np.arange(links.shape[1]) < graph.counts[:n, None]
+    if (ids[:, : links.shape[1]][present] != links[present]).any():
+        raise IndexMismatch("blocks do not begin with the links of their nodes")
 
 
 def level_rows(graph: HNSWGraph, level: int) -> tuple[Any, Any, Any, Any]:

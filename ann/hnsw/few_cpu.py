@@ -8,8 +8,8 @@ from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import inverse_norm
 from ..distances.rows_cpu import ask
 from ..metrics import WIDEST
-from .parts_cpu import Asked, Plan
 from .answer_cpu import search
+from .parts_cpu import Asked, Plan
 
 _ZERO, _ONE, _WIDEST = np.float32(0), np.float32(1), np.float32(WIDEST)
 _SIZE, _INFINITE = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)

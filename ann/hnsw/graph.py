@@ -52,7 +52,7 @@ class HNSWGraph:
 
     def __init__(self, rows: Rows, M: int, *, packed: bool = False) -> None:
         self.rows, self.M = rows, M
-        self.blocks = Blocks() if packed else None
+        self.blocks = Blocks(2 * M) if packed else None
         self.count, self.entry, self.top = 0, -1, -1
         self.levels: NDArray[np.int8] = np.empty(0, np.int8)
         self.links: NDArray[np.int32] = np.empty((0, 2 * M), np.int32)
@@ -180,7 +180,7 @@ class HNSWGraph:
             self.blocks.changed[slice(None) if nodes is None else nodes] = True
 
     def write_blocks(self, threads: int | None) -> None:
-        """Write the blocks of nodes whose links have changed; searches walk links meanwhile, and blocks from then on."""
+        """Write the blocks of nodes whose links have changed. Searches walk links meanwhile, and blocks afterwards."""
         blocks = self.blocks
         if blocks is None or blocks.fresh or not self.count or not self.is_coded:
             return

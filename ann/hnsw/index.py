@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..result import RangeResult, SearchResult
 from ..storage.rows import Rows, rows_of
 from ..store_rows import NodeCondition, store_column, store_ids
 from . import stored
+from .choosing import choose
 from .deletes import compacted, places_for
 from .few import search_few
 from .graph import HNSWGraph
@@ -56,11 +57,13 @@ class HNSW(VectorIndex):
         Links a new node makes per level; a node keeps at most M, and 2M at level 0.
     ef_construction : int >= 1, default 200
         Beam width while building (efC); raised to M.
-    storage : {"float32", "float16", "int8", "int8-only"}, default "float32"
+    storage : {"float32", "float16", "int8", "int8-only", "auto"}, default "float32"
         How vectors are kept and what walks compare. "int8" keeps float32 vectors and beside them 8-bit codes of their
         principal directions (see `storage.scalar_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes,
         and float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
-        coordinate alone; distances are then those of the rounded vectors (see Notes).
+        coordinate alone; distances are then those of the rounded vectors (see Notes). "auto" becomes what is fastest
+        for the width and number of the first rows and half of the free memory, with the layout for it; `storage` and
+        `layout` then say what was chosen.
     seed : int, default 0
         Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
     threads : int, optional
@@ -116,7 +119,7 @@ class HNSW(VectorIndex):
         M: int = 16,
         *,
         ef_construction: int = 200,
-        storage: Storage = "float32",
+        storage: Storage | Literal["auto"] = "float32",
         seed: int = 0,
         threads: int | None = None,
         ef_search: int = DEFAULT_EF,
@@ -126,7 +129,7 @@ class HNSW(VectorIndex):
         self.metric = metric
         self.M = M
         self.ef_construction = ef_construction
-        self.storage = storage
+        self.storage: Any = storage
         self.seed = seed
         self.threads = threads
         self.ef_search = ef_search
@@ -242,6 +245,8 @@ class HNSW(VectorIndex):
         metric = self._check_parameters()
         if not len(rows):
             return
+        if self.storage == "auto":
+            self.storage, self.layout = choose(metric, rows.shape[1], len(rows), self.M)
         graph = self._graph
         if graph is not None and not len(self):  # nothing to keep
             with self._lock.changing():
@@ -568,7 +573,10 @@ class HNSW(VectorIndex):
             return f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, empty)"
         dead = f", {self._rows.num_dead:,} deleted" if self._rows.num_dead else ""
         size = self._graph.rows.kept.nbytes + self._graph.links.nbytes + self._graph.upper.nbytes
+        packed = ""
+        if self._graph.blocks is not None:
+            size, packed = size + self._graph.blocks.nbytes, ", packed"
         return (
             f"HNSW({self.metric!r}, M={self.M}, ef_construction={self.ef_construction}, {len(self):,} vectors{dead}, "
-            f"dim={self.dim}, {self._graph.top + 1} levels, {self.storage}, {size / 2**20:.1f} MiB)"
+            f"dim={self.dim}, {self._graph.top + 1} levels, {self.storage}{packed}, {size / 2**20:.1f} MiB)"
         )

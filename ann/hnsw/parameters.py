@@ -8,7 +8,6 @@ from ...graphlib.errors import InvalidInput
 from ..metrics import HAMMING, check_count, metric_code
 from ..storage.rows import storages
 
-
 LAYOUTS = "plain", "packed"
 
 
@@ -21,12 +20,13 @@ def check_parameters(
     check_count("ef_construction", ef_construction)
     check_count("ef_search", ef_search)
     check_count("seed", seed, low=0, high=2**63 - 1)
-    if storage not in storages():
-        raise InvalidInput(f"storage must be one of {', '.join(map(repr, storages()))}; got {storage!r}")
-    if number == HAMMING and storage != "float32":
+    if storage not in storages() and storage != "auto":
+        known = ", ".join(map(repr, storages()))
+        raise InvalidInput(f"storage must be one of {known}, or 'auto'; got {storage!r}")
+    if number == HAMMING and storage not in ("float32", "auto"):
         raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={storage!r}")
     if layout not in LAYOUTS:
         raise InvalidInput(f"layout must be 'plain' or 'packed'; got {layout!r}")
-    if layout == "packed" and storage != "int8":
+    if layout == "packed" and storage not in ("int8", "auto"):
         raise InvalidInput(f"layout='packed' keeps neighbours in codes: use storage='int8'; got {storage!r}")
     return number

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
-from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row, ranks
+from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row
 from .parts_cpu import Level
 
 ZERO: Any = np.int64(0)  # a literal would make Numba compile for it apart

@@ -27,10 +27,19 @@ if TYPE_CHECKING:
 
 _UPPER = "upper"
 _LAYOUT = 2
-COLUMNS = frozenset({
-    "vector", "dead", "level", "scale", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row",
-    "hnsw_blocks",
-})
+COLUMNS = frozenset(
+    {
+        "vector",
+        "dead",
+        "level",
+        "scale",
+        "code",
+        "hnsw_links",
+        "hnsw_counts",
+        "hnsw_upper_row",
+        "hnsw_blocks",
+    }
+)
 _FIELDS = {
     "metric": str, "dim": int, "M": int, "ef_construction": int, "storage": str, "seed": int, "entry": int, "top": int,
 }  # fmt: skip
@@ -193,7 +202,7 @@ def _in_place(store: GraphStore, given: dict[str, Any]) -> Opened:
     graph.clean = np.zeros(n, np.int32)
     if graph.blocks is not None and graph.is_coded:
         codes = graph.rows.codes  # type: ignore[attr-defined]
-        graph.blocks.open(n, columns["hnsw_blocks"], codes.width, 2 * M, codes.basis)
+        graph.blocks.open(n, columns["hnsw_blocks"], codes.width, codes.basis)
     if _UPPER in store.node_types:
         upper = store.nodes(_UPPER)
         used = len(upper["links"])

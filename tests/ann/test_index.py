@@ -15,6 +15,7 @@ from nearhop.ann.store_rows import store_ids
 from nearhop.ann.stored import checked_fields, identified_rows, index_fields, laid_out, new_store, next_id_field, sound
 from nearhop.ann.words import RowMetric
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
+from nearhop.tests.support import kept_as
 
 
 def rows_of(count=60, dim=6, seed=0):
@@ -166,13 +167,13 @@ def test_bits_are_given_back_as_bytes():
     assert HNSW("hamming").add(rows).vectors().tolist() == rows.tolist()
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only"])
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only", "packed"])
 @pytest.mark.parametrize("ids", [None, [f"row {i}" for i in range(60)]])
 def test_an_emptied_hnsw_is_saved_and_opened(storage, ids, tmp_path):
-    index = HNSW("cosine", M=5, storage=storage, ef_search=33, seed=4).add(rows_of(), ids=ids)
+    index = HNSW("cosine", M=5, ef_search=33, seed=4, **kept_as(storage)).add(rows_of(), ids=ids)
     index.remove(index.ids)
     index.compact().save(tmp_path / "none.nh")
-    opened = ann.load(tmp_path / "none.nh", storage=storage)
+    opened = ann.load(tmp_path / "none.nh", storage=kept_as(storage)["storage"])
     assert (len(opened), opened.M, opened.ef_search, opened.seed) == (0, 5, 33, 4)
     assert opened.search(rows_of(2), 3).counts.tolist() == [0, 0]
     if ids is None:

@@ -43,7 +43,8 @@ class Blocks:
         All blocks are those of the links; walks use them only then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, links: int) -> None:
+        self._slots = -(-links // LANES) * LANES
         self.data: NDArray[np.uint8] = np.empty((0, 64), np.uint8)
         self.changed: NDArray[np.bool_] = np.ones(0, bool)
         self.fresh = False
@@ -65,7 +66,7 @@ class Blocks:
         from . import blocks_cpu as kernels
 
         n, codes = graph.count, graph.rows.codes  # type: ignore[attr-defined]
-        stride = row_bytes(codes.width, graph.links.shape[1])
+        stride = row_bytes(codes.width, self._slots)
         self.make_room(len(graph.links))
         if self._basis is not codes.basis or self.data.shape[1] != stride:
             self.changed[:] = True
@@ -84,6 +85,13 @@ class Blocks:
             graph.scratch.give(scratch)
         self.changed[:n], self._basis = False, codes.basis
 
+    def ids(self, n: int) -> NDArray[np.int32]:
+        """The neighbours of n nodes, (n, slots), padded with -1."""
+        stride = self.data.shape[1]
+        parts = self._slots // LANES
+        words = self.data[:n].view(np.int32).reshape(n, parts, stride // (4 * parts))
+        return words[:, :, -LANES:].reshape(n, self._slots)
+
     def into_memory(self) -> None:
         """Copy the blocks out of the file where they are mapped."""
         self.data = copied(self.data)
@@ -92,9 +100,9 @@ class Blocks:
         """Give up the room behind the rows in use."""
         self.data, self.changed = self.data[:n], self.changed[:n]
 
-    def open(self, n: int, data: Any, width: int, slots: int, basis: Any) -> None:
+    def open(self, n: int, data: Any, width: int, basis: Any) -> None:
         """Take the blocks of n nodes from a file; `IndexMismatch` where shapes do not fit."""
-        self.data = laid_out("hnsw_blocks", data, np.uint8, (n, row_bytes(width, slots)))
+        self.data = laid_out("hnsw_blocks", data, np.uint8, (n, row_bytes(width, self._slots)))
         self.changed, self.fresh, self._basis = np.zeros(n, bool), True, basis
 
     @property

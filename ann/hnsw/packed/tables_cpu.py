@@ -11,6 +11,8 @@ SIGMOD 2025, arXiv:2411.12229.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -86,9 +88,7 @@ def _tables(builder: Any, query: Any, weights: Any, tables: Any, scale: Any, per
             row = builder.bitcast(builder.gep(weights, [builder.mul(p, integer(ENTRIES))]), floats.as_pointer())
             share = _splat(builder, builder.fmul(value, scale), ENTRIES)
             builder.store(builder.fadd(builder.load(slot), builder.fmul(builder.load(row, align=4), share)), slot)
-            size = builder.select(
-                builder.fcmp_ordered("<", value, ir.Constant(_F32, 0.0)), builder.fneg(value), value
-            )
+            size = builder.select(builder.fcmp_ordered("<", value, ir.Constant(_F32, 0.0)), builder.fneg(value), value)
             builder.store(builder.fadd(builder.load(lowest), builder.fmul(size, top)), lowest)
         raised = builder.fadd(builder.load(slot), _splat(builder, builder.load(lowest), ENTRIES))
         place = builder.gep(tables, [builder.mul(group, integer(ENTRIES))])
@@ -101,43 +101,47 @@ def _tables(builder: Any, query: Any, weights: Any, tables: Any, scale: Any, per
 write_tables: Any = intrinsic(_write_tables)
 
 
-def _estimate(typingctx: Any, blocks: Any, place: Any, tables: Any, query: Any, limit: Any, out: Any) -> Any:
-    """Write the ranks of a block's neighbours to int32 `out` (32,); bits of the result mark those below `limit`.
+def estimating(widest: int) -> Callable[..., Any]:
+    """An intrinsic that estimates blocks by shuffles of up to so many bytes; 0: by look-ups, with the same integers."""
 
-    The block of `groups` * 16 code bytes starts at byte `place` of `blocks`, and behind it lie 32 words, two bfloat16
-    numbers each: with (base, scale, offset) of `query`, a rank is base + high + low * (scale * sum + offset).
-    """
+    def estimate(typingctx: Any, blocks: Any, place: Any, tables: Any, query: Any, limit: Any, out: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            data, entries, written = (
+                builder.bitcast(context.make_array(kinds[at])(context, builder, arguments[at]).data, _I8.as_pointer())
+                for at in (0, 2, 5)
+            )
+            place = context.cast(builder, arguments[1], kinds[1], types.intp)
+            limit = context.cast(builder, arguments[4], kinds[4], types.int32)
+            groups = builder.extract_value(context.make_array(kinds[2])(context, builder, arguments[2]).shape, 0)
+            numbers = [
+                context.cast(builder, builder.extract_value(arguments[3], at), kinds[3][at], types.float32)
+                for at in range(3)
+            ]
+            able = features(context)
+            width = min(widest, 64 if "avx512bw" in able else 32 if "avx2" in able else 0)
+            return outlined(
+                builder, f"nearhop_estimate_{width}", _I64,
+                [builder.gep(data, [place]), entries, builder.mul(groups, integer(ENTRIES)), *numbers, limit, written],
+                functools.partial(_block, width),
+            )  # fmt: skip
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        data, entries, written = (
-            builder.bitcast(context.make_array(kinds[at])(context, builder, arguments[at]).data, _I8.as_pointer())
-            for at in (0, 2, 5)
-        )
-        place = context.cast(builder, arguments[1], kinds[1], types.intp)
-        limit = context.cast(builder, arguments[4], kinds[4], types.int32)
-        groups = builder.extract_value(context.make_array(kinds[2])(context, builder, arguments[2]).shape, 0)
-        numbers = [
-            context.cast(builder, builder.extract_value(arguments[3], at), kinds[3][at], types.float32)
-            for at in range(3)
-        ]
-        able = features(context)
-        width = 64 if "avx512bw" in able else 32 if "avx2" in able else 0
+        return types.int64(blocks, place, tables, query, limit, out), generate
 
-        def body(inner: Any, *values: Any) -> Any:
-            return _block(inner, width, *values)
-
-        size = builder.mul(groups, integer(ENTRIES))
-        return outlined(
-            builder, "nearhop_estimate", _I64,
-            [builder.gep(data, [place]), entries, size, *numbers, limit, written], body,
-        )  # fmt: skip
-
-    return types.int64(blocks, place, tables, query, limit, out), generate
+    return estimate
 
 
 def _block(
-    builder: Any, width: int, codes: Any, tables: Any, size: Any, base: Any, scale: Any, offset: Any, limit: Any, out: Any
+    width: int,
+    builder: Any,
+    codes: Any,
+    tables: Any,
+    size: Any,
+    base: Any,
+    scale: Any,
+    offset: Any,
+    limit: Any,
+    out: Any,
 ) -> Any:
     sums = _shuffled(builder, width, codes, tables, size) if width else _looked_up(builder, codes, tables, size)
     words = builder.gep(codes, [size])
@@ -213,13 +217,14 @@ def _looked_up(builder: Any, codes: Any, tables: Any, size: Any) -> list[Any]:
     kind = ir.VectorType(_I16, 16)
     kept = [cgutils.alloca_once_value(builder, ir.Constant(kind, [0] * 16)) for _ in range(2)]
     with cgutils.for_range_slice(builder, integer(0), size, integer(ENTRIES)) as (at, _):
+        found = [ir.Constant(kind, ir.Undefined)] * 2
         for j in range(16):
             byte = builder.load(builder.gep(codes, [builder.add(at, integer(j))]))
             for half, number in enumerate((builder.and_(byte, _I8(15)), builder.lshr(byte, _I8(4)))):
-                place = builder.add(at, builder.zext(number, _I64))
-                entry = builder.zext(builder.load(builder.gep(tables, [place])), _I16)
-                slot = builder.gep(kept[half], [integer(0), ir.Constant(_I32, j)])
-                builder.store(builder.add(builder.load(slot), entry), slot)
+                entry = builder.load(builder.gep(tables, [builder.add(at, builder.zext(number, _I64))]))
+                found[half] = builder.insert_element(found[half], builder.zext(entry, _I16), ir.Constant(_I32, j))
+        for total, more in zip(kept, found, strict=True):
+            builder.store(builder.add(builder.load(total), more), total)
     return [builder.load(total) for total in kept]
 
 
@@ -234,5 +239,8 @@ def _lowest(typingctx: Any, mask: Any) -> Any:
 
 
 lowest: Any = intrinsic(_lowest)
-# Called with (blocks, place, tables, query, limit, out) inside kernels: the typing context is Numba's own argument.
-estimate: Any = intrinsic(_estimate)
+# Called with (blocks, place, tables, query, limit, out) inside kernels: writes the ranks of a block's neighbours to
+# int32 `out` (32,), and returns a mask of those below the limit. The codes start at byte `place` of `blocks`; behind them lie
+# 32 words, two bfloat16 numbers each. With (base, scale, offset) of `query`, a rank is
+# base + high + low * (scale * sum + offset).
+estimate: Any = intrinsic(estimating(64))

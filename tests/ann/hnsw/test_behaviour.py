@@ -16,9 +16,9 @@ from nearhop.ann.hnsw.plan import NAMES, make_plan
 from nearhop.ann.ids import RowIds
 from nearhop.ann.locking import SharedLock
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted
-from nearhop.tests.support import data_file
+from nearhop.tests.support import data_file, kept_as
 
-STORAGES = ("float32", "int8")
+STORAGES = ("float32", "int8", "packed")
 
 
 def rows_of(count=3000, dim=24, seed=0):
@@ -34,7 +34,7 @@ def sift(request):
         points = held["desc"].astype(np.float32)
     order = np.random.default_rng(0).permutation(len(points))
     rows, queries = points[order[:20_000]], points[order[20_000:20_100]]
-    return HNSW(storage=request.param).add(rows), Exact().add(rows), rows, queries, order[:20_000] // 2500
+    return HNSW(**kept_as(request.param)).add(rows), Exact().add(rows), rows, queries, order[:20_000] // 2500
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.04, 0.1, 0.15, 0.25, 0.5, 0.9, 1.0])
@@ -120,7 +120,7 @@ def test_filters_as_ranges_conditions_and_lists():
 @pytest.mark.parametrize("storage", STORAGES)
 def test_upsert_replaces_and_adds(storage):
     rows = rows_of(600)
-    index = HNSW(storage=storage).add(rows[:500], ids=np.arange(500) * 2)
+    index = HNSW(**kept_as(storage)).add(rows[:500], ids=np.arange(500) * 2)
     index.upsert(rows[500:], ids=np.arange(450, 550) * 2)
     assert len(index) == 550
     assert index.search(rows[500], 1, ef_search=100).ids.tolist() == [[900]]
@@ -133,7 +133,7 @@ def test_upsert_replaces_and_adds(storage):
 @pytest.mark.parametrize("storage", STORAGES)
 def test_range_search_finds_all_rows_within(storage):
     rows, queries = rows_of(), rows_of(30, seed=5)
-    index = HNSW(storage=storage).add(rows)
+    index = HNSW(**kept_as(storage)).add(rows)
     true = ((rows[None] - queries[:, None]) ** 2).sum(-1)
     radius = float(np.quantile(true, 0.1))
     result = index.search_within(queries, radius)
@@ -199,9 +199,11 @@ def test_explain_and_tune_read_one_state(monkeypatch):
         index.remove(np.arange(50))
 
 
-@pytest.mark.parametrize(("metric", "storage"), [("l2", "float32"), ("cosine", "float32"), ("l2", "int8")])
+@pytest.mark.parametrize(
+    ("metric", "storage"), [("l2", "float32"), ("cosine", "float32"), ("l2", "int8"), ("l2", "packed")]
+)
 def test_memory_is_as_estimated(metric, storage):
-    index = HNSW(metric, M=8, storage=storage).add(rows_of())
+    index = HNSW(metric, M=8, **kept_as(storage)).add(rows_of())
     estimate = index.estimate_memory(3000, 24)
     held = index.stats().nbytes + (index.graph.scale.nbytes if metric == "cosine" else 0)
     assert 0.97 * held <= estimate.total <= 1.03 * held
@@ -247,7 +249,7 @@ def test_readers_share_and_a_change_is_alone():
 @pytest.mark.parametrize("storage", STORAGES)
 def test_searches_beside_a_writer_see_whole_states(storage):
     rows = rows_of(4000)
-    index = HNSW(storage=storage, M=8, ef_construction=40).add(rows[:500])
+    index = HNSW(M=8, ef_construction=40, **kept_as(storage)).add(rows[:500])
     failures, stop = [], threading.Event()
     gone: list[int] = []
 

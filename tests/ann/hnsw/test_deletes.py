@@ -15,9 +15,9 @@ from nearhop.ann.hnsw import deletes as life
 from nearhop.ann.hnsw.graph import HNSWGraph
 from nearhop.ann.locking import SharedLock
 from nearhop.tests.reference import hnsw as reference
-from nearhop.tests.support import data_file
+from nearhop.tests.support import data_file, kept_as
 
-STORAGES = ("float32", "int8")
+STORAGES = ("float32", "int8", "packed")
 
 
 def rows_of(count=2000, dim=16, seed=0):
@@ -27,7 +27,7 @@ def rows_of(count=2000, dim=16, seed=0):
 
 
 def made(rows, storage="float32", **options):
-    return HNSW(M=8, ef_construction=60, storage=storage, **options).add(rows)
+    return HNSW(M=8, ef_construction=60, **kept_as(storage), **options).add(rows)
 
 
 def live_rows(index):
@@ -189,7 +189,7 @@ def test_compact_gives_memory_back_and_keeps_recall(storage, share):
 def test_rows_of_every_form_live_alike(metric, storage, tmp_path):
     rows = rows_of(1500, dim=64)
     rows = np.packbits(rows > 0, axis=1) if metric == "hamming" else rows
-    index = HNSW(metric, M=8, ef_construction=60, storage=storage, seed=1).add(rows[:1000])
+    index = HNSW(metric, M=8, ef_construction=60, seed=1, **kept_as(storage)).add(rows[:1000])
     index.remove(np.arange(0, 600, 2))
     index.add(rows[1000:1300], ids=np.arange(1000, 1300))
     stats = index.verify()

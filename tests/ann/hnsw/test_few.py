@@ -13,6 +13,7 @@ from nearhop.ann.hnsw import few as hnsw_few
 from nearhop.ann.hnsw.few_cpu import search_few as kernel
 from nearhop.graphlib.compute.jit import plain_view
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput
+from nearhop.tests.support import kept_as
 
 METRICS = ("l2", "ip", "cosine")
 
@@ -37,11 +38,11 @@ def answers(monkeypatch):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only"])
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only", "packed"])
 def test_a_query_alone_is_answered_as_in_a_batch(metric, storage, answers):
     rows, queries = rows_of(), rows_of(70, seed=1)
     ids = np.random.default_rng(0).permutation(9000)[:1500] - 4000
-    index = HNSW(metric, storage=storage).add(rows, ids)
+    index = HNSW(metric, **kept_as(storage)).add(rows, ids)
     batch = index.search(queries, 7, ef_search=30)
     assert answers() == [False]
     singles = [index.search(query, 7, ef_search=30) for query in queries]
@@ -56,10 +57,10 @@ def test_a_query_alone_is_answered_as_in_a_batch(metric, storage, answers):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.9])
-@pytest.mark.parametrize("storage", ["float32", "int8"])
+@pytest.mark.parametrize("storage", ["float32", "int8", "packed"])
 def test_deleted_rows_are_walked_over_as_in_general(storage, share, answers):
     rows, queries = rows_of(12_000), rows_of(80, seed=1)
-    index = HNSW(storage=storage, M=8, ef_construction=40, threads=2).add(rows)
+    index = HNSW(M=8, ef_construction=40, threads=2, **kept_as(storage)).add(rows)
     gone = np.random.default_rng(0).permutation(12_000)[: int(12_000 * share)]
     index.remove(gone)
     for count, ef in ((1, 10), (1, 64), (7, 20)):
@@ -72,10 +73,10 @@ def test_deleted_rows_are_walked_over_as_in_general(storage, share, answers):
     assert set(answers()) == {share < 0.8}  # where fewer than a fifth are left, the walk steps over the others
 
 
-@pytest.mark.parametrize("storage", ["int8", "float32"])
+@pytest.mark.parametrize("storage", ["int8", "packed", "float32"])
 def test_what_the_short_way_does_not_know_is_answered_by_the_general_one(storage, answers):
     rows = rows_of(300)
-    index = HNSW("l2", storage=storage).add(rows)
+    index = HNSW("l2", **kept_as(storage)).add(rows)
     for found in (
         index.search(rows[0].astype(np.float64), 3),
         index.search(rows[0].tolist(), 3),
@@ -133,10 +134,10 @@ def test_rows_that_a_walk_does_not_reach_are_found(answers):
     assert answers() == [False]
 
 
-@pytest.mark.parametrize("storage", ["int8", "float32"])
+@pytest.mark.parametrize("storage", ["int8", "packed", "float32"])
 def test_a_change_of_the_index_is_seen_and_gives_old_memory_back(storage, answers):
     rows = rows_of(900)
-    index = HNSW(storage=storage, M=8).add(rows[:400])
+    index = HNSW(M=8, **kept_as(storage)).add(rows[:400])
 
     def nearest(row):
         return index.search(rows[row], 1, ef_search=40).ids.item()
