@@ -8,8 +8,9 @@ search. Engines that are not installed are left out by name. `--latency` adds on
 equal recall.
 
 Datasets: `mnist` (60,000 x 784, 3,000 test images), `sift` (60,000 x 128, 2,500 held out), `glove` (12,887 x 25,
-angular, 1,000 held out), `minilm` and `minilm-ood` (100,000 x 384 sentence embeddings of unit length, 3,000 queries from
-the same source or another), `generated` (--rows x 128: a random two-layer network of 16 latent dimensions plus noise).
+angular, 1,000 held out), `minilm` and `minilm-ood` (100,000 x 384 sentence embeddings of unit length, 3,000 queries
+from the same source or another), `generated` (--rows x 128: a random two-layer network of 16 latent dimensions plus
+noise).
 """
 
 from __future__ import annotations

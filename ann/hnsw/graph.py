@@ -12,7 +12,7 @@ from ...graphlib.errors import IndexMismatch, StoreCorrupt
 from ..locking import SharedLock
 from ..storage.room import grown
 from ..storage.rows import Rows
-from .packed.blocks import LANES, Blocks, bits_for
+from .packed.blocks import Blocks
 from .parts_cpu import Graph, PackedGraph, Scratch, Table
 from .scratch import Bits, VisitScratch
 
@@ -82,11 +82,6 @@ class HNSWGraph:
     def codes(self) -> Any:
         """The codes beside the vectors, where the storage keeps both."""
         return getattr(self.rows, "codes", None)
-
-    @property
-    def form(self) -> Rows:
-        """How the rows are kept."""
-        return self.rows
 
     def reserve(self, levels: NDArray[np.int8]) -> None:
         """Make room for the links of nodes behind the present ones, whose rows are there; `count` stays."""
@@ -164,14 +159,8 @@ class HNSWGraph:
 
     def searched(self) -> Graph | PackedGraph:
         """The graph as searches walk it: with blocks, where it has them and they are those of its links."""
-        graph, blocks = self.walked(), self.blocks
-        if blocks is None or not blocks.fresh or not self.is_coded:
-            return graph
-        data = plain_view(blocks.data)
-        return PackedGraph(
-            *graph, data, data.reshape(-1).view(np.int32), bits_for(self.rows.codes.width),  # type: ignore[attr-defined]
-            -(-self.links.shape[1] // LANES),
-        )  # fmt: skip
+        usable = self.blocks is not None and self.blocks.fresh and self.is_coded
+        return self.blocks.over(self.walked(), self.codes.width) if usable else self.walked()  # type: ignore[union-attr]
 
     def mark(self, nodes: NDArray[np.int64] | None = None) -> None:
         """The links of these nodes, or of all, are written: their blocks are not those of their links any more."""

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ....graphlib.compute.jit import plain_view
 from ...metrics import check_count
 from ...storage.room import aligned_bytes, copied
 from ...stored import laid_out
-from ..parts_cpu import Scratch
+from ..parts_cpu import Graph, PackedGraph, Scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +85,11 @@ class Blocks:
             )
             graph.scratch.give(scratch)
         self.changed[:n], self._basis = False, codes.basis
+
+    def over(self, graph: Graph, width: int) -> PackedGraph:
+        """A graph with these blocks, of codes of so many coordinates, as searches walk it."""
+        data = plain_view(self.data)
+        return PackedGraph(*graph, data, data.reshape(-1).view(np.int32), bits_for(width), self._slots // LANES)
 
     def ids(self, n: int) -> NDArray[np.int32]:
         """The neighbours of n nodes, (n, slots), padded with -1."""

@@ -240,7 +240,7 @@ def _lowest(typingctx: Any, mask: Any) -> Any:
 
 lowest: Any = intrinsic(_lowest)
 # Called with (blocks, place, tables, query, limit, out) inside kernels: writes the ranks of a block's neighbours to
-# int32 `out` (32,), and returns a mask of those below the limit. The codes start at byte `place` of `blocks`; behind them lie
-# 32 words, two bfloat16 numbers each. With (base, scale, offset) of `query`, a rank is
+# int32 `out` (32,), and returns a mask of those below the limit. The codes start at byte `place` of `blocks`; behind
+# them lie 32 words, two bfloat16 numbers each. With (base, scale, offset) of `query`, a rank is
 # base + high + low * (scale * sum + offset).
 estimate: Any = intrinsic(estimating(64))

@@ -55,9 +55,8 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, room, stop):
             prefetch_row_ahead(blocks, coming, 0, FAR)
             prefetch_row_ahead(walk, coming, 0, FAR)
         key = key_of(walk, query, factor, node)
-        if wanted == 0 or passes[node]:
-            if insert(near, met, ef, key) >= 0:
-                met = min(met + 1, ef)
+        if (wanted == 0 or passes[node]) and insert(near, met, ef, key) >= 0:
+            met = min(met + 1, ef)
         base = np.float32(key >> 32)
         for part in range(parts):
             place = node * stride + part * size_of

@@ -62,7 +62,7 @@ def test_recall_and_distances_of_rounded_rows(built, storage, least, most_off):
 def test_int8_only_distances_keep_their_bound(built):
     rows, indexes = built
     index = indexes["l2", "int8-only"]
-    coder = index.graph.form.coder
+    coder = index.graph.rows.coder
     queries = clustered(50, seed=2)
     inside = np.abs(coder.decoded(index.graph.vectors[:1200]) - rows).max(axis=1) <= coder.step / 2 * 1.01
     found = index.search(queries, 10)
@@ -127,9 +127,9 @@ def test_the_same_graph_at_any_thread_count(storage):
 
 def test_codes_widen_for_rows_out_of_range():
     index = HNSW("l2", M=8, storage="int8-only").add(clustered(400))
-    step = index.graph.form.coder.step
+    step = index.graph.rows.coder.step
     index.add(5 * clustered(200, seed=1))
-    assert index.graph.form.coder.step > 2 * step
+    assert index.graph.rows.coder.step > 2 * step
     found = index.search(5 * clustered(200, seed=1), 1, ef_search=100)
     assert (found.ids[:, 0] == np.arange(400, 600)).mean() > 0.97
     assert index.verify().unreachable == 0
