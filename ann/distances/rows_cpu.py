@@ -10,6 +10,7 @@
 | `own_factor(rows, node)`, `room_of(rows)` | its factor, and that room |
 | `ask(rows, queries, factors)` | given queries as the kind compares them |
 | `ranks(rows)` | whether keys are ranks, so that what a walk found has to be ordered by distances of other rows |
+| `reaches(rows, query)` | whether ranks of a query tell near rows from far ones; where not, rows are scanned by distance |
 | `prefetch_row(rows, node, first, last)`, `prefetch_row_ahead` | cache lines of the row, asked for ahead |
 
 The first field of every kind holds a row of bytes per node, in C order. `distance`, `key_of` and `prefetch_row` are
@@ -47,6 +48,7 @@ class _Kind:
     room: Callable[..., Any]
     ask: Callable[..., Any]
     ranks: bool
+    reaches: Callable[..., Any]
 
 
 _KINDS: dict[type, _Kind] = {}
@@ -61,6 +63,7 @@ def row_kind(
     room: Callable[..., Any] | None = None,
     ask: Callable[..., Any] | None = None,
     rank: Emitter | None = None,
+    reaches: Callable[..., Any] | None = None,
 ) -> None:
     """Make a named tuple class a kind of row.
 
@@ -75,13 +78,15 @@ def row_kind(
     rank : emitter, optional
         An int64 value that orders rows nearly as distances do, at most 32 bits of it used; rows found by ranks are
         ordered by the distances of another kind.
+    reaches : function of (rows, query), optional
+        Asked about queries as ranks compare them; always by default.
     """
     file = Path(own.__code__.co_filename)
     kind.__name__ = f"{kind.__name__}_{source_digest(file)[:12]}"  # machine code on disk is for this source alone
     written = distance if getattr(distance, "is_emitter", False) else _calling(distance)
     _KINDS[kind] = _Kind(
         written, rank or _float_bits(written), own, own_factor or _one, room or _no_room, ask or _as_they_are,
-        rank is not None,
+        rank is not None, reaches or _always,
     )  # fmt: skip
 
 
@@ -128,6 +133,10 @@ def _no_room(rows):
 
 def _as_they_are(rows, queries, factors):
     return queries
+
+
+def _always(rows, query):
+    return True
 
 
 def _cast(context: Any, builder: Any, value: Any, kind: Any, to: Any) -> Any:
@@ -213,6 +222,10 @@ def ranks(rows):
     raise TypeError("only inside kernels")
 
 
+def reaches(rows, query):
+    raise TypeError("only inside kernels")
+
+
 @overload(own_query)
 def _own_query(rows, node, room):
     return _KINDS[rows.instance_class].own
@@ -231,6 +244,11 @@ def _room_of(rows):
 @overload(ask)
 def _ask(rows, queries, factors):
     return _KINDS[rows.instance_class].ask
+
+
+@overload(reaches)
+def _reaches(rows, query):
+    return _KINDS[rows.instance_class].reaches
 
 
 @overload(ranks)

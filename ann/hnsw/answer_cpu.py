@@ -7,7 +7,7 @@ from numba.extending import overload
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import unpack_node
-from ..distances.rows_cpu import ranks
+from ..distances.rows_cpu import ranks, reaches
 from .packed import walk_cpu as packed
 from .parts_cpu import PackedGraph
 from .search_cpu import PATIENCE, ZERO, base, beam, descend, rescore, write_result
@@ -60,7 +60,10 @@ def _patience(graph, k, ef):
 
 @kernel
 def search(exact, walk, graph, asked, plan, first, last, scratch, found):
-    """Answer queries first..last-1 as the plan says; where walks compare ranks, distances order what they find."""
+    """Answer queries first..last-1 as the plan says; where walks compare ranks, distances order what they find.
+
+    Queries that ranks do not reach find nothing.
+    """
     everything = np.empty(0, np.bool_)
     allowed, k = plan.allowed, plan.k
     widest = 1
@@ -73,6 +76,9 @@ def search(exact, walk, graph, asked, plan, first, last, scratch, found):
         if ef == 0:
             continue
         query, factor = asked.walk[q], asked.factors[q]
+        if not reaches(walk, query):
+            write_result(pool, 0, q, k, found)
+            continue
         pool[0] = descend(walk, query, factor, graph, ZERO)
         mask = min(q, allowed.shape[0] - 1)
         passes = allowed[mask] if mask >= 0 else everything

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import insert, unpack_node
-from ..distances.rows_cpu import HEAD, key_of, prefetch_row, ranks
+from ..distances.rows_cpu import HEAD, key_of, prefetch_row, ranks, reaches
 from .search_cpu import ONE, PATIENCE, ZERO, base, beam, descend, forget, rescore, write_result
 
 _START = np.int64(10)
@@ -106,6 +106,9 @@ def search_passing(exact, walk, graph, asked, passing, first, last, scratch, fou
         q = chosen[i]
         mask = min(q, allowed.shape[0] - 1)
         passes, query, factor = allowed[mask], asked.walk[q], asked.factors[q]
+        if not reaches(walk, query):
+            write_result(pool, 0, q, k, found)
+            continue
         near[0] = descend(walk, query, factor, graph, ZERO)
         met = beam(walk, query, factor, base(graph), scratch, near, _START, keys, ONE, (passes, ZERO))
         size = 0

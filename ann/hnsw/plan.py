@@ -10,6 +10,7 @@ import numpy as np
 from ..distances.scan import nearest_rows
 from ..filters import num_passing
 from ..storage.code_scan import LEAST_QUERIES, nanoseconds, nearest_codes
+from .parts_cpu import Found
 from .walks import Queries, walk, walk_over_passing
 
 if TYPE_CHECKING:
@@ -110,8 +111,10 @@ def answer(
         wanted = np.minimum(k, plan.passing)
     if allowed is not None and method[:1] == SCAN_CODES:  # one filter, so one method for all
         rows = np.flatnonzero(allowed[0])
-        return nearest_codes(graph.rows, asked, rows, k, min(len(rows), kept_of_codes(ef, k)), threads)
-    found = walk(graph, asked, k, beams, max(ef, k), allowed, threads)
+        found = Found(*nearest_codes(graph.rows, asked, rows, k, min(len(rows), kept_of_codes(ef, k)), threads))
+        method[found.counts < wanted] = SCAN
+    else:
+        found = walk(graph, asked, k, beams, max(ef, k), allowed, threads)
     counts = found.counts
     if allowed is None and counts.min(initial=k) >= wanted:  # the common case
         return found

@@ -36,7 +36,7 @@ def nearest_codes(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:
     """Distances, rows and counts of the k nearest of `rows`, rising: the nearest among the `width` of lowest rank.
 
-    O(queries * rows * row bytes), and 8 MiB for rows laid out anew.
+    Queries that ranks do not reach find nothing. O(queries * rows * row bytes), and 8 MiB for rows laid out anew.
     """
     from . import code_scan_cpu as kernels
 
@@ -61,4 +61,7 @@ def nearest_codes(
                 exact, asked.exact, asked.factors, k, width, pools, sizes,
                 Found(distances[part], found[part], counts[part]),
             )  # fmt: skip
+            missed = np.empty(part.stop - begin, bool)
+            kernels.unreached(kept.walk, codes, missed)
+            counts[part][missed] = 0
     return distances, found, counts

@@ -15,9 +15,11 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from ...graphlib.compute.bits_cpu import lowest
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ..distances.int8_dot_cpu import byte_product
 from ..distances.row_sums_cpu import declared, features, integer
+from ..distances.rows_cpu import reaches
 from ..hnsw.search_cpu import PATIENCE, rescore, write_result
 
 ROWS, QUERIES = 16, 16
@@ -105,20 +107,8 @@ def _product(builder: Any, multiply: Any, widest: int, total: Any, codes: Any, f
     return builder.shuffle_vector(*halves, ir.Constant(_LANES, list(range(ROWS))))
 
 
-def _lowest(typingctx: Any, bits: Any) -> Any:
-    """The place of the lowest bit that is set."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = context.cast(builder, arguments[0], signature.args[0], types.int64)
-        count = declared(builder, "llvm.cttz.i64", value.type, [value.type, ir.IntType(1)])
-        return builder.call(count, [value, ir.Constant(ir.IntType(1), 1)])
-
-    return types.int64(bits), generate
-
-
 # Called inside kernels: the typing context is Numba's own argument.
 ranks_below: Any = intrinsic(_ranks_below)
-lowest: Any = intrinsic(_lowest)
 
 
 @parallel_kernel
@@ -203,6 +193,13 @@ def scan(packed, rows, asked, kept, pools, sizes, most):
     """
     for sixteen in numba.prange((pools.shape[0] + QUERIES - 1) // QUERIES):
         _scan_for_sixteen(packed, rows, asked, QUERIES * sixteen, kept, pools, sizes, most)
+
+
+@kernel
+def unreached(walk, asked, out):
+    """Mark the queries that ranks do not reach."""
+    for q in range(out.shape[0]):
+        out[q] = not reaches(walk, asked[q])
 
 
 @parallel_kernel

@@ -234,6 +234,14 @@ def _ask(rows, queries, factors):
     return out
 
 
+def _reaches(rows, query):
+    """Fewer than an eighth of the coordinates are at the ends of the range, where a query beyond it is held to."""
+    ends = 0
+    for j in range(rows.width):
+        ends += abs(np.int32(query[j])) >= 127
+    return rows.step == 0 or 8 * ends <= rows.width
+
+
 @kernel
 def signed(row, width, out):
     """A code row as a query: 128 less, the bytes of its term zero."""
@@ -257,4 +265,4 @@ def moved(row, origin, out):
         out[j] = 0
 
 
-row_kind(Ranks, distance=_rank_as_distance, own=_own, room=_room, ask=_ask, rank=_rank)
+row_kind(Ranks, distance=_rank_as_distance, own=_own, room=_room, ask=_ask, rank=_rank, reaches=_reaches)

@@ -228,17 +228,6 @@ def _looked_up(builder: Any, codes: Any, tables: Any, size: Any) -> list[Any]:
     return [builder.load(total) for total in kept]
 
 
-def _lowest(typingctx: Any, mask: Any) -> Any:
-    """The place of the lowest bit of a mask that has one."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        count = declared(builder, "llvm.cttz.i64", _I64, [_I64, ir.IntType(1)])
-        return builder.call(count, [arguments[0], ir.Constant(ir.IntType(1), 1)])
-
-    return types.int64(types.int64), generate
-
-
-lowest: Any = intrinsic(_lowest)
 # Called with (blocks, place, tables, query, limit, out) inside kernels: writes the ranks of a block's neighbours to
 # int32 `out` (32,), and returns a mask of those below the limit. The codes start at byte `place` of `blocks`; behind
 # them lie 32 words, two bfloat16 numbers each. With (base, scale, offset) of `query`, a rank is

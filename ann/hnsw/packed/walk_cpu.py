@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ....graphlib.compute.bits_cpu import lowest
 from ....graphlib.compute.jit import kernel
 from ...distances.distances_cpu import insert, unpack_node
 from ...distances.rows_cpu import FAR, key_of, prefetch_row_ahead
 from ..search_cpu import ONE, ZERO
-from .tables_cpu import ENTRIES, LANES, WORD_BYTES, estimate, fill_tables, lowest
+from .tables_cpu import ENTRIES, LANES, WORD_BYTES, estimate, fill_tables
 
 LEAST_PATIENCE, SHARE_OF_BEAM = 4, 6
 _AHEAD = 1  # nodes of the beam whose blocks are asked for before they are expanded

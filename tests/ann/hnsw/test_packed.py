@@ -17,7 +17,7 @@ from nearhop.ann.opening import from_saved
 from nearhop.graphlib.compute.jit import kernel
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from nearhop.tests.reference import blocks as reference
-from nearhop.tests.support import data_file
+from nearhop.tests.support import data_file, kept_as
 
 LANES = 32
 
@@ -240,6 +240,24 @@ def test_drift_and_outliers_keep_recall():
     at_once = packed(rows)
     assert ann.recall(index.search(queries, 10), truth) >= ann.recall(at_once.search(queries, 10), truth) - 0.01
     assert ann.recall(index.search(queries, 10), truth) > 0.97
+
+
+@pytest.mark.parametrize("storage", ["int8", "int8-only", "packed"])
+def test_rows_beyond_the_range_of_codes_are_found_by_themselves(storage):
+    """Codes hold them, and a query near them, to the ends of the range: ranks cannot tell them from other rows."""
+    rows = np.concatenate([rows_of(3000), 1e4 * np.ones((3, 48)) + np.arange(3)[:, None]]).astype(np.float32)
+    index = HNSW(**kept_as(storage)).add(rows)
+    asked = np.concatenate([rows[3000:], rows[:40]])
+    passing = np.arange(3003) % 100 < 30  # and of those far away, all
+    passing[3000:] = True
+    for given in (None, passing, np.arange(3003) >= 2900):
+        found = index.search(asked, 3, filter=given).ids
+        assert {tuple(sorted(row)) for row in found[:3].tolist()} == {(3000, 3001, 3002)}
+        if given is None:
+            assert (found[3:, 0] == np.arange(40)).all()
+            assert index.search(asked[0], 3).ids.tolist() == found[:1].tolist()
+    if storage != "int8-only":  # which keeps no more of them than the ends
+        assert found[:3, 0].tolist() == [3000, 3001, 3002]
 
 
 @pytest.mark.parametrize("share", [0.9, 0.5, 0.25, 0.05])
