@@ -41,6 +41,14 @@ def _images(path: Any) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784).astype(np.float32)
 
 
+def mnist_labels() -> np.ndarray:
+    """The digit of every row of `mnist`."""
+    folder = data_folder()
+    assert folder is not None
+    raw = gzip.decompress((folder / "ann/mnist-train-labels-idx1-ubyte.gz").read_bytes())
+    return np.frombuffer(raw, np.uint8, offset=8)
+
+
 def generated(rows: int, dim: int = 128, latent: int = 16, hidden: int = 256) -> np.ndarray:
     """A smooth surface of `latent` dimensions, folded by a random network, with noise."""
     rng = np.random.default_rng(0)

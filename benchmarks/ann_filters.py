@@ -30,7 +30,15 @@ from nearhop.ann import Exact
 SHARES = (0.001, 0.01, 0.1, 0.5, 1.0)
 BEAMS = (10, 20, 40, 80, 160, 320, 640, 1280, 2560)
 TARGET, ENOUGH = 0.95, 0.99
-FILTERED = ("nearhop-int8", "nearhop-float32", "hnswlib", "hnswlib-lambda", "faiss-flat", "usearch-f32")
+FILTERED = (
+    "nearhop-int8",
+    "nearhop-packed",
+    "nearhop-float32",
+    "hnswlib",
+    "hnswlib-lambda",
+    "faiss-flat",
+    "usearch-f32",
+)
 Ask = Callable[[np.ndarray, int | None], np.ndarray]
 
 
@@ -113,7 +121,7 @@ def rate_at(points: list[tuple[float, float]]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", choices=["mnist", "sift"], default="mnist")
+    parser.add_argument("--dataset", choices=["mnist", "sift", "minilm", "minilm-ood"], default="mnist")
     parser.add_argument("--engines", nargs="+", choices=FILTERED, default=list(FILTERED))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--build-threads", type=int, default=2)

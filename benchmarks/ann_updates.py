@@ -1,12 +1,13 @@
 """Deletes and re-adds: what 100,000 of them do to recall, speed and memory, side by side.
 
-    python benchmarks/ann_updates.py [--engines nearhop-float32 nearhop-int8 hnswlib usearch-f32] [--rounds 10]
+    python benchmarks/ann_updates.py [--engines nearhop-float32 nearhop-int8 hnswlib usearch-f32] [--rounds 10] [--drift]
 
 Real SIFT descriptors. Each of 10 rounds deletes 10,000 random rows out of 50,000 and adds 10,000 that are not in the
 index; recall@10 is counted against exact search of what is in the index, and set beside a fresh build of the same rows
 in the same order. Then a tenth of the rows is deleted, and later a half of the others; one query a call is timed at the
 smallest beam, and the index compacted (where there is such a call), again beside a fresh build. hnswlib runs with
-`mark_deleted` and `allow_replace_deleted`, usearch with `remove`.
+`mark_deleted` and `allow_replace_deleted`, usearch with `remove`. `--drift` adds rows in an order that starts in one
+place instead: MNIST's ones first, then the other digits; of the embeddings, the nearest tenth to one of them first.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import time
 from typing import Any, Protocol
 
 import numpy as np
-from _ann_data import K, dataset
+from _ann_data import K, dataset, mnist_labels
 from _measure import versions
 
 from nearhop.ann import HNSW, Exact
+from nearhop.tests.support import kept_as
 
 ROWS, CHANGED = 50_000, 10_000
 DELETED = (0.1, 0.5)
@@ -38,7 +40,7 @@ class Engine(Protocol):
 
 class Nearhop:
     def __init__(self, dim: int, threads: int, storage: Any) -> None:
-        self.index = HNSW(storage=storage, threads=threads)
+        self.index = HNSW(threads=threads, **kept_as(storage))
 
     def add(self, vectors: np.ndarray, ids: np.ndarray) -> None:
         self.index.add(vectors, ids)
@@ -103,6 +105,7 @@ class Usearch:
 ENGINES: dict[str, tuple[str, Any, str]] = {
     "nearhop-float32": ("numba", Nearhop, "float32"),
     "nearhop-int8": ("numba", Nearhop, "int8"),
+    "nearhop-packed": ("numba", Nearhop, "packed"),
     "hnswlib": ("hnswlib", Hnswlib, ""),
     "usearch-f32": ("usearch", Usearch, ""),
 }
@@ -177,26 +180,49 @@ def one(name: str, points: np.ndarray, queries: np.ndarray, rounds: int, threads
         print(flush=True)
 
 
+def drift(name: str, threads: int) -> None:
+    """Recall of rows added from one place outwards, in ten calls, beside that of all at once."""
+    _, kind, storage = ENGINES[name]
+    for data in ("mnist", "minilm"):
+        points, queries, _ = dataset(data, 0)
+        truth = Exact().add(points).search(queries, K).ids
+        if data == "mnist":
+            order = np.argsort(mnist_labels() != 1, kind="stable")
+        else:
+            near = Exact().add(points).search(points[:1], len(points) // 10).ids[0]
+            order = np.concatenate([near, np.setdiff1d(np.arange(len(points)), near)])
+        told = []
+        for calls in (10, 1):
+            engine = kind(points.shape[1], threads, storage)
+            seconds = sum(clocked(engine.add, points[part], part) for part in np.array_split(order, calls))
+            told.append(f"{seconds:.1f} s, recall {shown(recalls(engine, queries, truth))}")
+        print(f"{name}, {data}: in ten calls {told[0]}; in one {told[1]}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--drift", action="store_true", help="rows from one place first, in place of deletes")
     options = parser.parse_args()
     vectors, held, _ = dataset("sift", 0)
     points, queries = np.concatenate([vectors, held[options.queries :]]), held[: options.queries]
     print(versions("hnswlib", "usearch"))
     print(f"sift: {ROWS:,} of {len(points):,} x {points.shape[1]}, {len(queries):,} queries; recall@10 at ef {BEAMS}")
-    for storage in ("float32", "int8"):  # machine code is compiled, or loaded, before the clock starts
-        warm = HNSW(storage=storage).add(points[:300])
+    for storage in ("float32", "int8", "packed"):  # machine code is compiled, or loaded, before the clock starts
+        warm = HNSW(**kept_as(storage)).add(points[:300])
         warm.remove(np.arange(100))
         warm.add(points[300:350]).compact().search(queries[:3], K)
     for name in options.engines:
         if importlib.util.find_spec(ENGINES[name][0]) is None:
             print(f"{name}: not installed, left out")
             continue
-        one(name, points, queries, options.rounds, options.threads)
+        if options.drift:
+            drift(name, options.threads)
+        else:
+            one(name, points, queries, options.rounds, options.threads)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from ...graphlib.compute.bits_cpu import lowest
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ..distances.int8_dot_cpu import byte_product
-from ..distances.row_sums_cpu import declared, features, integer
+from ..distances.row_sums_cpu import features, integer
 from ..distances.rows_cpu import reaches
 from ..hnsw.search_cpu import PATIENCE, rescore, write_result
 
