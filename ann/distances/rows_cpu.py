@@ -80,7 +80,7 @@ def row_kind(
     kind.__name__ = f"{kind.__name__}_{source_digest(file)[:12]}"  # machine code on disk is for this source alone
     written = distance if getattr(distance, "is_emitter", False) else _calling(distance)
     _KINDS[kind] = _Kind(
-        written, rank or _float_bits(written), own, own_factor or _one, room or _no_room, ask or _as_they_are,
+        written, rank or float_bits(written), own, own_factor or _one, room or _no_room, ask or _as_they_are,
         rank is not None,
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def _calling(function: Callable[..., Any]) -> Emitter:
     return emit
 
 
-def _float_bits(distance: Emitter) -> Emitter:
+def float_bits(distance: Emitter) -> Emitter:
     """Floats as integers of the same order."""
 
     def emit(context: Any, builder: Any, *arguments: Any) -> Any:
