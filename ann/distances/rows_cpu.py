@@ -10,6 +10,7 @@
 | `own_factor(rows, node)`, `room_of(rows)` | its factor, and that room |
 | `ask(rows, queries, factors)` | given queries as the kind compares them |
 | `ranks(rows)` | whether keys are ranks, so that what a walk found has to be ordered by distances of other rows |
+| `patience(rows, ef)` | how many of them in turn may be no better than the k-th before the rest is given up |
 | `prefetch_row(rows, node, first, last)` | cache lines of the row, asked for ahead |
 
 The first field of every kind holds a row of bytes per node, in C order. `distance`, `key_of` and `prefetch_row` are
@@ -47,6 +48,7 @@ class _Kind:
     room: Callable[..., Any]
     ask: Callable[..., Any]
     ranks: bool
+    patience: Callable[..., Any]
 
 
 _KINDS: dict[type, _Kind] = {}
@@ -61,6 +63,7 @@ def row_kind(
     room: Callable[..., Any] | None = None,
     ask: Callable[..., Any] | None = None,
     rank: Emitter | None = None,
+    patience: Callable[..., Any] | None = None,
 ) -> None:
     """Make a named tuple class a kind of row.
 
@@ -75,13 +78,16 @@ def row_kind(
     rank : emitter, optional
         An int64 value that orders rows nearly as distances do, at most 32 bits of it used; rows found by ranks are
         ordered by the distances of another kind.
+    patience : function of (rows, ef), optional
+        How many rows found by ranks, in their order, may be no better than the k-th so far; a third of the beam by
+        default. A kind whose ranks are far from distances has to look longer.
     """
     file = Path(own.__code__.co_filename)
     kind.__name__ = f"{kind.__name__}_{source_digest(file)[:12]}"  # machine code on disk is for this source alone
     written = distance if getattr(distance, "is_emitter", False) else _calling(distance)
     _KINDS[kind] = _Kind(
         written, rank or float_bits(written), own, own_factor or _one, room or _no_room, ask or _as_they_are,
-        rank is not None,
+        rank is not None, patience or _third,
     )  # fmt: skip
 
 
@@ -120,6 +126,10 @@ def float_bits(distance: Emitter) -> Emitter:
 
 def _one(rows, node):
     return np.float32(1)
+
+
+def _third(rows, ef):
+    return ef // 3
 
 
 def _no_room(rows):
@@ -207,6 +217,10 @@ def ranks(rows):
     raise TypeError("only inside kernels")
 
 
+def patience(rows, ef):
+    raise TypeError("only inside kernels")
+
+
 @overload(own_query)
 def _own_query(rows, node, room):
     return _KINDS[rows.instance_class].own
@@ -232,3 +246,8 @@ def _ranks(rows):
     if _KINDS[rows.instance_class].ranks:
         return lambda rows: True
     return lambda rows: False
+
+
+@overload(patience)
+def _patience(rows, ef):
+    return _KINDS[rows.instance_class].patience

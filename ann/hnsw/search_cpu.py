@@ -13,7 +13,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
-from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row, ranks
+from ..distances.rows_cpu import FAR, HEAD, distance, key_of, patience, prefetch_row, ranks
 from .parts_cpu import Level
 
 ZERO: Any = np.int64(0)  # a literal would make Numba compile for it apart
@@ -154,10 +154,10 @@ def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
 
 
 @kernel
-def rescore(exact, query, factor, pool, size, k, patience):
+def rescore(exact, query, factor, pool, size, k, most):
     """Replace keys of `pool[:size]` by those of distances, sorted; how many were replaced.
 
-    The rest of the pool is given up once `patience` keys in turn were no better than the k-th exact one.
+    The rest of the pool is given up once `most` keys in turn were no better than the k-th exact one.
     """
     ahead = 4
     for j in range(min(ahead, size)):
@@ -175,7 +175,7 @@ def rescore(exact, query, factor, pool, size, k, patience):
             i -= 1
         pool[i] = key
         worse = worse + 1 if i >= k else 0
-        if worse >= patience:
+        if worse >= most:
             return j + 1
     return size
 
@@ -223,5 +223,5 @@ def search(exact, walk, graph, asked, plan, first, last, scratch, found):
                     kept += 1
             size = kept
         if ranks(walk):
-            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, ef // 3))
+            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, patience(walk, ef)))
         write_result(pool, size, q, k, found)

@@ -11,9 +11,9 @@ from ..metrics import COSINE, IP, L2, inverse_norms, scaled
 from ..stored import laid_out
 from .coded import ranks
 from .floats import floats
+from .following import ENOUGH
 from .room import aligned_bytes, copied
 from .rows import Rows
-from .following import ENOUGH
 from .scalar_codes import ScalarCodes, widest_row
 
 if TYPE_CHECKING:

@@ -43,16 +43,16 @@ class BitCodes(FollowingCodes):
     Notes
     -----
     Let o = R (x - centre) for the rotation R, u the levels less their middle, and q = R (query - centre). Then
-    (u . q) |o|^2 / (u . o) estimates o . q; over random rotations its mean is o . q, and it is off by
-    about |o| |q| sqrt((1 / c^2 - 1) / (width - 1)) for the cosine c of u and o (0.8 for one bit, 0.995 for four). Squared
+    (u . q) |o|^2 / (u . o) estimates o . q. Over random rotations its mean is o . q, and it is off by about
+    |o| |q| sqrt((1 / c^2 - 1) / (width - 1)) for the cosine c of u and o: 0.8 for one bit, 0.995 for four. Squared
     distances and inner products follow from it and from lengths that are kept exactly. One bit takes signs; more bits
-    take the step, among nine about that of a normal distribution, whose levels have the largest cosine. A query
-    is rounded to 8 bits with a step of its own, so that u . q is a sum of integers.
+    take the step, among nine about that of a normal distribution, whose levels have the largest cosine. A query is
+    rounded to 8 bits with a step of its own, so that u . q is a sum of integers.
 
     For inner products a query is parted into a multiple of the centre, whose products are kept exactly, and the rest.
 
-    Codes are `sound` from `ENOUGH` rows on, where 64 rows of 2,048 find three fifths of their 10 nearest among the 40 of
-    lowest estimate: fewer where rows lie in tight groups far apart, or at very different scales.
+    Codes are `sound` from `ENOUGH` rows on, where 64 rows of 2,048 find three fifths of their 10 nearest among the 40
+    of lowest estimate: fewer where rows lie in tight groups far apart, or at very different scales.
 
     References
     ----------
@@ -205,7 +205,9 @@ class BitCodes(FollowingCodes):
             )
         centre, signs = tables["code_centre"], tables["code_signs"]
         if centre.dtype != np.float32 or centre.shape != (1, len(self.centre)) or not np.isfinite(centre).all():
-            raise IndexMismatch(f"the centre of the codes is {centre.dtype} {centre.shape}, not (1, dim) float32, finite")
+            raise IndexMismatch(
+                f"the centre of the codes is {centre.dtype} {centre.shape}, not (1, dim) float32, finite"
+            )
         if signs.dtype != np.int8 or signs.shape != self.signs.shape or not (np.abs(signs) == 1).all():
             raise IndexMismatch(
                 f"the signs of the codes are {signs.dtype} {signs.shape}, not int8 {self.signs.shape} of 1 and -1"

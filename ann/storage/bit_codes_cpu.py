@@ -18,6 +18,7 @@ _MOST = np.float32(1e38)
 ABSENT_ADDEND = np.float32(1e30)  # of a row without length, for cosine
 _NO, _ONE = np.float32(0), np.float32(1)
 _TINY = np.float32(1e-37)
+_SIZE = np.uint32(0x7FFFFFFF)
 _STEPS = 9
 
 
@@ -44,7 +45,25 @@ def _centred(vector, factor, share, form, out):
         out[j] = _NO
 
 
+@kernel(fastmath={"reassoc", "nsz", "contract"})
+def _product(a, b):
+    """a . b over the length of b, summed in float64."""
+    total = 0.0
+    for j in range(b.shape[0]):
+        total += np.float64(a[j]) * np.float64(b[j])
+    return total
+
+
 @kernel
+def _largest(values):
+    """The largest of the sizes; by their bits, which order sizes."""
+    largest, bits = np.uint32(0), values.view(np.uint32)
+    for j in range(bits.shape[0]):
+        largest = max(largest, np.uint32(bits[j] & _SIZE))
+    return np.uint32(largest).view(np.float32)
+
+
+@kernel(fastmath={"reassoc", "nsz", "contract"})
 def _levels(values, step, bits, out):
     """Levels 0 .. 2^bits - 1 of coordinates, steps wide about 0; their product with the values and their own length.
 
@@ -77,7 +96,7 @@ def _pack(levels, bits, out):
         stride = width >> 3
         for plane in range(bits):
             for k in range(stride):
-                byte = 0
+                byte = np.int64(0)
                 for j in range(8):
                     byte |= ((np.int64(levels[8 * k + j]) >> plane) & 1) << j
                 out[plane * stride + k] = np.uint8(byte)
@@ -97,7 +116,7 @@ def unpack(codes, bits, levels):
     else:
         stride = width >> 3
         for j in range(width):
-            level = 0
+            level = np.int64(0)
             for plane in range(bits):
                 level |= ((np.int64(codes[plane * stride + (j >> 3)]) >> (j & 7)) & 1) << plane
             levels[j] = np.uint8(level)
@@ -127,13 +146,10 @@ def encode_row(vector, factor, form, room, code):
 
     The factors are (addend, multiple, decoded): see `bits_layout`.
     """
-    values, turned, levels, trial = room
+    values, levels, trial = room
     _centred(vector, factor, _ONE, form, values)
-    square, along = 0.0, 0.0
-    for j in range(form.centre.shape[0]):
-        square += np.float64(values[j]) * np.float64(values[j])
-        along += np.float64(values[j]) * np.float64(form.centre[j])
-    rotate(values, form.signs, turned)
+    square, along = _product(values, values), _product(values, form.centre)
+    rotate(values, form.signs)
     deviation = math.sqrt(square / values.shape[0])
     product, length = _best_levels(values, deviation, form, levels, trial)
     code[:] = 0
@@ -158,9 +174,7 @@ def encode_row(vector, factor, form, room, code):
 def room_of_rows(form):
     """Room for `encode_row`."""
     width = form.signs.shape[1]
-    return (
-        np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.uint8), np.empty(width, np.uint8)
-    )  # fmt: skip
+    return np.empty(width, np.float32), np.empty(width, np.uint8), np.empty(width, np.uint8)
 
 
 @parallel_kernel
@@ -182,11 +196,9 @@ def encode_rows(vectors, factors, form, reach, first, last, codes, ill):
 def _write_query(values, bits, constants, out):
     """Round rotated values to signed bytes with a step of their own; `constants` are (multiple, addend's, constant)."""
     width = values.shape[0]
-    largest = _NO
-    for j in range(width):
-        largest = max(largest, abs(values[j]))
+    largest = _largest(values)
     inverse = np.float32(127) / largest if largest > 0 else _NO
-    total = 0
+    total = np.int64(0)
     for j in range(width):
         value = np.int8(np.rint(min(max(values[j] * inverse, np.float32(-127)), np.float32(127))))
         out[j] = value
@@ -201,7 +213,7 @@ def _write_query(values, bits, constants, out):
 
 
 @kernel
-def encode_query(vector, factor, form, values, room, out):
+def encode_query(vector, factor, form, values, out):
     """Write a query for codes: see `bits_layout`. A query without length (cosine) is at distance 1 from every row."""
     if form.metric == COSINE and factor == 0:
         values[:] = 0
@@ -209,16 +221,11 @@ def encode_query(vector, factor, form, values, room, out):
         return
     share, along = 1.0, 0.0
     if form.metric == IP:
-        square = 0.0
-        for j in range(form.centre.shape[0]):
-            square += np.float64(form.centre[j]) * np.float64(form.centre[j])
-            along += np.float64(form.centre[j]) * np.float64(vector[j])
+        square, along = _product(form.centre, form.centre), _product(vector, form.centre)
         share = along / square if square > 0 else 0.0
     _centred(vector, factor, np.float32(share), form, values)
-    length = 0.0
-    for j in range(form.centre.shape[0]):
-        length += np.float64(values[j]) * np.float64(values[j])
-    rotate(values, form.signs, room)
+    length = _product(values, values)
+    rotate(values, form.signs)
     constant = -along if form.metric == IP else length if form.metric == L2 else length / 2
     _write_query(values, form.bits, (1.0, share, constant), out)
 
@@ -227,10 +234,10 @@ def encode_query(vector, factor, form, values, room, out):
 def encode_queries(queries, factors, form, first, last, out):
     """Write given queries first..last-1."""
     width = form.signs.shape[1]
-    values, room = np.empty(width, np.float32), np.empty(width, np.float32)
+    values = np.empty(width, np.float32)
     for q in range(first, last):
         factor = factors[q] if factors.shape[0] > 1 else factors[0]
-        encode_query(queries[q], factor, form, values, room, out[q])
+        encode_query(queries[q], factor, form, values, out[q])
 
 
 @kernel
@@ -256,9 +263,7 @@ def query_of_code(code, form, turned_centre, room, out):
         return
     share, constant = 1.0, addend
     if form.metric == IP:
-        square = 0.0
-        for j in range(turned_centre.shape[0]):
-            square += np.float64(turned_centre[j]) * np.float64(turned_centre[j])
+        square = _product(turned_centre, turned_centre)
         beside = addend / square if square > 0 else 0.0
         for j in range(values.shape[0]):
             values[j] += np.float32(beside) * turned_centre[j]
@@ -286,7 +291,5 @@ def unpack_rows(codes, bits, levels):
 def rotate_rows(rows, signs):
     """Rotate rows in place."""
     for part in numba.prange((rows.shape[0] + 63) // 64):
-        room = np.empty(rows.shape[1], np.float32)
         for row in range(64 * part, min(64 * part + 64, rows.shape[0])):
-            rotate(rows[row], signs, room)
-
+            rotate(rows[row], signs)

@@ -57,7 +57,10 @@ def _estimate(context: Any, builder: Any, kind: Any, rows: Any, node: Any, asked
     width = builder.sub(builder.extract_value(view.shape, 0), integer(CONSTANTS))
     bits_kind, bits = field(kind, builder, rows, "bits")
     metric_kind, metric = field(kind, builder, rows, "metric")
-    bits, metric = context.cast(builder, bits, bits_kind, types.intp), context.cast(builder, metric, metric_kind, types.intp)
+    bits, metric = (
+        context.cast(builder, bits, bits_kind, types.intp),
+        context.cast(builder, metric, metric_kind, types.intp),
+    )
     single, word = ir.FloatType(), ir.IntType(32)
 
     def number(base: Any, place: Any, element: Any) -> Any:
@@ -84,12 +87,12 @@ def _room(rows):
 def _own(rows, node, room):
     """The row's vector as a query."""
     dim, width = rows.centre.shape[0], rows.signs.shape[1]
-    vector, values, turned = np.empty(dim, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    vector, values = np.empty(dim, np.float32), np.empty(width, np.float32)
     for j in range(dim):
         vector[j] = widened(rows.vectors[node, j])
     factor = rows.scale[node] if rows.metric == COSINE else np.float32(1)
     form = Form(rows.centre, rows.signs, rows.bits, rows.metric, 0.0)
-    encode_query(vector, factor, form, values, turned, room)
+    encode_query(vector, factor, form, values, room)
     return room
 
 
@@ -108,5 +111,12 @@ def _ask(rows, queries, factors):
     return out
 
 
-row_kind(Estimates, distance=_estimate, own=_own, room=_room, ask=_ask, rank=float_bits(_estimate))
+def _patience(rows, ef):
+    """All of the beam for one bit, whose estimates are far from distances."""
+    return ef if rows.bits == 1 else ef // 3
+
+
+row_kind(
+    Estimates, distance=_estimate, own=_own, room=_room, ask=_ask, rank=float_bits(_estimate), patience=_patience
+)  # fmt: skip
 row_kind(EstimatesAlone, distance=_estimate, own=_own_alone, room=_room, ask=_ask)

@@ -90,6 +90,7 @@ class FollowingCodes(abc.ABC):
 
     def _taken_from(self, part: Self) -> None:
         """Rows of this were coded by `part`."""
+        del part
 
     def _blanked(self) -> NDArray[np.uint8]:
         """The codes, where they are kept alone."""
@@ -108,9 +109,7 @@ class FollowingCodes(abc.ABC):
         found = self._encode(vectors, scale, first, last)
         self._doubt(vectors, scale, last, first + np.flatnonzero(found))
 
-    def replace(
-        self, vectors: NDArray[Any], scale: NDArray[np.float32], rows: NDArray[np.int64], count: int
-    ) -> None:
+    def replace(self, vectors: NDArray[Any], scale: NDArray[np.float32], rows: NDArray[np.int64], count: int) -> None:
         """Code some of the `count` rows in use again, whose vectors are other ones now; all, as `extend` does."""
         part = self._like()
         found = part._encode(vectors[rows], scale[rows] if self.metric == COSINE else scale, 0, len(rows))
@@ -135,9 +134,7 @@ class FollowingCodes(abc.ABC):
         """Whether codes have to be chosen anew where so many of the rows are ill held."""
         return ill > max(_FEW_ILL, _MOST_ILL * count, self.ill_at_fit)
 
-    def _doubt(
-        self, vectors: NDArray[Any], scale: NDArray[np.float32], count: int, ill: NDArray[np.int64]
-    ) -> None:
+    def _doubt(self, vectors: NDArray[Any], scale: NDArray[np.float32], count: int, ill: NDArray[np.int64]) -> None:
         if len(ill):
             self.ill = np.union1d(self.ill, ill)
             if self.too_many_ill(len(self.ill), count):

@@ -39,8 +39,8 @@ class HalfRows(Rows):
             if len(beyond):
                 row = start + int(beyond[0])
                 raise InvalidInput(
-                    f"storage={self.NAME!r} holds values up to {_MOST:,.0f}; row {row} has {np.abs(rows[row]).max():g}: "
-                    "scale the vectors, or use 'float32' or 'int8-only'"
+                    f"storage={self.NAME!r} holds values up to {_MOST:,.0f}; row {row} has "
+                    f"{np.abs(rows[row]).max():g}: scale the vectors, or use 'float32' or 'int8-only'"
                 )
 
     @property
