@@ -133,6 +133,10 @@ def main() -> None:
         "float16",
         "int8",
         "int8-only",
+        "int4",
+        "1bit",
+        "int4-only",
+        "1bit-only",
     ):  # machine code is compiled, or loaded from the cache, before the clock starts
         HNSW(metric, storage=storage).add(np.repeat(vectors[:200], 2, axis=0)).search(queries[:3], K)
     engines: dict[str, Search] = {}
