@@ -22,7 +22,9 @@ _STEPS = (1.0, 1.0, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569, 0.0308)
 _TURNS, _MORE_TURNS = 3, 4
 _FAR = 3.0
 _LEAST_FOUND = 0.6
+_MOST_MOVED = 0.3  # of the mean squared distance from the centre, which the mean may lie away from it
 _SEED = 20
+_FIELDS: dict[str, type] = {"rows": int, "ill": int, "sound": bool, "reach": float, "away": float}
 
 
 class BitCodes(FollowingCodes):
@@ -62,11 +64,13 @@ class BitCodes(FollowingCodes):
     of 8 bits rounded to the nearest.
     """
 
-    WHAT = "int4 and 1bit"
+    WHAT, GROWTH = "int4 and 1bit", 1.5
 
     def __init__(self, metric: int, dim: int, bits: int) -> None:
         super().__init__(metric, dim)
         self.bits, self.reach = bits, float("inf")
+        self.shift: NDArray[np.float64] = np.zeros(dim)  # from the centre to the mean of rows coded alone
+        self.away = 0.0  # their mean squared distance from the centre
         width = padded(dim)
         turns = _TURNS if width & (width - 1) == 0 else _MORE_TURNS
         drawn = np.random.default_rng(_SEED).integers(0, 2, (turns, width))
@@ -131,9 +135,26 @@ class BitCodes(FollowingCodes):
         self.centre = usual.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.__dict__.pop("turned", None)
         some = usual[spread(len(usual), SAMPLE // 4)].astype(np.float64) - self.centre
-        self.reach = float(_FAR**2 * np.quantile((some**2).sum(axis=1), 0.9))
+        squares = (some**2).sum(axis=1)
+        self.reach, self.away = float(_FAR**2 * np.quantile(squares, 0.9)), float(squares.mean())
+        self.shift = np.zeros(len(self.centre))
         self.fitted_rows = len(vectors)
         self.keeps_order = len(vectors) < ENOUGH or self._found(Asked(self.metric, sample)) >= _LEAST_FOUND
+
+    def tried(self, rows: NDArray[np.float32], scale: NDArray[np.float32], held: int) -> NDArray[np.uint8] | None:
+        """Codes of rows beside `held` ones; None where they, or all of them together, lie too far from the centre."""
+        if self.metric == COSINE:
+            rows, scale = rows * scale[:, None], (scale != 0).astype(np.float32)
+        off = rows.astype(np.float64) - self.centre
+        squares = (off**2).sum(axis=1)
+        usual = squares <= self.reach
+        total = held + np.count_nonzero(usual)
+        shift = (held * self.shift + off[usual].sum(axis=0)) / total
+        away = (held * self.away + squares[usual].sum()) / total
+        if shift @ shift > _MOST_MOVED * away:
+            return None
+        self.shift, self.away = shift, float(away)
+        return super().tried(rows, scale, held)
 
     def _found(self, asked: Asked) -> float:
         part, one = self._like(), np.ones(1, np.float32)
@@ -192,16 +213,16 @@ class BitCodes(FollowingCodes):
         """JSON fields in a file."""
         return {
             "code_rows": self.fitted_rows, "code_ill": self.ill_at_fit, "code_sound": self.keeps_order,
-            "code_reach": self.reach,
+            "code_reach": self.reach, "code_away": self.away,
         }  # fmt: skip
 
     def open(self, codes: NDArray[Any], tables: Any, fields: dict[str, Any]) -> None:
         """Take what `tables` and `fields` wrote, and see whether codes have its width."""
-        fitted, ill, sound, reach = (fields.get(f"code_{name}") for name in ("rows", "ill", "sound", "reach"))
-        if type(fitted) is not int or type(ill) is not int or type(sound) is not bool or type(reach) is not float:
+        given: dict[str, Any] = {name: fields.get(f"code_{name}") for name in _FIELDS}
+        if any(type(given[name]) is not kind for name, kind in _FIELDS.items()):
             raise IndexMismatch(
-                "index parameters code_rows and code_ill must be integers, code_sound a truth value and code_reach a "
-                f"number; got {fitted!r}, {ill!r}, {sound!r}, {reach!r}"
+                "index parameters code_rows and code_ill must be integers, code_sound a truth value, code_reach and "
+                f"code_away numbers; got {', '.join(map(repr, given.values()))}"
             )
         centre, signs = tables["code_centre"], tables["code_signs"]
         if centre.dtype != np.float32 or centre.shape != (1, len(self.centre)) or not np.isfinite(centre).all():
@@ -213,7 +234,7 @@ class BitCodes(FollowingCodes):
                 f"the signs of the codes are {signs.dtype} {signs.shape}, not int8 {self.signs.shape} of 1 and -1"
             )
         self.centre, self.signs = np.array(centre[0]), signs.astype(np.float32)
-        self.fitted_rows, self.ill_at_fit, self.keeps_order, self.reach = fitted, ill, sound, reach
+        self.fitted_rows, self.ill_at_fit, self.keeps_order, self.reach, self.away = given.values()
         self.audited = False
         if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != self.row_bytes:
             raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 (rows, {self.row_bytes})")

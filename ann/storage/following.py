@@ -36,6 +36,7 @@ class FollowingCodes(abc.ABC):
     """
 
     WHAT = "coded"  # storages, in errors
+    GROWTH = 4.0  # codes are chosen anew where rows are as many times those that they were chosen from
 
     def __init__(self, metric: int, dim: int) -> None:
         if dim > MOST_DIM:
@@ -99,11 +100,11 @@ class FollowingCodes(abc.ABC):
     def extend(self, vectors: NDArray[Any], scale: NDArray[np.float32], first: int, last: int) -> None:
         """Code rows first..last-1 behind the present ones.
 
-        All rows are coded anew where they are four times those that the codes were chosen from, or too many are ill
+        All rows are coded anew where they are `GROWTH` times those that the codes were chosen from, or too many are ill
         held.
         """
         fitted = self.fitted_rows
-        if last >= 4 * fitted or fitted < ENOUGH <= last:
+        if last >= self.GROWTH * fitted or fitted < ENOUGH <= last:
             self._renew(vectors, scale, last)
             return
         found = self._encode(vectors, scale, first, last)
