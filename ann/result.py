@@ -12,7 +12,7 @@ from ..graphlib.errors import InvalidInput
 from ..graphlib.notebook import ROWS, table
 from ..graphlib.process import physical_memory
 from .ids import ids_of
-from .metrics import COSINE, IP
+from .metrics import IP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,12 +131,12 @@ def finish(
 ) -> SearchResult:
     """Distances of kernels as users read them, row numbers turned into user ids, padded to width k.
 
-    Kernels rank by -dot, so that small products are told apart; the 1 is added here. 1 - cos, which rounding may bring
-    below 0, is 0 at least.
+    Kernels rank by -dot, so that small products are told apart; the 1 is added here. Other distances, which rounding
+    or an estimate may bring below 0, are 0 at least.
     """
     if metric == IP:
         distances += 1
-    elif metric == COSINE:
+    else:
         np.maximum(distances, 0, out=distances)
     return padded(SearchResult(distances, ids_of(ids, rows), counts), k, ids)
 

@@ -28,6 +28,7 @@ from _ann_engines import ENGINES, Search
 from _measure import versions
 
 from nearhop.ann import HNSW, Exact
+from nearhop.ann.storage.rows import storages
 from nearhop.tests.support import kept_as
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
@@ -145,7 +146,7 @@ def main() -> None:
         flush=True,
     )
     # Machine code is compiled, or loaded from the cache, before the clock starts.
-    for form in ("float32", "float16", "int8", "int8-only", "packed"):
+    for form in (*storages(), "packed"):
         index = HNSW(metric, **kept_as(form)).add(np.repeat(vectors[:200], 2, axis=0))
         index.search(queries[:1], K)
         index.search(queries[:100], K)

@@ -11,6 +11,7 @@
 | `ask(rows, queries, factors)` | given queries as the kind compares them |
 | `ranks(rows)` | whether keys are ranks, so that what a walk found has to be ordered by distances of other rows |
 | `reaches(rows, query)` | whether ranks of a query tell near rows from far ones; where not, rows are scanned by distance |
+| `patience(rows, ef)` | how many of them in turn may be no better than the k-th before the rest is given up |
 | `prefetch_row(rows, node, first, last)`, `prefetch_row_ahead` | cache lines of the row, asked for ahead |
 
 The first field of every kind holds a row of bytes per node, in C order. `distance`, `key_of` and `prefetch_row` are
@@ -49,6 +50,7 @@ class _Kind:
     ask: Callable[..., Any]
     ranks: bool
     reaches: Callable[..., Any]
+    patience: Callable[..., Any]
 
 
 _KINDS: dict[type, _Kind] = {}
@@ -64,6 +66,7 @@ def row_kind(
     ask: Callable[..., Any] | None = None,
     rank: Emitter | None = None,
     reaches: Callable[..., Any] | None = None,
+    patience: Callable[..., Any] | None = None,
 ) -> None:
     """Make a named tuple class a kind of row.
 
@@ -80,13 +83,16 @@ def row_kind(
         ordered by the distances of another kind.
     reaches : function of (rows, query), optional
         Asked about queries as ranks compare them; always by default.
+    patience : function of (rows, ef), optional
+        How many rows found by ranks, in their order, may be no better than the k-th so far; a third of the beam by
+        default. A kind whose ranks are far from distances has to look longer.
     """
     file = Path(own.__code__.co_filename)
     kind.__name__ = f"{kind.__name__}_{source_digest(file)[:12]}"  # machine code on disk is for this source alone
     written = distance if getattr(distance, "is_emitter", False) else _calling(distance)
     _KINDS[kind] = _Kind(
-        written, rank or _float_bits(written), own, own_factor or _one, room or _no_room, ask or _as_they_are,
-        rank is not None, reaches or _always,
+        written, rank or float_bits(written), own, own_factor or _one, room or _no_room, ask or _as_they_are,
+        rank is not None, reaches or _always, patience or _third,
     )  # fmt: skip
 
 
@@ -112,7 +118,7 @@ def _calling(function: Callable[..., Any]) -> Emitter:
     return emit
 
 
-def _float_bits(distance: Emitter) -> Emitter:
+def float_bits(distance: Emitter) -> Emitter:
     """Floats as integers of the same order."""
 
     def emit(context: Any, builder: Any, *arguments: Any) -> Any:
@@ -125,6 +131,10 @@ def _float_bits(distance: Emitter) -> Emitter:
 
 def _one(rows, node):
     return np.float32(1)
+
+
+def _third(rows, ef):
+    return ef // 3
 
 
 def _no_room(rows):
@@ -226,6 +236,10 @@ def reaches(rows, query):
     raise TypeError("only inside kernels")
 
 
+def patience(rows, ef):
+    raise TypeError("only inside kernels")
+
+
 @overload(own_query)
 def _own_query(rows, node, room):
     return _KINDS[rows.instance_class].own
@@ -256,3 +270,8 @@ def _ranks(rows):
     if _KINDS[rows.instance_class].ranks:
         return lambda rows: True
     return lambda rows: False
+
+
+@overload(patience)
+def _patience(rows, ef):
+    return _KINDS[rows.instance_class].patience

@@ -7,7 +7,7 @@ from numba.extending import overload
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import unpack_node
-from ..distances.rows_cpu import ranks, reaches
+from ..distances.rows_cpu import patience, ranks, reaches
 from .packed import walk_cpu as packed
 from .parts_cpu import PackedGraph
 from .search_cpu import PATIENCE, ZERO, base, beam, descend, rescore, write_result
@@ -21,7 +21,7 @@ def along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, sto
     raise TypeError("only inside kernels")
 
 
-def patience(graph, k, ef):
+def looked_at(walk, graph, k, ef):
     raise TypeError("only inside kernels")
 
 
@@ -47,15 +47,15 @@ def _along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, st
     )
 
 
-@overload(patience)
-def _patience(graph, k, ef):
+@overload(looked_at)
+def _looked_at(walk, graph, k, ef):
     """After how many rows that are no better than the k-th the rest of the pool is given up.
 
     Blocks are walked with ranks of rows that were read one by one, which err less than those of a beam's last keys.
     """
     if graph.instance_class is PackedGraph:
-        return lambda graph, k, ef: packed.LEAST_PATIENCE + ef // packed.SHARE_OF_BEAM
-    return lambda graph, k, ef: max(PATIENCE, k, ef // 3)
+        return lambda walk, graph, k, ef: packed.LEAST_PATIENCE + ef // packed.SHARE_OF_BEAM
+    return lambda walk, graph, k, ef: max(PATIENCE, k, patience(walk, ef))
 
 
 @kernel
@@ -92,5 +92,5 @@ def search(exact, walk, graph, asked, plan, first, last, scratch, found):
                     kept += 1
             size = kept
         if ranks(walk):
-            size = rescore(exact, asked.exact[q], factor, pool, size, k, patience(graph, k, ef))
+            size = rescore(exact, asked.exact[q], factor, pool, size, k, looked_at(walk, graph, k, ef))
         write_result(pool, size, q, k, found)

@@ -51,6 +51,6 @@ def search_few(exact, walk, graph, few, queries, width, ef, k, scratch, found):
             found.rows[q, j] = few.ids[found.rows[q, j]]
             if few.by_product:
                 found.distances[q, j] += _ONE  # as `exact.finish` does
-            elif few.by_angle:
+            else:
                 found.distances[q, j] = max(found.distances[q, j], _ZERO)
     return True

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import insert, unpack_node
-from ..distances.rows_cpu import HEAD, key_of, prefetch_row, ranks, reaches
+from ..distances.rows_cpu import HEAD, key_of, patience, prefetch_row, ranks, reaches
 from .search_cpu import ONE, PATIENCE, ZERO, base, beam, descend, forget, rescore, write_result
 
 _START = np.int64(10)
@@ -130,5 +130,5 @@ def search_passing(exact, walk, graph, asked, passing, first, last, scratch, fou
             size = _offer(pool, size, ef, key_of(walk, query, factor, node))
         size = passing_beam(walk, query, factor, links, passes, scratch, pool, size, ef, keys)
         if ranks(walk):
-            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, ef // 3))
+            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, patience(walk, ef)))
         write_result(pool, size, q, k, found)

@@ -57,13 +57,16 @@ class HNSW(VectorIndex):
         Links a new node makes per level; a node keeps at most M, and 2M at level 0.
     ef_construction : int >= 1, default 200
         Beam width while building (efC); raised to M.
-    storage : {"float32", "float16", "int8", "int8-only", "auto"}, default "float32"
+    storage : str, default "float32"
+        "float32", "float16", "int8", "int8-only", "int4", "1bit", "int4-only", "1bit-only" or "auto".
         How vectors are kept and what walks compare. "int8" keeps float32 vectors and beside them 8-bit codes of their
         principal directions (see `storage.scalar_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes,
         and float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
-        coordinate alone; distances are then those of the rounded vectors (see Notes). "auto" becomes what is fastest
-        for the width and number of the first rows and half of the free memory, with the layout for it; `storage` and
-        `layout` then say what was chosen.
+        coordinate alone; distances are then those of the rounded vectors (see Notes). "int4" and "1bit" keep halves and
+        beside them codes of 4 bits or 1 bit a coordinate (see `storage.bit_codes.BitCodes`), whose estimates walks
+        compare; "int4-only" and "1bit-only" keep the codes alone, and distances are the estimates. "auto" becomes what
+        is fastest for the width and number of the first rows and half of the free memory, with the layout for it;
+        `storage` and `layout` then say what was chosen.
     seed : int, default 0
         Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
     threads : int, optional

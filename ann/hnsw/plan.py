@@ -106,7 +106,7 @@ def answer(
         method, beams = np.full(len(queries), WALK, np.int8), np.full(len(queries), min(ef, n))
         wanted: Any = min(k, n)
     else:
-        plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph), coded=graph.rows.is_coded)
+        plan = make_plan(ef, graph.M, allowed, len(queries), n, k, row_bytes(graph), coded=graph.rows.scans_codes)
         method, beams = plan.method, np.where(plan.method == WALK, plan.beam, 0)
         wanted = np.minimum(k, plan.passing)
     if allowed is not None and method[:1] == SCAN_CODES:  # one filter, so one method for all

@@ -154,10 +154,10 @@ def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
 
 
 @kernel
-def rescore(exact, query, factor, pool, size, k, patience):
+def rescore(exact, query, factor, pool, size, k, most):
     """Replace keys of `pool[:size]` by those of distances, sorted; how many were replaced.
 
-    The rest of the pool is given up once `patience` keys in turn were no better than the k-th exact one.
+    The rest of the pool is given up once `most` keys in turn were no better than the k-th exact one.
     """
     ahead = 4
     for j in range(min(ahead, size)):
@@ -175,7 +175,7 @@ def rescore(exact, query, factor, pool, size, k, patience):
             i -= 1
         pool[i] = key
         worse = worse + 1 if i >= k else 0
-        if worse >= patience:
+        if worse >= most:
             return j + 1
     return size
 

@@ -11,9 +11,10 @@ from ..metrics import COSINE, IP, L2, inverse_norms, scaled
 from ..stored import laid_out
 from .coded import ranks
 from .floats import floats
+from .following import ENOUGH
 from .room import aligned_bytes, copied
 from .rows import Rows
-from .scalar_codes import ENOUGH, ScalarCodes, widest_row
+from .scalar_codes import ScalarCodes, widest_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,24 +23,34 @@ if TYPE_CHECKING:
 _NO_FACTOR = np.ones(1, np.float32)
 
 
-class CodesAlone(Rows):
-    """All coordinates as 8-bit codes with one step; until there are `ENOUGH` rows to choose one from, float32 vectors.
+class OnlyCodes(Rows):
+    """Codes; until there are `ENOUGH` rows to choose codes from, float32 vectors.
 
     Attributes
     ----------
-    coder : ScalarCodes
+    coder : FollowingCodes
         What makes the codes; `fitted_rows` is 0 while rows are kept as they are.
     """
 
     has_codes = True
 
     def __init__(self, metric: int, dim: int) -> None:
-        self.coder = ScalarCodes(metric, dim, alone=True)
+        self.metric, self.dim = metric, dim
+        self.coder: Any = self._new_coder()
         super().__init__(metric, dim)
+
+    def _new_coder(self) -> Any:
+        """What makes the codes, before it has seen rows."""
+        raise NotImplementedError
+
+    @property
+    def exact_codes(self) -> Any:
+        """The codes as kernels take them."""
+        raise NotImplementedError
 
     @property
     def is_coded(self) -> bool:
-        return self.coder.fitted_rows > 0
+        return bool(self.coder.fitted_rows > 0)
 
     @property
     def has_factors(self) -> bool:
@@ -47,7 +58,7 @@ class CodesAlone(Rows):
 
     @property
     def width(self) -> int:
-        return self.coder.row_bytes if self.is_coded else self.dim
+        return int(self.coder.row_bytes) if self.is_coded else self.dim
 
     def encoded(self, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
         rows = scaled(rows, self.metric)
@@ -60,8 +71,69 @@ class CodesAlone(Rows):
 
     @property
     def exact(self) -> Any:
-        if not self.is_coded:
-            return floats(self.kept, self.scale, self.metric)
+        return self.exact_codes if self.is_coded else floats(self.kept, self.scale, self.metric)
+
+    def taken(self, n: int, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Codes are chosen where there are enough rows now, and anew where too many of the new ones are held badly."""
+        if self.is_coded and n:
+            new = scaled(rows, self.metric)
+            codes: NDArray[Any] | None = self.coder.tried(new, inverse_norms(new, self.metric), n)
+            if codes is not None:
+                return codes, _NO_FACTOR
+            self._choose(n, rows)
+        elif not self.is_coded and n + len(rows) >= ENOUGH:
+            self._choose(n, rows)
+        return self.encoded(rows)
+
+    def _choose(self, n: int, rows: NDArray[Any]) -> None:
+        """Choose codes from the n rows in use and those about to be kept."""
+        old = self.given(self.kept[:n])
+        every = scaled(np.concatenate([old, rows]) if n else rows, self.metric)
+        self.coder = self._new_coder()
+        self.coder.choose(every, inverse_norms(every, self.metric))
+        room = aligned_bytes(len(self.kept), self.width)
+        room[:n], self.scale = self.encoded(old)
+        self.kept, self.borrowed = room, False
+
+    def anew(self) -> Rows:
+        part = super().anew()
+        part.coder = self.coder  # type: ignore[attr-defined]
+        return part
+
+    @property
+    def nbytes(self) -> int:
+        return int(super().nbytes + self.coder.nbytes)
+
+    def into_memory(self) -> None:
+        self.kept, self.scale, self.borrowed = copied(self.kept), self.scale.copy(), False
+
+    def tables(self) -> dict[str, NDArray[Any]]:
+        return self.coder.tables() if self.is_coded else {}
+
+    def fields(self) -> dict[str, Any]:
+        return self.coder.fields() if self.is_coded else {}
+
+    def open(self, n: int, columns: Any, tables: Any, fields: dict[str, Any]) -> None:
+        if columns["vector"].dtype == np.uint8:
+            self.coder.open(columns["vector"], tables, fields)
+            self.kept = laid_out("vector", columns["vector"], np.uint8, (n, self.width))
+            self.borrowed = True
+        else:
+            super().open(n, columns, tables, fields)
+
+
+class CodesAlone(OnlyCodes):
+    """All coordinates as 8-bit codes with one step."""
+
+    def _new_coder(self) -> ScalarCodes:
+        return ScalarCodes(self.metric, self.dim, alone=True)
+
+    @property
+    def scans_codes(self) -> bool:
+        return self.is_coded
+
+    @property
+    def exact_codes(self) -> Any:
         from .alone_cpu import Codes
 
         coder, step = self.coder, self.coder.step
@@ -89,54 +161,6 @@ class CodesAlone(Rows):
     ) -> None:
         self.coder.encode_queries(queries, factors, first, last, room)
 
-    def taken(self, n: int, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        """Codes are chosen where there are enough rows now, and anew where too many of the new ones are held badly."""
-        if self.is_coded and n:
-            new = scaled(rows, self.metric)
-            codes = self.coder.tried(new, inverse_norms(new, self.metric), n)
-            if codes is not None:
-                return codes, _NO_FACTOR
-            self._choose(n, rows)
-        elif not self.is_coded and n + len(rows) >= ENOUGH:
-            self._choose(n, rows)
-        return self.encoded(rows)
-
-    def _choose(self, n: int, rows: NDArray[Any]) -> None:
-        """Choose codes from the n rows in use and those about to be kept."""
-        old = self.given(self.kept[:n])
-        every = scaled(np.concatenate([old, rows]) if n else rows, self.metric)
-        self.coder = ScalarCodes(self.metric, self.dim, alone=True)
-        self.coder.choose(every, inverse_norms(every, self.metric))
-        room = aligned_bytes(len(self.kept), self.width)
-        room[:n], self.scale = self.encoded(old)
-        self.kept, self.borrowed = room, False
-
-    def anew(self) -> Rows:
-        part = super().anew()
-        part.coder = self.coder  # type: ignore[attr-defined]
-        return part
-
-    @property
-    def nbytes(self) -> int:
-        return super().nbytes + self.coder.nbytes
-
     @classmethod
     def bytes_of(cls, metric: int, dim: int, num_rows: int) -> tuple[int, int]:
         return (widest_row(dim) * num_rows, 0) if num_rows >= ENOUGH else super().bytes_of(metric, dim, num_rows)
-
-    def into_memory(self) -> None:
-        self.kept, self.scale, self.borrowed = copied(self.kept), self.scale.copy(), False
-
-    def tables(self) -> dict[str, NDArray[Any]]:
-        return self.coder.tables() if self.is_coded else {}
-
-    def fields(self) -> dict[str, Any]:
-        return self.coder.fields() if self.is_coded else {}
-
-    def open(self, n: int, columns: Any, tables: Any, fields: dict[str, Any]) -> None:
-        if columns["vector"].dtype == np.uint8:
-            self.coder.open(columns["vector"], tables, fields)
-            self.kept = laid_out("vector", columns["vector"], np.uint8, (n, self.width))
-            self.borrowed = True
-        else:
-            super().open(n, columns, tables, fields)

@@ -10,33 +10,25 @@ from ...graphlib.compute.jit import plain_view
 from ..stored import laid_out
 from .floats import FloatRows
 from .room import copied
+from .rows import Rows
 from .scalar_codes import ScalarCodes, widest_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .rows import Rows
 
-
-class CodedRows(FloatRows):
-    """float32 vectors, and codes of their principal directions (see `ScalarCodes`) where those are sound."""
+class BesideCodes(Rows):
+    """Vectors as another storage keeps them, and beside them codes that walks compare where those are sound."""
 
     has_codes = True
-
-    def __init__(self, metric: int, dim: int) -> None:
-        super().__init__(metric, dim)
-        self.codes = ScalarCodes(metric, dim)
+    codes: Any
 
     @property
     def is_coded(self) -> bool:
-        return self.codes.sound
-
-    @property
-    def walk(self) -> Any:
-        return ranks(self.codes) if self.is_coded else self.exact
+        return bool(self.codes.sound)
 
     def walk_room(self, count: int) -> NDArray[Any] | None:
-        return np.empty((count, self.codes.row_bytes), np.int8) if self.is_coded else None
+        return np.empty((count, self.codes.query_bytes), np.int8) if self.is_coded else None
 
     def ask_walk(
         self, queries: NDArray[Any], factors: NDArray[np.float32], first: int, last: int, room: NDArray[Any]
@@ -66,18 +58,15 @@ class CodedRows(FloatRows):
         self.codes.audit(self.kept, self.scale, n)
 
     def to_mend(self) -> NDArray[np.int64]:
-        return self.codes.mend
+        mend: NDArray[np.int64] = self.codes.mend
+        return mend
 
     def mended(self, nodes: NDArray[np.int64]) -> None:
         self.codes.mend = np.setdiff1d(self.codes.mend, nodes)
 
     @property
     def nbytes(self) -> int:
-        return super().nbytes + self.codes.nbytes
-
-    @classmethod
-    def bytes_of(cls, metric: int, dim: int, num_rows: int) -> tuple[int, int]:
-        return super().bytes_of(metric, dim, num_rows)[0], widest_row(dim) * num_rows
+        return int(super().nbytes + self.codes.nbytes)
 
     def into_memory(self) -> None:
         super().into_memory()
@@ -87,15 +76,37 @@ class CodedRows(FloatRows):
         return {**super().columns(n), "code": self.codes.codes[:n]}
 
     def tables(self) -> dict[str, NDArray[Any]]:
-        return self.codes.tables()
+        tables: dict[str, NDArray[Any]] = self.codes.tables()
+        return tables
 
     def fields(self) -> dict[str, Any]:
-        return self.codes.fields()
+        fields: dict[str, Any] = self.codes.fields()
+        return fields
 
     def open(self, n: int, columns: Any, tables: Any, fields: dict[str, Any]) -> None:
         super().open(n, columns, tables, fields)
         self.codes.open(columns["code"], tables, fields)
         self.codes.codes = laid_out("code", columns["code"], np.uint8, (n, self.codes.row_bytes))
+
+
+class CodedRows(BesideCodes, FloatRows):
+    """float32 vectors, and codes of their principal directions (see `ScalarCodes`) where those are sound."""
+
+    def __init__(self, metric: int, dim: int) -> None:
+        super().__init__(metric, dim)
+        self.codes = ScalarCodes(metric, dim)
+
+    @property
+    def scans_codes(self) -> bool:
+        return self.is_coded
+
+    @property
+    def walk(self) -> Any:
+        return ranks(self.codes) if self.is_coded else self.exact
+
+    @classmethod
+    def bytes_of(cls, metric: int, dim: int, num_rows: int) -> tuple[int, int]:
+        return super().bytes_of(metric, dim, num_rows)[0], widest_row(dim) * num_rows
 
 
 def ranks(codes: ScalarCodes, data: NDArray[np.uint8] | None = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,7 +70,20 @@ class Asked:
         part._encode(self._rows, self._one, 0, len(self._rows))
         asked = np.empty((len(self._queries), part.row_bytes), np.int8)
         part.encode_queries(self._queries, np.ones(len(asked), np.float32), 0, len(asked), asked)
-        ranks = part.terms[:, -1] - 2 * (part.codes.astype(np.float64) @ asked.T.astype(np.float64)).T  # exact
+        return self.share(part.terms[:, -1] - 2 * (part.codes.astype(np.float64) @ asked.T.astype(np.float64)).T)
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """The rows."""
+        return self._rows
+
+    @property
+    def queries(self) -> NDArray[np.float32]:
+        """Those of them that are asked about."""
+        return self._queries
+
+    def share(self, ranks: NDArray[Any]) -> float:
+        """`found` of given ranks (queries, rows)."""
         lowest = np.argpartition(ranks, min(_AMONG, len(self._rows)) - 1, axis=1)[:, :_AMONG]
         rows, queries = self._rows[lowest].astype(np.float64), self._queries[:, None, :]
         near = -(rows * queries).sum(axis=2) if self._metric == IP else ((rows - queries) ** 2).sum(axis=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class HalfRows(Rows):
     """
 
     dtype = np.uint16
+    NAME: ClassVar[str] = "float16"
 
     def check(self, rows: NDArray[Any]) -> None:
         if self.metric == COSINE:
@@ -38,8 +39,8 @@ class HalfRows(Rows):
             if len(beyond):
                 row = start + int(beyond[0])
                 raise InvalidInput(
-                    f"storage='float16' holds values up to {_MOST:,.0f}; row {row} has {np.abs(rows[row]).max():g}: "
-                    "scale the vectors, or use 'float32' or 'int8-only'"
+                    f"storage={self.NAME!r} holds values up to {_MOST:,.0f}; row {row} has "
+                    f"{np.abs(rows[row]).max():g}: scale the vectors, or use 'float32' or 'int8-only'"
                 )
 
     @property

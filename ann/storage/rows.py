@@ -24,6 +24,10 @@ _STORAGES: dict[str, Any] = {
     "float16": "halves:HalfRows",
     "int8": "coded:CodedRows",
     "int8-only": "alone:CodesAlone",
+    "int4": "few_bits:FourBits",
+    "1bit": "few_bits:OneBit",
+    "int4-only": "few_bits_alone:FourBitsAlone",
+    "1bit-only": "few_bits_alone:OneBitAlone",
 }
 _BITS = "bits:BitRows"  # of metric "hamming", which takes no storage
 
@@ -32,7 +36,7 @@ def storages() -> tuple[str, ...]:
     """The names of all storages.
 
     >>> storages()
-    ('float32', 'float16', 'int8', 'int8-only')
+    ('float32', 'float16', 'int8', 'int8-only', 'int4', '1bit', 'int4-only', '1bit-only')
     """
     return tuple(_STORAGES)
 
@@ -70,7 +74,7 @@ class Rows:
     """
 
     dtype: ClassVar[Any] = np.float32
-    has_codes: ClassVar[bool] = False  # whether walks may compare 8-bit codes
+    has_codes: ClassVar[bool] = False  # whether walks may compare codes
 
     def __init__(self, metric: int, dim: int) -> None:
         self.metric, self.dim = metric, dim
@@ -120,7 +124,12 @@ class Rows:
 
     @property
     def is_coded(self) -> bool:
-        """Whether walks compare 8-bit codes."""
+        """Whether walks compare codes."""
+        return False
+
+    @property
+    def scans_codes(self) -> bool:
+        """Whether those are 8-bit codes, which `code_scan` reads."""
         return False
 
     # Rows come and go.

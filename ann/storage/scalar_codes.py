@@ -6,28 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.errors import IndexMismatch, InvalidInput
+from ...graphlib.errors import IndexMismatch
 from ..metrics import ABSENT, COSINE, IP
 from .directions import Asked, bases, inside_of, ordinary, random_rows, reach_of, spread, step_of
-from .room import aligned_bytes
+from .following import ENOUGH, FEW, SAMPLE, FollowingCodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_DIM = 16_384  # beyond it a rank might not fit in 32 bits
-_SAMPLE = 8192
 _BLOCK, _TERM = 32, 4
 _DEVIATIONS = 5.0
 _MOST_ROTATED = 256
-ENOUGH = 256  # rows from which directions, or a step that is kept for good, can be chosen
-_MOST_ILL = 0.005  # the share of rows that codes may come to hold badly
-_FEW_ILL = 4
 _LEAST_FOUND = 0.98
 _WORTH_ROTATING = 0.8
-_FEW = 32  # rows that are coded in no time
 
 
-class ScalarCodes:
+class ScalarCodes(FollowingCodes):
     """Vectors projected to their principal directions, rotated at random, and rounded to 8 bits with one step.
 
     Attributes
@@ -36,8 +30,6 @@ class ScalarCodes:
         A code is round(basis (x - centre) / step) + 128. An empty basis stands for the coordinates as they are.
     codes : uint8 (capacity, bytes) with rows on cache lines; terms : the same memory as int32
         A row holds `width` codes and, in its last four bytes, its term.
-    fitted_rows : int
-        How many rows the basis and the step were chosen from.
 
     Notes
     -----
@@ -60,21 +52,14 @@ class ScalarCodes:
     ranks, lengths outside the projection are added, a random rotation, the width is chosen.
     """
 
+    WHAT = "8-bit"
+
     def __init__(self, metric: int, dim: int, *, alone: bool = False) -> None:
-        if dim > MOST_DIM:
-            raise InvalidInput(
-                f"8-bit storages hold vectors of at most {MOST_DIM:,} dimensions; got {dim:,}; use 'float32'"
-            )
-        self.metric, self.alone = metric, alone
-        self.centre: NDArray[np.float32] = np.zeros(dim, np.float32)
+        super().__init__(metric, dim)
+        self.alone = alone
         self.basis: NDArray[np.float32] = np.empty((0, dim), np.float32)
         self.step = 1.0
-        self.codes: NDArray[np.uint8] = np.empty((0, _BLOCK), np.uint8)
-        self.fitted_rows, self.keeps_order = 0, True
-        self.ill: NDArray[np.int64] = np.empty(0, np.int64)  # rows coded since then that are ill held
-        self.mend: NDArray[np.int64] = np.empty(0, np.int64)  # rows whose links were picked by codes that held them ill
-        self.ill_at_fit = self.clipped = 0  # when the codes were chosen; far rows since
-        self.audited = True  # False: codes of a file, whose rows nobody has looked at
+        self.clipped = 0  # far rows since the codes were chosen
 
     @property
     def terms(self) -> NDArray[np.int32]:
@@ -89,6 +74,11 @@ class ScalarCodes:
     def row_bytes(self) -> int:
         """Bytes of a code row: the codes and the term, in blocks of 32."""
         return widest_row(self.width)
+
+    @property
+    def query_bytes(self) -> int:
+        """Bytes of a query."""
+        return self.row_bytes
 
     @property
     def nbytes(self) -> int:
@@ -113,72 +103,9 @@ class ScalarCodes:
             return np.empty(0, np.float32)
         return inside_of(self.centre[None, :], self.basis)[0] / np.float32(self.step)
 
-    def extend(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], first: int, last: int) -> None:
-        """Code rows first..last-1 behind the present ones.
-
-        All rows are coded anew where they are four times those that the codes were chosen from, or too many are ill
-        held.
-        """
-        fitted = self.fitted_rows
-        if last >= 4 * fitted or fitted < ENOUGH <= last:
-            self._renew(vectors, scale, last)
-            return
-        found = self._encode(vectors, scale, first, last)
-        self._doubt(vectors, scale, last, first + np.flatnonzero(found))
-
-    def replace(
-        self, vectors: NDArray[np.float32], scale: NDArray[np.float32], rows: NDArray[np.int64], count: int
-    ) -> None:
-        """Code some of the `count` rows in use again, whose vectors are other ones now; all, as `extend` does."""
-        part = self._like()
-        found = part._encode(vectors[rows], scale[rows] if self.metric == COSINE else scale, 0, len(rows))
-        if not self.codes.flags.writeable:
-            kept, self.codes = self.codes, aligned_bytes(len(self.codes), self.row_bytes)
-            self.codes[:] = kept
-        self.codes[rows], self.clipped = part.codes, part.clipped
-        self._doubt(vectors, scale, count, rows[found])
-
-    def audit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], count: int) -> None:
-        """Look at `count` rows again, of which others may be left than the codes were chosen from."""
-        self.audited, self.fitted_rows = True, min(self.fitted_rows, count)
-        self.ill = self.ill[self.ill < count]
-        some = spread(count, _SAMPLE)
-        found = self._like()._encode(vectors[some], scale[some] if self.metric == COSINE else scale, 0, len(some))
-        if found.mean() > _MOST_ILL:
-            found = self._encode(vectors, scale, 0, count)
-            self._doubt(vectors, scale, count, np.flatnonzero(found))
-
-    def too_many_ill(self, ill: int, count: int) -> bool:
-        """Whether codes have to be chosen anew where so many of the rows are ill held."""
-        return ill > max(_FEW_ILL, _MOST_ILL * count, self.ill_at_fit)
-
-    def _doubt(
-        self, vectors: NDArray[np.float32], scale: NDArray[np.float32], count: int, ill: NDArray[np.int64]
-    ) -> None:
-        if len(ill):
-            self.ill = np.union1d(self.ill, ill)
-            if self.too_many_ill(len(self.ill), count):
-                self._renew(vectors, scale, count)
-
-    def _renew(self, vectors: NDArray[np.float32], scale: NDArray[np.float32], count: int) -> None:
-        """Choose the codes anew and code all rows; the links of those that were ill held, and are not now, are to
-        `mend`."""
-        self._fit(vectors[:count], scale)
-        found = self._encode(vectors, scale, 0, count)
-        better = self.ill[~found[self.ill]] if self.sound else self.ill
-        self.mend, self.ill, self.ill_at_fit = np.union1d(self.mend, better), self.ill[:0], int(found.sum())
-
-    def chosen(self, rows: NDArray[np.int64]) -> ScalarCodes:
-        """The codes of chosen rows, in memory of their own."""
-        part = self._like()
-        part.codes = aligned_bytes(len(rows), self.row_bytes)
-        np.take(self.codes, rows, axis=0, out=part.codes)
-        part.ill, part.mend = (np.flatnonzero(np.isin(rows, some)) for some in (self.ill, self.mend))
-        return part
-
     def _fit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
         """Choose centre, basis and step from up to 8,192 rows spread over `vectors`."""
-        picked = spread(len(vectors), _SAMPLE)
+        picked = spread(len(vectors), SAMPLE)
         sample = vectors[picked]
         if self.metric == COSINE:
             sample = sample * scale[picked, None]
@@ -237,30 +164,12 @@ class ScalarCodes:
                 self.basis, reach = rotation, reach_of(turned)
         self.step = step_of(reach)
 
-    def coded(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Codes of rows, chosen from them the first time; what lies beyond the codes' range becomes its ends."""
-        if not self.fitted_rows:
-            self.choose(rows, scale)
-        part = self._like()
-        part._encode(rows, scale, 0, len(rows))
-        part.codes[:, self.width : -_TERM] = 128  # a coordinate of 0
-        return part.codes
+    def _taken_from(self, part: ScalarCodes) -> None:
+        self.clipped = part.clipped
 
-    def choose(self, rows: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
-        """Choose codes for these rows."""
-        self._fit(rows, scale)
-        self.ill_at_fit = int(self._like()._encode(rows, scale, 0, len(rows)).sum())
-
-    def tried(self, rows: NDArray[np.float32], scale: NDArray[np.float32], held: int) -> NDArray[np.uint8] | None:
-        """`coded` rows beside `held` ones; None where too many are ill held, which count from now on."""
-        part = self._like()
-        found = part._encode(rows, scale, 0, len(rows))
-        if found.any():
-            self.ill = np.concatenate([self.ill, held + np.flatnonzero(found)])
-            if self.too_many_ill(len(self.ill), held + len(rows)):
-                return None
-        part.codes[:, self.width : -_TERM] = 128  # a coordinate of 0
-        return part.codes
+    def _blanked(self) -> NDArray[np.uint8]:
+        self.codes[:, self.width : -_TERM] = 128  # a coordinate of 0
+        return self.codes
 
     def decoded(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The vectors that codes of all coordinates stand for."""
@@ -310,10 +219,8 @@ class ScalarCodes:
             raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 (rows, {self.row_bytes})")
 
     def _like(self) -> ScalarCodes:
-        part = ScalarCodes(self.metric, len(self.centre), alone=self.alone)
-        part.centre, part.basis, part.step, part.fitted_rows = self.centre, self.basis, self.step, self.fitted_rows
-        part.keeps_order, part.clipped = self.keeps_order, self.clipped
-        part.audited, part.ill_at_fit = self.audited, self.ill_at_fit
+        part = self._copied_marks(ScalarCodes(self.metric, len(self.centre), alone=self.alone))
+        part.basis, part.step, part.clipped = self.basis, self.step, self.clipped
         return part
 
     def _encode(
@@ -322,15 +229,9 @@ class ScalarCodes:
         """Write the codes of rows first..last-1; which of them are ill held. `clipped` counts those beyond reach."""
         from . import codes_cpu as kernels
 
-        stride = self.row_bytes
-        if first == 0 and stride != self.codes.shape[1]:
-            self.codes = np.empty((0, stride), np.uint8)
-        if len(self.codes) < len(vectors) or not self.codes.flags.writeable:
-            bigger = aligned_bytes(len(vectors), stride)
-            bigger[:first] = self.codes[:first]
-            self.codes = bigger
+        self._reserve(first, len(vectors))
         ill = np.empty(last - first, np.uint8)
-        encode = kernels.encode_rows.at_once if last - first <= _FEW else kernels.encode_rows
+        encode = kernels.encode_rows.at_once if last - first <= FEW else kernels.encode_rows
         encode(
             vectors, scale, self.centre, self.basis, np.float32(self.step), self.metric != IP, self.alone, first,
             last, self.codes, self.terms, ill,

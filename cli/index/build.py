@@ -43,7 +43,8 @@ def build(
     nlist: int = typer.Option(256, help="Lists of an inverted file."),
     storage: str = typer.Option(
         "float32",
-        help="How HNSW keeps vectors: float32, float16, int8, int8-only; in FAISS files float32, fp16, sq8, sq4.",
+        help="How HNSW keeps vectors: float32, float16, int8, int8-only, int4, 1bit, int4-only, 1bit-only; "
+        "in FAISS files float32, fp16, sq8, sq4.",
     ),
     given_options: list[str] = typer.Option(
         [], "--set", help="Another parameter of the kind, as NAME=VALUE; may be given again.", show_default=False

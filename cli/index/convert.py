@@ -26,7 +26,9 @@ def convert(
     ),
     kind: str | None = typer.Option(None, help="exact: the vectors alone. By default the same kind, with its links."),
     storage: str | None = typer.Option(
-        None, help="How HNSW keeps vectors: float32, float16, int8, int8-only; in FAISS files float32, fp16, sq8, sq4."
+        None,
+        help="How HNSW keeps vectors: float32, float16, int8, int8-only, int4, 1bit, int4-only, 1bit-only; "
+        "in FAISS files float32, fp16, sq8, sq4.",
     ),
     metric: str | None = options.Metric,
     name: str = options.Name,

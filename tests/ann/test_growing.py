@@ -9,6 +9,7 @@ from nearhop import ann
 from nearhop.ann import HNSW, Exact, IVFFlat
 from nearhop.ann.growing import Growing
 from nearhop.ann.ivf.lists import Lists
+from nearhop.ann.storage.rows import storages
 from nearhop.tests.support import kept_as
 
 ROWS = np.random.default_rng(0).normal(size=(700, 8)).astype(np.float32)
@@ -67,7 +68,7 @@ def test_lists_keep_their_order_while_they_move():
     assert len(lists.members) < 6 * len(every)
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only", "packed"])
+@pytest.mark.parametrize("storage", [*storages(), "packed"])
 @pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
 def test_a_row_alone_makes_the_graph_that_a_batch_of_one_makes(storage, metric):
     rows = np.random.default_rng(2).normal(size=(420, 24)).astype(np.float32)

@@ -11,6 +11,7 @@ from nearhop import ann
 from nearhop.ann import HNSW, LSH, Exact, IVFFlat, MinHash, SearchResult, opening
 from nearhop.ann.index import VectorIndex
 from nearhop.ann.metrics import metric_code
+from nearhop.ann.storage.rows import storages
 from nearhop.ann.store_rows import store_ids
 from nearhop.ann.stored import checked_fields, identified_rows, index_fields, laid_out, new_store, next_id_field, sound
 from nearhop.ann.words import RowMetric
@@ -167,7 +168,7 @@ def test_bits_are_given_back_as_bytes():
     assert HNSW("hamming").add(rows).vectors().tolist() == rows.tolist()
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only", "packed"])
+@pytest.mark.parametrize("storage", [*storages(), "packed"])
 @pytest.mark.parametrize("ids", [None, [f"row {i}" for i in range(60)]])
 def test_an_emptied_hnsw_is_saved_and_opened(storage, ids, tmp_path):
     index = HNSW("cosine", M=5, ef_search=33, seed=4, **kept_as(storage)).add(rows_of(), ids=ids)

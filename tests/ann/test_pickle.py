@@ -31,6 +31,8 @@ MAKERS = {
     "hnsw": lambda: ann.HNSW("ip", threads=1, ef_search=50),
     "hnsw int8": lambda: ann.HNSW(storage="int8", threads=1),
     "hnsw int8-only": lambda: ann.HNSW(storage="int8-only", threads=1),
+    "hnsw 1bit": lambda: ann.HNSW(storage="1bit", threads=1),
+    "hnsw int4-only": lambda: ann.HNSW(storage="int4-only", threads=1),
     "lsh": lambda: ann.LSH(ann.MinHash(64), threshold=0.4, threads=1),
     "faiss": lambda: ann.Faiss("Flat", threads=1),
 }

@@ -12,6 +12,7 @@ from nearhop import GraphStore, ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw.plan import NAMES, make_plan, row_bytes
 from nearhop.ann.opening import from_saved
+from nearhop.ann.storage.rows import storages
 from nearhop.graphlib.errors import IndexMismatch, NotFitted, NotFound, StoreCorrupt, StoreExists, StoreMissing
 
 
@@ -417,7 +418,7 @@ def test_searches_of_random_damage_stay_within_bounds():
     assert methods == {"walk", "step over", "scan"}
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only"])
+@pytest.mark.parametrize("storage", storages())
 def test_an_index_read_into_memory_needs_no_file(storage, tmp_path):
     vectors, queries = vectors_of(), vectors_of(50, seed=1)
     index = HNSW("cosine", M=8, storage=storage).add(vectors)

@@ -185,7 +185,13 @@ def test_compact_gives_memory_back_and_keeps_recall(storage, share):
     assert index.verify().live == len(ids) + 10
 
 
-@pytest.mark.parametrize(("metric", "storage"), [("cosine", "float16"), ("l2", "int8-only"), ("hamming", "float32")])
+@pytest.mark.parametrize(
+    ("metric", "storage"),
+    [
+        ("cosine", "float16"), ("l2", "int8-only"), ("hamming", "float32"), ("l2", "int4"), ("cosine", "1bit"),
+        ("ip", "int4-only"), ("l2", "1bit-only"),
+    ],
+)  # fmt: skip
 def test_rows_of_every_form_live_alike(metric, storage, tmp_path):
     rows = rows_of(1500, dim=64)
     rows = np.packbits(rows > 0, axis=1) if metric == "hamming" else rows

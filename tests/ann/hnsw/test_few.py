@@ -11,6 +11,7 @@ import pytest
 from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw import few as hnsw_few
 from nearhop.ann.hnsw.few_cpu import search_few as kernel
+from nearhop.ann.storage.rows import storages
 from nearhop.graphlib.compute.jit import plain_view
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput
 from nearhop.tests.support import kept_as
@@ -38,7 +39,7 @@ def answers(monkeypatch):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only", "packed"])
+@pytest.mark.parametrize("storage", [*storages(), "packed"])
 def test_a_query_alone_is_answered_as_in_a_batch(metric, storage, answers):
     rows, queries = rows_of(), rows_of(70, seed=1)
     ids = np.random.default_rng(0).permutation(9000)[:1500] - 4000

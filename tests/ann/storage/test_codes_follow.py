@@ -9,6 +9,7 @@ import pytest
 
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
+from nearhop.ann.storage.rows import storages
 from nearhop.ann.storage.scalar_codes import ENOUGH
 
 DIM = 64
@@ -70,13 +71,17 @@ def test_any_order_any_split_few_outliers_and_drift(drift, metric, seed):
     cuts = np.unique([0, 1, 2, *rng.integers(0, len(rows), 5), len(rows)])
     truth = Exact(metric).add(rows).search(queries, 10)
     recalls = {}
-    for storage in ("float32", "int8", "int8-only"):
+    for storage in ("float32", "int8", "int8-only", "int4", "1bit", "int4-only"):
         index = HNSW(metric, storage=storage, ef_construction=80)
+        given = np.clip(rows, -6e4, 6e4) if storage in ("int4", "1bit") and metric != "cosine" else rows
         for start, stop in itertools.pairwise(cuts):
-            index.add(rows[start:stop])
+            index.add(given[start:stop])
         recalls[storage] = found(index, queries, truth)
     assert recalls["int8"] >= recalls["float32"] - 0.01, recalls
     assert recalls["int8-only"] >= recalls["float32"] - 0.08, recalls  # rounding itself changes the order of near rows
+    assert recalls["int4"] >= recalls["float32"] - 0.01, recalls
+    assert recalls["int4-only"] >= recalls["float32"] - 0.13, recalls
+    assert recalls["1bit"] >= recalls["float32"] - 0.13, recalls  # rows of very different lengths: a wider beam is due
 
 
 @pytest.mark.parametrize("size", [1e2, 1e5, 1e20, 1e36])
@@ -140,7 +145,7 @@ def test_codes_that_do_not_keep_the_order_are_not_walked_on(tmp_path):
     assert found(ann.load(tmp_path / "a.nh"), rows[::15], truth) == found(index, rows[::15], truth)
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "int8", "int8-only"])
+@pytest.mark.parametrize("storage", storages())
 def test_zero_rows_are_at_distance_one_from_everything(storage, tmp_path):
     rows = np.concatenate([np.zeros((300, DIM), np.float32), np.abs(surface(600))])
     queries = np.abs(surface(40, seed=5))
@@ -219,7 +224,7 @@ def test_small_products_are_told_apart(scale):
 
 
 @pytest.mark.parametrize("make", [lambda: Exact("cosine"), lambda: ann.IVFFlat("cosine", nlist=1)] + [
-    lambda s=s: HNSW("cosine", storage=s) for s in ("float32", "float16", "int8", "int8-only")
+    lambda s=s: HNSW("cosine", storage=s) for s in storages()
 ])  # fmt: skip
 def test_cosines_of_tiny_and_huge_rows(make):
     rng = np.random.default_rng(0)
