@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.checks import id_array
 from ..graphlib.errors import IngestError, InvalidInput, InvalidType, NotFound
 from ..graphlib.ingest.whole import read_columns
 
@@ -125,7 +126,7 @@ class Records:
     def rows_of(self, keys: Any, name: str = "keys") -> NDArray[np.int64]:
         """Row numbers of keys; `NotFound` names the first that is unknown and where it stands."""
         place = {key: row for row, key in enumerate(self.keys.tolist())}
-        given = np.asarray(keys).tolist()
+        given = id_array(name, keys).tolist()
         rows = np.array([place.get(key, -1) for key in given], np.int64)
         if (rows < 0).any():
             at = int(np.argmax(rows < 0))

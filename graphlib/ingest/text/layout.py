@@ -103,7 +103,7 @@ def read_head(facts: Facts, options: TextOptions, least_columns: int = 2) -> Hea
     """Find out how the lines of a file are made."""
     path: Path = facts.path
     lines = list(itertools.islice(read_lines(path, _BYTES), _LINES))
-    marks = ("#", "%") if options.comment is None else (options.comment,) if options.comment else ()
+    marks: tuple[str, ...] = ("#", "%") if options.comment is None else (options.comment,) if options.comment else ()
     if options.comment is None:
         marks = tuple(mark for mark in marks if mark != options.delimiter)
     skip = 0
