@@ -85,7 +85,7 @@ def remove(
     from ..arrays import read_vectors
     from .changing import changing
     from .colors import carried_columns
-    from .files import carried
+    from .files import as_the_index, carried
 
     check_folder("--out", out)
     watch = Stopwatch()
@@ -108,18 +108,6 @@ def remove(
             opened.index.compact()
         attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
         _finish(opened, out, attributes, watch, {"removed": removed}, as_json)
-
-
-def as_the_index(index: Any, ids: list[str]) -> list[Any]:
-    """Ids from the command line, which are text there, as an index has them."""
-    from ...graphlib.errors import InvalidInput
-
-    if index.ids.dtype.kind == "T":
-        return list(ids)
-    try:
-        return [int(i) for i in ids]
-    except ValueError as error:
-        raise InvalidInput(f"the ids of this index are integers: {error}") from error
 
 
 def _finish(

@@ -130,7 +130,7 @@ def tune_colors(
 def _answers(path: str, names: list[Any], index: Any) -> list[list[Any]]:
     """The right colours of every set, of a table whose columns are sets and colours."""
     from ...graphlib.ingest.whole import read_columns
-    from .change import as_the_index
+    from .files import as_the_index
 
     if not Path(path).is_file():
         raise NotFound(f"--answers: there is no file {path}")

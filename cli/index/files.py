@@ -94,6 +94,16 @@ def open_index(path: Path, name: str = "hnsw", metric: str | None = None, *, kin
     return Opened(path, index, form, type(index).__name__, store, inside=True)
 
 
+def as_the_index(index: Any, ids: list[str]) -> list[Any]:
+    """Ids from the command line, which are text there, as an index has them."""
+    if index.ids.dtype.kind == "T":
+        return list(ids)
+    try:
+        return [int(i) for i in ids]
+    except ValueError as error:
+        raise InvalidInput(f"the ids of this index are integers: {error}") from error
+
+
 def only_of_colors(given: Any, option: str) -> None:
     """Refuse an option that single vectors have no use for."""
     if given:
