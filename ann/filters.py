@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.checks import id_array
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
     if given is None:
         return None if live is None else live[None, :]
     if isinstance(given, list) and rows.is_text and where is None and given and all(isinstance(g, str) for g in given):
-        given = np.asarray(given)
+        given = id_array("search: a filter of ids", given)
     if isinstance(given, list) and any(g is None or isinstance(g, str | range | list | np.ndarray) for g in given):
         if len(given) != num_queries:
             raise IndexMismatch(f"search: filter is a list of {len(given)} but there are {num_queries} queries")
-        tables = [allowed_rows(np.asarray(g) if isinstance(g, list) else g, rows, 1, where) for g in given]
+        tables = [allowed_rows(_array(g) if isinstance(g, list) else g, rows, 1, where) for g in given]
         return np.concatenate([np.ones((1, len(rows)), bool) if t is None else t for t in tables])
     if isinstance(given, str):
         if where is None:
@@ -61,7 +62,7 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
         if abs(given.step) > 1:
             inside &= (values - given.start) % abs(given.step) == 0
         return (inside if live is None else inside & live)[None, :]
-    mask: NDArray[Any] = np.asarray(given)
+    mask: NDArray[Any] = _array(given)
     if mask.size == 0 and mask.ndim == 1 and mask.dtype.kind == "f":
         mask = mask.astype(np.int64)  # an empty list
     if mask.dtype.kind in "iuUTO":
@@ -82,3 +83,7 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
         raise IndexMismatch(f"search: filter has {mask.shape[0]} bitmaps but there are {num_queries} queries")
     table = mask if mask.ndim == 2 else mask[None, :]
     return np.ascontiguousarray(table) if live is None else table & live
+
+
+def _array(given: Any) -> NDArray[Any]:
+    return id_array("search: a filter of ids", given) if isinstance(given, list | tuple) else np.asarray(given)

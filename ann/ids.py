@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.checks import id_array
 from ..graphlib.errors import InvalidInput, InvalidType, NotFound
 
 if TYPE_CHECKING:
@@ -254,15 +255,13 @@ def ids_of(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
 
 def as_ids(where: str, ids: ArrayLike) -> NDArray[Any]:
     """Ids as one int64 or `StringDType` array of one dimension."""
-    given: NDArray[Any] = np.atleast_1d(np.asarray(ids))
+    given = id_array(f"{where}: ids", ids)
     if given.size == 0:
         return np.empty(0, np.int64)
     if given.ndim != 1:
         raise InvalidInput(f"{where}: ids must have one dimension; got shape {given.shape}")
-    if given.dtype.kind == "O" and all(isinstance(text, str) for text in given.tolist()):
-        return given.astype(_TEXT)
-    if given.dtype.kind in "UT":
-        return given.astype(_TEXT)
+    if given.dtype.kind == "T":
+        return given.astype(_TEXT, copy=False)
     if given.dtype.kind not in "iu":
         raise InvalidType(f"{where}: ids must be integers, or all text; got dtype {given.dtype}")
     if given.dtype == np.uint64 and given.max() > _INT64_MAX:

@@ -14,19 +14,28 @@ if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
 
 _NODE, _UPPER, _BASIS = "node", "upper", "code_basis"
+_COLOR = "color"  # of an index of colours, whose nodes are its points
 
 
-def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[Any]] | None = None) -> None:
+def replace_saved(
+    index: Any,
+    store: GraphStore,
+    attributes: dict[str, NDArray[Any]] | None = None,
+    of_colors: dict[str, NDArray[Any]] | None = None,
+) -> None:
     """Put a changed index in place of the one that `save` laid out in a store; `commit` makes it a version.
 
     Parameters
     ----------
-    index : Exact, HNSW or IVFFlat
+    index : Exact, HNSW, IVFFlat, NeuralLSH or CANN
         Not necessarily the one that `opening.from_saved(store)` gave, but of the same rows, changed.
     store : GraphStore
         The store that holds it. Other node types, edge types, their columns and the store's attributes are kept.
     attributes : dict of arrays, optional
-        The further columns of the rows, as they are now; those that the store has are dropped.
+        The further columns of the rows (of an index of colours: of the points), as they are now; those that the store
+        has are dropped.
+    of_colors : dict of arrays, optional
+        The same of colours.
 
     Raises
     ------
@@ -38,6 +47,8 @@ def replace_saved(index: Any, store: GraphStore, attributes: dict[str, NDArray[A
     _check_ends(store, made, {*store.edge_types, *store.link_types} - links)
     for name, values in (attributes or {}).items():
         made.nodes(_NODE)[name] = values
+    for name, values in (of_colors or {}).items():
+        made.nodes(_COLOR)[name] = values
     for edge_type in links | set(made.edge_types):  # first without ends, for rows that are gone
         if edge_type in store.edge_types:
             store.add_edge_type(edge_type, [], [], exist_ok=True, positions=True)
@@ -58,24 +69,41 @@ def _is_link(edge_type: tuple[str, str, str]) -> bool:
 
 def _check_ends(store: GraphStore, made: GraphStore, edge_types: set[Any]) -> None:
     """Refuse a change after which an edge would join another row than before."""
-    before, after = _identities(store), _identities(made)
-    for edge_type in sorted(edge_types):
-        edges = store.edge_list(edge_type)
-        ends = [part for name, part in ((edge_type[0], edges.src), (edge_type[2], edges.dst)) if name == _NODE]
-        for row in np.unique(np.concatenate(ends)).tolist() if ends else []:
-            gone = row >= len(after)
-            if gone or (after[row] is not None and after[row] != before[row]):
-                raise InvalidInput(
-                    f"edges {edge_type!r} of the store join row {row}, which this change would "
-                    f"{'drop' if gone else 'give to another vector'}; write the changed index elsewhere with --out"
-                )
+    for node_type in (_NODE, _COLOR):
+        if node_type not in made.node_types:
+            continue
+        meant = sorted(edge_type for edge_type in edge_types if node_type in (edge_type[0], edge_type[2]))
+        if not meant:
+            continue
+        before, after = _identities(store, node_type), _identities(made, node_type)
+        what = "colour" if node_type == _COLOR else "vector"
+        for edge_type in meant:
+            edges = store.edge_list(edge_type)
+            sides = (edge_type[0], edges.src), (edge_type[2], edges.dst)
+            ends = [part for name, part in sides if name == node_type]
+            for row in np.unique(np.concatenate(ends)).tolist():
+                gone = row >= len(after)
+                if gone or (after[row] is not None and after[row] != before[row]):
+                    raise InvalidInput(
+                        f"edges {edge_type!r} of the store join {'colour' if node_type == _COLOR else 'row'} {row}, "
+                        f"which this change would {'drop' if gone else f'give to another {what}'}; write the changed "
+                        "index elsewhere with --out"
+                    )
 
 
-def _identities(store: GraphStore) -> list[Any]:
-    """The id of every row, None for deleted ones."""
-    ids = store.ids(_NODE)
-    named: list[Any] = list(range(store.num_nodes_of(_NODE))) if ids is None else ids.tolist()
-    if "dead" in store.nodes(_NODE):
-        for row in np.flatnonzero(store.nodes(_NODE)["dead"]).tolist():
+def _identities(store: GraphStore, node_type: str) -> list[Any]:
+    """The id of every row, None for deleted ones; a point is known by its colour and its number there."""
+    if node_type == _NODE and _COLOR in store.node_types:
+        colors = np.asarray(store.nodes(_NODE)["color"])
+        order = np.argsort(colors, kind="stable")
+        first = np.searchsorted(colors[order], colors[order])
+        number = np.empty(len(colors), np.int64)
+        number[order] = np.arange(len(colors)) - first
+        names = _identities(store, _COLOR)
+        return [(names[c], n) for c, n in zip(colors.tolist(), number.tolist(), strict=True)]
+    ids = store.ids(node_type)
+    named: list[Any] = list(range(store.num_nodes_of(node_type))) if ids is None else ids.tolist()
+    if "dead" in store.nodes(node_type):
+        for row in np.flatnonzero(store.nodes(node_type)["dead"]).tolist():
             named[row] = None
     return named

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput, InvalidType, NotFound
+from ..graphlib.checks import id_array
+from ..graphlib.errors import IngestError, InvalidInput, InvalidType, NotFound
+from ..graphlib.ingest.whole import read_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TABLES = ".csv", ".csv.gz", ".tsv", ".parquet"
+_TEXT, _PACKED = (".csv", ".tsv"), ("", ".gz", ".bz2", ".xz", ".zst")
+TABLES = *(kind + packed for kind in _TEXT for packed in _PACKED), ".parquet", ".arrow"
+_GENERATED = "column"  # what columns without a header are called: column0, column1, ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,7 +51,9 @@ class Records:
         Parameters
         ----------
         source : path, mapping of columns, pandas or polars DataFrame, PyArrow table, DuckDB relation, or (store, type)
-            Files end in .csv, .csv.gz, .tsv or .parquet. Of a store, a node type with text or number columns.
+            Files end in .csv or .tsv (.gz, .bz2, .xz or .zst behind it), .parquet or .arrow, and are read as `ingest`
+            reads them: cells as they are written, `InvalidInput` where a layout is open. Of a store, a node type with
+            text or number columns.
         key : str, optional
             The column of keys, integers or text; row numbers by default (of a store, its user ids).
         columns : sequence of str, optional
@@ -55,19 +61,24 @@ class Records:
         name : str
             What messages call the table.
         reading : options
-            For CSV files, of DuckDB's `read_csv` (`delim="|"`).
+            For text files: header, delimiter, quote, comment, encoding (`delimiter="|"`), as for `ingest`. A file whose
+            `key` or `columns` are named has a header.
 
         Raises
         ------
         NotFound
             No such file or column.
         InvalidInput
-            A key given twice or missing, a record without text: the message names the row.
+            A key given twice or missing, a record without text: the message names the row. A file that cannot be read,
+            or in more than one way.
         """
         if isinstance(source, Records):
             return source
         if isinstance(source, str | Path):
             name = Path(source).name
+        named = [column for column in (key, *(columns or ())) if column is not None]
+        if named and not all(column.startswith(_GENERATED) for column in named):
+            reading = {"header": True, **reading}
         given, keys = columns_of(source, name, reading)
         if key is not None:
             if key not in given:
@@ -115,7 +126,7 @@ class Records:
     def rows_of(self, keys: Any, name: str = "keys") -> NDArray[np.int64]:
         """Row numbers of keys; `NotFound` names the first that is unknown and where it stands."""
         place = {key: row for row, key in enumerate(self.keys.tolist())}
-        given = np.asarray(keys).tolist()
+        given = id_array(name, keys).tolist()
         rows = np.array([place.get(key, -1) for key in given], np.int64)
         if (rows < 0).any():
             at = int(np.argmax(rows < 0))
@@ -149,29 +160,29 @@ def columns_of(source: Any, name: str, reading: dict[str, Any]) -> tuple[dict[st
         flat = {column: np.asarray(nodes[column]) for column in nodes if np.ndim(nodes[column]) == 1}
         return {column: values.tolist() for column, values in flat.items()}, store.ids(kind)
     if isinstance(source, Mapping):
-        columns = {
-            str(column): values.tolist() if hasattr(values, "tolist") else list(values)
-            for column, values in source.items()
-        }
+        columns = {str(column): _listed(values, f"{name}, column {column!r}") for column, values in source.items()}
         lengths = {column: len(values) for column, values in columns.items()}
         if len(set(lengths.values())) > 1:
             raise InvalidInput(f"{name}: columns must be equally long; got {lengths}")
         return columns, None
-    if hasattr(source, "to_arrow_table"):  # DuckDB
-        source = source.to_arrow_table()
-    elif hasattr(source, "arrow") and hasattr(source, "fetchall"):
-        source = source.arrow()
-        source = source.read_all() if hasattr(source, "read_all") else source
-    elif hasattr(source, "to_arrow"):  # polars
-        source = source.to_arrow()
-    if hasattr(source, "column_names") and hasattr(source, "to_pydict"):
-        return source.to_pydict(), None
-    if hasattr(source, "columns") and hasattr(source, "iloc"):  # pandas
-        return {str(column): source[column].tolist() for column in source.columns}, None
+    module = type(source).__module__.partition(".")[0].lstrip("_")
+    if module in ("pandas", "polars", "pyarrow", "duckdb"):
+        return _read(source, name, {}), None
     raise InvalidType(
         "records come from a path, a mapping of columns, a pandas or polars DataFrame, a PyArrow table, a DuckDB "
         f"relation or (store, node type); got {type(source).__name__}"
     )
+
+
+def _listed(values: Any, where: str) -> list[Any]:
+    """Values of a column, numbers of NumPy as Python's."""
+    if np.ndim(values) > 1:
+        raise InvalidInput(f"{where} must be one-dimensional; got shape {np.shape(values)}")
+    listed = values.tolist() if hasattr(values, "tolist") else list(values)
+    odd = next((value for value in listed if isinstance(value, bytes | list | tuple | dict | set)), None)
+    if odd is not None:
+        raise InvalidType(f"{where} holds {type(odd).__name__} {odd!r:.40}; allowed are text, numbers and dates")
+    return listed
 
 
 def _of_file(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
@@ -179,36 +190,42 @@ def _of_file(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
         raise NotFound(f"there is no file {path}")
     if not path.name.endswith(TABLES):
         raise InvalidInput(f"{path.name}: tables end in {', '.join(TABLES)}")
-    import duckdb
+    unknown = set(reading) - {"header", "delimiter", "quote", "comment", "encoding"}
+    if unknown:
+        raise InvalidInput(
+            f"{path.name}: there is no option {', '.join(map(repr, sorted(unknown)))}; allowed are header, delimiter, "
+            "quote, comment and encoding"
+        )
+    if ".tsv" in path.suffixes:
+        reading = {"delimiter": "\t", **reading}
+    return _read(path, path.name, reading)
 
+
+def _read(source: Any, name: str, reading: dict[str, Any]) -> dict[str, Any]:
     try:
-        with duckdb.connect() as connection:
-            if path.suffix == ".parquet":
-                relation = connection.read_parquet(str(path))
-            else:
-                if path.suffix == ".tsv":
-                    reading = {"delimiter": "\t", **reading}
-                relation = connection.read_csv(str(path), all_varchar=True, **reading)
-            found = relation.fetchall()
-            names = list(relation.columns)
-    except duckdb.Error as error:
-        raise InvalidInput(f"{path.name} cannot be read as a table: {str(error).splitlines()[0]}") from error
-    return {column: [row[place] for row in found] for place, column in enumerate(names)}
+        return read_columns(source, **reading)
+    except IngestError as error:
+        raise InvalidInput(f"{name} cannot be read as a table: {error}") from error
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
-    if value is None or (isinstance(value, float) and np.isnan(value)) or value != value:
+    if _is_missing(value):
         return ""
     return str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA, which is equal to nothing or will not say."""
+    return value is None or str(value == value) != "True"
 
 
 def _checked_keys(keys: Any, name: str, first: int = 0) -> NDArray[Any]:
     """Integers, or text, none missing and none twice."""
     values = keys.tolist() if isinstance(keys, np.ndarray) else list(keys)
     for row, key in enumerate(values):
-        if key is None or key == "" or key != key:
+        if _is_missing(key) or key == "":
             raise InvalidInput(f"{name}: row {row} has no key")
     if values and all(isinstance(key, str) and key.lstrip("-").isdecimal() and len(key) < 18 for key in values):
         plain = [int(key) for key in values]
@@ -220,8 +237,12 @@ def _checked_keys(keys: Any, name: str, first: int = 0) -> NDArray[Any]:
             raise InvalidInput(f"{name}: rows {seen[key]} and {row} have the same key {key!r}; keys must be distinct")
         seen[key] = row
     if all(isinstance(key, int) and not isinstance(key, bool) for key in values):
+        large = next((row for row, key in enumerate(values) if not -(1 << 63) <= key < 1 << 63), None)
+        if large is not None:
+            raise InvalidInput(f"{name}: row {large} has key {values[large]}, of more than 64 bits; give keys as text")
         return np.array(values, np.int64)
     if all(isinstance(key, str) for key in values):
+        _check_unicode(values, f"{name}: the key of row")
         return np.array(values, object)
     odd = next(
         key
@@ -231,9 +252,23 @@ def _checked_keys(keys: Any, name: str, first: int = 0) -> NDArray[Any]:
     raise InvalidType(f"{name}: keys must all be integers or all text; got {type(odd).__name__} {odd!r}")
 
 
+def _check_unicode(texts: list[str], what: str) -> None:
+    """Refuse halves of surrogate pairs, which no file can hold."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        for row, text in enumerate(texts):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise InvalidInput(f"{what} {row}, {text!r:.40}, is not valid Unicode ({error.reason})") from error
+
+
 def _check_texts(records: Records, name: str) -> None:
     if len(records) and not records.columns:
         raise InvalidInput(f"{name} has no column besides its key; there is nothing to compare")
+    for column, values in records.columns.items():
+        _check_unicode(values, f"{name}: column {column!r} of row")
     for row, text in enumerate(records.texts()):
         if not text:
             columns = ", ".join(map(repr, records.columns))

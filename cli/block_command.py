@@ -19,11 +19,15 @@ _METHODS = "ngrams", "bm25", "minhash", "embedding", "nlsh", "union"
 
 
 def block(
-    left: Path = typer.Argument(help="A table: .csv, .csv.gz, .tsv or .parquet."),
+    left: Path = typer.Argument(help="A table: .csv or .tsv (also .gz, .bz2, .xz, .zst), .parquet, .arrow."),
     right: Path | None = typer.Argument(None, help="Another one; without it, duplicates within the first are found."),
     key: str | None = typer.Option(None, help="The column of keys in both; default: row numbers."),
     columns: str | None = typer.Option(None, help="Columns to compare, separated by commas; default: all."),
-    delimiter: str | None = typer.Option(None, help="Of CSV files; default: found out."),
+    delimiter: str | None = typer.Option(None, help="Of text files; default: found out."),
+    header: bool | None = typer.Option(
+        None, help="Whether text files begin with names of columns; default: found out."
+    ),
+    encoding: str | None = typer.Option(None, help="Of text files, such as latin-1; default: UTF-8 or by its mark."),
     method: str = typer.Option("ngrams", help=f"{', '.join(_METHODS[:-1])} or {_METHODS[-1]}."),
     encoder: str = typer.Option("ngrams", help="Of nlsh: ngrams, minilm, or a Sentence Transformers model."),
     k: int | None = typer.Option(None, "--k", "-k", help="Candidates per left record; 10 without --recall."),
@@ -63,10 +67,11 @@ def block(
         check_folder("--save", save)
     watch = Stopwatch()
     chosen = None if columns is None else [column.strip() for column in columns.split(",")]
-    reading: dict[str, Any] = {} if delimiter is None else {"delimiter": delimiter}
+    options = {"delimiter": delimiter, "header": header, "encoding": encoding}
+    reading: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
 
     def read(path: Path) -> Records:
-        return Records.of(path, key=key, columns=chosen, **({} if path.suffix == ".parquet" else reading))
+        return Records.of(path, key=key, columns=chosen, **reading)
 
     first = read(left)
     truth = None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InvalidInput, StoreCorrupt
+from .errors import InvalidInput, InvalidType, StoreCorrupt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .store.adjacency import Adjacency
 
 _PART = 1 << 22
+_TEXT = np.dtypes.StringDType()
 
 
 def unmasked(what: str, values: Any) -> NDArray[Any]:
@@ -24,6 +25,46 @@ def unmasked(what: str, values: Any) -> NDArray[Any]:
             f"{what} is a masked array, and its row {first} is masked; say what stands there, with filled(...)"
         )
     return np.asarray(values)
+
+
+def id_array(what: str, given: Any) -> NDArray[Any]:
+    """Ids as an array: texts as NumPy's `StringDType`, since text of fixed width loses zero characters at its end.
+
+    Kinds that are mixed in a list are refused; `np.asarray` would make text of numbers, and 1 of True.
+
+    Examples
+    --------
+    >>> id_array("ids", ["a\0", "a"]).tolist(), id_array("ids", 7).tolist()
+    (['a\x00', 'a'], [7])
+    """
+    listed = [given] if isinstance(given, str) else given
+    if isinstance(listed, list | tuple):
+        kinds = set(map(type, listed))
+        texts = {kind for kind in kinds if issubclass(kind, str)}
+        odd = (kinds - texts if texts else kinds & {bool, np.bool_}) if len(kinds) > 1 else set()
+        if odd:
+            place = next(i for i, each in enumerate(listed) if type(each) in odd)
+            raise InvalidType(f"{what} must be integers, or all text; number {place} is {listed[place]!r:.50}")
+        if texts:
+            return _as_text(what, list(listed))
+    array = np.atleast_1d(unmasked(what, listed))
+    if array.dtype.kind == "U" or (
+        array.dtype.kind == "O" and array.size and all(isinstance(each, str) for each in array.ravel().tolist())
+    ):
+        return _as_text(what, array.ravel().tolist()).reshape(array.shape)
+    return array
+
+
+def _as_text(what: str, texts: list[str]) -> NDArray[Any]:
+    try:
+        return np.array(texts, _TEXT)
+    except (UnicodeEncodeError, TypeError) as error:
+        for place, text in enumerate(texts):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise InvalidInput(f"{what}: number {place}, {text!r:.50}, is not valid Unicode") from error
+        raise
 
 
 def _outside(ids: NDArray[Any], limit: int) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 DEFAULT_SHAPE = 0.4591763556652752
 
 
+_LEAST = 1e-30
+
+
 class Scoring(NamedTuple):
     """How distances become scores.
 
@@ -58,6 +61,10 @@ def scoring(metric: str, radius: Any, shape: Any) -> Scoring:
         )
     if metric == "cosine" and radius > 2:
         raise InvalidInput(f"radius must be at most 2 for 'cosine', the largest 1 - cos; got {radius!r}")
+    if not _LEAST <= radius <= 1 / _LEAST:
+        raise InvalidInput(
+            f"radius must be between {_LEAST:g} and {1 / _LEAST:g}, as vectors are float32; got {radius!r}"
+        )
     if not is_number(shape) or not 0 < shape < 1:
         raise InvalidInput(f"shape must be a number in (0, 1), where 0.5 falls off on a line; got {shape!r}")
     return Scoring(float(radius), float(shape) / (1 - float(shape)), metric == "cosine")

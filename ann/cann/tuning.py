@@ -75,10 +75,19 @@ def tuned(
     first = max(float(np.quantile(nearest, _NEAREST)), middle / 100)
     if not middle > 0:
         raise InvalidInput("tune: all points lie on the queries; there are no distances to choose a radius from")
-    radii = np.geomspace(min(first, middle / 2), middle, _RADII) if radii is None else np.asarray(radii, np.float64)
+    radii = np.geomspace(min(first, middle / 2), middle, _RADII) if radii is None else _given_radii(radii)
+    if shapes is not None and not len(shapes):
+        raise InvalidInput("tune: shapes must be numbers in (0, 1), one at least; got none")
     tried = _tried(sets, radii, SHAPES if shapes is None else shapes)
     radius, shape, precision = max(tried, key=lambda one: one[2])
     return ColorTuning(radius, shape, precision, tuple(tried))
+
+
+def _given_radii(radii: Any) -> NDArray[np.float64]:
+    given = np.atleast_1d(np.asarray(radii, np.float64))
+    if given.ndim != 1 or not given.size or not (np.isfinite(given) & (given > 0)).all():
+        raise InvalidInput(f"tune: radii must be finite numbers > 0, one at least; got {radii!r:.100}")
+    return given
 
 
 def _tried(sets: list[tuple[Any, Any]], radii: Any, shapes: Any) -> list[tuple[float, float, float]]:

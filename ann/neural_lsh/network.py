@@ -106,7 +106,11 @@ def _trained(
     torch: Any, rows: Any, neighbors: Any, parts: Any, count: int, how: Training, relabel: Any, progress: Any
 ) -> tuple[Network, NDArray[np.int64]]:
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    spread = np.float32(max(float(rows.std()), 1e-12))
+    with np.errstate(over="ignore"):
+        deviation = float(rows.std())
+    if not np.isfinite(deviation):  # its squares are beyond float32
+        deviation = float(rows.std(dtype=np.float64))
+    spread = np.float32(max(deviation, 1e-12))
     given, near = torch.from_numpy((rows - mean) / spread), torch.from_numpy(neighbors)
     model = _model(torch, rows.shape[1], count, how)
     batch = min(how.batch, max(32, len(rows) // 64))

@@ -33,21 +33,31 @@ def add(
 ) -> None:
     """Add vectors to an index file. Ids continue behind the largest unless --ids gives them.
 
+    Of a cann index, --ids are colours, one per vector, new or there already; without them all vectors are one new
+    colour.
+
     Example: nearhop index add vectors.index.nh more.npy --ids more_ids.npy
     """
     import numpy as np
 
     from .build import add_rows
     from .changing import changing
+    from .colors import carried_columns
     from .files import carried
     from .sources import read_source
 
     check_folder("--out", out)
     watch = Stopwatch()
     given = read_source(source, column, ids)
-    with changing(index, metric, in_place=out is None) as opened:
+    with changing(index, metric, in_place=out is None, kinds=("cann",)) as opened:
         opened.index.threads = threads
         known = opened.index.ids
+        if opened.index.KIND == "cann":
+            with progress_bar("adding") as progress:
+                add_rows(opened.index, given.vectors, given.ids, progress)
+            columns = carried_columns(opened, len(known), given.attributes, None, None)
+            _finish(opened, out, columns[0], watch, {"added": len(given.vectors)}, as_json, of_colors=columns[1])
+            return
         with progress_bar("adding") as progress:
             add_rows(opened.index, given.vectors, given.ids, progress)
         now = opened.index.ids
@@ -64,7 +74,8 @@ def remove(
     out: Path | None = _OUT,
     as_json: bool = Json,
 ) -> None:
-    """Delete vectors from an index file by id. Where the format cannot mark deleted rows, they are dropped.
+    """Delete vectors from an index file by id, or colours from a cann index. Where the format cannot mark deleted rows,
+    they are dropped.
 
     Example: nearhop index remove vectors.index.nh 17 23 --compact
     """
@@ -73,37 +84,36 @@ def remove(
     from ...graphlib.errors import InvalidInput
     from ..arrays import read_vectors
     from .changing import changing
-    from .files import carried
+    from .colors import carried_columns
+    from .files import as_the_index, carried
 
     check_folder("--out", out)
     watch = Stopwatch()
     listed = [] if ids_file is None else np.asarray(read_vectors(ids_file)).ravel().tolist()
     if not ids and not listed and not compact:
         raise InvalidInput("name the ids to delete, as arguments or as a .npy file with --ids")
-    with changing(index, metric, in_place=out is None) as opened:
-        chosen = np.asarray(_as_the_index(opened.index, ids or []) + listed)
+    with changing(index, metric, in_place=out is None, kinds=("cann",)) as opened:
+        chosen = np.asarray(as_the_index(opened.index, ids or []) + listed)
         removed = opened.index.remove(chosen) if len(chosen) else 0
+        if opened.index.KIND == "cann":
+            colors = points = None
+            if compact:
+                colors = opened.index._rows.live.copy()
+                points = colors[opened.index._points.colors]
+                opened.index.compact()
+            columns = carried_columns(opened, len(opened.index.ids), {}, points, colors)
+            _finish(opened, out, columns[0], watch, {"removed": removed}, as_json, of_colors=columns[1])
+            return
         if compact or opened.index.KIND == "faiss":
             opened.index.compact()
         attributes = carried(opened, opened.index, opened.index.ids[:0], opened.attributes())
         _finish(opened, out, attributes, watch, {"removed": removed}, as_json)
 
 
-def _as_the_index(index: Any, ids: list[str]) -> list[Any]:
-    """Ids from the command line, which are text there, as an index has them."""
-    from ...graphlib.errors import InvalidInput
-
-    if index.ids.dtype.kind == "T":
-        return list(ids)
-    try:
-        return [int(i) for i in ids]
-    except ValueError as error:
-        raise InvalidInput(f"the ids of this index are integers: {error}") from error
-
-
 def _finish(
-    opened: Any, out: Path | None, attributes: dict[str, Any], watch: Stopwatch, told: dict[str, Any], as_json: bool
-) -> None:
+    opened: Any, out: Path | None, attributes: dict[str, Any], watch: Stopwatch, told: dict[str, Any], as_json: bool,
+    *, of_colors: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
     from ...ann.replacing import replace_saved
     from .files import format_for, save_index
 
@@ -111,9 +121,9 @@ def _finish(
     form = opened.form if out is None else format_for(target, None if target.suffix else opened.form)
     alike = opened.faiss_options() if form == "faiss" else {}
     if out is None and opened.store is not None:
-        replace_saved(opened.index, opened.store, attributes)
+        replace_saved(opened.index, opened.store, attributes, of_colors)
         opened.store.commit(", ".join(f"{what} {count:,}" for what, count in told.items()))
     else:
-        save_index(opened.index, target, form, replace=out is None, attributes=attributes, **alike)
+        save_index(opened.index, target, form, replace=out is None, attributes=attributes, of_colors=of_colors, **alike)
     shown = {"index": str(target), **told, "rows": len(opened.index)}
     emit({**shown, **watch.told()}, as_json=as_json)

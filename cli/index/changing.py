@@ -18,7 +18,7 @@ _PATIENCE_S = 60.0
 
 
 @contextlib.contextmanager
-def changing(path: Path, metric: str | None, *, in_place: bool) -> Iterator[Opened]:
+def changing(path: Path, metric: str | None, *, in_place: bool, kinds: tuple[str, ...] = ()) -> Iterator[Opened]:
     """The index at `path`, which nobody else changes inside the block if it is changed in place.
 
     Raises
@@ -29,10 +29,10 @@ def changing(path: Path, metric: str | None, *, in_place: bool) -> Iterator[Open
         It lives beside its column in a store.
     """
     if not in_place:
-        yield _alone(open_index(path, metric=metric))
+        yield _alone(open_index(path, metric=metric, kinds=kinds))
         return
     with _locked_file(path) if path.is_file() else contextlib.nullcontext():
-        opened = _alone(_patiently(path, lambda: _open(path, metric)))
+        opened = _alone(_patiently(path, lambda: _open(path, metric, kinds)))
         try:
             yield opened
         finally:
@@ -40,8 +40,8 @@ def changing(path: Path, metric: str | None, *, in_place: bool) -> Iterator[Open
                 opened.store.close()
 
 
-def _open(path: Path, metric: str | None) -> Opened:
-    opened = open_index(path, metric=metric)
+def _open(path: Path, metric: str | None, kinds: tuple[str, ...]) -> Opened:
+    opened = open_index(path, metric=metric, kinds=kinds)
     if opened.store is not None and not opened.inside:
         opened.store._home.changing()  # the writer's lock, before anything is read for the change
     return opened

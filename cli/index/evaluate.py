@@ -21,6 +21,7 @@ def evaluate(
     index: Path = options.Index,
     queries: str = typer.Argument(help=options.VECTORS),
     column: str | None = options.Column,
+    sets: str | None = options.Sets,
     k: int = options.K,
     effort: str | None = options.Effort,
     truth: str | None = options.Truth,
@@ -33,17 +34,31 @@ def evaluate(
 ) -> None:
     """Recall against exact search, and queries per second, at several efforts.
 
+    Of a cann index, the share of the k colours of highest exact score that are found, and sets per second.
+
     Example: nearhop index eval vectors.index.nh queries.npy -k 10 --ef-search 20,50,100 --plot curve.png
 
     Example: nearhop index eval sift.faiss sift-128-euclidean.hdf5 --truth sift-128-euclidean.hdf5
     """
+    from ...graphlib.errors import InvalidInput
     from ..targets import check_file
     from .curves import Score, as_dicts, curve_table, draw, efforts_of, sweep, truth_of
-    from .files import open_index
+    from .files import only_of_colors, open_index
     from .sources import read_queries, some, spread
 
     check_file("--plot", plot, (".png",))
-    opened = open_index(index, name, metric).index
+    opened = open_index(index, name, metric, kinds=("cann",)).index
+    if opened.KIND == "cann":
+        from .colors import evaluate_colors, first_sets, read_sets
+
+        if plot is not None or truth is not None:
+            raise InvalidInput(
+                "an index of colours is compared with its own exact scores, in a table: leave out --truth and --plot"
+            )
+        given = first_sets(read_sets(queries, column, sets), limit)
+        evaluate_colors(opened, given, k, effort, threads, as_json)
+        return
+    only_of_colors(sets, "--sets")
     rows = some(read_queries(queries, column), queries, "queries")
     places = spread(len(rows), limit)
     rows = rows[places]
@@ -69,6 +84,13 @@ def tune(
     index: Path = options.Index,
     queries: str = typer.Argument(help=options.VECTORS + " By default a sample of the index itself.", default=None),
     column: str | None = options.Column,
+    sets: str | None = options.Sets,
+    answers: Path | None = typer.Option(
+        None, help="Of a cann index: a table of two columns, sets and their right colours; several rows per set."
+    ),
+    leave_out_own: bool = typer.Option(
+        False, "--leave-out-own", help="Of a cann index: the colour called as a set is is no answer to it."
+    ),
     k: int = options.K,
     recall: float = typer.Option(0.95, help="The recall to reach."),
     most: int = typer.Option(2000, help="The largest effort to try."),
@@ -81,18 +103,32 @@ def tune(
 ) -> None:
     """The smallest beam width, or number of probed lists, that reaches a recall.
 
+    Of a cann index, the radius and shape by which the right colours of --answers come first; the index keeps them.
+
     Example: nearhop index tune vectors.index.nh queries.npy --recall 0.98
+
+    Example: nearhop index tune images.nh descriptors.npy --sets image_of.npy --answers same_place.csv --leave-out-own
     """
     from ...graphlib.errors import InvalidInput
     from .curves import as_dicts, curve_table, least_effort, truth_of
-    from .files import open_index, vectors_of
+    from .files import only_of_colors, open_index, vectors_of
     from .sources import read_queries, some, spread
 
     if not 0 < recall <= 1:
         raise InvalidInput(f"--recall must be in (0, 1]; got {recall}")
     if most < 1:
         raise InvalidInput(f"--most must be at least 1; got {most}")
-    opened = open_index(index, name, metric).index
+    opened = open_index(index, name, metric, kinds=("cann",)).index
+    if opened.KIND == "cann":
+        if queries is None or answers is None:
+            raise InvalidInput(
+                "an index of colours is tuned by query vectors, QUERIES, and their right colours, --answers"
+            )
+        _tune_colors(index, queries, column, sets, answers, leave_out_own, threads, as_json)
+        return
+    only_of_colors(sets, "--sets")
+    only_of_colors(answers, "--answers")
+    only_of_colors(leave_out_own, "--leave-out-own")
     knob = opened.knob
     if knob is None:
         raise InvalidInput(f"a {type(opened).__name__} index has nothing to tune")
@@ -112,3 +148,23 @@ def tune(
     }  # fmt: skip
     advice = f"{knob} = {best.effort}" if reached else f"recall {recall} is not reached up to {knob} = {best.effort}"
     emit(told, as_json=as_json, text=lambda: f"{curve_table(scores, width, knob)}\n\n{advice}")
+
+
+def _tune_colors(
+    index: Path, queries: str, column: str | None, sets: str | None, answers: Path, leave_out_own: bool,
+    threads: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    from ...ann.replacing import replace_saved
+    from ..clock import Stopwatch
+    from .changing import changing
+    from .colors import carried_columns, read_sets, tune_colors
+
+    watch = Stopwatch()
+    given = read_sets(queries, column, sets)
+    with changing(index, None, in_place=True, kinds=("cann",)) as opened:
+        found = tune_colors(opened, given, str(answers), leave_out_own=leave_out_own, threads=threads)
+        columns = carried_columns(opened, len(opened.index.ids), {}, None, None)
+        assert opened.store is not None
+        replace_saved(opened.index, opened.store, *columns)
+        opened.store.commit(f"tuned: radius {found['radius']:g}, shape {found['shape']:g}")
+    emit({"index": str(index), "sets": len(given.names), **found, **watch.told()}, as_json=as_json)

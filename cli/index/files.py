@@ -59,12 +59,13 @@ class Opened:
         ef_search = 64 if parsed.graph is None else max(1, parsed.graph.ef_search)
         return {"storage": parsed.storage, "ef_search": ef_search}
 
-    def attributes(self) -> dict[str, NDArray[Any]]:
+    def attributes(self, node_type: str = "node") -> dict[str, NDArray[Any]]:
         """The columns that are carried along with the rows of an index that is a store."""
         if self.store is None or self.inside or not hasattr(self.index, "COLUMNS"):
             return {}
-        columns = self.store.nodes("node")
-        return {name: np.asarray(columns[name]) for name in sorted(set(columns) - self.index.COLUMNS)}
+        columns = self.store.nodes(node_type)
+        own = self.index.COLUMNS if node_type == "node" else {"dead"}
+        return {name: np.asarray(columns[name]) for name in sorted(set(columns) - own)}
 
 
 def open_index(path: Path, name: str = "hnsw", metric: str | None = None, *, kinds: tuple[str, ...] = ()) -> Opened:
@@ -91,6 +92,22 @@ def open_index(path: Path, name: str = "hnsw", metric: str | None = None, *, kin
     if metric is not None and metric != index.metric:
         raise IndexMismatch(f"{path}, index {name}: its metric is {index.metric!r}; --metric {metric} was asked for")
     return Opened(path, index, form, type(index).__name__, store, inside=True)
+
+
+def as_the_index(index: Any, ids: list[str]) -> list[Any]:
+    """Ids from the command line, which are text there, as an index has them."""
+    if index.ids.dtype.kind == "T":
+        return list(ids)
+    try:
+        return [int(i) for i in ids]
+    except ValueError as error:
+        raise InvalidInput(f"the ids of this index are integers: {error}") from error
+
+
+def only_of_colors(given: Any, option: str) -> None:
+    """Refuse an option that single vectors have no use for."""
+    if given:
+        raise InvalidInput(f"{option} is for an index of colours (--kind cann); this one is of single vectors")
 
 
 def format_for(path: Path, wanted: str | None) -> str:
@@ -126,6 +143,7 @@ def save_index(
     storage: str = "float32",
     ef_search: int = 64,
     attributes: dict[str, NDArray[Any]] | None = None,
+    of_colors: dict[str, NDArray[Any]] | None = None,
 ) -> None:
     """Write an index in one of `FORMATS`; a file that is there is replaced only on request, and whole or not at all."""
     from ...ann.formats import write_faiss, write_hnswlib, write_hnswlib_flat
@@ -134,6 +152,8 @@ def save_index(
         raise StoreExists(f"{path} exists already, and nothing was written; choose another --out or remove it first")
     if attributes and form != "nearhop":
         note(f"{form} files hold no attributes; left out: {', '.join(attributes)}")
+    if index.KIND == "cann" and form != "nearhop":
+        raise InvalidInput(f"{form} files hold no colours; a CANN index is written as nearhop")
     if index.KIND == "faiss":
         if form != "faiss":
             raise InvalidInput(f"a FAISS {index.factory} index cannot be written as {form}; convert takes its vectors")
@@ -151,9 +171,9 @@ def save_index(
             )
         write(index, path, overwrite=replace)
     elif path.exists():
-        _next_version(index, path, attributes or {})
+        _next_version(index, path, attributes or {}, of_colors)
     else:
-        _save_store(index, path, attributes or {})
+        _save_store(index, path, attributes or {}, of_colors)
 
 
 def carried(before: Opened, index: Any, new_ids: NDArray[Any], new: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -191,7 +211,7 @@ def knob_of(index: Any) -> str | None:
     return index.knob
 
 
-def _next_version(index: Any, path: Path, attributes: dict[str, NDArray[Any]]) -> None:
+def _next_version(index: Any, path: Path, attributes: dict[str, NDArray[Any]], of_colors: Any) -> None:
     """The index as the next version of the one that is there."""
     from ...ann.replacing import replace_saved
     from ...graphlib.store.store import open as open_store
@@ -199,13 +219,14 @@ def _next_version(index: Any, path: Path, attributes: dict[str, NDArray[Any]]) -
     if path.is_file():
         raise StoreExists(f"{path} is a file of another library; an index of nearhop is a folder: choose another --out")
     with open_store(path) as store:
-        replace_saved(index, store, attributes)
+        replace_saved(index, store, attributes, of_colors)
         store.commit(f"built anew with {len(index):,} rows")
 
 
-def _save_store(index: Any, path: Path, attributes: dict[str, NDArray[Any]]) -> None:
+def _save_store(index: Any, path: Path, attributes: dict[str, NDArray[Any]], of_colors: Any) -> None:
     """A new store that appears whole, with the attributes beside the rows."""
     store = index.as_store()
-    for name, values in attributes.items():
-        store.nodes("node")[name] = values
+    for node_type, columns in (("node", attributes), ("color", of_colors or {})):
+        for name, values in columns.items():
+            store.nodes(node_type)[name] = values
     store.save(path)

@@ -23,6 +23,7 @@ def search(
     index: Path = options.Index,
     queries: str = typer.Argument(help=options.VECTORS),
     column: str | None = options.Column,
+    sets: str | None = options.Sets,
     k: int = options.K,
     effort: int | None = typer.Option(
         None,
@@ -39,7 +40,7 @@ def search(
     threads: int | None = options.Threads,
     as_json: bool = Json,
 ) -> None:
-    """The nearest neighbours of every query, by user id; of a cann index the colours near most of all queries.
+    """The nearest neighbours of every query, by user id; of a cann index the colours near most of each set of queries.
 
     Example: nearhop index search vectors.index.nh queries.npy -k 5 --out found.parquet
     """
@@ -48,17 +49,18 @@ def search(
     from ...graphlib.errors import InvalidInput
     from ..arrays import write_arrays, write_table
     from ..targets import ARRAYS, TABLES, check_file
-    from .files import open_index
+    from .files import only_of_colors, open_index
     from .sources import read_queries
 
     check_file("--out", out, (*ARRAYS, *TABLES))
     opened = open_index(index, name, metric, kinds=("cann",))
-    rows = read_queries(queries, column)
     if opened.index.KIND == "cann":
-        from .colors import search_colors
+        from .colors import read_sets, search_colors
 
-        search_colors(opened.index, rows, k, effort, where, out, threads, as_json=as_json)
+        search_colors(opened.index, read_sets(queries, column, sets), k, effort, where, out, threads, as_json=as_json)
         return
+    only_of_colors(sets, "--sets")
+    rows = read_queries(queries, column)
     given: dict[str, Any] = {}
     if effort is not None:
         knob = opened.index.knob

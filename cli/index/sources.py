@@ -28,8 +28,11 @@ class Source:
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def read_source(source: str, column: str | None, ids: str | None) -> Source:
-    """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes."""
+def read_source(source: str, column: str | None, ids: str | None, *, option: str = "--ids") -> Source:
+    """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes.
+
+    `option` is what gave `ids`, for messages.
+    """
     from ...ann.ids import as_ids
 
     path = Path(source)
@@ -47,7 +50,7 @@ def read_source(source: str, column: str | None, ids: str | None) -> Source:
     elif ids is not None and path.is_dir():
         chosen = open_store(path).nodes[ids]
     elif ids is not None:
-        raise NotFound(f"--ids {ids}: not a .npy file, nor a column of {source} beside its vectors")
+        raise NotFound(f"{option} {ids}: not a .npy file, nor a column of {source} beside its vectors")
     elif path.is_dir():
         chosen = open_store(path).ids()
     if chosen is not None:
@@ -55,7 +58,7 @@ def read_source(source: str, column: str | None, ids: str | None) -> Source:
             raise InvalidType(
                 f"ids must be {len(rows)} integers or texts, one per vector; got {chosen.dtype} of shape {chosen.shape}"
             )
-        chosen = as_ids("--ids", chosen)
+        chosen = as_ids(option, chosen)
     return Source(rows, chosen, attributes)
 
 

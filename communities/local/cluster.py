@@ -35,6 +35,8 @@ class LocalCluster:
         Of `sweep_nodes`, in the graph as it was reweighted by labels or attributes; in [0, 1].
     support_conductance : float
         Of all `nodes`.
+    score : {"potential", "PageRank / degree"}
+        What `values` are.
     mass : float
         Source mass of the diffusion; 1 for PageRank.
     excess : float
@@ -52,6 +54,7 @@ class LocalCluster:
     sweep_nodes: NDArray[np.int64]
     conductance: float
     support_conductance: float
+    score: str
     mass: float
     excess: float
     converged: bool
@@ -103,6 +106,7 @@ def finish(
     graph: LocalGraph,
     scores: NDArray[np.float64],
     *,
+    score: str,
     mass: float,
     excess: float,
     converged: bool,
@@ -118,6 +122,7 @@ def finish(
         sweep_nodes=graph.nodes[order[:size]],
         conductance=float(curve[size - 1]) if size else 1.0,
         support_conductance=float(curve[-1]) if size else 1.0,
+        score=score,
         mass=mass,
         excess=excess,
         converged=converged,

@@ -363,6 +363,7 @@ class _Flow:
         return finish(
             self._graph,
             self.x,
+            score="potential",
             mass=self.poured,
             excess=excess,
             converged=excess <= self._solver.tolerance,

@@ -111,5 +111,12 @@ def approximate_pagerank(
     count = graph.count
     excess = float((residual[:count] / np.maximum(graph.degree[:count], np.finfo(np.float64).tiny)).max())
     return finish(
-        graph, p / volume, mass=1.0, excess=excess, converged=excess <= rho, pushes=pushes, visited_edges=visited
+        graph,
+        p / volume,
+        score="PageRank / degree",
+        mass=1.0,
+        excess=excess,
+        converged=excess <= rho,
+        pushes=pushes,
+        visited_edges=visited,
     )

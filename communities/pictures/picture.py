@@ -163,8 +163,7 @@ class Picture:
             "touched": f"{found.touched_nodes:,} of {rows.num_rows:,} nodes",
         }
         names = _names(store, nodes, edge_type)
-        score_name = "PageRank / degree" if found.mass == 1.0 else "potential"  # no seed passes on a mass of 1
-        return cls._placed(title or "Local cluster", facts, score_name, names, scores, kind, src, dst, weight)
+        return cls._placed(title or "Local cluster", facts, found.score, names, scores, kind, src, dst, weight)
 
     @classmethod
     def of_partition(

@@ -22,29 +22,34 @@ def row_sums(indptr, values, out):
 
 
 @parallel_kernel
-def first_power(
-    starts, indptr, indices, weight, r_indptr, r_columns, r_values, scale, out,
-    squares, measure, total, at, alpha, normalize,
-):  # fmt: skip
-    """`multiply` of graphlib/spmm_cpu.py for a matrix X given by its non-zeros."""
+def first_power(starts, rows, weight, entries, scale, out, ending):
+    """`multiply` of graphlib/sparse/spmm_cpu.py for a matrix X given by its non-zeros.
+
+    `rows` = (indptr, indices) and `entries` = (indptr, columns, values) of X.
+    """
+    indptr, indices = rows
+    r_indptr, r_columns, r_values = entries
     for c in numba.prange(starts.shape[0] - 1):
         for i in range(starts[c], starts[c + 1]):
             o = out[i]
             o[:] = 0.0
             for k in range(indptr[i], indptr[i + 1]):
                 u = indices[k]
-                w = weight[k] if weight.shape[0] > 0 else np.float32(1.0)
-                for e in range(r_indptr[u], r_indptr[u + 1]):
-                    o[r_columns[e]] += w * r_values[e]
-            finish_row(o, i, scale, squares, measure, total, at, alpha, normalize)
+                if weight is None:
+                    for e in range(r_indptr[u], r_indptr[u + 1]):
+                        o[r_columns[e]] += r_values[e]
+                else:
+                    for e in range(r_indptr[u], r_indptr[u + 1]):
+                        o[r_columns[e]] += weight[k] * r_values[e]
+            finish_row(o, i, scale, ending)
 
 
 @parallel_kernel
-def merge_power(U, squares, measure, total, at, alpha, normalize):
+def merge_power(U, ending):
     """The end of `multiply` for a power that was computed before."""
     nothing = np.empty(0, np.float32)
     for i in numba.prange(U.shape[0]):
-        finish_row(U[i], i, nothing, squares, measure, total, at, alpha, normalize)
+        finish_row(U[i], i, nothing, ending)
 
 
 @parallel_kernel

@@ -65,7 +65,7 @@ def embed_new(
         if merge.alphas[0] != 0.0:
             own = np.empty((count, dim), np.float32)
             projection.dense(new.keys, new.degree_factor(fitted.beta), new.features, own, 0)
-            kernels.merge_power(own, *ending(0).arguments())
+            kernels.merge_power(own, ending(0).ending())
         if merge.last_power >= 1 and merge.alphas[1] != 0.0:
             _first_power(fitted, new, ending(1))
         out = np.empty((count, dim), np.float32)
@@ -99,11 +99,11 @@ def _first_power(fitted: Fitted, new: Graph, ending: Finish) -> None:
     among = replace(rows, indices=local, num_cols=neighbours.shape[0])
     if projection.listed and fitted.merge.alphas[0] == 0.0:
         entries = projection.entries(keys, factor, 0, projection.dim)
-        weight = rows.weight if new.use_weights and rows.weight is not None else np.empty(0, np.float32)
+        weight = rows.weight if new.use_weights else None
         kernels.first_power(
-            *(balanced_starts(rows.indptr), rows.indptr, local, weight),
-            *(entries.indptr, entries.columns, entries.values, new.inverse, out),
-            *ending.arguments(),
+            *(balanced_starts(rows.indptr), (rows.indptr, local), weight),
+            *((entries.indptr, entries.columns, entries.values), new.inverse, out),
+            ending.ending(),
         )
         return
     features = None if known.features is None else known.features[neighbours]

@@ -138,11 +138,11 @@ def sweep(
         if projection.listed and merge.alphas[0] == 0.0:
             if stop >= 1:
                 entries = projection.entries(graph.keys, factor, first, last)
-                weight = rows.weight if graph.use_weights and rows.weight is not None else np.empty(0, np.float32)
+                weight = rows.weight if graph.use_weights else None
                 kernels.first_power(
-                    *(balanced_starts(rows.indptr), rows.indptr, rows.indices, weight),
-                    *(entries.indptr, entries.columns, entries.values, graph.inverse, current),
-                    *ending(1).arguments(),
+                    *(balanced_starts(rows.indptr), (rows.indptr, rows.indices), weight),
+                    *((entries.indptr, entries.columns, entries.values), graph.inverse, current),
+                    ending(1).ending(),
                 )
                 start = 2
                 if keep is not None:
@@ -150,7 +150,7 @@ def sweep(
         else:
             projection.dense(graph.keys, factor, graph.features, current, first)
             if merge.alphas[0] != 0.0:
-                kernels.merge_power(current, *ending(0).arguments())
+                kernels.merge_power(current, ending(0).ending())
         spare = None
         for power in range(start, stop + 1):
             target = np.empty(shape, np.float32) if spare is None or keep is not None else spare
@@ -190,7 +190,7 @@ def merge_kept(
                 merge.alphas[power],
                 merge.normalize,
             )
-            kernels.merge_power(U, *ending.arguments())
+            kernels.merge_power(U, ending.ending())
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,26 @@ class Loop:
             _chosen.count = before
 
 
+def spread(turns: Callable[[int, int, int], object], total: int, *, few: int) -> None:
+    """`turns(first, last, worker)` for 0..total - 1, on one thread in `pieces` where there are `few`, else on all.
+
+    For kernels without a loop over threads of their own; the turns must not depend on how they are cut.
+
+    Examples
+    --------
+    >>> done = []
+    >>> spread(lambda first, last, worker: done.append((first, last)), 40, few=64)
+    >>> done
+    [(0, 40)]
+    """
+    threads = threads_now()
+    if total <= few or threads == 1:
+        for first, last in pieces(total, first=few):
+            turns(first, last, 0)
+    else:
+        Loop(turns, total, threads).run()
+
+
 def _wait_for(finished: SimpleQueue[None], count: int) -> None:
     """Wait until so many threads are done, whatever interrupts come: they may still write to the caller's arrays."""
     interrupted: BaseException | None = None

@@ -101,8 +101,11 @@ def file_literal(path: Path) -> str:
 
     >>> file_literal(Path("a[1].csv"))
     "'a[[]1].csv'"
+    >>> file_literal(Path("~.csv"))
+    "'./~.csv'"
     """
-    escaped = glob.escape(str(path))
-    if escaped != str(path) and "\\" in escaped:
+    plain = f"./{path}" if str(path).startswith("~") else str(path)  # no one's home
+    escaped = glob.escape(plain)
+    if escaped != plain and "\\" in escaped:
         raise IngestError(f"{shown(path)} cannot be opened: rename it, without a backslash beside *, ? or [")
     return literal(escaped)

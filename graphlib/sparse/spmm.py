@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from ..store.adjacency import Adjacency
 
 _CHUNK = 1 << 15  # entries and rows per piece of work
+
+
+class Ending(NamedTuple):
+    """A `Finish` as kernels take it: empty arrays where there is nothing to do."""
+
+    squares: NDArray[np.float64]
+    measure: bool
+    total: NDArray[np.float32]
+    at: int
+    alpha: float
+    normalize: bool
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,11 @@ class Finish:
     alpha: float = 1.0
     normalize: bool = False
 
-    def arguments(self) -> tuple[Any, ...]:
-        """As the kernels take them."""
+    def ending(self) -> Ending:
+        """As the kernels take it."""
         squares = np.empty(0, np.float64) if self.squares is None else self.squares
         total = np.empty((0, 0), np.float32) if self.total is None else self.total
-        return squares, self.measure, total, self.at, float(self.alpha), self.normalize
+        return Ending(squares, bool(self.measure), total, int(self.at), float(self.alpha), bool(self.normalize))
 
 
 def spmm(
@@ -116,14 +127,14 @@ def multiply_into(
     from . import spmm_cpu as kernels
 
     starts = balanced_starts(rows.indptr)
-    weight = rows.weight if use_weights and rows.weight is not None else np.empty(0, np.float32)
+    weight = rows.weight if use_weights else None
     scale = np.empty(0, np.float32) if scale is None else scale
-    ending = (finish or Finish()).arguments()
+    ending = (finish or Finish()).ending()
     width = max(1, X.shape[1] if tile is None or finish is not None else tile)
     with threads_in_use(threads):
         for first in range(0, X.shape[1], width):
             last = min(first + width, X.shape[1])
-            kernels.multiply(starts, rows.indptr, rows.indices, weight, X, scale, out, first, last, *ending)
+            kernels.multiply(starts, (rows.indptr, rows.indices), weight, X, scale, out, (first, last), ending)
 
 
 def balanced_starts(indptr: NDArray[np.int64], chunk: int = _CHUNK) -> NDArray[np.int64]:

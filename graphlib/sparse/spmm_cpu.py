@@ -174,35 +174,37 @@ def _sum_weighted(o, X, indices, weight, begin, end, stop, first, last):
 
 
 @kernel
-def finish_row(o, i, scale, squares, measure, total, at, alpha, normalize):
+def finish_row(o, i, scale, ending):
     """Scale row i of a product and do what follows from it while it is in the cache; see `multiply`."""
+    squares, total = ending.squares, ending.total
     if scale.shape[0] > 0:
         _multiply_by(o, scale[i])
-    if measure:
+    if ending.measure:
         squares[i] = squared_norm(o, squares[i])
     if total.shape[0] > 0:
-        factor = alpha
-        if normalize:
-            factor = alpha / np.sqrt(squares[i]) if squares[i] > 0.0 else 0.0
-        add_scaled(total[i, at : at + o.shape[0]], o, np.float32(factor))
+        factor = ending.alpha
+        if ending.normalize:
+            factor = ending.alpha / np.sqrt(squares[i]) if squares[i] > 0.0 else 0.0
+        add_scaled(total[i, ending.at : ending.at + o.shape[0]], o, np.float32(factor))
 
 
 @parallel_kernel
-def multiply(
-    starts, indptr, indices, weight, X, scale, out, first, last, squares, measure, total, at, alpha, normalize
-):  # fmt: skip
+def multiply(starts, rows, weight, X, scale, out, columns, ending):
     """`out[i] = scale[i] * sum_k weight[k] X[indices[k]]` on columns first..last-1, and what follows from the row.
 
-    Empty `weight` means ones and empty `scale` no scaling. With `measure`, `squares` (rows,) gains the row's squared
-    norm. A non-empty `total` gains `alpha * out[i]` from column `at` on, over sqrt(squares[i]) with `normalize`.
-    Chunk c of the work is rows starts[c]..starts[c + 1] - 1.
+    `rows` = (indptr, indices), `columns` = (first, last). `weight` None means ones, and then the weighted sums are not
+    compiled, nor the others where there are weights; an empty `scale` is no scaling. With `ending.measure`, `squares`
+    (rows,) gains the row's squared norm. A non-empty `total` gains `alpha * out[i]` from column `at` on, over
+    sqrt(squares[i]) with `normalize`. Chunk c of the work is rows starts[c]..starts[c + 1] - 1.
     """
+    indptr, indices = rows
+    first, last = columns
     for c in numba.prange(starts.shape[0] - 1):
         stop = indptr[starts[c + 1]]
         for i in range(starts[c], starts[c + 1]):
             o = out[i, first:last]
-            if weight.shape[0] > 0:
-                _sum_weighted(o, X, indices, weight, indptr[i], indptr[i + 1], stop, first, last)
-            else:
+            if weight is None:
                 _sum_neighbours(o, X, indices, indptr[i], indptr[i + 1], stop, first, last)
-            finish_row(o, i, scale, squares, measure, total, at, alpha, normalize)
+            else:
+                _sum_weighted(o, X, indices, weight, indptr[i], indptr[i + 1], stop, first, last)
+            finish_row(o, i, scale, ending)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import unmasked
+from ..checks import id_array, unmasked
 from ..errors import InvalidInput, InvalidType, NotFound
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class IdMap:
         if given.ndim != 1:
             raise InvalidInput(f"user ids must have one dimension; got shape {given.shape}")
         if given.dtype.kind in "iu":
+            id_array("user ids", values)
             if given.dtype == np.uint64 and given.size and given.max() > np.iinfo(np.int64).max:
                 raise InvalidInput(f"user id {given.max()} does not fit in a signed 64-bit integer")
             arrays = {"values": given.astype(np.int64, copy=False)}
@@ -97,7 +98,7 @@ class IdMap:
     def lookup(self, user_ids: ArrayLike) -> NDArray[np.int64]:
         """Positions of user ids, int64; `NotFound` names the first that is unknown."""
         self.verify()
-        given: NDArray[Any] = np.atleast_1d(np.asarray(user_ids))
+        given = id_array("user ids", user_ids)
         if given.size == 0:
             return np.empty(0, np.int64)
         if self.is_text:

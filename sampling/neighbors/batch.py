@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.threads import pieces
+from ...graphlib.compute.threads import spread
 from .numbers import AT_ONCE, Numbers
 
 if TYPE_CHECKING:
@@ -132,8 +132,6 @@ class Batch:
 
     def results_of_edges(self, memory: ResultMemory) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         """Near ends, far ends and edge ids of every relation, in memory of their own."""
-        from . import number_cpu
-
         wanted: list[tuple[int, Any]] = []
         for relation, found in zip(self.relations, self.found, strict=True):
             dtype = relation.picker.rows.edge_ids.dtype
@@ -142,11 +140,10 @@ class Batch:
         results = []
         for relation, found in zip(self.relations, self.found, strict=True):
             near, far, edges = arrays[3 * relation.index : 3 * relation.index + 3]
-            far[:] = self.work.array(f"far {relation.index}", found.count, np.int32)
-            edges[:] = self.work.array(f"edges {relation.index}", found.count, edges.dtype)
+            _copy(self.work.array(f"far {relation.index}", found.count, np.int32), far)
+            _copy(self.work.array(f"edges {relation.index}", found.count, edges.dtype), edges)
             for shares, first, start in found.hops:
-                for a, b in pieces(shares.shape[0] - 1, first=AT_ONCE):
-                    number_cpu.repeat_numbers(shares[a : b + 1], first + a, near[start:])
+                _repeat(shares, first, near[start:])
             results.append((near, far, edges))
         return results
 
@@ -164,3 +161,19 @@ class Batch:
         """Leave the scratch memory ready for the next batch."""
         for numbers in self.numbers.values():
             numbers.forget()
+
+
+def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
+    def turns(a: int, b: int, _: int) -> None:
+        target[a:b] = source[a:b]
+
+    spread(turns, source.shape[0], few=16 * AT_ONCE)
+
+
+def _repeat(shares: NDArray[Any], first: int, near: NDArray[Any]) -> None:
+    from . import number_cpu
+
+    def turns(a: int, b: int, _: int) -> None:
+        number_cpu.repeat_numbers(shares[a : b + 1], first + a, near)
+
+    spread(turns, shares.shape[0] - 1, few=AT_ONCE)

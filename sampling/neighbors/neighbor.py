@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.threads import threads_in_use
 from ...graphlib.errors import InvalidInput
 from ...graphlib.types import chosen_edge_type
 from ..ahead import in_order
@@ -52,14 +53,15 @@ class NeighborSampler:
         Which edges, in a store with several types.
     seed : int, default 0
     threads : int, optional
-        How many batches `sample_batches` works on at once; all cores by default.
+        How many batches `sample_batches` works on at once, and how many threads a large sample uses; all cores by
+        default.
 
     Notes
     -----
     The neighbours drawn for a node depend on (seed, epoch, node, hop) alone: not on threads, batch size or the order of
     the seeds. In disjoint mode they depend on the tree's seed (and time) too. Time O(edges sampled); memory 4 bytes per
-    node of the store per thread, and nothing is copied from the store. A sample is drawn by one thread; kernels release
-    the GIL, so batches run side by side.
+    node of the store per thread, and nothing is copied from the store. A sample of some ten thousand seeds or more is
+    drawn by several threads, a smaller one by one; kernels release the GIL, so batches run side by side.
 
     Raises
     ------
@@ -128,11 +130,17 @@ class NeighborSampler:
 
         `seed_time` (num_seeds,) is required with, and only with, `temporal`.
         """
+        return self._sample(seeds, epoch, seed_time, self.threads)
+
+    def _sample(
+        self, seeds: ArrayLike, epoch: int, seed_time: ArrayLike | None, threads: int | None
+    ) -> SampledSubgraph:
         nodes = node_positions("seeds", seeds, self._rows.num_rows)
         times = self._check_times(seed_time, nodes.shape[0])
         scratch = self._scratch.take()
         if self._hops is None or self._hops.is_long(nodes.shape[0]):
-            found = self._one_by_one(nodes, times, scratch, epoch)
+            with threads_in_use(threads):
+                found = self._one_by_one(nodes, times, scratch, epoch)
         else:
             found = self._hops.sample(nodes, scratch, epoch)
         near, far, edges, edge_counts = found.near, found.far, found.edges, found.edge_counts
@@ -169,7 +177,7 @@ class NeighborSampler:
 
     def sample_batches(self, batches: Iterable[ArrayLike], epoch: int = 0) -> Iterator[SampledSubgraph]:
         """Sample many batches on `threads` threads, yielding in order and working a few batches ahead."""
-        return in_order(lambda seeds: self.sample(seeds, epoch), batches, self.threads)
+        return in_order(lambda seeds: self._sample(seeds, epoch, None, 1), batches, self.threads)
 
     def _check_times(self, seed_time: ArrayLike | None, count: int) -> NDArray[Any] | None:
         if self.temporal is None:

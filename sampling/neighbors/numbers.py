@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.threads import pieces
+from ...graphlib.compute.threads import pieces, spread
+from . import parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,13 +54,16 @@ class Numbers:
         nodes = self.scratch.array("nodes", self.count + picked.shape[0], keep=self.count)
         if not self.disjoint:
             entries, marks = (indices, edge_ids), (self.scratch.mark, self.scratch.base)
+            if parts.pays(picked.shape[0]):
+                self.count = parts.number_in_parts(self.scratch, entries, picked, nodes, self.count, far, edges)
+                return
             for a, b in pieces(picked.shape[0], first=AT_ONCE):
                 self.count = number_cpu.number_nodes(
                     entries, picked[a:b], marks, nodes, self.count, far[a:b], edges[a:b]
                 )
             return
         tree = self.scratch.array("tree", nodes.shape[0], keep=self.count)
-        number_cpu.gather(edge_ids, picked, edges)
+        spread(lambda a, b, _: number_cpu.gather(edge_ids, picked[a:b], edges[a:b]), picked.shape[0], few=AT_ONCE)
         table = self._table(nodes, tree)
         for a, b in pieces(trees.shape[0], first=AT_ONCE):
             self.count = number_cpu.number_pairs(

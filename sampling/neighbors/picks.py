@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
-from ...graphlib.compute.threads import pieces
+from ...graphlib.compute.threads import pieces, spread
 from ...graphlib.errors import InvalidInput
 from ...graphlib.store.times import span_in
 from ...graphlib.types import chosen_edge_type
@@ -136,15 +136,26 @@ class RowPicker:
         low, high = scratch.array("low", size), scratch.array("high", size)
         offsets = scratch.array(slot, size + 1)
         offsets[0] = total = 0
+
+        def rows_of(a: int, b: int, _: int) -> None:
+            self._rows_of(kernels, frontier[a:b], None if now is None else now[a:b], low[a:b], high[a:b])
+
+        spread(rows_of, size, few=AT_ONCE)
         for a, b in pieces(size, first=AT_ONCE):
-            part = frontier[a:b], None if now is None else now[a:b], low[a:b], high[a:b]
-            self._rows_of(kernels, *part)
             total = kernels.count_picks(low[a:b], high[a:b], fanout, self.draw.replace, offsets[a : b + 1])
         positions = scratch.array("positions", total)
-        for a, b in pieces(size, first=AT_ONCE):
-            rows = low[a:b], high[a:b], items[a:b], frontier[a:b], offsets[a : b + 1]
-            self._pick(kernels, *rows, fanout, epoch, hop, positions)
-        return positions[: int(offsets[size])], offsets
+        parts: list[tuple[int, int, NDArray[np.int64]]] = []
+
+        def draw(a: int, b: int, _: int) -> None:
+            own = offsets[a : b + 1]
+            if short:
+                own = own.copy()
+            self._pick(kernels, low[a:b], high[a:b], items[a:b], frontier[a:b], own, fanout, epoch, hop, positions)
+            parts.append((a, b, own))
+
+        short = self.draw.weighted or self.draw.labor  # rows may yield fewer picks than they have room for
+        spread(draw, size, few=AT_ONCE)
+        return positions[: _closed_up(parts, offsets, positions) if short else total], offsets
 
     def _rows_of(self, kernels: Any, frontier: Any, now: Any, low: Any, high: Any) -> None:
         """The part of every frontier node's row that may be drawn from."""
@@ -160,7 +171,7 @@ class RowPicker:
         self, kernels: Any, low: Any, high: Any, items: Any, frontier: Any, offsets: Any, fanout: int, epoch: int,
         hop: int, positions: Any
     ) -> None:  # fmt: skip
-        """Draw from each row, behind the picks of those before it; the ends of rows may come out lower."""
+        """Draw from each row, from `offsets[0]` on; the ends of rows may come out lower."""
         rows, draw, name = self.rows, self.draw, (self.root, epoch, hop)
         if draw.temporal is not None and draw.temporal.latest:
             kernels.pick_latest(low, high, offsets, positions)
@@ -173,6 +184,18 @@ class RowPicker:
             kernels.pick_smallest_keys(low, high, items, entries, name, common, fanout, offsets, positions)
         else:
             kernels.pick_uniform(low, high, items, name, fanout, draw.replace, offsets, positions)
+
+
+def _closed_up(parts: list[Any], offsets: NDArray[np.int64], positions: NDArray[np.int64]) -> int:
+    """Move the picks of parts together where parts before them have fewer than they had room for; returns how many."""
+    end = 0
+    for a, b, own in sorted(parts, key=lambda part: part[0]):
+        first, last = int(own[0]), int(own[-1])
+        if end < first:
+            positions[end : end + last - first] = positions[first:last]
+        offsets[a : b + 1] = own + (end - first) if end < first else own
+        end += last - first
+    return end
 
 
 def neighbor_root(seed: int, direction: str, edge_type: EdgeType | None) -> int:

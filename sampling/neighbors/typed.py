@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.threads import threads_in_use
 from ...graphlib.errors import InvalidInput, NotFound
 from ...graphlib.notebook import table
 from ..ahead import in_order
@@ -175,9 +176,11 @@ class TypedNeighborSampler:
         times = self._check_times(nodes, seed_time)
         scratch = self._scratch.take()
         batch = Batch(self._relations, self._num_nodes, scratch, self.disjoint, epoch)
-        seed_index = batch.enter_seeds(nodes, times)
-        batch.run(self.num_hops)
-        found, trees = batch.results_of_nodes(self._results)
+        with threads_in_use(self.threads):
+            seed_index = batch.enter_seeds(nodes, times)
+            batch.run(self.num_hops)
+            found, trees = batch.results_of_nodes(self._results)
+            ends = [] if self.induced else batch.results_of_edges(self._results)
         edge_counts: list[tuple[int, ...]]
         if self.induced:
             ends = [
@@ -186,7 +189,6 @@ class TypedNeighborSampler:
             ]
             edge_counts = [(e[0].shape[0],) for e in ends]
         else:
-            ends = batch.results_of_edges(self._results)
             edge_counts = [tuple(f.per_hop) for f in batch.found]
         batch.forget()
         self._scratch.give(scratch)  # not after an error: its marks may be half-way

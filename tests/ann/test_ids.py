@@ -151,3 +151,31 @@ def test_a_store_of_text_ids_is_spoken_on_request(tmp_path):
     attached.add(ROWS[58:59], ids=["new"])
     assert attached.search(ROWS[58], 1).ids.tolist() == [["new"]]
     assert attached.search(ROWS[58], 1, filter="year >= 57").ids[0, 0] in ("item 57", "a" * 300)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_are_told_apart_to_their_last_character(kind, tmp_path):
+    names = ["a\0", "a", "a\0\0", "b\0"]
+    index = KINDS[kind]().add(ROWS[:4], names)
+    index.save(tmp_path / "i.nh")
+    for each in (index, ann.load(tmp_path / "i.nh")):
+        assert each.ids.tolist() == names
+        assert each.search(ROWS[:4], 1).ids.ravel().tolist() == names
+        assert each.search(ROWS[:1], 4, filter=np.array(["a\0", "b\0"], np.dtypes.StringDType())).counts.tolist() == [2]
+    assert index.remove(["a\0"]) == 1
+    assert index.search(ROWS[:1], 4).ids.ravel().tolist().count("a") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_ids_are_not_mixed(kind):
+    for given, told in (
+        (["a", 1], r"ids must be integers, or all text; number 1 is 1"),
+        ([1, "a"], r"ids must be integers, or all text; number 0 is 1"),
+        ([True, 2], r"ids must be integers, or all text; number 0 is True"),
+    ):
+        with pytest.raises(InvalidType, match=told):
+            KINDS[kind]().add(ROWS[:2], given)
+    with pytest.raises(InvalidInput, match=r"number 1, .* is not valid Unicode"):
+        KINDS[kind]().add(ROWS[:2], ["a", "\ud800"])
+    with pytest.raises(InvalidInput, match=r"number 0, .* is not valid Unicode"):
+        KINDS[kind]().add(ROWS[:1], np.array(["\ud800"]))

@@ -142,3 +142,91 @@ def test_mistakes_name_the_row(tmp_path):
     assert match_rows([("9", "4"), (4, 9)], left, left).tolist() == [[0, 1]]
     with pytest.raises(InvalidInput, match="rows 0 and 2 have the same key 4"):
         left.joined(Records.of({"id": [4], "name": ["z"]}, key="id"))
+
+
+def put(path, data):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def test_names_of_files_are_names(tmp_path, monkeypatch):
+    """Not patterns, partitions or somebody's home."""
+    right = "id,name\n1,right\n"
+    monkeypatch.chdir(tmp_path)
+    for name in ("a[1].csv", "s*.csv", "name=x/e.csv", "year=20/e.csv"):
+        put(tmp_path / name.replace("[1]", "1").replace("*", "x").replace("=", ""), "id,name\n9,wrong\n")
+        found = Records.of(put(tmp_path / name, right), key="id")
+        assert (found.keys.tolist(), found.columns) == ([1], {"name": ["right"]})
+    put(tmp_path / "~.csv", right)
+    assert Records.of("~.csv", key="id").columns == {"name": ["right"]}
+
+
+def test_cells_are_what_the_file_says(tmp_path):
+    def read(data, **options):
+        found = Records.of(put(tmp_path / "t.csv", data), key="id", **options)
+        return found.keys.tolist(), found.columns["name"]
+
+    assert read("id,name\n007,x\n7,y\n") == (["007", "7"], ["x", "y"])
+    assert read("id,name\n18446744073709551615,x\n7,y\n") == (["18446744073709551615", "7"], ["x", "y"])
+    assert read(b"\xef\xbb\xbfid,name\n1,NULL\n2,NA\n") == ([1, 2], ["NULL", "NA"])
+    assert read("id,name\n1,caf\u00e9\n".encode("utf-16")) == ([1], ["caf\u00e9"])
+    assert read("id,name\n1,caf\u00e9\n".encode("latin-1"), encoding="latin-1") == ([1], ["caf\u00e9"])
+    assert read('# about\n\nid;name\n1;"two\nlines, here"\n') == ([1], ["two\nlines, here"])
+    assert read("id,name\n#1,C#\n", comment="") == (["#1"], ["C#"])
+    for data, told in (
+        ("id,name\n1,a\n2,b,more\n", "t.csv, line 3: .* has 3 columns where 2 are expected"),
+        ("id,name\n1,caf\u00e9\n".encode("latin-1"), 'line 2: not utf-8; .*encoding="latin-1"'),
+        ("id,name\n1,a\x00b\n", "line 2 holds a zero byte"),
+        ("id,name,name\n1,a,b\n", "column names must differ"),
+        ("", "holds no rows"),
+        ("id,name\n#1,C#\n", "may be a comment or a row"),
+    ):
+        with pytest.raises(InvalidInput, match=told):
+            read(data)
+    with pytest.raises(InvalidInput, match="there is no option 'delim'; allowed are header, delimiter"):
+        read("id,name\n1,a\n", delim=",")
+    put(tmp_path / "two.csv", "radio,lamp set\nold radio,lamp\n")
+    with pytest.raises(InvalidInput, match="say header=True or header=False"):
+        Records.of(tmp_path / "two.csv")
+    assert Records.of(tmp_path / "two.csv", header=False).texts() == ["radio lamp set", "old radio lamp"]
+    with pytest.raises(InvalidInput, match="is an HTML page"):
+        Records.of(put(tmp_path / "page.csv.gz", b"<html>gone</html>"))
+    whole = gzip.compress(b"id,name\n1,a\n")
+    with pytest.raises(InvalidInput, match="is not a whole gzip file"):
+        Records.of(put(tmp_path / "half.csv.gz", whole[:-6]))
+
+
+def test_values_that_are_not_text(tmp_path):
+    with pytest.raises(InvalidInput, match="row 1 has key 18446744073709551615, of more than 64 bits"):
+        Records.of({"id": np.array([3, 2**64 - 1], np.uint64), "name": ["a", "b"]}, key="id")
+    with pytest.raises(InvalidType, match="column 'name' holds bytes b'a'; allowed are text"):
+        Records.of({"name": [b"a"]})
+    with pytest.raises(InvalidInput, match=r"column 'name' must be one-dimensional; got shape \(2, 3\)"):
+        Records.of({"name": np.zeros((2, 3))})
+    with pytest.raises(InvalidInput, match=r"column 'name' of row 1, .* is not valid Unicode"):
+        Records.of({"name": ["a", "\ud800"]})
+    with pytest.raises(InvalidInput, match=r"the key of row 0, .* is not valid Unicode"):
+        Records.of({"id": ["\ud800"], "name": ["a"]}, key="id")
+
+
+@needs("pandas")
+def test_missing_values_of_pandas():
+    import pandas as pd
+
+    frame = pd.DataFrame({"id": [1, 2], "name": pd.array(["a", pd.NA], "string"), "more": ["x", "y"]})
+    assert Records.of(frame, key="id").columns == {"name": ["a", ""], "more": ["x", "y"]}
+    assert Records.of(dict(frame), key="id").columns == {"name": ["a", ""], "more": ["x", "y"]}
+    with pytest.raises(InvalidInput, match="row 1 has no key"):
+        Records.of(pd.DataFrame({"id": pd.array([1, pd.NA], "Int64"), "name": ["a", "b"]}), key="id")
+    with pytest.raises(InvalidInput, match="has columns 'name' and 'name'"):
+        Records.of(pd.DataFrame([["a", "b"]], columns=["name", "name"]))
+
+
+@needs("polars")
+def test_frames_that_are_not_there_yet():
+    import polars as pl
+
+    assert Records.of(pl.LazyFrame(GIVEN), key="id").texts() == Records.of(GIVEN, key="id").texts()
+    with pytest.raises(InvalidType, match="column 'name' holds lists; allowed are text"):
+        Records.of(pl.DataFrame({"name": [[1], [2]]}))

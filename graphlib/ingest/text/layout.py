@@ -103,7 +103,9 @@ def read_head(facts: Facts, options: TextOptions, least_columns: int = 2) -> Hea
     """Find out how the lines of a file are made."""
     path: Path = facts.path
     lines = list(itertools.islice(read_lines(path, _BYTES), _LINES))
-    marks = ("#", "%") if options.comment is None else (options.comment,) if options.comment else ()
+    marks: tuple[str, ...] = ("#", "%") if options.comment is None else (options.comment,) if options.comment else ()
+    if options.comment is None:
+        marks = tuple(mark for mark in marks if mark != options.delimiter)
     skip = 0
     while skip < len(lines) and (not lines[skip].strip() or lines[skip].lstrip(" \t").startswith(marks)):
         skip += 1
@@ -200,6 +202,8 @@ def _separates(mark: str, cells: list[list[str]]) -> bool:
 
 
 def _choose(facts: Facts, passed: dict[str, Any], body: list[str]) -> str:
+    if len(passed) == 1:
+        return str(next(iter(passed)))
     strong = [mark for mark in _STRONG if mark in passed]
     if not strong:
         return "::" if "::" in passed else WHITESPACE

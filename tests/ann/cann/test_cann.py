@@ -432,3 +432,28 @@ def test_a_sketch_loses_few_points_at_the_radius():
     met = (keys[0, :20] >> np.uint32(32 - 2 * axes) == keys[1, :20] >> np.uint32(32 - 2 * axes)).any(axis=0)
     assert met.mean() > 0.985
     assert not (keys[0, :20] >> np.uint32(16) == keys[1, :20] >> np.uint32(16)).any(axis=0).all()
+
+
+def test_texts_that_end_with_zero_characters_are_other_colours(tmp_path):
+    images = np.random.default_rng(0).normal(size=(3, 20, 8)).astype(np.float32)
+    index = CANN("l2", radius=0.5).add(list(images), ["a\0", "a", "a\0\0"])
+    index.save(tmp_path / "c.nh")
+    for each in (index, CANN.load(tmp_path / "c.nh")):
+        assert each.ids.tolist() == ["a\0", "a", "a\0\0"]
+        assert each.search(list(images), 1).colors.ravel().tolist() == ["a\0", "a", "a\0\0"]
+        assert each.search(images[0], 1, filter=["a\0"] if each is index else np.array(["a\0"], "O")).counts == 1
+
+
+def test_what_cannot_be_tried_is_refused():
+    index = CANN("l2", radius=0.5).add(list(np.random.default_rng(0).normal(size=(3, 20, 8))))
+    queries = [np.zeros((2, 8))]
+    for radii in ([], [-1.0], [np.nan], [[1.0, 2.0]]):
+        with pytest.raises(InvalidInput, match="radii must be finite numbers > 0, one at least"):
+            index.tune(queries, [[0]], radii=radii)
+    with pytest.raises(InvalidInput, match="shapes must be numbers"):
+        index.tune(queries, [[0]], shapes=[])
+    for radius in (1e-300, 1e40):
+        with pytest.raises(InvalidInput, match=r"radius must be between 1e-30 and 1e\+30"):
+            CANN("l2", radius=radius).add(queries)
+    with pytest.raises(InvalidInput, match=r"ids: number 1, .* is not valid Unicode"):
+        CANN().add([np.ones((1, 4)), np.zeros((1, 4))], ["a", "\ud800"])

@@ -60,6 +60,16 @@ class Tags(HTMLParser):
         self.said.append(data)
 
 
+def test_scores_are_called_what_they_are():
+    """A flow of mass 1 is no PageRank."""
+    light = GraphStore.from_edges([0, 0, 1, 2, 3, 3, 4], [1, 2, 2, 3, 4, 5, 5], weight=np.full(7, 0.1, np.float32))
+    flow = flow_diffusion(light, [0], 1.0)
+    assert flow.mass == 1.0
+    assert Picture.of_cluster(light, [0], flow).score_name == "potential"
+    ranked = approximate_pagerank(light, [0])
+    assert Picture.of_cluster(light, [0], ranked).score_name == "PageRank / degree"
+
+
 def test_a_cluster_shows_its_members_seeds_and_surroundings():
     store, found, picture = of_cluster()
     kind = dict(zip(picture.names, picture.kind.tolist(), strict=True))

@@ -62,6 +62,14 @@ GOOD = {
     "decimal commas": ("1;2;0,5\n2;3;0,7\n", {"weight": "column2"}, [(1, 2), (2, 3)]),
     "blanks and decimals": ("1 2 0,5\n2 3 0,7\n", {"weight": "column2"}, [(1, 2), (2, 3)]),
     "double colons": ("1::1193::5::978300760\n1::661::3::978302109\n", {}, [(1, 1193), (1, 661)]),
+    "hash as delimiter": ("src#dst\nann#bob\nbob#cy\n", {"delimiter": "#"}, [("ann", "bob"), ("bob", "cy")]),
+    "percent as delimiter": ("1%2\n2%3\n", {"delimiter": "%"}, [(1, 2), (2, 3)]),
+    "empty cells first": (
+        "a#b#c\n#x#y\n#y#z\n",
+        {"delimiter": "#", "header": True, "src": "b", "dst": "c"},
+        [("x", "y"), ("y", "z")],
+    ),
+    "caret and tilde": ("ann^~bob\nbob^~cy\n", {"delimiter": "^~"}, [("ann", "bob"), ("bob", "cy")]),
     "colons inside": ("fe80::1,fe80::2\nfe80::2,fe80::3\n", {}, [("fe80::1", "fe80::2"), ("fe80::2", "fe80::3")]),
     "quoted": ('src,dst\n"Smith, J",x\ny,"a ""b"""\n', {}, [("Smith, J", "x"), ("y", 'a "b"')]),
     "quotes that are text": ('src\tdst\n5" pipe\tx\n"y\tz\n', {}, [('5" pipe', "x"), ('"y', "z")]),
@@ -212,7 +220,7 @@ def test_parquet_files_of_a_folder(tmp_path):
         ingest(tmp_path)
 
 
-def test_a_name_that_exists_is_no_pattern(tmp_path):
+def test_a_name_that_exists_is_no_pattern(tmp_path, monkeypatch):
     put(tmp_path, "a[1].csv", "1,2\n")
     put(tmp_path, "a1.csv", "5,6\n")
     put(tmp_path, "x*.csv", "3,4\n")
@@ -221,6 +229,9 @@ def test_a_name_that_exists_is_no_pattern(tmp_path):
     assert pairs(ingest(tmp_path / "x*.csv")) == [(3, 4)]
     pq.write_table(pa.table({"src": [1], "dst": [2]}), tmp_path / "p[0].parquet")
     assert pairs(ingest(tmp_path / "p[0].parquet")) == [(1, 2)]
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "~.csv", "9,10\n")
+    assert pairs(ingest("~.csv")) == [(9, 10)]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 import nearhop
 from nearhop.graphlib.disk.manifest import canonical_json, manifest_path, read_manifest
-from nearhop.graphlib.errors import InvalidInput, InvalidType, StoreCorrupt
+from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound, StoreCorrupt
 from nearhop.graphlib.store.store import GraphStore
 
 TEXT = np.dtypes.StringDType()
@@ -215,3 +215,19 @@ def test_the_golden_store_with_text_opens():
     assert store.verify().version == 2
     assert store.nodes["name"].tolist() == WORDS
     assert store.edges["kind"].tolist() == ["likes", "", "sells", "gives"]
+
+
+def test_user_ids_are_told_apart_to_their_last_character(tmp_path):
+    store = nearhop.GraphStore.from_edges([0, 1], [1, 2])
+    store.set_ids(["a\0", "a", "b"])
+    store.save(tmp_path / "s.nh")
+    for each in (store, nearhop.open(tmp_path / "s.nh")):
+        assert each.lookup(["a\0", "a", "b"]).tolist() == [0, 1, 2]
+        with pytest.raises(NotFound, match="user id 'b"):
+            each.lookup(["b\0"])
+    store.append_edges(["a\0"], ["b"])
+    assert store.edge_list().src.tolist() == [0, 1, 0]
+    with pytest.raises(InvalidType, match="number 0 is True"):
+        store.set_ids([True, False, 2])
+    with pytest.raises(InvalidType, match="number 1 is 7"):
+        store.lookup(["a", 7])
