@@ -27,7 +27,7 @@ from _measure import versions
 from torch import nn
 
 from nearhop import datasets
-from nearhop.gnn.dag import LevelPlan, LevelPropagation, LevelRule, scan
+from nearhop.gnn.dag import EdgePerceptron, LevelPlan, LevelPropagation, LevelRule, NodePerceptron, scan
 from nearhop.graphlib.sparse import topological_levels
 from nearhop.graphlib.store import GraphStore
 
@@ -36,22 +36,23 @@ CIRCUITS = ("iscas85-c6288", "iscas89-s38417", "epfl-sin", "epfl-log2", "epfl-di
 PATIENCE_S = 15.0  # of a contender, before the rest of its levels is extrapolated
 
 
-class Message(nn.Module):
-    def __init__(self) -> None:
+def message() -> nn.Module:
+    return EdgePerceptron({"state_src": DIM, "x_dst": DIM}, [DIM, 1 + 2 * DIM])
+
+
+def update() -> nn.Module:
+    return NodePerceptron({"reduced": 2 * DIM}, [DIM], last="tanh")
+
+
+class Other(nn.Module):
+    """The same network as a module that the library does not know."""
+
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(2 * DIM, DIM), nn.ReLU(), nn.Linear(DIM, 1 + 2 * DIM))
+        self.network = network
 
-    def forward(self, state_src, x_src, x_dst, attr):
-        return self.layers(torch.cat([state_src, x_dst], 1))
-
-
-class Update(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(2 * DIM, DIM)
-
-    def forward(self, reduced, x_dst):
-        return torch.tanh(self.layer(reduced))
+    def forward(self, *given):
+        return self.network(*given)
 
 
 def masked_pass(rule, plan, state, x, levels=None):
@@ -111,7 +112,7 @@ def extrapolated(run, total: int, first: int) -> tuple[float, str]:
 
 def measure(name: str, plan: LevelPlan, *, compare: bool = True) -> str:
     torch.manual_seed(0)
-    rule = LevelRule(Message(), reduce="gated", update=Update())
+    rule = LevelRule(message(), reduce="gated", update=update())
     model = LevelPropagation({"edge": rule})
     state, x = torch.randn(plan.num_nodes, DIM), torch.randn(plan.num_nodes, DIM)
     parameters = list(model.parameters())
