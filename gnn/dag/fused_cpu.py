@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
+from ..products_cpu import add_product
 
 SUM, MEAN, MAX, GATED = 0, 1, 2, 3
 """How messages are reduced."""
@@ -56,23 +57,6 @@ class Nodes(NamedTuple):
     told: Any
     winners: Any
     attr: Any
-
-
-@kernel(forceinline=True)
-def _add_product(a, weights, n, width, out):
-    """`out[:width] += a[:n] @ weights`, four rows at a time."""
-    i = 0
-    while i + 4 <= n:
-        r0, r1, r2, r3 = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
-        a0, a1, a2, a3 = a[i], a[i + 1], a[i + 2], a[i + 3]
-        for j in range(width):
-            out[j] += (a0 * r0[j] + a1 * r1[j]) + (a2 * r2[j] + a3 * r3[j])
-        i += 4
-    while i < n:
-        r, s = weights[i], a[i]
-        for j in range(width):
-            out[j] += s * r[j]
-        i += 1
 
 
 @kernel(forceinline=True)
@@ -152,7 +136,7 @@ def _finish(net, rows):
         out, bias = rows[layer], net.bias[layer]
         for j in range(_even(net.widths[layer + 1])):
             out[j] = bias[j]
-        _add_product(rows[layer - 1], net.weights[layer], net.widths[layer], _even(net.widths[layer + 1]), out)
+        add_product(rows[layer - 1], net.weights[layer], net.widths[layer], _even(net.widths[layer + 1]), out)
         _activate(net.activations[layer], out, net.widths[layer + 1])
 
 
@@ -165,7 +149,7 @@ def _lead_back(net, rows, d, other):
         width = _even(net.widths[layer])
         for j in range(width):
             other[j] = 0
-        _add_product(d, net.turned[layer], net.widths[layer + 1], width, other)
+        add_product(d, net.turned[layer], net.widths[layer + 1], width, other)
         for j in range(width):
             d[j] = other[j]
     _slope(net.activations[0], rows[0], d, net.widths[1])
@@ -188,7 +172,7 @@ def _update(v, net, nodes, reduced, rows):
     h, width = rows[0], nodes.told.shape[1]
     for j in range(width):
         h[j] = nodes.told[v, j]
-    _add_product(reduced, net.weights[0], reduced.shape[0], width, h)
+    add_product(reduced, net.weights[0], reduced.shape[0], width, h)
     _finish(net, rows)
 
 
@@ -285,7 +269,7 @@ def forward_nodes(first, last, how, wires, message, update, nodes):
                     for j in range(state.shape[0]):
                         state[j] = reduced[j]
             sent = nodes.sent[v]
-            _add_product(state, message.weights[0], state.shape[0], sent.shape[0], sent)
+            add_product(state, message.weights[0], state.shape[0], sent.shape[0], sent)
 
 
 @parallel_kernel
@@ -312,7 +296,7 @@ def backward_nodes(first, last, how, wires, message, update, nodes, grad, d_redu
                 _lead_back(message, rows, d, other)
                 for j in range(hidden):
                     total[j] += d[j]
-            _add_product(total, message.turned[0], hidden, g.shape[0], g)
+            add_product(total, message.turned[0], hidden, g.shape[0], g)
             if wires.indptr[v] == wires.indptr[v + 1]:
                 continue
             out = d_reduced[v]
@@ -326,4 +310,4 @@ def backward_nodes(first, last, how, wires, message, update, nodes, grad, d_redu
             _lead_back(update, more, d, other)
             for j in range(out.shape[0]):
                 out[j] = 0
-            _add_product(d, update.turned[0], nodes.told.shape[1], out.shape[0], out)
+            add_product(d, update.turned[0], nodes.told.shape[1], out.shape[0], out)
