@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .linear import level_runs
 from .perceptron import ACTIVATIONS, EdgePerceptron, NodePerceptron
 from .reduce import REDUCES
+from .sequence import Firing, lead_back
 
 if TYPE_CHECKING:
     from .plan import LevelPlan, Slice
@@ -26,7 +27,8 @@ def fits(model: LevelPropagation, roots: Tensor, x: Tensor | None, attrs: Sequen
     if len(model.rules) != 1 or roots.device.type != "cpu":
         return False
     rule = next(iter(model.rules.values()))
-    message, update = rule.message, rule.update
+    message: Any = rule.message
+    update: Any = rule.update
     if rule.emit or type(message) is not EdgePerceptron or type(update) not in (NodePerceptron, type(None)):
         return False
     for part in (rule, message, update):
@@ -55,15 +57,15 @@ def fits(model: LevelPropagation, roots: Tensor, x: Tensor | None, attrs: Sequen
 
 def run_fused(model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None) -> Tensor:
     """States in level order; differentiable once."""
-    result: Tensor = _Fused.apply(
-        model, plan, roots, x, attr, *[p for p in model.parameters() if p.requires_grad]
-    )
+    result: Tensor = _Fused.apply(model, plan, roots, x, attr, *[p for p in model.parameters() if p.requires_grad])
     return result
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *_: Tensor) -> Any:
+    def forward(
+        ctx: Any, model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *_: Tensor
+    ) -> Any:
         from . import fused_cpu as kernels
 
         name, rule = next(iter(model.rules.items()))
@@ -90,11 +92,10 @@ class _Fused(torch.autograd.Function):
             for first, last, wide in reversed(list(level_runs(plan.levels.offsets, _WIDE))):
                 _launch(kernels.backward_nodes, wide, first, last, *ctx.shared, total.numpy(), d_reduced)
         parameters, (wanted_x, wanted_attr) = ctx.needs_input_grad[5:], ctx.needs_input_grad[3:5]
-        d_x, d_attr, d_parameters = None, None, [None] * len(parameters)
+        d_x, d_attr = None, None
+        d_parameters: list[Tensor | None] = [None] * len(parameters)
         if wanted_x or wanted_attr or any(parameters):
-            d_x, d_attr, d_parameters = _others(
-                ctx.model, plan, states, x, attr, total, (wanted_x, wanted_attr)
-            )
+            d_x, d_attr, d_parameters = _others(ctx.model, plan, states, x, attr, total, (wanted_x, wanted_attr))
         width = int(plan.levels.offsets[1]) if plan.num_levels else 0
         return None, None, total[:width], d_x, d_attr, *d_parameters
 
@@ -109,9 +110,8 @@ def _others(
     wanted: tuple[bool, bool],
 ) -> tuple[Tensor | None, Tensor | None, list[Tensor | None]]:
     """Gradients of features and parameters: all states and their gradients are known, so levels need no order."""
-    from .sequence import Firing, lead_back
-
-    (name, rule), parameters = next(iter(model.rules.items())), [p for p in model.parameters() if p.requires_grad]
+    name, rule = next(iter(model.rules.items()))
+    parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
     d_x = torch.zeros_like(x) if x is not None and wanted[0] else None
     d_attr = torch.zeros_like(attr) if attr is not None and wanted[1] else None
     d_parameters: list[Tensor | None] = [None] * len(parameters)
@@ -147,7 +147,9 @@ def _nodes(rule: LevelRule, plan: LevelPlan, roots: Tensor, x: Tensor | None, at
     """Rows per node, with what the first layers read beside states computed for all nodes at once."""
     from .fused_cpu import Nodes
 
-    n, message, update = plan.num_nodes, rule.message, rule.update
+    message: Any = rule.message
+    update: Any = rule.update
+    n = plan.num_nodes
     states = roots.new_zeros((n, roots.shape[1]))
     states[: roots.shape[0]] = roots
     given = {"x_src": x, "x_dst": x, "attr": attr}
@@ -163,8 +165,8 @@ def _nodes(rule: LevelRule, plan: LevelPlan, roots: Tensor, x: Tensor | None, at
         told = _part(update, "x_dst", given, n).add_(update.layers[0].bias)
     columns = {"max": made, "gated": made // 2}.get(rule.reduce, 0)
     winners = np.empty((n, columns), np.int64)
-    arrays = [part.numpy() for part in (states, sent, heard, roots.new_empty((n, made)), told)]
-    return Nodes(*arrays, winners, by_edge.numpy())
+    reduced = roots.new_empty((n, made)).numpy()
+    return Nodes(states.numpy(), sent.numpy(), heard.numpy(), reduced, told.numpy(), winners, by_edge.numpy())
 
 
 def _part(network: Any, part: str, given: dict[str, Tensor | None], rows: int) -> Tensor:

@@ -67,7 +67,7 @@ def _even(width):
 
 @kernel(forceinline=True)
 def _expm1(y):
-    """e^y - 1 for y <= 0, to a float32's precision and in a vector's reach: a polynomial at y / 64, doubled six times."""
+    """e^y - 1 for y <= 0 to a float32's precision, without a branch: a polynomial at y / 64, doubled six times."""
     z = (-20.0 if y < -20.0 else y) * (1 / 64)
     p = 1 + z * (1 / 8)
     p = 1 + z * (1 / 7) * p

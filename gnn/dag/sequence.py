@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .fused import fits, run_fused
 from .plan import check_new
 from .reduce import add_to_sources
 
@@ -23,10 +22,7 @@ def run_levels(
     """States in level order and what edges emit, rule by rule; differentiable once."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     given = [part for part in (roots, x, *attrs) if part is not None]
-    wanted = torch.is_grad_enabled() and (parameters or any(part.requires_grad for part in given))
-    if fits(model, roots, x, attrs):
-        return run_fused(model, plan, roots, x, attrs[0]), [None]
-    if not wanted:
+    if not torch.is_grad_enabled() or not (parameters or any(part.requires_grad for part in given)):
         with torch.no_grad():
             return _forward(model, plan, roots, x, attrs, (False, [False] * len(attrs)))
     ordered, *emitted = _Sequence.apply(model, plan, len(attrs), roots, x, *attrs, *parameters)

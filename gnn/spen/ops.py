@@ -260,7 +260,15 @@ class _Grouped(torch.autograd.Function):
         out = x.new_empty((x.shape[0], weight.shape[2]))
         small, large = ctx.spans
         if small.shape[0]:
-            run("grouped", out.numel(), x.contiguous(), weight, x.new_empty((0, 0)) if bias is None else bias, small, out)
+            run(
+                "grouped",
+                out.numel(),
+                x.contiguous(),
+                weight,
+                x.new_empty((0, 0)) if bias is None else bias,
+                small,
+                out,
+            )
         for k, a, b in large:
             if bias is None:
                 torch.mm(x[a:b], weight[k], out=out[a:b])

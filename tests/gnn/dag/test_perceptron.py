@@ -160,9 +160,9 @@ def test_what_does_not_fit_goes_the_other_way(compiled):
     assert not compiled
     with pytest.raises(InvalidInput, match=r"EdgePerceptron: attr must be 2 wide; got none"):
         model_of("sum")(plan, inputs[0], inputs[1])
+    wrong = LevelPropagation({"edge": LevelRule(EdgePerceptron({"state_src": DIM}, [DIM + 1]).double())})
     with pytest.raises(InvalidInput, match=r"the rule for 'edge' gave states of shape"):
-        wrong = EdgePerceptron({"state_src": DIM}, [DIM + 1]).double()
-        LevelPropagation({"edge": LevelRule(wrong)})(plan, inputs[0])
+        wrong(plan, inputs[0])
     with pytest.raises(InvalidInput, match="reads maps some of state_src, x_src, x_dst, attr, state_src among them"):
         EdgePerceptron({"x_src": 3}, [4])
     with pytest.raises(InvalidInput, match=r"last must be one of none, relu, .*; got 'gelu'"):
