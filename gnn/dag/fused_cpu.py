@@ -217,28 +217,28 @@ def _raise(gate, m, at, e, out, begin, winners):
 
 
 @kernel(forceinline=True)
-def _give_back(how, e, m, g, winners, count, d):
-    """The gradient of a message from that of its row."""
-    width = g.shape[0]
+def _give_back(how, e, w, m, grad, winners, count, d):
+    """The gradient of message e from that of row w, to which it belongs; indices, as a view of a row costs more."""
+    width = grad.shape[1]
     if how == GATED:
         gate, half = m.dtype.type(_gate(m[0])), width // 2
-        total = gate * 0
+        none = gate * 0
+        total = none
         for j in range(half):
-            d[1 + j] = gate * g[j]
-            total += m[1 + j] * g[j]
+            d[1 + j] = gate * grad[w, j]
         for j in range(half):
-            d[1 + half + j] = gate * g[half + j] if winners[j] == e else gate * 0
-        for j in range(half):
-            total += m[1 + half + j] * (g[half + j] if winners[j] == e else gate * 0)
-        d[0] = total * gate * (1 - gate)
+            d[1 + half + j] = gate * grad[w, half + j] if winners[w, j] == e else none
+        for j in range(2 * half):
+            total += m[1 + j] * d[1 + j]
+        d[0] = total * (1 - gate)
         return
     for j in range(width):
         if how == SUM:
-            d[j] = g[j]
+            d[j] = grad[w, j]
         elif how == MEAN:
-            d[j] = g[j] / count
+            d[j] = grad[w, j] / count
         else:
-            d[j] = g[j] if winners[j] == e else g[j] * 0
+            d[j] = grad[w, j] if winners[w, j] == e else grad[w, j] * 0
 
 
 @parallel_kernel
@@ -292,7 +292,7 @@ def backward_nodes(first, last, how, wires, message, update, nodes, grad, d_redu
                 w = wires.dst[e]
                 _message(e, v, w, message, nodes, rows, h)
                 count = wires.indptr[w + 1] - wires.indptr[w]
-                _give_back(how, e, m, d_reduced[w], nodes.winners[w], count, d)
+                _give_back(how, e, w, m, d_reduced, nodes.winners, count, d)
                 _lead_back(message, rows, d, other)
                 for j in range(hidden):
                     total[j] += d[j]
