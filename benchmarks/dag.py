@@ -142,7 +142,7 @@ def measure(name: str, plan: LevelPlan, *, compare: bool = True) -> str:
         single, note = extrapolated(lambda k: node_pass(rule, plan, state, x, k), plan.num_nodes, 2000)
     backward(lambda: model(plan, state, x).state)  # kernels and slices of the backward pass
     both = min(seconds(lambda: backward(lambda: model(plan, state, x).state)) for _ in range(3))
-    other = LevelPropagation({"edge": LevelRule(Other(rule.message), reduce="gated", update=Other(rule.update))})
+    other = LevelPropagation({"edge": any_module()})
     backward(lambda: other(plan, state, x).state)
     free = min(seconds(lambda: backward(lambda: other(plan, state, x).state)) for _ in range(3))
     full, mark = extrapolated(lambda k: backward(lambda: masked_pass(rule, plan, state, x, k)), plan.num_levels, 12)

@@ -119,8 +119,8 @@ def test_single_precision_and_large_values(activation):
 def test_tanh_of_tiny_huge_and_missing_numbers():
     plan = plan_of(2, (np.array([0]), np.array([1])))
     message = EdgePerceptron({"state_src": 1}, [1], last="tanh")
-    message.layers[0].weight.data.fill_(1.0)
-    message.layers[0].bias.data.zero_()
+    nn.init.ones_(next(message.parameters()))
+    nn.init.zeros_(list(message.parameters())[1])
     model = LevelPropagation({"edge": LevelRule(message)})
     for value in (0.0, 1e-30, -1e-6, 1e-3, -0.5, 3.0, -9.0, 50.0, float("inf"), float("-inf"), float("nan")):
         state = torch.tensor([[value], [0.0]])
