@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...embed.progress import TrainingDiverged
 from ...graphlib.compute.streams import Purpose, generator
-from .generated import Draw, Pool, hidden_of
+from .generated import Draw, Pool
 from .options import PRECISIONS, FitProgress, Options
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def drawn(options: Options, model: ConditionalVAE, condition: Tensor, pool: Pool
     """The draw that `words` name, of a model and what its conditions gave."""
     rng = generator(options.seed, Purpose.GENERATED, *words)
     z = torch.from_numpy(rng.standard_normal((condition.shape[0], options.latent), np.float32))
-    hidden = hidden_of(model, z.to(condition.device), condition, PRECISIONS[options.precision])
-    return Draw(hidden, model, options.normalize == "rows", pool)
+    dtype, normalize = PRECISIONS[options.precision], options.normalize == "rows"
+    return Draw(z.to(condition.device), condition, model, dtype, normalize, pool)
 
 
 def train(

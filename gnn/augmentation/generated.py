@@ -1,7 +1,8 @@
 """Generated features as an operand of products: made when they are multiplied, in memory that is used again.
 
 A draw is a product with a wide output, a sigmoid, a sum per row, dropout, and a product with a narrow output. On fresh
-memory for every n x F result, most of the time goes into page faults.
+memory for every n x F result, most of the time goes into page faults. Rows are kept for the backward pass while they
+are few, and made again where they would be many.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .cvae import ConditionalVAE
 
 _BLOCK_BYTES = 1 << 25  # of rows that are made at once, at most
+_KEPT_BYTES = 160 << 20  # of rows that wait for their backward pass, at most
 
 
 class Pool:
@@ -27,14 +29,35 @@ class Pool:
     Attributes
     ----------
     rows : list of Tensor (n, F)
-        Taken by products that need a gradient, put back by their backward pass.
+        Taken by products that need a gradient, put back by their backward pass; `_KEPT_BYTES` of them at most.
+    taken : int
+        How many are out.
     scratch : list of Tensor
         Taken and put back by one pass over rows.
     """
 
     def __init__(self) -> None:
         self.rows: list[Tensor] = []
+        self.taken = 0
         self.scratch: list[Tensor] = []
+
+    def take(self, shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Kept | None:
+        """Memory for rows that are kept, or None: they are made again."""
+        if (self.taken + 1) * shape[0] * shape[1] * dtype.itemsize > _KEPT_BYTES:
+            return None
+        return Kept(self, self.rows.pop() if self.rows else torch.empty(shape, dtype=dtype, device=device))
+
+
+class Kept:
+    """Rows that are out of a pool, back in it when they are done with or nobody knows them any more."""
+
+    def __init__(self, pool: Pool, rows: Tensor) -> None:
+        self.pool, self.rows = pool, rows
+        pool.taken += 1
+
+    def __del__(self) -> None:
+        self.pool.taken -= 1
+        self.pool.rows.append(self.rows)
 
 
 class Draw:
@@ -42,9 +65,12 @@ class Draw:
 
     Parameters
     ----------
-    hidden : Tensor (n, hidden), float32 or bfloat16
-        What the decoder's last layer reads.
+    z, condition : Tensor (n, latent), (n, hidden)
+        Codes, and what `model.condition` gave; what the decoder's last layer reads is made of them some rows at a time.
     model : ConditionalVAE
+        Its weights must not change between a product and its backward pass.
+    dtype : torch.dtype
+        float32 or bfloat16, of the rows.
     normalize : bool
         Whether rows are divided by their sum.
     pool : Pool
@@ -52,28 +78,43 @@ class Draw:
 
     is_draw = True
 
-    def __init__(self, hidden: Tensor, model: ConditionalVAE, normalize: bool, pool: Pool) -> None:
-        self.hidden, self.model, self.normalize, self.pool = hidden, model, normalize, pool
+    def __init__(
+        self, z: Tensor, condition: Tensor, model: ConditionalVAE, dtype: torch.dtype, normalize: bool, pool: Pool
+    ) -> None:
+        self.z, self.condition, self.model, self.dtype = z, condition, model, dtype
+        self.normalize, self.pool = normalize, pool
         self.p, self.key = 0.0, 0
         self._held: tuple[Tensor, Tensor] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """(n, F)."""
-        return int(self.hidden.shape[0]), int(self.model.output.weight.shape[0])
+        return int(self.z.shape[0]), int(self.model.output.weight.shape[0])
 
     def dropped(self, p: float) -> Draw:
         """The same with entries dropped, each with probability p, by a number from torch's generator."""
-        made = Draw(self.hidden, self.model, self.normalize, self.pool)
+        made = self._copy()
         made.p, made.key, made._held = p, int(torch.randint(1 << 61, (1,))), self._held
         return made
 
     def held(self) -> Draw:
-        """The same with its rows made once, for what multiplies it again and again: n F numbers of `hidden`'s type."""
-        made = Draw(self.hidden, self.model, self.normalize, self.pool)
-        rows = self.hidden.new_empty(self.shape)
+        """The same with its rows made once, for what multiplies it again and again: n F numbers."""
+        made = self._copy()
+        rows = self._empty(self.shape)
         made._held = rows, made.rows(rows)
         return made
+
+    def _copy(self) -> Draw:
+        return Draw(self.z, self.condition, self.model, self.dtype, self.normalize, self.pool)
+
+    def _empty(self, shape: tuple[int, int]) -> Tensor:
+        return self.z.new_empty(shape, dtype=self.dtype)
+
+    def _hidden(self, part: slice) -> Tensor:
+        """What the decoder's last layer reads of some rows."""
+        code = self.model.decode_code
+        made = nn.functional.linear(self.z[part], code.weight, code.bias)
+        return made.add_(self.condition[part]).relu_().to(self.dtype)
 
     def __matmul__(self, weight: Tensor) -> Tensor:
         if torch.is_grad_enabled() and weight.requires_grad:
@@ -83,7 +124,7 @@ class Draw:
 
     def product(self, weight: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """The product (n, k) and the factors of rows; what was multiplied is left in `rows` where there is such."""
-        given = weight.to(self.hidden.dtype)
+        given = weight.to(self.dtype)
         found = given.new_empty((self.shape[0], weight.shape[1]))
 
         def multiply(part: slice, made: Tensor) -> None:
@@ -94,7 +135,7 @@ class Draw:
 
     def dense(self) -> Tensor:
         """The matrix (n, F), float32."""
-        rows = self.hidden.new_empty(self.shape)
+        rows = self._empty(self.shape)
         scale = self.rows(rows)
         return rows.float().mul_(scale.unsqueeze(1))
 
@@ -110,14 +151,13 @@ class Draw:
         if self._held is not None:
             return self._from_held(*self._held, out, use)
         count, width = self.shape
-        dtype = self.hidden.dtype
-        weight, bias = self.model.output.weight.to(dtype).t(), self.model.output.bias.to(dtype)
+        weight, bias = self.model.output.weight.to(self.dtype).t(), self.model.output.bias.to(self.dtype)
         size = min(count, max(32, _BLOCK_BYTES // (4 * width) // 32 * 32))
-        block = self.pool.scratch.pop() if self.pool.scratch else self.hidden.new_empty((size, width))
-        scale = self.hidden.new_ones(count, dtype=torch.float32)
+        block = self.pool.scratch.pop() if self.pool.scratch else self._empty((size, width))
+        scale = self.z.new_ones(count, dtype=torch.float32)
         for at in range(0, count, size):
             part = slice(at, min(at + size, count))
-            made = torch.addmm(bias, self.hidden[part], weight, out=block[: part.stop - at])
+            made = torch.addmm(bias, self._hidden(part), weight, out=block[: part.stop - at])
             if self.model.decoder == "bernoulli":
                 made.sigmoid_()
             if self.normalize:
@@ -157,25 +197,27 @@ class Draw:
 
 
 class _Product(torch.autograd.Function):
-    """draw @ W; the rows of the forward pass are kept for the backward pass."""
+    """draw @ W; the rows of the forward pass are kept for the backward pass or made again, to the same bits."""
 
     @staticmethod
     def forward(context: Any, draw: Draw, weight: Tensor) -> Tensor:
-        context.pool = draw.pool
-        context.rows = draw.pool.rows.pop() if draw.pool.rows else draw.hidden.new_empty(draw.shape)
-        found, context.scale = draw.product(weight, context.rows)
+        context.draw = draw
+        context.kept = draw.pool.take(draw.shape, draw.dtype, draw.z.device)
+        found, context.scale = draw.product(weight, None if context.kept is None else context.kept.rows)
         return found
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        rows: Tensor = context.rows
-        scaled = (gradients[0] * context.scale).to(rows.dtype)
-        found = (scaled.t() @ rows).t().to(gradients[0].dtype)
-        context.pool.rows.append(rows)
-        context.rows = None
-        return None, found
+        draw: Draw = context.draw
+        scaled = (gradients[0] * context.scale).to(draw.dtype)
+        if context.kept is not None:
+            found = scaled.t() @ context.kept.rows
+            context.kept = None  # a second backward pass makes them again
+        else:
+            found = scaled.new_zeros((scaled.shape[1], draw.shape[1]), dtype=torch.float32)
 
+            def add(part: slice, made: Tensor) -> None:
+                found.add_(scaled[part].t() @ made)
 
-def hidden_of(model: ConditionalVAE, z: Tensor, condition: Tensor, dtype: torch.dtype) -> Tensor:
-    """What the decoder's last layer reads, for codes z (n, latent) and what `model.condition` gave."""
-    return nn.functional.linear(z, model.decode_code.weight, model.decode_code.bias).add_(condition).relu_().to(dtype)
+            draw.rows(None, add)
+        return None, found.t().to(gradients[0].dtype)

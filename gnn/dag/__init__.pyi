@@ -5,6 +5,8 @@ from .linear import scan as scan
 from .partition import DagPart as DagPart
 from .partition import PartLoader as PartLoader
 from .partition import level_parts as level_parts
+from .perceptron import EdgePerceptron as EdgePerceptron
+from .perceptron import NodePerceptron as NodePerceptron
 from .plan import LevelPlan as LevelPlan
 from .prerout import PreRoutGNN as PreRoutGNN
 from .prerout import TimingBatch as TimingBatch

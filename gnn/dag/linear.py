@@ -103,10 +103,10 @@ class _Scan(torch.autograd.Function):
         edges, how = plan.relation(name), HOWS.index(reduce)
         h = start.contiguous().clone()
         winners = np.empty(h.shape if how >= kernels.MAX else (0, h.shape[1]), np.int64)
-        indptr = np.searchsorted(edges.dst, np.arange(plan.num_nodes + 1))
+        indptr = edges.wires(plan.num_nodes)[0]
         shared = (how, indptr, edges.src, scale.detach().numpy(), shift.detach().numpy(), h.numpy(), winners)
         with _threads():
-            for first, last, wide in _runs(plan.levels.offsets):
+            for first, last, wide in level_runs(plan.levels.offsets, _WIDE):
                 (kernels.scan_wide if wide else kernels.scan_some)(first, last, *shared)
         ctx.plan, ctx.name, ctx.how, ctx.winners, ctx.indptr = plan, name, how, winners, indptr
         ctx.save_for_backward(scale, h)
@@ -121,12 +121,11 @@ class _Scan(torch.autograd.Function):
         edges = ctx.plan.relation(ctx.name)
         total = grad.contiguous().clone()
         d_scale, d_shift = torch.zeros_like(scale), torch.zeros_like(scale)
-        by_source = np.argsort(edges.src, kind="stable")
-        out_indptr = np.searchsorted(edges.src[by_source], np.arange(ctx.plan.num_nodes + 1))
+        out_indptr, by_source = edges.wires(ctx.plan.num_nodes)[3:]
         shared = (ctx.how, out_indptr, by_source, edges.dst, np.diff(ctx.indptr), scale.detach().numpy(), h.numpy())
         out = (ctx.winners, total.numpy(), d_scale.numpy(), d_shift.numpy())
         with _threads():
-            for first, last, wide in reversed(list(_runs(ctx.plan.levels.offsets))):
+            for first, last, wide in reversed(list(level_runs(ctx.plan.levels.offsets, _WIDE))):
                 (kernels.scan_back_wide if wide else kernels.scan_back_some)(first, last, *shared, *out)
         return total, d_scale, d_shift, None, None, None
 
@@ -137,9 +136,9 @@ def _threads() -> Any:
     return threads_in_use(torch.get_num_threads())
 
 
-def _runs(offsets: Any) -> Iterator[tuple[int, int, bool]]:
-    """Ranges of nodes: each wide level alone, the narrow levels between two wide ones together."""
-    wide = np.diff(offsets) >= (_WIDE if torch.get_num_threads() > 1 else np.iinfo(np.int64).max)
+def level_runs(offsets: Any, nodes: int) -> Iterator[tuple[int, int, bool]]:
+    """Ranges of nodes: each level of at least so many alone, the narrow levels between two such together."""
+    wide = np.diff(offsets) >= (nodes if torch.get_num_threads() > 1 else np.iinfo(np.int64).max)
     first = 0
     for level in np.flatnonzero(wide).tolist():
         if first < level:

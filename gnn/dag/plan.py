@@ -69,9 +69,10 @@ class Relation:
         self.src, self.dst, self.offsets = src[order], dst[order], offsets
         self.edge_ids = order
         self.cuts = np.searchsorted(self.dst, offsets)
-        self._slices: dict[tuple[int, torch.device], Slice | None] = {}
+        self._slices: dict[tuple[int, int, torch.device], Slice | None] = {}
         self._reversed: Relation | None = None
         self._orders: dict[torch.device, tuple[Tensor, Tensor]] = {}
+        self._wires: tuple[NDArray[np.int64], ...] | None = None
 
     @property
     def num_edges(self) -> int:
@@ -83,6 +84,14 @@ class Relation:
             self._reversed = Relation(self.dst, self.src, self.offsets)
         return self._reversed
 
+    def wires(self, num_nodes: int) -> tuple[NDArray[np.int64], ...]:
+        """(indptr, src, dst, out_indptr, out_edges): the edges by destination, and which of them start at a node."""
+        if self._wires is None:
+            by_source, nodes = np.argsort(self.src, kind="stable"), np.arange(num_nodes + 1)
+            ends = (np.searchsorted(self.dst, nodes), np.searchsorted(self.src[by_source], nodes))
+            self._wires = (ends[0], self.src, self.dst, ends[1], by_source)
+        return self._wires
+
     def orders_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Given edges in the order of the slices, and the inverse: a permutation each, on a device."""
         if device not in self._orders:
@@ -92,15 +101,19 @@ class Relation:
 
     def slice(self, level: int, device: torch.device) -> Slice | None:
         """The edges that end in a level, or None if there are none; level -1 stands for all levels at once."""
-        if (level, device) not in self._slices:
-            self._slices[level, device] = self._cut(level, device)
-        return self._slices[level, device]
+        return self.span(*((0, -1) if level < 0 else (level, level + 1)), device)
 
-    def _cut(self, level: int, device: torch.device) -> Slice | None:
-        first, last = (0, self.num_edges) if level < 0 else self.cuts[level : level + 2].tolist()
+    def span(self, first: int, last: int, device: torch.device) -> Slice | None:
+        """The edges that end in levels `first` to `last` (-1: all), the latter not included, or None."""
+        if (first, last, device) not in self._slices:
+            self._slices[first, last, device] = self._cut(first, last, device)
+        return self._slices[first, last, device]
+
+    def _cut(self, low: int, high: int, device: torch.device) -> Slice | None:
+        first, last = (0, self.num_edges) if high < 0 else (int(self.cuts[low]), int(self.cuts[high]))
         if first == last:
             return None
-        start = 0 if level < 0 else int(self.offsets[level])
+        start = 0 if high < 0 else int(self.offsets[low])
         src, dst = self.src[first:last], self.dst[first:last]
         by_source = np.argsort(src, kind="stable")
         rows, indptr = _runs(dst)

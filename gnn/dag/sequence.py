@@ -39,7 +39,7 @@ def _forward(
     wanted: tuple[bool, list[bool]],
     *,
     dice: _Dice | None = None,
-    kept: list[list[_Level]] | None = None,
+    kept: list[list[Firing]] | None = None,
 ) -> tuple[Tensor, list[Tensor | None]]:
     """All levels in order; `kept` collects their graphs, `dice` the random numbers to draw again without them."""
     states = roots.new_zeros((plan.num_nodes, roots.shape[1]))
@@ -63,17 +63,25 @@ def _forward(
     return states, emitted
 
 
-class _Level:
+class Firing:
     """One relation's edges into one level, with the tensors that they read as leaves of a graph of their own."""
 
     def __init__(self, rule: LevelRule, piece: Slice, at: int) -> None:
         self.rule, self.piece, self.at = rule, piece, at
 
-    def fire(self, states: Tensor, x: Tensor | None, attr: Tensor | None, wanted: tuple[bool, bool]) -> None:
-        """Compute the new states; `wanted` says whether gradients for x and attr are."""
+    def fire(
+        self,
+        states: Tensor,
+        x: Tensor | None,
+        attr: Tensor | None,
+        wanted: tuple[bool, bool],
+        *,
+        through_states: bool = True,
+    ) -> None:
+        """Compute the new states; `wanted` says whether gradients for x and attr are, as `through_states` does."""
         piece = self.piece
         grad = torch.is_grad_enabled()
-        self.state_src = states.index_select(0, piece.src).requires_grad_(grad)
+        self.state_src = states.index_select(0, piece.src).requires_grad_(grad and through_states)
         self.x_src = None if x is None else x.index_select(0, piece.src).requires_grad_(grad and wanted[0])
         self.x_rows = None
         if x is not None:
@@ -131,7 +139,7 @@ class _Sequence(torch.autograd.Function):
                         level.fire(states, x, attrs[level.at], (wanted_x, wanted_attrs[level.at]))
             d_level = d_states[first:last]
             for level in levels:
-                _lead_back(level, d_level, d_emitted[level.at], parameters, d_states, d_x, d_attrs, d_parameters)
+                lead_back(level, d_level, d_emitted[level.at], parameters, d_states, d_x, d_attrs, d_parameters)
         width = int(offsets[1]) if plan.num_levels else 0
         return None, None, None, d_states[:width], d_x, *d_attrs, *d_parameters
 
@@ -141,16 +149,16 @@ def _wanted(ctx: Any) -> tuple[bool, list[bool]]:
     return bool(ctx.needs_input_grad[4]), [bool(need) for need in ctx.needs_input_grad[5 : 5 + ctx.rules]]
 
 
-def _pieces(model: LevelPropagation, plan: LevelPlan, number: int, device: torch.device) -> list[_Level]:
+def _pieces(model: LevelPropagation, plan: LevelPlan, number: int, device: torch.device) -> list[Firing]:
     levels = []
     for at, (name, rule) in enumerate(model.rules.items()):
         piece = plan.relation(name).slice(number, device)
         if piece is not None:
-            levels.append(_Level(rule, piece, at))
+            levels.append(Firing(rule, piece, at))
     return levels
 
 
-def _store(level: _Level, name: str, states: Tensor, emitted: list[Tensor | None]) -> None:
+def _store(level: Firing, name: str, states: Tensor, emitted: list[Tensor | None]) -> None:
     """Write a level's new states and what its edges emit."""
     piece = level.piece
     check_new(name, level.new, piece, states)
@@ -161,8 +169,8 @@ def _store(level: _Level, name: str, states: Tensor, emitted: list[Tensor | None
             out[piece.first : piece.last] = level.emitted
 
 
-def _lead_back(
-    level: _Level,
+def lead_back(
+    level: Firing,
     d_level: Tensor,
     d_emitted: Tensor | None,
     parameters: list[Tensor],

@@ -6,10 +6,12 @@ torch. There are no second derivatives of the compiled ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from .plan import BagPlan
 
 _LARGE = 1 << 15  # numbers from which threads pay
-_STEP = 1 << 12  # rows that are mixed at a time; fixed, so that sums have one order
+_PRODUCT = 1 << 17  # multiplications that take as long as a call of torch
+_SHORT = 1 << 22  # numbers that take milliseconds: not worth a clock on one thread
 
 
 def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
@@ -95,16 +98,25 @@ def graph_norm(x: Tensor, ptr: Tensor, gamma: Tensor, beta: Tensor, alpha: Tenso
 
 def run(name: str, work: int, *arguments: Any) -> None:
     """Run a kernel on tensors and the plan's arrays: few numbers at once, many on as many threads as torch has."""
-    from ...graphlib.compute.jit import threads_in_use
-    from . import ops_cpu
-
-    arrays = [part.detach().numpy() if isinstance(part, Tensor) else part for part in arguments]
-    kernel = getattr(ops_cpu, name)
-    if work <= _LARGE:
+    kernel, threads_in_use = _kernel(name)
+    arrays = [_array(part) if isinstance(part, Tensor) else part for part in arguments]
+    if work <= _LARGE or (work <= _SHORT and kernel_threads() == 1):
         kernel.at_once(*arrays)
         return
     with threads_in_use(kernel_threads()):
         kernel(*arrays)
+
+
+@functools.cache
+def _kernel(name: str) -> tuple[Any, Any]:
+    from ...graphlib.compute.jit import threads_in_use
+    from . import ops_cpu
+
+    return getattr(ops_cpu, name), threads_in_use
+
+
+def _array(part: Tensor) -> Any:
+    return part.detach().numpy() if part.requires_grad else part.numpy()
 
 
 class _Moments(torch.autograd.Function):
@@ -182,10 +194,13 @@ class _Spread(torch.autograd.Function):
         if x is None or weight is None:
             return out
         share, half = plan.host_factor("share", x.dtype), weight.shape[2] // 2
-        for k, part in _parts(plan):
-            rows = x.index_select(0, plan.mixed_pair[part]) @ weight[k]
-            run("add_at", rows.numel(), rows, 0, half, lists.mixed_pair[part], share[part], True, out)
-            run("add_at", rows.numel(), rows, half, half, lists.mixed_turned[part], share[part], True, out)
+        for part, classes in plan.mixed_parts:
+            given = x.index_select(0, plan.mixed_pair[part])
+            rows = x.new_empty((given.shape[0], weight.shape[2]))
+            for k, a, b in classes:
+                torch.mm(given[a:b], weight[k], out=rows[a:b])
+            _add_at(rows, classes, 0, half, lists.mixed_pair[part], share[part], True, out)
+            _add_at(rows, classes, half, half, lists.mixed_turned[part], share[part], True, out)
         return out
 
     @staticmethod
@@ -200,20 +215,25 @@ class _Spread(torch.autograd.Function):
             return out, None, None, None
         share = plan.host_factor("share", grad.dtype)
         d_x, d_weight = torch.zeros_like(x), torch.zeros_like(weight)
-        for k, part in _parts(plan):
+        for part, classes in plan.mixed_parts:
             pair, rows = lists.mixed_pair[part], grad.new_empty((part.stop - part.start, weight.shape[2]))
             run("take_both", rows.numel(), grad, pair, lists.mixed_turned[part], share[part], rows)
-            d_weight[k].addmm_(x.index_select(0, plan.mixed_pair[part]).t(), rows)
-            d_rows = rows @ weight[k].t()
-            run("add_at", d_rows.numel(), d_rows, 0, d_rows.shape[1], pair, share[part], False, d_x)
+            given, d_rows = x.index_select(0, plan.mixed_pair[part]), x.new_empty((rows.shape[0], x.shape[1]))
+            for k, a, b in classes:
+                d_weight[k].addmm_(given[a:b].t(), rows[a:b])
+                torch.mm(rows[a:b], weight[k].t(), out=d_rows[a:b])
+            _add_at(d_rows, classes, 0, d_rows.shape[1], pair, share[part], False, d_x)
         return out, d_x, d_weight, None
 
 
-def _parts(plan: BagPlan) -> Iterator[tuple[int, slice]]:
-    """The rows that are mixed, class by class and some thousand at a time."""
-    for k, (first, last) in enumerate(pairwise(plan.mixed)):
-        for start in range(first, last, _STEP):
-            yield k, slice(start, min(start + _STEP, last))
+def _add_at(
+    rows: Tensor, classes: Sequence[tuple[int, int, int]], at: int, width: int, target: Any, weight: Any, *rest: Any
+) -> None:
+    """Columns of rows to their targets, which differ within a class: one class after the other on several threads."""
+    if kernel_threads() == 1:
+        classes = [(0, 0, rows.shape[0])]
+    for _, a, b in classes:
+        run("add_at", (b - a) * width, rows[a:b], at, width, target[a:b], weight[a:b], *rest)
 
 
 class _Mean(torch.autograd.Function):
@@ -236,11 +256,20 @@ class _Grouped(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, bounds: Sequence[int]) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.bounds = bounds
+        ctx.spans = _spans(bounds, weight)
         out = x.new_empty((x.shape[0], weight.shape[2]))
-        for k, (a, b) in enumerate(pairwise(bounds)):
-            if a == b:
-                continue
+        small, large = ctx.spans
+        if small.shape[0]:
+            run(
+                "grouped",
+                out.numel(),
+                x.contiguous(),
+                weight,
+                x.new_empty((0, 0)) if bias is None else bias,
+                small,
+                out,
+            )
+        for k, a, b in large:
             if bias is None:
                 torch.mm(x[a:b], weight[k], out=out[a:b])
             else:
@@ -251,20 +280,37 @@ class _Grouped(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, weight = ctx.saved_tensors
-        d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        d_weight = torch.empty_like(weight)
-        d_bias = grad.new_zeros((weight.shape[0], weight.shape[2])) if ctx.needs_input_grad[2] else None
-        for k, (a, b) in enumerate(pairwise(ctx.bounds)):
-            if a == b:
-                d_weight[k].zero_()
-                continue
+        d_x, d_bias = grad.new_empty((0, 0)), grad.new_empty((0, 0))
+        if ctx.needs_input_grad[0]:
+            d_x = torch.empty_like(x)
+        d_weight = torch.zeros_like(weight)
+        if ctx.needs_input_grad[2]:
+            d_bias = grad.new_zeros((weight.shape[0], weight.shape[2]))
+        small, large = ctx.spans
+        if small.shape[0]:
+            arrays = (grad.contiguous(), x.contiguous(), weight, small, d_x, d_weight, d_bias)
+            run("grouped_gradient", grad.numel(), *arrays)
+        for k, a, b in large:
             upper = grad[a:b]
-            if d_x is not None:
+            if ctx.needs_input_grad[0]:
                 torch.mm(upper, weight[k].t(), out=d_x[a:b])
             torch.mm(x[a:b].t(), upper, out=d_weight[k])
-            if d_bias is not None:
+            if ctx.needs_input_grad[2]:
                 torch.sum(upper, 0, out=d_bias[k])
-        return d_x, d_weight, d_bias, None
+        wanted = ctx.needs_input_grad
+        return d_x if wanted[0] else None, d_weight, d_bias if wanted[2] else None, None
+
+
+def _spans(bounds: Sequence[int], weight: Tensor) -> tuple[Any, list[tuple[int, int, int]]]:
+    """Classes (k, first, last) with rows: those whose product is less than a call of torch, and the others."""
+    if weight.device.type != "cpu":
+        return np.empty((0, 3), np.int64), [(k, a, b) for k, (a, b) in enumerate(pairwise(bounds)) if a < b]
+    each: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] = ([], [])
+    size = weight.shape[1] * weight.shape[2]
+    for k, (a, b) in enumerate(pairwise(bounds)):
+        if a < b:
+            each[(b - a) * size > _PRODUCT].append((k, a, b))
+    return np.array(each[0], np.int64).reshape(-1, 3), each[1]
 
 
 class _Norm(torch.autograd.Function):

@@ -7,15 +7,19 @@ written by one turn, in one order: results do not depend on threads.
 from __future__ import annotations
 
 import numba
+import numpy as np
 
 from ...graphlib.compute.jit import parallel_kernel
 from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
+from ..products_cpu import add_product
 
 __all__ = [
     "add_at",
     "add_means_gradient",
     "assemble",
     "assemble_gradient",
+    "grouped",
+    "grouped_gradient",
     "mean_rows",
     "mean_rows_gradient",
     "moments",
@@ -193,6 +197,52 @@ def take_both(grad, pair, turned, weight, out):
             o[c] = s * a[c]
         for c in range(width):
             swapped[c] = s * b[c]
+
+
+@parallel_kernel
+def grouped(x, weight, bias, spans, out):
+    """Rows a to b of x times `weight[k]`, plus `bias[k]` if there is one, for each span (k, a, b)."""
+    for q in numba.prange(spans.shape[0]):
+        k, a, b = spans[q]
+        matrix = weight[k]
+        for r in range(a, b):
+            o, v = out[r], x[r]
+            if bias.shape[0]:
+                first = bias[k]
+                for c in range(o.shape[0]):
+                    o[c] = first[c]
+            else:
+                for c in range(o.shape[0]):
+                    o[c] = 0
+            add_product(v, matrix, v.shape[0], o.shape[0], o)
+
+
+@parallel_kernel
+def grouped_gradient(grad, x, weight, spans, d_x, d_weight, d_bias):
+    """The gradient of `grouped`, a span's alone; `d_x` and `d_bias` may have no rows. Spans have different k."""
+    for q in numba.prange(spans.shape[0]):
+        k, a, b = spans[q]
+        if d_x.shape[0]:
+            turned = np.ascontiguousarray(weight[k].T)
+            for r in range(a, b):
+                o, g = d_x[r], grad[r]
+                for c in range(o.shape[0]):
+                    o[c] = 0
+                add_product(g, turned, g.shape[0], o.shape[0], o)
+        columns = np.ascontiguousarray(x[a:b].T)
+        for i in range(columns.shape[0]):
+            o = d_weight[k, i]
+            for c in range(o.shape[0]):
+                o[c] = 0
+            add_product(columns[i], grad[a:b], b - a, o.shape[0], o)
+        if d_bias.shape[0]:
+            o = d_bias[k]
+            for c in range(o.shape[0]):
+                o[c] = 0
+            for r in range(a, b):
+                g = grad[r]
+                for c in range(o.shape[0]):
+                    o[c] += g[c]
 
 
 @parallel_kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .sizes import SizeClasses
+
+_STEP = 1 << 12  # rows that are mixed at a time; fixed, so that sums have one order
 
 
 class BagPlan:
@@ -84,6 +87,16 @@ class BagPlan:
         self.mixed_pair, self.mixed_turned = put(pair[order]), put(transposed[pair[order]].astype(np.int64))
         self._keep("share", (number / counts[pair])[order])
         self.mixed = [*np.searchsorted(kind[first][order], np.arange(classes)).tolist(), order.shape[0]]
+
+    @cached_property
+    def mixed_parts(self) -> list[tuple[slice, list[tuple[int, int, int]]]]:
+        """Rows that are mixed together, some thousand, and the classes (k, first, last) in them, counted from there."""
+        parts = []
+        for start in range(0, self.mixed[-1], _STEP):
+            stop = min(start + _STEP, self.mixed[-1])
+            spans = [(k, max(a, start), min(b, stop)) for k, (a, b) in enumerate(pairwise(self.mixed))]
+            parts.append((slice(start, stop), [(k, a - start, b - start) for k, a, b in spans if a < b]))
+        return parts
 
     def factor(self, name: str, dtype: torch.dtype) -> Tensor:
         """1 / size per place ("size"), 1 / copies per pair ("count"), the share of mixed pairs ("share"), 1 ("one")."""

@@ -449,3 +449,31 @@ def test_wraps_that_cannot_be():
         augmenter.wrap(model, store.nodes["x"][:, :5], adjacency)
     with pytest.raises(NotFitted):
         LocalAugmenter().wrap(model, x, adjacency)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_rows_that_are_made_again_give_the_gradient_of_rows_that_are_kept(monkeypatch, precision):
+    from nearhop.gnn.augmentation import generated
+
+    near = 1e-2 if precision == "bfloat16" else 1e-5  # sums of parts are rounded to the type of the rows
+    augmenter = LocalAugmenter(rule=None, epochs=1, hidden=16, precision=precision).fit(graph())
+    monkeypatch.setattr(generated, "_BLOCK_BYTES", 32 * 4 * F)
+    found = []
+    for limit in (0, 1 << 30):
+        monkeypatch.setattr(generated, "_KEPT_BYTES", limit)
+        torch.manual_seed(0)
+        draws = [augmenter.draw(number).dropped(0.5) for number in range(3)]
+        weight = torch.linspace(-1, 1, F * 3).reshape(F, 3).requires_grad_()
+        products = [draw @ weight for draw in draws]
+        assert augmenter._pool.taken == (3 if limit else 0)
+        loss = sum(product.square().sum() for product in products)
+        first = torch.autograd.grad(loss, weight, retain_graph=True)[0]
+        assert augmenter._pool.taken == 0
+        again = torch.autograd.grad(loss, weight)[0]
+        torch.testing.assert_close(again, first, rtol=0, atol=near * float(first.abs().max()))
+        found.append(first)
+    products = [draw @ weight for draw in draws]
+    assert augmenter._pool.taken == 3
+    del products, draws
+    assert augmenter._pool.taken == 0  # what nobody led back is free again
+    torch.testing.assert_close(*found, rtol=0, atol=near * float(found[0].abs().max()))

@@ -1,0 +1,222 @@
+"""A pass through perceptrons as one compiled call forward and one backward, whatever the number of levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .linear import level_runs
+from .perceptron import ACTIVATIONS, EdgePerceptron, NodePerceptron
+from .reduce import REDUCES
+from .sequence import Firing, lead_back
+
+if TYPE_CHECKING:
+    from .plan import LevelPlan, Slice
+    from .propagation import LevelPropagation, LevelRule
+
+_WIDE = 512  # nodes of a level from which threads pay
+_AT_ONCE = 1 << 15  # edges whose parameters' gradients are computed together
+
+
+def fits(model: LevelPropagation, roots: Tensor, x: Tensor | None, attrs: Sequence[Tensor | None]) -> bool:
+    """Whether the rules are one rule of perceptrons as they come, with widths that agree, on the processor."""
+    if len(model.rules) != 1 or roots.device.type != "cpu":
+        return False
+    rule = next(iter(model.rules.values()))
+    message: Any = rule.message
+    update: Any = rule.update
+    if rule.emit or type(message) is not EdgePerceptron or type(update) not in (NodePerceptron, type(None)):
+        return False
+    for part in (rule, message, update):
+        for module in () if part is None else part.modules():
+            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+                return False
+    layers = [*message.layers, *(update.layers if update is not None else ())]
+    if any(type(layer) is not nn.Linear or layer.weight.dtype != roots.dtype for layer in layers):
+        return False
+    width, given = roots.shape[1], {"x_src": x, "x_dst": x, "attr": attrs[0], "state_src": roots}
+    made = message.layers[-1].out_features - (rule.reduce == "gated")
+    if rule.reduce == "gated" and made % 2:
+        return False
+    reads = [(message, part, wide) for part, wide in message.reads.items()]
+    if update is not None:
+        if update.reads["reduced"] != made:
+            return False
+        reads += [(update, part, wide) for part, wide in update.reads.items() if part != "reduced"]
+        made = update.layers[-1].out_features
+    for _, part, wide in reads:
+        values = given[part]
+        if values is None or values.dim() != 2 or values.shape[1] != wide or values.dtype != roots.dtype:
+            return False
+    return bool(made == width)
+
+
+def run_fused(model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None) -> Tensor:
+    """States in level order; differentiable once."""
+    result: Tensor = _Fused.apply(model, plan, roots, x, attr, *[p for p in model.parameters() if p.requires_grad])
+    return result
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *_: Tensor
+    ) -> Any:
+        from . import fused_cpu as kernels
+
+        name, rule = next(iter(model.rules.items()))
+        nodes = _nodes(rule, plan, roots, x, attr)
+        shared = (REDUCES.index(rule.reduce), _wires(plan, name), *_networks(rule, roots), nodes)
+        with _threads():
+            for first, last, wide in level_runs(plan.levels.offsets, _WIDE):
+                _launch(kernels.forward_nodes, wide, first, last, *shared)
+        states = torch.from_numpy(nodes.states)
+        ctx.model, ctx.plan, ctx.shared = model, plan, shared
+        ctx.save_for_backward(states, x, attr)
+        return states
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        from . import fused_cpu as kernels
+
+        states, x, attr = (None if part is None else part.detach() for part in ctx.saved_tensors)
+        plan, nodes = ctx.plan, ctx.shared[-1]
+        total = grad.clone(memory_format=torch.contiguous_format)
+        d_reduced = np.empty_like(nodes.reduced)
+        with _threads():
+            for first, last, wide in reversed(list(level_runs(plan.levels.offsets, _WIDE))):
+                _launch(kernels.backward_nodes, wide, first, last, *ctx.shared, total.numpy(), d_reduced)
+        parameters, (wanted_x, wanted_attr) = ctx.needs_input_grad[5:], ctx.needs_input_grad[3:5]
+        d_x, d_attr = None, None
+        d_parameters: list[Tensor | None] = [None] * len(parameters)
+        if wanted_x or wanted_attr or any(parameters):
+            d_x, d_attr, d_parameters = _others(ctx.model, plan, states, x, attr, total, (wanted_x, wanted_attr))
+        width = int(plan.levels.offsets[1]) if plan.num_levels else 0
+        return None, None, total[:width], d_x, d_attr, *d_parameters
+
+
+def _others(
+    model: LevelPropagation,
+    plan: LevelPlan,
+    states: Any,
+    x: Tensor | None,
+    attr: Tensor | None,
+    total: Tensor,
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None, list[Tensor | None]]:
+    """Gradients of features and parameters: all states and their gradients are known, so levels need no order."""
+    name, rule = next(iter(model.rules.items()))
+    parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
+    d_x = torch.zeros_like(x) if x is not None and wanted[0] else None
+    d_attr = torch.zeros_like(attr) if attr is not None and wanted[1] else None
+    d_parameters: list[Tensor | None] = [None] * len(parameters)
+    for piece in _spans(plan, name):
+        firing = Firing(rule, piece, 0)
+        with torch.enable_grad():
+            firing.fire(states, x, attr, wanted, through_states=False)
+        lead_back(firing, total[piece.start :], None, parameters, total, d_x, [d_attr], d_parameters)
+    return d_x, d_attr, d_parameters
+
+
+def _spans(plan: LevelPlan, name: str) -> Iterator[Slice]:
+    """Levels together, as long as their edges are not too many."""
+    relation, first = plan.relation(name), 0
+    cuts = relation.cuts
+    while first < plan.num_levels:
+        last = max(first + 1, int(np.searchsorted(cuts, cuts[first] + _AT_ONCE, side="right")) - 1)
+        last = min(last, plan.num_levels)
+        piece = relation.span(first, last, torch.device("cpu"))
+        if piece is not None:
+            yield piece
+        first = last
+
+
+def _launch(kernel: Any, wide: bool, first: int, last: int, *rest: Any) -> None:
+    if wide:
+        kernel(first, last, *rest)
+    else:
+        kernel.at_once(first, last, *rest)
+
+
+def _nodes(rule: LevelRule, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None) -> Any:
+    """Rows per node, with what the first layers read beside states computed for all nodes at once."""
+    from .fused_cpu import Nodes
+
+    message: Any = rule.message
+    update: Any = rule.update
+    n = plan.num_nodes
+    states = roots.new_zeros((n, roots.shape[1]))
+    states[: roots.shape[0]] = roots
+    given = {"x_src": x, "x_dst": x, "attr": attr}
+    hidden = message.layers[0].out_features
+    sent = _part(message, "x_src", given, n)
+    heard = _part(message, "x_dst", given, n).add_(message.layers[0].bias)
+    by_edge = _part(message, "attr", given, 0) if attr is None else _part(message, "attr", given, attr.shape[0])
+    if "attr" not in message.reads:
+        by_edge = roots.new_empty((0, hidden))
+    made = message.layers[-1].out_features - (rule.reduce == "gated")
+    told = roots.new_empty((0, 1))
+    if update is not None:
+        told = _part(update, "x_dst", given, n).add_(update.layers[0].bias)
+    columns = {"max": made, "gated": made // 2}.get(rule.reduce, 0)
+    winners = np.empty((n, columns), np.int64)
+    reduced = roots.new_empty((n, made)).numpy()
+    return Nodes(states.numpy(), sent.numpy(), heard.numpy(), reduced, told.numpy(), winners, by_edge.numpy())
+
+
+def _part(network: Any, part: str, given: dict[str, Tensor | None], rows: int) -> Tensor:
+    """What a first layer's product with one of its inputs gives, without bias; zeros where it does not read it."""
+    weight, values = network.layers[0].weight, given[part]
+    if part not in network.reads or values is None:
+        return weight.new_zeros((rows, weight.shape[0]))
+    product: Tensor = values @ _columns(network, part).t()
+    return product
+
+
+def _columns(network: Any, part: str) -> Tensor:
+    """The first layer's weights of one input."""
+    names = list(network.reads)
+    first = sum(network.reads[name] for name in names[: names.index(part)])
+    weight: Tensor = network.layers[0].weight[:, first : first + network.reads[part]]
+    return weight
+
+
+def _networks(rule: LevelRule, roots: Tensor) -> tuple[Any, Any]:
+    dtype = torch.empty(0, dtype=roots.dtype).numpy().dtype
+    return _packed(rule.message, dtype), _packed(rule.update, dtype)
+
+
+def _packed(network: Any, dtype: Any) -> Any:
+    """Weights of all layers in one array each way, padded with zeros."""
+    from .fused_cpu import Layers
+
+    if network is None:
+        empty = np.zeros((0, 1, 1), dtype)
+        return Layers(empty, empty, empty[:, 0], np.zeros(1, np.int64), np.zeros(0, np.int64))
+    matrices = [_columns(network, network.needed), *(layer.weight for layer in network.layers[1:])]
+    widths = [matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices)]
+    most = -(-max(widths) // 8) * 8
+    turned, bias = np.zeros((len(matrices), most, most), dtype), np.zeros((len(matrices), most), dtype)
+    for layer, matrix in enumerate(matrices):
+        turned[layer, : matrix.shape[0], : matrix.shape[1]] = matrix.detach().numpy()
+        bias[layer, : matrix.shape[0]] = network.layers[layer].bias.detach().numpy()
+    kinds = [ACTIVATIONS.index(kind) for kind in network.activations]
+    straight = np.ascontiguousarray(turned.transpose(0, 2, 1))
+    return Layers(straight, turned, bias, np.array(widths, np.int64), np.array(kinds, np.int64))
+
+
+def _wires(plan: LevelPlan, name: str) -> Any:
+    from .fused_cpu import Wires
+
+    return Wires(*plan.relation(name).wires(plan.num_nodes))
+
+
+def _threads() -> Any:
+    from ...graphlib.compute.jit import threads_in_use
+
+    return threads_in_use(torch.get_num_threads())
