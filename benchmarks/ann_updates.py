@@ -1,6 +1,6 @@
 """Deletes and re-adds: what 100,000 of them do to recall, speed and memory, side by side.
 
-    python benchmarks/ann_updates.py [--engines nearhop-float32 nearhop-int8 hnswlib usearch-f32] [--rounds 10] [--drift]
+    python benchmarks/ann_updates.py [--engines nearhop-float32 nearhop-int8 hnswlib ...] [--rounds 10] [--drift]
 
 Real SIFT descriptors. Each of 10 rounds deletes 10,000 random rows out of 50,000 and adds 10,000 that are not in the
 index; recall@10 is counted against exact search of what is in the index, and set beside a fresh build of the same rows

@@ -10,7 +10,7 @@
 | `own_factor(rows, node)`, `room_of(rows)` | its factor, and that room |
 | `ask(rows, queries, factors)` | given queries as the kind compares them |
 | `ranks(rows)` | whether keys are ranks, so that what a walk found has to be ordered by distances of other rows |
-| `reaches(rows, query)` | whether ranks of a query tell near rows from far ones; where not, rows are scanned by distance |
+| `reaches(rows, query)` | whether ranks of a query tell near rows from far ones; else rows are scanned |
 | `patience(rows, ef)` | how many of them in turn may be no better than the k-th before the rest is given up |
 | `prefetch_row(rows, node, first, last)`, `prefetch_row_ahead` | cache lines of the row, asked for ahead |
 
