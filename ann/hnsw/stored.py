@@ -261,7 +261,7 @@ def _fields(parameters: dict[str, Any], graph: HNSWGraph) -> dict[str, Any]:
         "kind": parameters["kind"], "metric": parameters["metric"], "dim": graph.rows.dim, "M": parameters["M"],
         "ef_construction": parameters["ef_construction"], "storage": parameters["storage"],
         "seed": parameters["seed"], "entry": int(graph.entry), "top": int(graph.top),
-        "ef_search": parameters["ef_search"], "packed": parameters["packed"],
+        "ef_search": parameters["ef_search"], "packed": parameters.get("packed", False),
     }  # fmt: skip
 
 

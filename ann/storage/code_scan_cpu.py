@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from ...graphlib.compute.bits_cpu import lowest
+from ...graphlib.compute.instructions import trailing_zeros
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ..distances.int8_dot_cpu import byte_product
 from ..distances.row_sums_cpu import features, integer
@@ -168,11 +168,11 @@ def _scan_for_sixteen(packed, rows, asked, q, kept, pools, sizes, most):
     for block in range(packed.shape[0]):
         met = ranks_below(packed, block, asked, q, limits, ranks, bits)
         while met:
-            j = lowest(met)
+            j = np.int64(trailing_zeros(np.uint64(met)))
             met &= met - 1
             marks, size = np.int64(bits[j]), sizes[q + j]
             while marks:
-                lane = lowest(marks)
+                lane = np.int64(trailing_zeros(np.uint64(marks)))
                 marks &= marks - 1
                 pools[q + j, size] = (np.int64(ranks[j, lane]) << 32) | (rows[ROWS * block + lane] << 1)
                 size += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....graphlib.compute.bits_cpu import lowest
+from ....graphlib.compute.instructions import trailing_zeros
 from ....graphlib.compute.jit import kernel
 from ...distances.distances_cpu import insert, unpack_node
 from ...distances.rows_cpu import FAR, key_of, prefetch_row_ahead
@@ -65,7 +65,7 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, room, stop):
             below = estimate(blocks, place, tables, (base, scale, offset), limit, ranks)
             first = (place + size_of) // 4 - LANES
             while below != 0:
-                lane = lowest(below)
+                lane = np.int64(trailing_zeros(np.uint64(below)))
                 below &= below - 1
                 other = np.int64(graph.words[first + lane])
                 bit = np.uint8(1 << (other & 7))
