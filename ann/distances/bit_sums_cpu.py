@@ -1,7 +1,7 @@
 """Sums over levels of few bits with a query of signed bytes, as vector instructions.
 
-`emit_levels` adds `u[j] * q[j]` over a row's coordinates, for levels as `storage.bits_layout` lays them out. A plane of
-bits keeps those bytes of the query whose bit is set (a mask of the processor, or what LLVM makes of one); levels of
+`emit_levels` adds `u[j] * q[j]` over a row's coordinates, for levels as `storage.rabitq.layout` lays them out. A plane
+of bits keeps those bytes of the query whose bit is set (a mask of the processor, or what LLVM makes of one); levels of
 four bits are parted into bytes. Products are added as `int8_dot_cpu` does, exactly, so that all processors agree.
 """
 

@@ -63,7 +63,7 @@ class HNSW(VectorIndex):
         principal directions (see `storage.scalar_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes,
         and float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
         coordinate alone; distances are then those of the rounded vectors (see Notes). "int4" and "1bit" keep halves and
-        beside them codes of 4 bits or 1 bit a coordinate (see `storage.bit_codes.BitCodes`), whose estimates walks
+        beside them codes of 4 bits or 1 bit a coordinate (see `storage.rabitq.codes.BitCodes`), whose estimates walks
         compare; "int4-only" and "1bit-only" keep the codes alone, and distances are the estimates. "auto" becomes what
         is fastest for the width and number of the first rows and half of the free memory, with the layout for it;
         `storage` and `layout` then say what was chosen.

@@ -1,1 +1,1 @@
-"""How an index keeps its rows: float32, float16, 8-bit codes, packed bits."""
+"""How an index keeps its rows: float32, float16, codes of few bits, packed bits."""

@@ -24,10 +24,10 @@ _STORAGES: dict[str, Any] = {
     "float16": "halves:HalfRows",
     "int8": "coded:CodedRows",
     "int8-only": "alone:CodesAlone",
-    "int4": "few_bits:FourBits",
-    "1bit": "few_bits:OneBit",
-    "int4-only": "few_bits_alone:FourBitsAlone",
-    "1bit-only": "few_bits_alone:OneBitAlone",
+    "int4": "rabitq.beside:FourBits",
+    "1bit": "rabitq.beside:OneBit",
+    "int4-only": "rabitq.alone:FourBitsAlone",
+    "1bit-only": "rabitq.alone:OneBitAlone",
 }
 _BITS = "bits:BitRows"  # of metric "hamming", which takes no storage
 

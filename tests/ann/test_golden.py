@@ -17,14 +17,23 @@ NAMES = [
     *(f"hnsw-{storage}-{metric}" for storage in ("float32", "int8", "int8-only") for metric in ("l2", "cosine", "ip")),
     *("hnsw-float16-l2", "hnsw-hamming", "ivf-l2", "lsh"),
 ]
+FEW_BITS = [f"hnsw-{s}-{m}" for s in ("int4", "1bit", "int4-only", "1bit-only") for m in ("l2", "cosine", "ip")]
+
+
+def unpacked(name, folder):
+    with tarfile.open(ROOT / "tests" / "golden" / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("golden")
-    with tarfile.open(ROOT / "tests" / "golden" / "indexes-format-1.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return unpacked("indexes-format-1", tmp_path_factory.mktemp("golden"))
+
+
+@pytest.fixture(scope="module")
+def few_bits(tmp_path_factory):
+    return unpacked("indexes-rabitq", tmp_path_factory.mktemp("golden"))
 
 
 def queries(written, name):
@@ -52,6 +61,12 @@ def check(found, expected):
 def test_an_index_of_the_first_release_opens(written, name, in_memory):
     expected = json.loads((written / "expected.json").read_text())[name]
     check(ann.load(written / name, in_memory=in_memory).search(queries(written, name), 5), expected)
+
+
+@pytest.mark.parametrize("name", FEW_BITS)
+def test_an_index_of_few_bits_opens(few_bits, name):
+    expected = json.loads((few_bits / "expected.json").read_text())[name]
+    check(ann.load(few_bits / name).search(np.load(few_bits / "queries_8x10.npy"), 5), expected)
 
 
 def test_an_index_beside_its_column_opens(written):

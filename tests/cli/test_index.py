@@ -470,7 +470,7 @@ def test_the_text_ids_of_a_store_go_where_they_can(told, here):
     assert told("index", "search", "theirs2.bin", "v.npy", "-k", 1, "--metric", "l2")["ids"][7] == [7]
 
 
-@pytest.mark.parametrize("storage", ["float16", "int8-only", "int4", "1bit-only"])
+@pytest.mark.parametrize("storage", ["float16", "int8-only", "int4", "1bit"])
 def test_storages_that_keep_rounded_vectors(here, told, storage):
     told("index", "build", "v.npy", "--out", "s.nh", "--storage", storage)
     assert told("index", "info", "s.nh")["storage"] == storage

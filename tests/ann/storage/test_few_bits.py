@@ -10,8 +10,8 @@ import pytest
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw.stored import opened, store_of
-from nearhop.ann.storage.bits_layout import row_bytes_of
 from nearhop.ann.storage.following import ENOUGH
+from nearhop.ann.storage.rabitq.layout import row_bytes_of
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from nearhop.tests.support import data_file
 

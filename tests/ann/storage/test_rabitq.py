@@ -7,9 +7,9 @@ import pytest
 from scipy.linalg import hadamard
 
 from nearhop.ann.distances.numbers import COSINE, IP, L2
-from nearhop.ann.storage import bit_codes_cpu as kernels
-from nearhop.ann.storage.bit_codes import BitCodes
-from nearhop.ann.storage.bits_layout import padded, row_bytes_of
+from nearhop.ann.storage.rabitq import codes_cpu as kernels
+from nearhop.ann.storage.rabitq.codes import BitCodes
+from nearhop.ann.storage.rabitq.layout import padded, row_bytes_of
 from nearhop.tests.support import PROCESSORS, run_compiled_for
 
 ONE = np.ones(1, np.float32)
@@ -18,9 +18,9 @@ PROGRAM = """
 import hashlib
 import numpy as np
 from nearhop.ann.distances.rows_cpu import distance
-from nearhop.ann.storage.bit_codes_cpu import unpack_rows
-from nearhop.ann.storage.bits_layout import CONSTANTS, row_bytes_of
-from nearhop.ann.storage.estimates_cpu import EstimatesAlone
+from nearhop.ann.storage.rabitq.codes_cpu import unpack_rows
+from nearhop.ann.storage.rabitq.layout import CONSTANTS, row_bytes_of
+from nearhop.ann.storage.rabitq.estimates_cpu import EstimatesAlone
 from nearhop.graphlib.compute.jit import kernel
 
 @kernel

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ...graphlib.compute.jit import plain_view
-from .alone import OnlyCodes
-from .bit_codes import BitCodes
-from .bits_layout import row_bytes_of
-from .following import ENOUGH
+from ....graphlib.compute.jit import plain_view
+from ..alone import OnlyCodes
+from ..following import ENOUGH
+from .codes import BitCodes
+from .layout import row_bytes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

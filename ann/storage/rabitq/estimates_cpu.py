@@ -8,13 +8,13 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from ..distances.bit_sums_cpu import emit_levels
-from ..distances.numbers import COSINE
-from ..distances.row_sums_cpu import integer, row_start
-from ..distances.rows_cpu import emitter, field, float_bits, row_kind
-from .bit_codes_cpu import Form, encode_queries, encode_query, query_of_code
-from .bits_layout import CONSTANTS, FACTORS
-from .halves_cpu import widened
+from ...distances.bit_sums_cpu import emit_levels
+from ...distances.numbers import COSINE
+from ...distances.row_sums_cpu import integer, row_start
+from ...distances.rows_cpu import emitter, field, float_bits, row_kind
+from ..halves_cpu import widened
+from .codes_cpu import Form, encode_queries, encode_query, query_of_code
+from .layout import CONSTANTS, FACTORS
 
 
 class Estimates(NamedTuple):
@@ -49,7 +49,7 @@ _FIRST = np.int64(0)
 
 @emitter
 def _estimate(context: Any, builder: Any, kind: Any, rows: Any, node: Any, asked_kind: Any, asked: Any, f: Any) -> Any:
-    """a * addend + multiple * (m * T) + c: see `bits_layout`. A zero row is at cosine distance 1 from everything."""
+    """a * addend + multiple * (m * T) + c: see `layout`. A zero row is at cosine distance 1 from everything."""
     data_kind, data = field(kind, builder, rows, "data")
     start, length = row_start(context, builder, data_kind, data, node)
     view = context.make_array(asked_kind)(context, builder, asked)

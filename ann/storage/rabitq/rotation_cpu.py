@@ -10,8 +10,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from ...graphlib.compute.jit import kernel
-from ..distances.row_sums_cpu import declared, integer, outlined
+from ....graphlib.compute.jit import kernel
+from ...distances.row_sums_cpu import declared, integer, outlined
 
 _LANES = 16
 _F32, _VECTOR = ir.FloatType(), ir.VectorType(ir.FloatType(), _LANES)

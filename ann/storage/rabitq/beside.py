@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ...graphlib.compute.jit import plain_view
-from .bit_codes import BitCodes
-from .bits_layout import row_bytes_of
-from .coded import BesideCodes
-from .halves import HalfRows
+from ....graphlib.compute.jit import plain_view
+from ..coded import BesideCodes
+from ..halves import HalfRows
+from .codes import BitCodes
+from .layout import row_bytes_of
 
 
 class FewBits(BesideCodes, HalfRows):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.jit import plain_view
-from ...graphlib.errors import IndexMismatch
-from ..metrics import COSINE
-from .bits_layout import CONSTANTS, padded, row_bytes_of
-from .directions import Asked, inside_of, ordinary, spread
-from .following import ENOUGH, FEW, SAMPLE, FollowingCodes
+from ....graphlib.compute.jit import plain_view
+from ....graphlib.errors import IndexMismatch
+from ...metrics import COSINE
+from ..directions import Asked, inside_of, ordinary, spread
+from ..following import ENOUGH, FEW, SAMPLE, FollowingCodes
+from .layout import CONSTANTS, padded, row_bytes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class BitCodes(FollowingCodes):
     signs : float32 (turns, width)
         1 and -1: the random rotation, by Walsh-Hadamard transforms of `width` >= dim coordinates (a multiple of 64).
     codes : uint8 (capacity, bytes)
-        Levels and three factors a row: see `bits_layout`.
+        Levels and three factors a row: see `layout`.
     reach : float
         Rows whose squared distance from the centre is more than this are ill held.
 
@@ -106,7 +106,7 @@ class BitCodes(FollowingCodes):
         return self._rotated(self.centre[None, :])[0]
 
     def _rotated(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        from . import bit_codes_cpu as kernels
+        from . import codes_cpu as kernels
 
         out = np.zeros((len(rows), self.width), np.float32)
         out[:, : rows.shape[1]] = rows
@@ -116,7 +116,7 @@ class BitCodes(FollowingCodes):
     @property
     def form(self) -> Any:
         """How kernels make codes and queries."""
-        from .bit_codes_cpu import Form
+        from .codes_cpu import Form
 
         return Form(self.centre, self.signs, self.bits, self.metric, _STEPS[self.bits])
 
@@ -165,7 +165,7 @@ class BitCodes(FollowingCodes):
 
     def estimates(self, queries: NDArray[np.int8]) -> NDArray[np.float32]:
         """Estimates of all distances (queries, rows), -dot for inner products, from encoded queries."""
-        from . import bit_codes_cpu as kernels
+        from . import codes_cpu as kernels
 
         levels = np.empty((len(self.codes), self.width), np.uint8)
         kernels.unpack_rows(self.codes, self.bits, levels)
@@ -177,7 +177,7 @@ class BitCodes(FollowingCodes):
         return share[:, None] * factors[:, -3] + part + constant[:, None]
 
     def _encode(self, vectors: NDArray[Any], scale: NDArray[np.float32], first: int, last: int) -> NDArray[np.bool_]:
-        from . import bit_codes_cpu as kernels
+        from . import codes_cpu as kernels
 
         self._reserve(first, len(vectors))
         ill = np.empty(last - first, np.bool_)
@@ -189,13 +189,13 @@ class BitCodes(FollowingCodes):
         self, queries: NDArray[np.float32], factors: NDArray[np.float32], first: int, last: int, out: NDArray[np.int8]
     ) -> None:
         """Write queries first..last-1 as estimates take them."""
-        from . import bit_codes_cpu as kernels
+        from . import codes_cpu as kernels
 
         kernels.encode_queries(queries, factors, self.form, first, last, out)
 
     def decoded(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The vectors that codes stand for."""
-        from . import bit_codes_cpu as kernels
+        from . import codes_cpu as kernels
 
         values = np.empty((len(codes), self.width), np.float32)
         kernels.decode_rows(codes, self.bits, values)

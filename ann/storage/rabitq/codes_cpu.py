@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from ...graphlib.compute.jit import kernel, parallel_kernel
-from ..distances.numbers import COSINE, IP, L2
-from .bits_layout import BASE, FACTORS, NIBBLES
-from .halves_cpu import widened
+from ....graphlib.compute.jit import kernel, parallel_kernel
+from ...distances.numbers import COSINE, IP, L2
+from ..halves_cpu import widened
+from .layout import BASE, FACTORS, NIBBLES
 from .rotation_cpu import rotate
 
 _MOST = np.float32(1e38)
@@ -144,7 +144,7 @@ def encode_row(vector, factor, form, room, code):
     """Write the code of a vector and its factors, the last `FACTORS` floats of the row; its squared distance from
     the centre.
 
-    The factors are (addend, multiple, decoded): see `bits_layout`.
+    The factors are (addend, multiple, decoded): see `layout`.
     """
     values, levels, trial = room
     _centred(vector, factor, _ONE, form, values)
@@ -214,7 +214,7 @@ def _write_query(values, bits, constants, out):
 
 @kernel
 def encode_query(vector, factor, form, values, out):
-    """Write a query for codes: see `bits_layout`. A query without length (cosine) is at distance 1 from every row."""
+    """Write a query for codes: see `layout`. A query without length (cosine) is at distance 1 from every row."""
     if form.metric == COSINE and factor == 0:
         values[:] = 0
         _write_query(values, form.bits, (0.0, 0.0, 1.0), out)
