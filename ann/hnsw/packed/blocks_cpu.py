@@ -132,8 +132,11 @@ def _write_block(walk, node, ids, bits, room, block):
             high += 2 * (share * with_own - along)
         words[lane] = np.uint32((_bfloat(high) << 16) | _bfloat(-2 * share))
         shift, column = np.uint8(4 * (lane >> 4)), lane & 15
-        for j in range(width):
-            block[(j // per) * ENTRIES + column] |= np.uint8(codes[j] << (np.uint8((j % per) * bits) + shift))
+        for group in range(size // ENTRIES):
+            number = np.uint8(0)
+            for p in range(per):
+                number |= np.uint8(codes[group * per + p] << np.uint8(p * bits))
+            block[group * ENTRIES + column] |= np.uint8(number << shift)
 
 
 @parallel_kernel
@@ -144,8 +147,9 @@ def write_blocks(walk, links, nodes, bits, blocks, scratch):
         slots = -(-links.shape[1] // LANES) * LANES
         ids, pool = np.empty(slots, np.int32), np.empty(slots, np.int64)
         filling = (scratch.bits[worker], scratch.seen[worker], pool, room_of(walk))
-        room = (np.empty(walk.width, np.float32), np.empty(walk.width, np.uint8))
         size = blocks.shape[1] // (slots // LANES)
+        groups = (size - WORD_BYTES) // ENTRIES
+        room = (np.empty(walk.width, np.float32), np.zeros(groups * (4 // bits), np.uint8))
         for i in range(worker, nodes.shape[0], workers):
             _fill(walk, links, nodes[i], filling, ids)
             for part in range(slots // LANES):
