@@ -15,6 +15,7 @@ from ...graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from ..hnsw.check import MOST_LEVELS, level_rows
 from ..hnsw.graph import HNSWGraph
 from ..hnsw.index import HNSW
+from ..hnsw.packed.blocks import Blocks
 from ..ids import RowIds
 from ..metrics import HAMMING, check_finite, metric_code
 from ..storage.rows import rows_of
@@ -22,7 +23,7 @@ from ..storage.rows import rows_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..words import RowMetric, Storage
+    from ..words import Layout, RowMetric, Storage
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,20 +112,23 @@ def index_of(record: GraphRecord, where: str) -> HNSW:
     return index
 
 
-def recoded(index: HNSW, storage: Storage) -> HNSW:
-    """The index itself, with its vectors kept in another storage of `HNSW`; links stay as they are."""
-    if storage != index.storage:
-        HNSW(index.metric, storage=storage)._check_parameters()
+def recoded(index: HNSW, storage: Storage, layout: Layout = "plain") -> HNSW:
+    """The index itself, with its vectors kept in another storage or layout of `HNSW`; links stay as they are."""
+    if (storage, layout) != (index.storage, index.layout):
+        HNSW(index.metric, storage=storage, layout=layout)._check_parameters()
         graph = index._graph
-        if graph is not None:
+        if graph is not None and storage != index.storage:
             n, old = graph.count, graph.rows
             graph.truncate()
             graph.rows = rows_of(storage, old.metric, old.dim)
             graph.rows.borrowed = True  # so that what can be shared is
             graph.rows.append(0, old.given(old.kept[:n]))
             graph.rows.borrowed &= old.borrowed
-        index.storage = storage
+        index.storage, index.layout = storage, layout
         index._thaw()
+        if graph is not None:
+            graph.blocks = Blocks(2 * graph.M) if layout == "packed" else None
+            graph.write_blocks(index.threads)
     return index
 
 

@@ -30,6 +30,9 @@ def convert(
         help="How HNSW keeps vectors: float32, float16, int8, int8-only, int4, 1bit, int4-only, 1bit-only; "
         "in FAISS files float32, fp16, sq8, sq4.",
     ),
+    layout: str | None = typer.Option(
+        None, help="How HNSW lays links out with --storage int8: plain, or packed with codes. By default as it is."
+    ),
     metric: str | None = options.Metric,
     name: str = options.Name,
     as_json: bool = Json,
@@ -59,10 +62,11 @@ def convert(
         live = ~held._rows.dead
         attributes = {name: values[live] for name, values in attributes.items()}
         held = Exact(held.metric).add(vectors, ids)
-    if form == "nearhop" and storage is not None:
+    if form == "nearhop" and (storage, layout) != (None, None):
         if held.KIND != "hnsw":
-            raise InvalidInput(f"--storage is for HNSW; a {type(held).__name__} index keeps float32")
-        held = recoded(held, cast("Any", storage))
+            raise InvalidInput(f"--storage and --layout are for HNSW; a {type(held).__name__} index keeps float32")
+        kept = held.layout if storage in (None, held.storage) else "plain"
+        held = recoded(held, cast("Any", storage or held.storage), cast("Any", layout or kept))
     save_index(held, out, form, storage=storage or "float32", attributes=attributes)
     told = {"index": str(out), "format": form, "kind": type(held).__name__.lower(), "metric": held.metric}
     told |= {"rows": len(held), "dim": held.dim, **watch.told()}

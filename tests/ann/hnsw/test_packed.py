@@ -14,6 +14,7 @@ from nearhop.ann.hnsw.packed import tables_cpu as tables
 from nearhop.ann.hnsw.packed.blocks_cpu import ABSENT
 from nearhop.ann.hnsw.parts_cpu import PackedGraph
 from nearhop.ann.opening import from_saved
+from nearhop.cli import main
 from nearhop.graphlib.compute.jit import kernel
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
 from nearhop.tests.reference import blocks as reference
@@ -295,6 +296,35 @@ def test_saved_opened_in_place_extended(tmp_path):
     again = ann.load(tmp_path / "b.nh")
     assert again.search(queries, 5).ids.tolist() == index.search(queries, 5).ids.tolist()
     again.verify()
+
+
+def test_links_are_packed_and_unpacked_without_a_new_build(tmp_path, capsys):
+    rows, queries = rows_of(900), rows_of(60, seed=1)
+    built, index = packed(rows), HNSW(storage="float32").add(rows)
+    index.save(tmp_path / "plain.nh")
+    for given, made, options in (
+        ("plain.nh", "packed.nh", ["--storage", "int8", "--layout", "packed"]),
+        ("packed.nh", "again.nh", ["--layout", "plain"]),
+        ("packed.nh", "float.nh", ["--storage", "float32"]),
+    ):
+        with pytest.raises(SystemExit) as left:
+            main(["index", "convert", str(tmp_path / given), str(tmp_path / made), *options])
+        assert left.value.code == 0
+    opened = ann.load(tmp_path / "packed.nh")
+    assert isinstance(opened.graph.searched(), PackedGraph)
+    truth = Exact().add(rows).search(queries, 5)
+    wanted = ann.recall(built.search(queries, 5), truth)
+    assert ann.recall(opened.search(queries, 5), truth) >= wanted - 0.01
+    assert opened.graph.links[:900].tolist() == index.graph.links[:900].tolist()
+    for name, kept in (("again.nh", ("int8", "plain")), ("float.nh", ("float32", "plain"))):
+        other = ann.load(tmp_path / name)
+        assert (other.storage, other.layout) == kept
+        assert not isinstance(other.graph.searched(), PackedGraph)
+    refused = ["index", "convert", str(tmp_path / "plain.nh"), str(tmp_path / "x.nh"), "--layout", "packed"]
+    with pytest.raises(SystemExit) as left:
+        main(refused)
+    assert left.value.code != 0
+    assert "use storage='int8'" in capsys.readouterr().err
 
 
 def test_beside_a_column_of_a_store(tmp_path):
