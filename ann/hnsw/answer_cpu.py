@@ -8,54 +8,25 @@ from numba.extending import overload
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import unpack_node
 from ..distances.rows_cpu import patience, ranks, reaches
-from .packed import walk_cpu as packed
+from .packed.walk_cpu import walk_blocks
 from .parts_cpu import PackedGraph
 from .search_cpu import PATIENCE, ZERO, base, beam, descend, rescore, write_result
 
 
-def room_for(graph, plan, widest):
+def along_level_0(walk, query, factor, graph, scratch, pool, ef, keys, plan, stop):
     raise TypeError("only inside kernels")
-
-
-def along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, stop):
-    raise TypeError("only inside kernels")
-
-
-def looked_at(walk, graph, k, ef):
-    raise TypeError("only inside kernels")
-
-
-@overload(room_for)
-def _room_for(graph, plan, widest):
-    """What a walk of level 0 needs beside its pool."""
-    if graph.instance_class is PackedGraph:
-        return lambda graph, plan, widest: packed.room_for(graph, widest)
-    return lambda graph, plan, widest: np.empty(
-        plan.together * max(graph.links.shape[1], graph.upper.shape[1]), np.int64
-    )
 
 
 @overload(along_level_0)
-def _along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, stop):
+def _along_level_0(walk, query, factor, graph, scratch, pool, ef, keys, plan, stop):
     """Level 0 from the one key in `pool[0]`, by links and rows or by blocks; the pool's size."""
     if graph.instance_class is PackedGraph:
-        return lambda walk, query, factor, graph, scratch, pool, ef, room, plan, stop: packed.walk_blocks(
-            walk, query, factor, graph, scratch, pool, ef, room, stop
+        return lambda walk, query, factor, graph, scratch, pool, ef, keys, plan, stop: walk_blocks(
+            walk, query, factor, graph, scratch, pool, ef, plan.k, stop
         )
-    return lambda walk, query, factor, graph, scratch, pool, ef, room, plan, stop: beam(
-        walk, query, factor, base(graph), scratch, pool, ef, room, plan.together, stop
+    return lambda walk, query, factor, graph, scratch, pool, ef, keys, plan, stop: beam(
+        walk, query, factor, base(graph), scratch, pool, ef, keys, plan.together, stop
     )
-
-
-@overload(looked_at)
-def _looked_at(walk, graph, k, ef):
-    """After how many rows that are no better than the k-th the rest of the pool is given up.
-
-    Blocks are walked with ranks of rows that were read one by one, which err less than those of a beam's last keys.
-    """
-    if graph.instance_class is PackedGraph:
-        return lambda walk, graph, k, ef: packed.LEAST_PATIENCE + ef // packed.SHARE_OF_BEAM
-    return lambda walk, graph, k, ef: max(PATIENCE, k, patience(walk, ef))
 
 
 @kernel
@@ -70,20 +41,20 @@ def search(exact, walk, graph, asked, plan, first, last, scratch, found):
     for q in range(first, last):
         widest = max(widest, plan.ef[q])
     pool = np.empty(widest, np.int64)
-    room = room_for(graph, plan, widest)
+    keys = np.empty(plan.together * max(graph.links.shape[1], graph.upper.shape[1]), np.int64)
     for q in range(first, last):
         ef = plan.ef[q]
         if ef == 0:
             continue
         query, factor = asked.walk[q], asked.factors[q]
         if not reaches(walk, query):
-            write_result(pool, 0, q, k, found)
+            write_result(pool, ZERO, q, k, found)
             continue
         pool[0] = descend(walk, query, factor, graph, ZERO)
         mask = min(q, allowed.shape[0] - 1)
         passes = allowed[mask] if mask >= 0 else everything
         stop = (passes, plan.wanted if mask >= 0 else ZERO)
-        size = along_level_0(walk, query, factor, graph, scratch, pool, ef, room, plan, stop)
+        size = along_level_0(walk, query, factor, graph, scratch, pool, ef, keys, plan, stop)
         if mask >= 0:
             kept = 0
             for j in range(size):
@@ -92,5 +63,5 @@ def search(exact, walk, graph, asked, plan, first, last, scratch, found):
                     kept += 1
             size = kept
         if ranks(walk):
-            size = rescore(exact, asked.exact[q], factor, pool, size, k, looked_at(walk, graph, k, ef))
+            size = rescore(exact, asked.exact[q], factor, pool, size, k, max(PATIENCE, k, patience(walk, ef)))
         write_result(pool, size, q, k, found)

@@ -145,7 +145,7 @@ def _join(exact, node, row_of, shift, found, many, table):
         _give_links(exact, owner, row, source, table)
 
 
-@kernel
+@kernel(inline="always")
 def _mark(table, row):
     if table.changed.shape[0] > 0:
         table.changed[row] = True

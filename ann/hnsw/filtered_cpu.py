@@ -107,7 +107,7 @@ def search_passing(exact, walk, graph, asked, passing, first, last, scratch, fou
         mask = min(q, allowed.shape[0] - 1)
         passes, query, factor = allowed[mask], asked.walk[q], asked.factors[q]
         if not reaches(walk, query):
-            write_result(pool, 0, q, k, found)
+            write_result(pool, ZERO, q, k, found)
             continue
         near[0] = descend(walk, query, factor, graph, ZERO)
         met = beam(walk, query, factor, base(graph), scratch, near, _START, keys, ONE, (passes, ZERO))

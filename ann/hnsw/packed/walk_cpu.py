@@ -11,28 +11,23 @@ from ...distances.rows_cpu import FAR, key_of, prefetch_row_ahead
 from ..search_cpu import ONE, ZERO
 from .tables_cpu import ENTRIES, LANES, WORD_BYTES, estimate, fill_tables
 
-LEAST_PATIENCE, SHARE_OF_BEAM = 4, 6
+_MORE, _SHARE_OF_BEAM = 8, 6  # so many rows beside the k nearest are ordered by distances: 8 and a sixth of the beam
 _AHEAD = 1  # nodes of the beam whose blocks are asked for before they are expanded
 _NO_LIMIT = np.int32(0x7FFFFFFF)
 
 
 @kernel
-def room_for(graph, widest):
-    """Tables, the ranks of a block, and the nearest expanded nodes."""
-    codes = graph.blocks.shape[1] // graph.parts - WORD_BYTES
-    return np.empty((codes // ENTRIES, ENTRIES), np.uint8), np.empty(LANES, np.int32), np.empty(widest, np.int64)
-
-
-@kernel
-def walk_blocks(walk, query, factor, graph, scratch, pool, ef, room, stop):
+def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
     """Best-first search of level 0 from the one key in `pool[0]`; the nearest expanded nodes in `pool`, how many.
 
-    The beam holds `ef` estimated ranks; a node may be in it more than once, with estimates from several neighbours. A
-    node that is expanded gets its rank from its row. `stop` is that of `search_cpu.beam`; with `wanted` > 0 only
-    passing nodes are returned.
+    The beam holds `ef` estimated ranks, a node's from the first neighbour that leads to it; a node that is expanded
+    gets its rank from its row. `stop` is that of `search_cpu.beam`; with `wanted` > 0 only passing nodes are returned.
     """
     bits, seen = scratch
-    tables, ranks, near = room
+    codes = graph.blocks.shape[1] // graph.parts - WORD_BYTES
+    tables, ranks = np.empty((codes // ENTRIES, ENTRIES), np.uint8), np.empty(LANES, np.int32)
+    most = max(stop[1], min(ef, k + _MORE + ef // _SHARE_OF_BEAM))
+    near = np.empty(most, np.int64)
     passes, wanted = stop
     blocks, nodes = graph.blocks, walk.data.shape[0]
     parts = graph.parts
@@ -56,8 +51,8 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, room, stop):
             prefetch_row_ahead(blocks, coming, 0, FAR)
             prefetch_row_ahead(walk, coming, 0, FAR)
         key = key_of(walk, query, factor, node)
-        if (wanted == 0 or passes[node]) and insert(near, met, ef, key) >= 0:
-            met = min(met + 1, ef)
+        if (wanted == 0 or passes[node]) and insert(near, met, most, key) >= 0:
+            met = min(met + 1, most)
         base = np.float32(key >> 32)
         for part in range(parts):
             place = node * stride + part * size_of
