@@ -9,7 +9,6 @@ import pytest
 
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
-from nearhop.ann.hnsw.stored import opened, store_of
 from nearhop.ann.storage.following import ENOUGH
 from nearhop.ann.storage.rabitq.layout import row_bytes_of
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, StoreCorrupt
@@ -164,22 +163,19 @@ def kept():
 
 
 def stored(index, **tables):
-    graph = index.graph
-    graph.rows.tables = lambda: {**type(graph.rows).tables(graph.rows), **tables}
-    parameters = {
-        "kind": "hnsw", "metric": "cosine", "M": 4, "ef_construction": 40, "storage": index.storage, "seed": 0,
-        "ef_search": 64,
-    }  # fmt: skip
-    return store_of(graph, index._rows, parameters)
+    """An index as a store in memory, with some of its tables changed."""
+    rows = index.graph.rows
+    rows.tables = lambda: {**type(rows).tables(rows), **tables}
+    return index._stored()
 
 
 @pytest.mark.parametrize("storage", [*BESIDE, *ALONE])
 def test_files_that_do_not_fit_are_refused(kept, storage):
-    opened(stored(kept[storage]))
+    HNSW._opened(stored(kept[storage]))
 
     def refused(store, message):
         with pytest.raises((IndexMismatch, StoreCorrupt), match=message):
-            opened(store)
+            HNSW._opened(store)
 
     def field(name, value):
         store = stored(kept[storage])
@@ -212,9 +208,7 @@ def test_whatever_codes_hold_a_search_stays_within_bounds(kept, storage):
         spoilt = rng.random(codes.shape) < share
         codes[spoilt] = rng.integers(0, 256, spoilt.sum())
         store.nodes("node")[column] = codes
-        _, graph, rows = opened(store)
-        index = HNSW("cosine", M=4, storage=storage, ef_construction=40)
-        index._graph, index._rows = graph, rows
+        index = HNSW._opened(store)
         for queries in (rows_of(50, seed=1), rows_of(1, seed=2)):
             result = index.search(queries, 7)
             assert ((result.ids >= 0) & (result.ids < 400)).all()
