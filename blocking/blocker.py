@@ -12,6 +12,7 @@ import numpy as np
 
 from ..ann.metrics import check_count
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted
+from ..graphlib.scalars import is_number
 from .explanation import PairExplanation
 from .labels import match_rows
 from .pairs import CandidatePairs
@@ -223,11 +224,11 @@ class Blocker(ABC):
             )
         if k is not None:
             return check_count("k", k)
-        if not isinstance(recall, int | float) or not 0 < recall <= 1:
+        if not is_number(recall) or not 0 < recall <= 1:
             raise InvalidInput(f"recall must be in (0, 1]; got {recall!r}")
         if self._ranks is None:
             raise NotFitted("recall= needs known matches; call fit(left, right, matches) first, or give k=")
-        needed = int(np.ceil(recall * len(self._ranks) - 1e-9))
+        needed = max(1, int(np.ceil(recall * len(self._ranks) - 1e-9)))
         rank = int(np.sort(self._ranks)[needed - 1])
         if rank >= _DEEPEST:
             found = float((self._ranks < _DEEPEST).mean())

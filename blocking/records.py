@@ -179,6 +179,7 @@ def _listed(values: Any, where: str) -> list[Any]:
     if np.ndim(values) > 1:
         raise InvalidInput(f"{where} must be one-dimensional; got shape {np.shape(values)}")
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
+    listed = [value.item() if isinstance(value, np.generic) else value for value in listed]
     odd = next((value for value in listed if isinstance(value, bytes | list | tuple | dict | set)), None)
     if odd is not None:
         raise InvalidType(f"{where} holds {type(odd).__name__} {odd!r:.40}; allowed are text, numbers and dates")

@@ -55,6 +55,14 @@ def id_array(what: str, given: Any) -> NDArray[Any]:
     return array
 
 
+def as_dtype(owner: str, given: Any) -> np.dtype[Any]:
+    """The dtype that a user names."""
+    try:
+        return np.dtype(given)
+    except TypeError as error:
+        raise InvalidType(f"{owner}: dtype must name a dtype of NumPy, such as float32; got {given!r:.50}") from error
+
+
 def _as_text(what: str, texts: list[str]) -> NDArray[Any]:
     try:
         return np.array(texts, _TEXT)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -277,8 +278,11 @@ class LocalAugmenter:
                 f"{column or name!r} of this store, of shape {shape_of(x)}, holds others. Fit a generator on it"
             )
         options = made.options
-        model = ConditionalVAE(shape[1], hidden=options.hidden, latent=options.latent, decoder=options.decoder)
-        check_arrays(path, arrays, {key: part.numpy() for key, part in model.state_dict().items()})
+        sizes: dict[str, Any] = {"hidden": options.hidden, "latent": options.latent, "decoder": options.decoder}
+        with torch.device("meta"):  # sizes are believed, and memory taken, once the arrays have them
+            like = ConditionalVAE(shape[1], **sizes).state_dict()
+        check_arrays(path, arrays, {key: np.broadcast_to(np.float32(0), part.shape) for key, part in like.items()})
+        model = ConditionalVAE(shape[1], **sizes)
         model.load_state_dict({key: torch.from_numpy(part) for key, part in arrays.items()})
         made._use(model, x, column or name)
         made.history, made.kept_step = history, kept

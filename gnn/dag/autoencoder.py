@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer
 from .plan import LevelPlan
 from .reduce import segment_reduce, spread, take_sources
 
@@ -79,7 +80,7 @@ class GraphAutoEncoder(nn.Module):
     def __init__(self, in_dim: int, *, hidden: int = 32, latent: int = 4, layers: int = 4) -> None:
         super().__init__()
         for name, value in (("in_dim", in_dim), ("hidden", hidden), ("latent", latent), ("layers", layers)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_integer(value) or value < 1:
                 raise InvalidInput(f"GraphAutoEncoder: {name} must be a positive integer; got {value!r}")
         self.into = nn.Linear(in_dim, hidden)
         self.encoder = nn.ModuleList([GatedConv(hidden) for _ in range(layers)])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -41,7 +42,7 @@ def level_encoding(level: ArrayLike, *, frequencies: int = 4, period: float = 20
     values: NDArray[np.float64] = np.asarray(level, np.float64)
     if values.ndim != 1:
         raise InvalidInput(f"level_encoding: level must have one dimension; got shape {values.shape}")
-    if isinstance(frequencies, bool) or not isinstance(frequencies, int) or not 0 <= frequencies <= 32:
+    if not is_integer(frequencies) or not 0 <= frequencies <= 32:
         raise InvalidInput(f"level_encoding: frequencies must be 0 to 32; got {frequencies!r}")
     if not period > 0:
         raise InvalidInput(f"level_encoding: period must be positive; got {period!r}")

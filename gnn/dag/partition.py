@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer
 from ...graphlib.sparse.levels import topological_levels
 from ...graphlib.store.adjacency import build_adjacency
 from .plan import LevelPlan
@@ -89,7 +90,7 @@ def level_parts(plan: LevelPlan, *, max_nodes: int = 50_000, halo_levels: int = 
     [[0, 1, 2, 3, 4, 5], [4, 5, 6, 7, 8, 9]]
     """
     for name, value, least in (("max_nodes", max_nodes, 1), ("halo_levels", halo_levels, 0), ("hops", hops, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if not is_integer(value) or value < least:
             raise InvalidInput(f"level_parts: {name} must be an integer >= {least}; got {value!r}")
     return PartLoader(plan, _cuts(plan, max_nodes), halo_levels, hops)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -110,7 +111,7 @@ class NodeData:
         count = store.attributes.get("num_classes")
         parts = [np.asarray(store.nodes[name]) for name in masks]
         return cls(
-            store.nodes[labels], *parts, num_classes=count if isinstance(count, int) else None, split=", ".join(masks)
+            store.nodes[labels], *parts, num_classes=count if is_integer(count) else None, split=", ".join(masks)
         )
 
     @classmethod

@@ -75,8 +75,8 @@ def _read(given: Any) -> CSR | NDArray[Any]:
     if hasattr(given, "tocsr"):
         return features_of(given)
     array: NDArray[Any] = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
-    if array.ndim != 2 or array.dtype.kind not in "iufb":
-        raise InvalidType(f"features must be real numbers (n, F); got {array.dtype} {array.shape}")
+    if array.ndim != 2 or array.dtype.kind not in "iufb" or not array.shape[1]:
+        raise InvalidType(f"features must be real numbers (n, F), F at least 1; got {array.dtype} {array.shape}")
     if np.count_nonzero(array) < DENSE * array.size:
         return features_of(array)
     return np.array(array, np.float32, order="C")

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_integer
 from ...graphlib.sparse import intersect_cpu
 from ...graphlib.sparse.csr import CSR, as_adjacency
 from ...graphlib.sparse.intersect import grouped_by_row, intersect
@@ -148,7 +149,7 @@ def approximate_concentration(
     """
     if similarity not in ("cosine", "dot"):
         raise InvalidInput(f'similarity must be "cosine" or "dot"; got {similarity!r}')
-    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 1 or dim < 1:
+    if not is_integer(hops) or not is_integer(dim) or hops < 1 or dim < 1:
         raise InvalidInput(f"hops and dim must be integers >= 1; got {hops!r} and {dim!r}")
     given = (1.0,) * hops if weights is None else tuple(weights)
     if len(given) != hops:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import IngestError, StoreWriteFailed
-from .paths import shown
+from ..names import shown
 
 Explain = Callable[[Exception], Exception]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import IngestError, NearhopError
 from ..extras import require
-from .paths import shown, suffix_of
+from ..names import shown
+from .paths import suffix_of
 from .text.survey import start_of
 
 NETWORKX = {"graphml": "GraphML", "gml": "GML", "gexf": "GEXF", "net": "Pajek", "pajek": "Pajek", "paj": "Pajek"}

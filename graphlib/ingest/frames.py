@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import IngestError, InvalidInput, InvalidType
+from ..names import shown
 from ..store.times import as_times, to_unit
 from .duckdb import ROWS_AT_ONCE
-from .paths import shown
 from .table import Table
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import IngestError, InvalidInput
+from ..names import shown
 from .foreign import NETWORKX, networkx_format, read_networkx
-from .paths import check_regular, kind_of, shown, suffix_of
+from .paths import check_regular, kind_of, suffix_of
 from .report import of_graph
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..errors import IngestError, InvalidInput, StoreMissing
+from ..names import shown
 
 PACKED = (".gz", ".bz2", ".xz", ".zst")
 _KINDS = {
@@ -18,15 +19,6 @@ _KINDS = {
     "text": ("csv", "tsv", "txt", "tab", "psv", "edges", "edgelist", "edge", "el", "dat", "data", "list", "tbl"),
 }
 _KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes}
-
-
-def shown(text: object) -> str:
-    """A name or value as one line of printable text; what would steer a terminal stands there as an escape.
-
-    >>> print(shown("a\\x1b[31m.csv"))
-    a\\x1b[31m.csv
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def suffix_of(path: Path) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..names import shown
 from ..store.ingest_report import IngestReport
-from .paths import shown
 from .roles import kept_kind
 
 if TYPE_CHECKING:

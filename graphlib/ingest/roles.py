@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import IngestError, InvalidInput
+from ..names import shown
 from ..scalars import is_integer
 from .duckdb import ident
-from .paths import shown
 from .table import KINDS, Table
 from .text.header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..errors import IngestError
 from ..guarded import Npz, read_numpy
+from ..names import shown
 from .duckdb import file_literal
 from .foreign import refuse_foreign
 from .frames import check_names, open_object, row_of
-from .paths import find_files, kind_of, shown
+from .paths import find_files, kind_of
 from .table import Table
 from .text.layout import TextOptions
 from .text.lines import WHITESPACE, Layout

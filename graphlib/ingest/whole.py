@@ -7,8 +7,8 @@ from typing import Any
 
 from ..disk.replacing import scratch_folder
 from ..errors import InvalidType
+from ..names import shown
 from .duckdb import connect, ident
-from .paths import shown
 from .sources import open_source
 from .text.layout import TextOptions
 

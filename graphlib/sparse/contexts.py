@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import as_dtype
 from ..compute.fingerprint import of_array, of_rows
 from ..errors import InvalidInput, InvalidType, NotFound
 from ..scalars import integer
@@ -233,7 +234,7 @@ def _table(
     store: GraphStore, column: str, edge_type: EdgeType | None, dtype: DTypeLike | None
 ) -> tuple[NDArray[Any], np.dtype[Any]]:
     X = store.nodes(store._parts.edge_type(edge_type)[0])[column]
-    kind = X.dtype if dtype is None else np.dtype(dtype)
+    kind = X.dtype if dtype is None else as_dtype("hop_contexts", dtype)
     for what, given in ((f"column {column!r}", X.dtype), ("dtype", kind)):
         if given not in (np.float32, np.float16):
             raise InvalidType(f"hop_contexts: {what} must be float32 or float16; got {given}")

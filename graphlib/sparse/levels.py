@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import CycleFound, InvalidInput, InvalidType
+from ..names import shown
 from ..store.adjacency import Adjacency, build_adjacency, id_dtype
 from ..store.store import GraphStore
 
@@ -198,6 +199,6 @@ def _cycle(rows: Adjacency, waiting: NDArray[np.int32], names: NDArray[Any] | No
     nodes = list(seen)[seen[node] :][::-1]
     least = nodes.index(min(nodes))
     nodes = nodes[least:] + nodes[:least]
-    shown = [str(v if names is None else names[v]) for v in nodes[:_SHOWN]]
-    rest = f" -> ... ({len(nodes)} nodes)" if len(nodes) > _SHOWN else f" -> {shown[0]}"
-    return CycleFound(f"the edges form a cycle: {' -> '.join(shown)}{rest}; levels need a graph without one", nodes)
+    told = [str(v) if names is None else shown(names[v]) for v in nodes[:_SHOWN]]
+    rest = f" -> ... ({len(nodes)} nodes)" if len(nodes) > _SHOWN else f" -> {told[0]}"
+    return CycleFound(f"the edges form a cycle: {' -> '.join(told)}{rest}; levels need a graph without one", nodes)

@@ -86,6 +86,7 @@ def walk_scores(
             *(_plain(rows), _plain(transposed(rows)), scale, steps, pairs, np.zeros(1, np.int64)),
             *(*_workspace(rows, count), out),
         )
+    _check_sums("walk_scores", out, length)
     return out
 
 
@@ -127,6 +128,7 @@ def top_walks(
             *(_plain(rows), scale, steps, given, np.zeros(1, np.int64), *_workspace(rows, count)),
             *(found, scores, counts),
         )
+    _check_sums("top_walks", scores, length)
     return TopPairs(found, scores, counts)
 
 
@@ -178,6 +180,14 @@ def _plain(m: CSR) -> tuple[NDArray[Any], ...]:
     from .intersect import _arrays
 
     return _arrays(m, np.dtype(np.float64), m.values is not None)
+
+
+def _check_sums(owner: str, scores: NDArray[Any], length: int) -> None:
+    """Counts of walks may grow beyond float64 before beta^l makes them small."""
+    if np.isnan(scores).any() or np.isposinf(scores).any():
+        raise InvalidInput(
+            f"{owner}: there are more walks of up to {length} steps than a float64 counts; take a smaller length"
+        )
 
 
 def _workspace(rows: CSR, threads: int) -> tuple[NDArray[Any], ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import IngestError, InvalidInput
-from ..paths import shown
+from ...names import shown
 from .header import decide, is_known
 from .lines import WHITESPACE, Layout, is_comment, read_lines, records
 from .survey import Facts

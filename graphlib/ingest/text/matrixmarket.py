@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import IngestError
-from ..paths import shown
+from ...names import shown
 from .survey import MAX_LINE, unpacked, unpacking
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import IngestError
+from ...names import shown
 from ..duckdb import file_literal, ident, literal, translated
-from ..paths import shown
 from ..table import Table
 from .layout import Head, TextOptions, read_head
 from .lines import WHITESPACE, Layout, data_records, even_out

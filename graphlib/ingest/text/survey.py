@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from ...errors import IngestError, InvalidInput
 from ...guarded import open_gzip
-from ..paths import shown
+from ...names import shown
 
 MAX_LINE = 2 << 20
 _PIECE = 1 << 20

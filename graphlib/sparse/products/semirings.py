@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...checks import as_dtype
 from ...errors import InvalidInput, InvalidType
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ def semiring_code(owner: str, name: Any) -> int:
 def result_dtype(owner: str, semiring: int, A: CSR, B: CSR, asked: DTypeLike | None) -> np.dtype[Any] | None:
     """The dtype of a product's values: None for `any_pair`, int32 counts for `plus_pair`, else what the values need."""
     if semiring == ANY_PAIR:
-        if asked is not None and np.dtype(asked) != bool:
+        if asked is not None and as_dtype(owner, asked).kind != "b":
             raise InvalidType(f"{owner}: any_pair gives a pattern without values; dtype must be None, got {asked!r}")
         return None
     if asked is not None:
-        dtype = np.dtype(asked)
+        dtype = as_dtype(owner, asked)
         if dtype not in _DTYPES:
             raise InvalidType(f"{owner}: dtype must be float32, float64, int32 or int64; got {dtype}")
         values = [m.values for m in (A, B) if m.values is not None]

@@ -17,7 +17,7 @@ from nearhop.gnn.nodes import NodeData, NodeTrainer, as_features, normalized_adj
 from nearhop.gnn.nodes.models import GAT, GCN, GCNII, GRAND
 from nearhop.gnn.sparse.propagation import neighbor_sets
 from nearhop.gnn.training import Training
-from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt, StoreMissing
+from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, StoreCorrupt, StoreMissing
 from nearhop.tests.support import needs
 
 N, F = 90, 17  # odd, so that the last of 16-bit numbers has no partner
@@ -281,6 +281,7 @@ def test_damaged_generators(tmp_path):
         ({**arrays, name: arrays[name][:3]}, facts, "output.weight is"),
         (arrays, {k: v for k, v in facts.items() if k != "fingerprint"}, "not a whole generator"),
         (arrays, {**facts, "options": {**facts["options"], "hidden": 0}}, "hidden must be"),
+        (arrays, {**facts, "options": {**facts["options"], "hidden": 10**12}}, "not a whole checkpoint of this model"),
         (arrays, {**facts, "options": {**facts["options"], "other": 1}}, "not a whole generator"),
         (arrays, {**facts, "history": [1]}, "not a whole generator"),
     ):
@@ -302,6 +303,9 @@ def test_input_that_cannot_be():
         LocalAugmenter(rule=None).fit(store, "wide")
     drawn = LocalAugmenter(rule=None, epochs=1, decoder="gaussian", normalize=None).fit(store, "wide").sample()
     assert drawn.min() < 0
+    store.nodes["none"] = np.zeros((store.num_nodes, 0), np.float32)
+    with pytest.raises(InvalidType, match=r"features must be real numbers \(n, F\), F at least 1"):
+        LocalAugmenter(rule=None).fit(store, "none")
     bare = nearhop.GraphStore.from_edges([0], [1])
     bare.nodes["x"] = np.eye(2, dtype=np.float32)
     with pytest.raises(InvalidInput, match="give data=NodeData"):

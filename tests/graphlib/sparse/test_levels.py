@@ -77,6 +77,10 @@ def test_a_cycle_is_named_by_user_ids():
     store.set_ids(["a/ZN", "b/ZN"])
     with pytest.raises(CycleFound, match="a/ZN -> b/ZN -> a/ZN;"):
         topological_levels(store)
+    store.set_ids(["\x1b[31mred", "b"])
+    with pytest.raises(CycleFound) as caught:
+        topological_levels(store)
+    assert r"\x1b[31mred -> b -> \x1b[31mred;" in str(caught.value)
 
 
 def test_several_edge_types_count_together():

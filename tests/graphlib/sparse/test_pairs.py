@@ -199,6 +199,7 @@ def test_triangles_equal_networkx(n, m, directed, seed):
 
 
 STORE = GraphStore.from_edges([0, 1], [1, 2])
+HUB = GraphStore.from_edges([0, 0, 0, 1, 1, 2], [1, 2, 3, 2, 3, 3])
 
 
 @pytest.mark.parametrize(
@@ -215,6 +216,7 @@ STORE = GraphStore.from_edges([0, 1], [1, 2])
         (lambda: walk_scores(STORE, [0], [1], beta=0), "beta must be a number in"),
         (lambda: walk_scores(STORE, [0], [1], weighted=True), "have no weights"),
         (lambda: top_walks(STORE, [5]), "outside 0..2"),
+        (lambda: walk_scores(HUB, [0], [3], length=3000), "more walks of up to 3000 steps than a float64 counts"),
     ],
 )
 def test_bad_input_is_named(call, words):

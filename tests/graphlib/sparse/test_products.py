@@ -322,6 +322,7 @@ BIG = sp.csr_array(np.array([[1 << 40, 1 << 40], [0, 0]]))
         (lambda: spgemm(CSR(np.array([0, 2]), np.array([0, 9], np.int32), None, 3), A), InvalidInput, "0..2; they are"),
         (lambda: spgemm(CSR(np.array([0, 1]), np.array([0, 1], np.int32), None, 3), A), InvalidInput, "offsets must"),
         (lambda: spgemm(A, A, threads=0), InvalidInput, "threads must be"),
+        (lambda: spgemm(A, A, dtype="int4"), InvalidType, "must name a dtype of NumPy, .*'int4'"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(call, error, words):
