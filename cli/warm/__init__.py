@@ -33,7 +33,7 @@ class _Process:
 
 def warm(
     rooms: list[str] = typer.Argument(
-        None, help="graphlib, sampling, embed, ann, communities, gnn; by default all.", show_default=False
+        None, help="graphlib, sampling, embed, ann, communities, blocking, gnn; by default all.", show_default=False
     ),
     jobs: int | None = typer.Option(None, help="Processes at once. Default: as many as cores."),
     as_json: bool = Json,
@@ -48,7 +48,8 @@ def warm(
     Example: NUMBA_CACHE_DIR=/opt/kernels nearhop warm ann embed
     """
     from ...graphlib.compute.kernel_cache import kernel_folder
-    from .jobs import JOBS, LONGEST, NEEDS
+    from .jobs import LONGEST, NEEDS
+    from .registry import JOBS
 
     unknown = [room for room in rooms or [] if room not in JOBS]
     if unknown:

@@ -1,7 +1,7 @@
 """The usual calls of every room, on small data: what they compile is what users would wait for.
 
 A job is a function; the rooms' jobs that share much of their code are one job, for what one process has compiled
-another would compile again if it ran at the same time.
+another would compile again if it ran at the same time. Models and blockers are in `models`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +17,11 @@ import numpy as np
 
 from ...graphlib.store.store import GraphStore
 from ...graphlib.store.store import open as open_store
+from . import models
+from .registry import JOBS, M, N, graph, job, vectors
 
-Job = Callable[[], Any]
-JOBS: dict[str, dict[str, Job]] = {}
-NEEDS = {"nat": "torch"}
-LONGEST = ("hnsw_int8", "minhash", "local", "search", "skipgram", "hnsw", "exact")
-_N, _M = 600, 6000
-
-
-def job(room: str) -> Callable[[Job], Job]:
-    """Put a function among the jobs of a room, under its name."""
-
-    def put(function: Job) -> Job:
-        JOBS.setdefault(room, {})[function.__name__] = function
-        return function
-
-    return put
-
-
-def graph(*, directed: bool = False, weighted: bool = False, timed: bool = False) -> GraphStore:
-    """A random graph."""
-    rng = np.random.default_rng(0)
-    src, dst = rng.integers(0, _N, (2, _M))
-    weight = rng.random(_M, np.float32) if weighted else None
-    return GraphStore.from_edges(
-        src, dst, num_nodes=_N, directed=directed, weight=weight, time=np.arange(_M) if timed else None
-    )
-
-
-def vectors(width: int = 48) -> Any:
-    return np.random.default_rng(0).standard_normal((_N, width)).astype(np.float32)
+NEEDS = {**models.NEEDS, "neural_lsh": "torch"}
+LONGEST = ("hnsw_int8", "minhash", "local", "cann", "dag", "products", "search", "skipgram", "hnsw", "exact")
 
 
 @job("graphlib")
@@ -58,7 +32,7 @@ def adjacency() -> None:
         with tempfile.TemporaryDirectory() as folder:
             saved = store.save(Path(folder) / "g.nh")
             saved.csr(), saved.csc(), saved.csr(order="time"), saved.csc(order="time")
-            saved.append_edges([0, 1], [1, 2], weight=[1, 2], time=[_M, _M])
+            saved.append_edges([0, 1], [1, 2], weight=[1, 2], time=[M, M])
             saved.csr(), saved.csc()
             saved.commit()
             saved.compact()
@@ -78,6 +52,23 @@ def products() -> None:
     sparse.triangles(plain)
     sparse.spgemm(plain.csr(), plain.csr())
     sparse.spgemm(plain.csr(), plain.csr(), top_k=5)
+    sparse.spgemm(plain.csr(), plain.csr(), semiring="plus_pair", mask=plain.csr())
+    sparse.pair_scores(plain, [0, 1], [2, 3], "adamic_adar")
+    sparse.top_pairs(plain, 3)
+    sparse.walk_scores(plain, [0, 1], [2, 3])
+
+
+@job("graphlib")
+def contexts() -> None:
+    """Levels of a graph without cycles, and powers of the adjacency times a column."""
+    from ...graphlib import sparse
+
+    ends = np.sort(np.random.default_rng(0).integers(0, N, (M, 2)), axis=1)
+    ends = ends[ends[:, 0] < ends[:, 1]]
+    sparse.topological_levels(GraphStore.from_edges(*ends.T, num_nodes=N, directed=True))
+    store = graph()
+    store.nodes["x"] = vectors(16)
+    sparse.hop_contexts(store)
 
 
 @job("embed")
@@ -120,9 +111,10 @@ def neighbors() -> None:
         {"direction": "out"},
     ):  # fmt: skip
         NeighborSampler(store, [10, 5], **options).sample(seeds)
-    NeighborSampler(store, [10, 5]).sample(np.arange(_N))
-    NeighborSampler(store, [5, 5], temporal=Temporal()).sample(seeds, seed_time=np.full(64, _M))
-    NeighborSampler(store, [5, 5], temporal=Temporal(latest=True)).sample(seeds, seed_time=np.full(64, _M))
+    NeighborSampler(store, [10, 5]).sample(np.arange(N))
+    NeighborSampler(store, [10, 5]).sample(np.tile(np.arange(N), 1000))  # so many seeds are numbered in parts
+    NeighborSampler(store, [5, 5], temporal=Temporal()).sample(seeds, seed_time=np.full(64, M))
+    NeighborSampler(store, [5, 5], temporal=Temporal(latest=True)).sample(seeds, seed_time=np.full(64, M))
     shop = GraphStore.from_typed({"a": 9, "b": 9}, {("a", "to", "b"): ([0, 1], [2, 3]), ("b", "of", "a"): ([2], [0])})
     TypedNeighborSampler(shop, [3, 2]).sample({"a": [0, 1]})
 
@@ -133,9 +125,9 @@ def walks() -> None:
 
     for weighted in (False, True):
         store = graph(weighted=weighted, timed=True)
-        random_walks(store, np.arange(_N), length=10)
-        random_walks(store, np.arange(_N), length=10, p=0.5, q=2.0)
-    temporal_walks(store, np.arange(_N), length=5, start_time=np.zeros(_N, np.int64))
+        random_walks(store, np.arange(N), length=10)
+        random_walks(store, np.arange(N), length=10, p=0.5, q=2.0)
+    temporal_walks(store, np.arange(N), length=5, start_time=np.zeros(N, np.int64))
     shop = GraphStore.from_typed({"a": 9, "b": 9}, {("a", "to", "b"): ([0, 1], [2, 3]), ("b", "of", "a"): ([2], [0])})
     metapath_walks(shop, [0, 1], metapath=[("a", "to", "b"), ("b", "of", "a")])
 
@@ -146,15 +138,24 @@ def negatives() -> None:
 
     for power in (0.0, 0.75):
         sampler = NegativeSampler(graph(), power=power)
-        sampler.sample(np.arange(_N), 4)
+        sampler.sample(np.arange(N), 4)
         sampler.sample_pairs(100)
 
 
 @job("sampling")
 def subgraphs() -> None:
-    from ...sampling import InducedSubgraphs, LayerSampler, SaintSampler, ShadowSampler, ego_networks, ppr_topk
+    from ...sampling import (
+        InducedSubgraphs,
+        LayerSampler,
+        NodeSets,
+        SaintSampler,
+        ShadowSampler,
+        ego_networks,
+        ppr_topk,
+    )  # fmt: skip
 
     store = graph()
+    NodeSets(store, 8).sample(np.arange(10))
     InducedSubgraphs(store).take(np.arange(50))
     ego_networks(store, np.arange(10), hops=1)
     ppr_topk(store, np.arange(10), top=8)
@@ -169,7 +170,7 @@ def features() -> None:
     from ...sampling import gather
 
     for dtype in (np.float32, np.float16, np.int64):
-        gather(vectors().astype(dtype), np.arange(_N)[::-1].copy())
+        gather(vectors().astype(dtype), np.arange(N)[::-1].copy())
 
 
 def _hnsw(storage: Any, metrics: tuple[Any, ...]) -> None:
@@ -178,11 +179,11 @@ def _hnsw(storage: Any, metrics: tuple[Any, ...]) -> None:
     x = vectors()
     for metric in metrics:
         index = HNSW(metric, storage=storage).add(x)
-        index.add(x[:50], ids=np.arange(_N, _N + 50))
+        index.add(x[:50], ids=np.arange(N, N + 50))
         for rows in (x[:1], x[:4], x):
             index.search(rows, 10)
-        index.search(x[:1], 10, filter=np.arange(0, _N, 2))
-        index.search(x, 10, filter=np.arange(0, _N, 2))
+        index.search(x[:1], 10, filter=np.arange(0, N, 2))
+        index.search(x, 10, filter=np.arange(0, N, 2))
         with tempfile.TemporaryDirectory() as folder:
             index.save(Path(folder) / "i.nh")
             load(Path(folder) / "i.nh").search(x[:1], 10)
@@ -216,7 +217,7 @@ def exact() -> None:
         index = Exact(metric).add(x)
         for rows in (x[:1], x):
             index.search(rows, 10)
-        index.search(x, 10, filter=np.arange(0, _N, 2))
+        index.search(x, 10, filter=np.arange(0, N, 2))
         lists = IVFFlat(metric, nlist=8).add(x)
         lists.search(x, 10)
         lists.search(x[:1], 10)
@@ -234,6 +235,28 @@ def minhash() -> None:
     LSH(hasher, bands=32).add(hasher.fit_transform(graph())).similarity_graph(0.5)
 
 
+@job("ann")
+def cann() -> None:
+    from ...ann import CANN
+
+    for colors, metric, radius in ((vectors(), "l2", 8.0), (vectors(), "cosine", 0.5)):
+        index = CANN(metric, radius=radius).add(list(colors.reshape(60, 10, -1)))  # type: ignore[arg-type]
+        index.search(list(colors.reshape(60, 10, -1)[:3]), 5)
+        index.search(colors[:10], 5, exact=True)
+    ranged = CANN("l2", radius=4.0, method="range").add(list(vectors().reshape(60, 10, -1)))
+    ranged.search(vectors()[:10], 5)
+    CANN("l2", radius=90.0).add([np.arange(960, dtype=np.uint8).reshape(20, 48)]).search(vectors()[:10], 1)
+
+
+@job("ann")
+def neural_lsh() -> None:
+    from ...ann import NeuralLSH
+
+    index = NeuralLSH(nlist=8).add(vectors())
+    index.search(vectors(), 10)
+    index.search(vectors()[:1], 10)
+
+
 @job("communities")
 def search() -> None:
     from ...communities import CommunitySearch, community_quality, modularity
@@ -243,7 +266,7 @@ def search() -> None:
     for method in ("average", "minrank", "pagerank", "exact"):
         engine.search([0, 1], 10, method)
     community_quality(store, [0, 1, 2])
-    modularity(store, np.zeros(_N, np.int32))
+    modularity(store, np.zeros(N, np.int32))
 
 
 @job("communities")
@@ -254,22 +277,7 @@ def local() -> None:
         store = graph(weighted=weighted)
         flow_diffusion(store, [0])
         approximate_pagerank(store, [0])
-    flow_diffusion(graph(), [0], labels=np.arange(_N) % 2)
-
-
-@job("gnn")
-def nat() -> None:
-    import torch
-
-    from ...gnn import NAT
-
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    model = NAT(_N, self_dim=32)
-    src, dst, time = rng.integers(0, 300, 100), rng.integers(300, _N, 100), np.arange(100)
-    positive, negative = model(src, dst, rng.integers(300, _N, (100, 1)), time=time)
-    (positive.sum() - negative.sum()).backward()
-    model.observe(src, dst, time=time, edge_ids=time)
+    flow_diffusion(graph(), [0], labels=np.arange(N) % 2)
 
 
 def run(room: str, name: str) -> None:

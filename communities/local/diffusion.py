@@ -326,20 +326,18 @@ class _Flow:
         self._active[self._size : self._size + over.shape[0]] = over
         self._size += over.shape[0]
         self._queued[over] = 1
+        rule = 1.0 / (solver.p - 1.0), float(solver.tolerance)
         done, state = 0, kernels.MUST_OPEN
         while True:
             state, self._size, done, pushes, visited = kernels.relax(
-                *(self._active, self._size, self._later, self._queued, self.x, self.mass, sink),
-                *(graph.row_start, graph.row_stop, graph.row_weight, graph.entry_slot, graph.entry_weight),
-                *(
-                    1.0 / (solver.p - 1.0),
-                    float(solver.tolerance),
-                    self._root,
-                    done,
-                    solver.max_passes,
-                    self._passes,
-                    ENTRIES_AT_ONCE,
-                ),
+                (self._active, self._later, self._queued),
+                self._size,
+                (self.x, self.mass, sink),
+                graph.open_rows,
+                rule,
+                self._root,
+                (done, solver.max_passes, self._passes),
+                ENTRIES_AT_ONCE,
             )
             self._pushes += pushes
             self._visited += visited

@@ -27,8 +27,9 @@ def _flow(gap, power):
 
 
 @kernel
-def _level(slot, wanted, x, row_start, row_stop, entry_slot, entry_weight, row_weight, power):
+def _level(slot, wanted, x, rows, power):
     """The potential of `slot`, not below its own, at which `wanted` more than now flows out (by bisection)."""
+    row_start, row_stop, row_weight, _, entry_slot, entry_weight = rows
     low = high = x[slot]
     now = 0.0
     for e in range(row_start[slot], row_stop[slot]):
@@ -54,34 +55,22 @@ def _level(slot, wanted, x, row_start, row_stop, entry_slot, entry_weight, row_w
 
 
 @kernel
-def relax(
-    active,
-    size,
-    later,
-    queued,
-    x,
-    mass,
-    sink,
-    row_start,
-    row_stop,
-    row_weight,
-    entry_slot,
-    entry_weight,
-    power,
-    tolerance,
-    root,
-    done,
-    most,
-    first_pass,
-    budget,
-):
+def relax(queue, size, state, rows, rule, root, passes, budget):
     """Passes over the slots with excess until none is left, a row has to be opened, or passes `most` are done.
 
-    It pauses between two passes once `budget` entries have been visited.
+    `queue` = (slots whose turn it is, those of the next pass, a mark on all that are in either), `rows` are those of
+    `LocalGraph.open_rows`, `state` = (x, mass, sink), `rule` = (power, tolerance), `passes` = (done, most, those of earlier calls). It pauses
+    between two passes once `budget` entries have been visited.
 
-    Returns the state, the number of active slots (now in `active`), and the passes, pushes and entries visited so far.
+    Returns the state, the number of active slots (now first in `queue`), and the passes, pushes and entries visited so
+    far.
     Every pass visits each slot that has excess at its start, in random order. `power` = q - 1 = 1 / (p - 1).
     """
+    active, later, queued = queue
+    x, mass, sink = state
+    power, tolerance = rule
+    done, most, first_pass = passes
+    row_start, row_stop, row_weight, _, entry_slot, entry_weight = rows
     pushes = np.int64(0)
     visited = np.int64(0)
     while size > 0:
@@ -116,7 +105,7 @@ def relax(
                         fresh += 1
             else:
                 old = x[slot]
-                new = _level(slot, excess, x, row_start, row_stop, entry_slot, entry_weight, row_weight, power)
+                new = _level(slot, excess, x, rows, power)
                 x[slot] = new
                 for e in range(start, stop):
                     other = entry_slot[e]

@@ -149,6 +149,15 @@ class LocalGraph:
         total = float(weight.sum())
         return float((weight * share).sum()) / total if total > 0 else 1.0
 
+    @property
+    def open_rows(self) -> tuple[NDArray[Any], ...]:
+        """The rows that were copied, as kernels take them: (start, stop, total, loops, slot, weight).
+
+        Row s is entries start[s]..stop[s] - 1, or start[s] < 0 where it was not copied yet. `total` is the weight of a
+        row and `loops` that of its self-loops, which are no entries; an entry leads to `slot` with `weight`.
+        """
+        return self.row_start, self.row_stop, self.row_weight, self.loops, self.entry_slot, self.entry_weight
+
     def touch(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slots of nodes; new ones are entered."""
         slots = np.empty(nodes.shape[0], np.int64)
@@ -167,17 +176,16 @@ class LocalGraph:
         widest = int((self.rows.indptr[nodes + 1] - self.rows.indptr[nodes]).sum())
         self._reserve(min(widest, self.num_nodes - self.count), widest)
         before = self.count
+        source, copied = (self.rows.indptr, self.rows.indices, self._weight), self.open_rows
         self.count, self.entries = self._kernels.copy_rows(
-            *(slots, self.rows.indptr, self.rows.indices, self._weight, self._table, self.nodes, before),
-            *(self.row_start, self.row_stop, self.loops, self.entry_slot, self.entry_weight, self.entries),
+            slots, source, self._table, self.nodes, before, copied, self.entries
         )
         self._meet(before)
-        parts = slots, self.row_start, self.row_stop, self.entry_slot, self.entry_weight
         if self._label_source is not None:
-            self._kernels.weigh_by_labels(*parts, self.labels, self.epsilon)
+            self._kernels.weigh_by_labels(slots, copied, self.labels, self.epsilon)
         if self._attributes is not None:
-            self._kernels.weigh_by_attributes(*parts, self.nodes, self._attributes, self.gamma)
-        self._kernels.row_sums(slots, self.row_start, self.row_stop, self.entry_weight, self.row_weight)
+            self._kernels.weigh_by_attributes(slots, copied, self.nodes, self._attributes, self.gamma)
+        self._kernels.row_sums(slots, copied)
 
     def slots(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slots of nodes, -1 where a node was not touched."""

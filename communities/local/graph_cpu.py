@@ -75,13 +75,14 @@ def enter_all(table, nodes, count, wanted, out):
 
 
 @kernel
-def copy_rows(
-    slots, indptr, indices, weight, table, nodes, count, row_start, row_stop, loops, entry_slot, entry_weight, entries
-):
+def copy_rows(slots, source, table, nodes, count, rows, entries):
     """Copy the rows of `slots` as rows of slots; returns the new numbers of slots and of entries.
 
-    Self-loops carry no flow: their weight goes to `loops` and they are no entries.
+    `source` = (indptr, indices, weight), `rows` are those of `LocalGraph.open_rows`. Self-loops carry no flow: their
+    weight goes to `loops` and they are no entries.
     """
+    indptr, indices, weight = source
+    row_start, row_stop, _, loops, entry_slot, entry_weight = rows
     weighted = weight.shape[0] > 0
     for k in range(slots.shape[0]):
         slot = slots[k]
@@ -123,8 +124,9 @@ def degrees(first, count, nodes, indptr, weight, out):
 
 
 @kernel
-def weigh_by_labels(slots, row_start, row_stop, entry_slot, entry_weight, labels, epsilon):
+def weigh_by_labels(slots, rows, labels, epsilon):
     """Multiply edges whose ends have different known labels by `epsilon`; a negative label is unknown."""
+    row_start, row_stop, _, _, entry_slot, entry_weight = rows
     for k in range(slots.shape[0]):
         own = labels[slots[k]]
         if own < 0:
@@ -152,8 +154,9 @@ def squared_gaps(near, far, attributes, out):
 
 
 @kernel
-def weigh_by_attributes(slots, row_start, row_stop, entry_slot, entry_weight, nodes, attributes, gamma):
+def weigh_by_attributes(slots, rows, nodes, attributes, gamma):
     """Multiply edge (i, j) by exp(-gamma |X_i - X_j|^2)."""
+    row_start, row_stop, _, _, entry_slot, entry_weight = rows
     for k in range(slots.shape[0]):
         own = attributes[nodes[slots[k]]]
         for e in range(row_start[slots[k]], row_stop[slots[k]]):
@@ -161,10 +164,11 @@ def weigh_by_attributes(slots, row_start, row_stop, entry_slot, entry_weight, no
 
 
 @kernel
-def row_sums(slots, row_start, row_stop, entry_weight, out):
+def row_sums(slots, rows):
     """Total entry weight of the rows of `slots`."""
+    row_start, row_stop, totals, _, _, entry_weight = rows
     for k in range(slots.shape[0]):
         total = 0.0
         for e in range(row_start[slots[k]], row_stop[slots[k]]):
             total += entry_weight[e]
-        out[slots[k]] = total
+        totals[slots[k]] = total

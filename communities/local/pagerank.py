@@ -96,9 +96,14 @@ def approximate_pagerank(
     state = pagerank_cpu.MUST_OPEN
     while state != pagerank_cpu.DONE:
         state, size, more, walked = pagerank_cpu.push(
-            *(active, size, later, queued, p, residual, graph.degree, graph.loops),
-            *(graph.row_start, graph.row_stop, graph.row_weight, graph.entry_slot, graph.entry_weight),
-            *(float(alpha), float(rho), ENTRIES_AT_ONCE),
+            (active, later, queued),
+            size,
+            (p, residual),
+            graph.open_rows,
+            graph.degree,
+            float(alpha),
+            float(rho),
+            ENTRIES_AT_ONCE,
         )
         pushes += more
         visited += walked

@@ -11,31 +11,19 @@ DONE, MUST_OPEN, PAUSED = 0, 1, 2
 
 
 @kernel
-def push(
-    active,
-    size,
-    later,
-    queued,
-    p,
-    residual,
-    degree,
-    loops,
-    row_start,
-    row_stop,
-    row_weight,
-    entry_slot,
-    entry_weight,
-    alpha,
-    rho,
-    budget,
-):
+def push(queue, size, state, rows, degree, alpha, rho, budget):
     """Rounds of pushes over the slots with residual > rho * degree until none is left or a row must be opened.
 
-    It pauses between two rounds once `budget` entries have been visited.
+    `queue` = (slots whose turn it is, those of the next round, a mark on all that are in either), `rows` are those of
+    `LocalGraph.open_rows`, `state` = (p, residual). It pauses between two rounds once `budget` entries have been
+    visited.
 
     Lazy walk: a push keeps alpha of the residual, leaves half of the rest and spreads the other half over the row.
-    Returns the state, the number of active slots (now in `active`), pushes and entries visited.
+    Returns the state, the number of active slots (now first in `queue`), pushes and entries visited.
     """
+    active, later, queued = queue
+    p, residual = state
+    row_start, row_stop, row_weight, loops, entry_slot, entry_weight = rows
     pushes = np.int64(0)
     visited = np.int64(0)
     while size > 0:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,7 +109,7 @@ def run_seeds(
     """
     import torch
 
-    chosen = tuple(range(seeds)) if is_integer(seeds) else tuple(seeds)
+    chosen = tuple(seeds) if isinstance(seeds, Iterable) else tuple(range(integer("seeds", seeds, 1)))
     if not chosen:
         raise InvalidInput("run_seeds needs at least one seed")
     if folder is not None:

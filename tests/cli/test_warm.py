@@ -11,7 +11,8 @@ import pytest
 
 from nearhop.cli import warm
 from nearhop.cli.clock import Stopwatch, timed
-from nearhop.cli.warm.jobs import JOBS, LONGEST, NEEDS
+from nearhop.cli.warm.jobs import LONGEST, NEEDS
+from nearhop.cli.warm.registry import JOBS
 from nearhop.graphlib.compute import notice
 from nearhop.tests.support import needs
 
@@ -53,7 +54,7 @@ def test_the_command(told, run, monkeypatch):
     monkeypatch.setattr(warm, "_RUN", "raise ValueError('{package} \\x1b[31m')")
     code, out, err = run("warm", "graphlib")
     assert code == 1
-    assert "2 of 2 jobs failed" in err
+    assert "3 of 3 jobs failed" in err
     assert "ValueError" in out
     assert "\x1b" not in out
     assert run("warm", "kitchen")[0] == 3
