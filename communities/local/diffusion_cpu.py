@@ -59,8 +59,8 @@ def relax(queue, size, state, rows, rule, root, passes, budget):
     """Passes over the slots with excess until none is left, a row has to be opened, or passes `most` are done.
 
     `queue` = (slots whose turn it is, those of the next pass, a mark on all that are in either), `rows` are those of
-    `LocalGraph.open_rows`, `state` = (x, mass, sink), `rule` = (power, tolerance), `passes` = (done, most, those of earlier calls). It pauses
-    between two passes once `budget` entries have been visited.
+    `LocalGraph.open_rows`, `state` = (x, mass, sink), `rule` = (power, tolerance), `passes` = (done, most, those of
+    earlier calls). It pauses between two passes once `budget` entries have been visited.
 
     Returns the state, the number of active slots (now first in `queue`), and the passes, pushes and entries visited so
     far.
