@@ -33,13 +33,13 @@ def left_out(name: str, error: BaseException) -> None:
     print(f"{name} left out: {type(error).__name__}: {error}".splitlines()[0], file=sys.stderr)
 
 
-def dgl_graph(store):
-    """The store's in-edges, sampled from where they lie."""
+def dgl_graph(store, ids=np.int64):
+    """The store's in-edges, sampled from where they lie, with ids of a dtype of DGL's: int64 or int32."""
     import dgl
     import torch
 
     rows = store.csc()
-    parts = (rows.indptr, rows.indices.astype(np.int64), rows.edge_ids.astype(np.int64))
+    parts = tuple(part.astype(ids) for part in (rows.indptr, rows.indices, rows.edge_ids))
     return dgl.graph(("csc", tuple(map(torch.from_numpy, parts))), num_nodes=rows.num_rows).formats("csc")
 
 

@@ -37,19 +37,19 @@ def add_dgl(found, store, fanouts, batches, threads, edges) -> None:
         import dgl
         import torch
 
-        torch.set_num_threads(threads)
-        graph = dgl_graph(store)
         # DGL's fanouts start at the layer farthest from the seeds
         sampler = dgl.dataloading.NeighborSampler(list(fanouts)[::-1])
-        seeds = [torch.from_numpy(batch) for batch in batches]
     except (ImportError, OSError) as error:
         return left_out("DGL", error)
+    for name, ids in (("dgl", np.int64), ("dgl, int32 ids", np.int32)):
+        graph = dgl_graph(store, ids)
+        seeds = [torch.from_numpy(batch.astype(ids)) for batch in batches]
 
-    def run() -> None:
-        torch.set_num_threads(threads)
-        edges["dgl"] = sum(sum(b.num_edges() for b in sampler.sample(graph, s)[2]) for s in seeds)
+        def run(name=name, graph=graph, seeds=seeds) -> None:
+            torch.set_num_threads(threads)
+            edges[name] = sum(sum(b.num_edges() for b in sampler.sample(graph, s)[2]) for s in seeds)
 
-    found["dgl"] = run
+        found[name] = run
     return None
 
 
