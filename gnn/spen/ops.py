@@ -283,10 +283,12 @@ class _Grouped(torch.autograd.Function):
         d_x, d_bias = grad.new_empty((0, 0)), grad.new_empty((0, 0))
         if ctx.needs_input_grad[0]:
             d_x = torch.empty_like(x)
-        d_weight = torch.zeros_like(weight)
+        d_weight = torch.empty_like(weight)
         if ctx.needs_input_grad[2]:
             d_bias = grad.new_zeros((weight.shape[0], weight.shape[2]))
         small, large = ctx.spans
+        for k in set(range(weight.shape[0])) - {*small[:, 0].tolist(), *(k for k, _, _ in large)}:
+            d_weight[k].zero_()
         if small.shape[0]:
             arrays = (grad.contiguous(), x.contiguous(), weight, small, d_x, d_weight, d_bias)
             run("grouped_gradient", grad.numel(), *arrays)
