@@ -41,3 +41,22 @@ def choice(owner: str, name: str, value: Any, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise InvalidInput(f"{owner}: {name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
     return str(value)
+
+
+def flag(owner: str, name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise InvalidType(f"{owner}: {name} must be True or False; got {value!r}")
+    return value
+
+
+def check_walker(owner: str, model: Any, max_dim: int) -> None:
+    """The parameters that all models have which train vectors on walks or edges."""
+    whole(owner, "dim", model.dim, 1, max_dim)
+    whole(owner, "seed", model.seed, 0, 2**63 - 1)
+    choice(owner, "direction", model.direction, ("out", "both"))
+    for name in ("p", "q"):
+        positive(owner, name, getattr(model, name))
+    number(owner, "exponent", model.exponent, -8.0, 8.0)
+    for name in ("use_weights", "deterministic"):
+        flag(owner, name, getattr(model, name))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
-from ..arguments import choice, number, positive, whole
+from ...graphlib.errors import InvalidInput, NotFitted
+from ..arguments import check_walker, choice, number, positive, whole
 from ..model import Model
 from .grid import MAX_PARTS, Grid
 from .tables import NUM_MOMENTS, Tables
@@ -236,12 +236,10 @@ class GraphVite(Model):
 
         choice(_OWNER, "model", self.model, ("line", "deepwalk", "node2vec"))
         choice(_OWNER, "optimizer", self.optimizer, tuple(NUM_MOMENTS))
-        choice(_OWNER, "direction", self.direction, ("out", "both"))
         choice(_OWNER, "device", self.device, ("cpu", "cuda", "auto"))
-        whole(_OWNER, "dim", self.dim, 1, MAX_DIM)
+        check_walker(_OWNER, self, MAX_DIM)
         whole(_OWNER, "walk_length", self.walk_length, 1, 1 << 20)
         whole(_OWNER, "num_negatives", self.num_negatives, 0, 64)
-        whole(_OWNER, "seed", self.seed, 0, 2**63 - 1)
         for name, high in (("epochs", 1 << 40), ("augmentation_step", 1 << 10), ("pool_size", 1 << 31)):
             if getattr(self, name) is not None:
                 whole(_OWNER, name, getattr(self, name), 1, high)
@@ -252,8 +250,7 @@ class GraphVite(Model):
             )
         if self.partitions != "auto":
             whole(_OWNER, "partitions", self.partitions, 1, MAX_PARTS)
-        for name in ("p", "q", "checkpoint_every_s"):
-            positive(_OWNER, name, getattr(self, name))
+        positive(_OWNER, "checkpoint_every_s", self.checkpoint_every_s)
         if self.lr is not None:
             positive(_OWNER, "lr", self.lr)
         if self.model != "node2vec" and (self.p != 1 or self.q != 1):
@@ -262,7 +259,3 @@ class GraphVite(Model):
             )
         number(_OWNER, "negative_weight", self.negative_weight, 0.0, 1e6)
         number(_OWNER, "weight_decay", self.weight_decay, 0.0, 1e6)
-        number(_OWNER, "exponent", self.exponent, -8.0, 8.0)
-        for name in ("use_weights", "deterministic"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidType(f"GraphVite: {name} must be True or False; got {getattr(self, name)!r}")

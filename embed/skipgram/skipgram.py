@@ -11,8 +11,8 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.compute.threads import pieces
 from ...graphlib.compute.workers import Workers
-from ...graphlib.errors import InvalidInput, InvalidType, NotFitted
-from ..arguments import choice, number, positive, whole
+from ...graphlib.errors import InvalidInput, NotFitted
+from ..arguments import check_walker, choice, flag, positive, whole
 from ..model import Model
 from ..progress import Meter
 from .walk_source import WalkSource, initial_vertex
@@ -195,22 +195,17 @@ class SkipGram(Model):
         from .rows_cpu import MAX_DIM
 
         owner = "SkipGram"
-        whole(owner, "dim", self.dim, 1, MAX_DIM)
+        check_walker(owner, self, MAX_DIM)
         whole(owner, "window", self.window, 1, 10_000)
         whole(owner, "negative", self.negative, 1, 1000)
         whole(owner, "num_walks", self.num_walks, 1, 1 << 24)
         whole(owner, "walk_length", self.walk_length, 2, 1 << 20)
-        whole(owner, "seed", self.seed, 0, 2**63 - 1)
-        for name in ("p", "q", "lr", "min_lr"):
+        for name in ("lr", "min_lr"):
             positive(owner, name, getattr(self, name))
         if self.min_lr > self.lr:
             raise InvalidInput(f"SkipGram: min_lr must be at most lr; got min_lr={self.min_lr!r}, lr={self.lr!r}")
-        number(owner, "exponent", self.exponent, -8.0, 8.0)
         choice(owner, "negatives", self.negatives, ("window", "pair"))
-        choice(owner, "direction", self.direction, ("out", "both"))
-        for name in ("shrink_windows", "use_weights", "deterministic"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidType(f"SkipGram: {name} must be True or False; got {getattr(self, name)!r}")
+        flag(owner, "shrink_windows", self.shrink_windows)
 
 
 def _train(model: SkipGram, source: WalkSource, threads: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import parallel_kernel
-from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
+from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient, sum_of_rows
 from ..products_cpu import add_product
 
 __all__ = [
@@ -249,13 +249,7 @@ def grouped_gradient(grad, x, weight, spans, d_x, d_weight, d_bias):
 def sum_rows(x, ptr, copies, out):
     """`out[r]` is the sum of the rows of x that copy r."""
     for r in numba.prange(out.shape[0]):
-        o = out[r]
-        for c in range(o.shape[0]):
-            o[c] = 0
-        for k in range(ptr[r], ptr[r + 1]):
-            row = x[copies[k]]
-            for c in range(o.shape[0]):
-                o[c] += row[c]
+        sum_of_rows(x, copies, ptr[r], ptr[r + 1], out[r])
 
 
 @parallel_kernel

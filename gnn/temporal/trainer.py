@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ...graphlib.checkpoints import prefixed, save_checkpoint
-from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
+from ...graphlib.errors import InvalidInput, NotFitted
 from ...graphlib.scalars import integer
 from ..threads import steady
-from ..training.adam import adam_arrays
+from ..training.checkpoint import state_arrays, take_over
 from ..training.evaluating import evaluating
 from .metrics import LinkScores
 from .negatives import TemporalNegatives
@@ -289,9 +289,7 @@ class TemporalTrainer:
         StoreWriteFailed
             The disk is full or failed; a file that was there is whole.
         """
-        state = {f"model.{name}": part for name, part in self._model_state().items()}
-        state |= {f"best.{name}": part for name, part in self.best.items()}
-        state |= adam_arrays(self.optimizer)
+        state = state_arrays(self._model_state(), self.best, self.optimizer)
         facts = {"epoch": self.epoch, "batch": self.batch, "loss": self._loss, "history": self.history}
         save_checkpoint(path, state, {**facts, "best_epoch": self.best_epoch, "options": asdict(self.options)})
 
@@ -311,15 +309,8 @@ class TemporalTrainer:
         from .checkpoint import read
 
         saved = read(path, self)
-        before = self._model_state()
-        try:
-            for state in (saved.best, saved.model):
-                if state:
-                    self._load_model(state)
-        except Exception as error:  # what this model refuses is its own affair
-            self._load_model(before)
-            raise StoreCorrupt(f"{path} does not fit this model ({error}); nothing was changed") from error
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.adam})
+        both = saved.best, saved.model
+        take_over(path, self._load_model, both, self._model_state(), self.optimizer, saved.adam)
         self.best, self.history, self.best_epoch = saved.best, saved.history, saved.best_epoch
         self.epoch, self.batch, self._loss = saved.epoch, saved.batch, saved.loss
 

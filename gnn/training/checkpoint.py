@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...graphlib.checkpoints import check_arrays, load_checkpoint, prefixed, whole_fact
 from ...graphlib.errors import InvalidInput, StoreCorrupt
 from ...graphlib.scalars import is_finite
-from .adam import read_adam
+from .adam import adam_arrays, read_adam
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +84,34 @@ def states(
     if best or best_epoch >= 0:
         check_arrays(path, best, state)
     return model, best, read_adam(path, prefixed(arrays, "adam."), optimizer)
+
+
+def state_arrays(
+    model: Mapping[str, NDArray[Any]], best: Mapping[str, NDArray[Any]], optimizer: Any
+) -> dict[str, NDArray[Any]]:
+    """What `states` reads: the model's state now and at its best, and the optimizer's."""
+    arrays = {f"model.{name}": part for name, part in model.items()}
+    arrays |= {f"best.{name}": part for name, part in best.items()}
+    return arrays | adam_arrays(optimizer)
+
+
+def take_over(
+    path: str,
+    put: Callable[[dict[str, NDArray[Any]]], None],
+    wanted: Iterable[dict[str, NDArray[Any]]],
+    before: dict[str, NDArray[Any]],
+    optimizer: Any,
+    adam: dict[int, dict[str, Any]],
+) -> None:
+    """Put states into a model one after another, the last to stay, and the optimizer's; or leave all as it was."""
+    try:
+        for state in wanted:
+            if state:
+                put(state)
+    except Exception as error:  # what this model refuses is its own affair
+        put(before)
+        raise StoreCorrupt(f"{path} does not fit this model ({error}); nothing was changed") from error
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": adam})
 
 
 def _history(path: str, given: Any, epoch: int, best_epoch: int) -> dict[str, list[float]]:

@@ -16,10 +16,8 @@ import torch
 from ...embed.progress import TrainingDiverged
 from ...graphlib.checkpoints import save_checkpoint
 from ...graphlib.compute.streams import Purpose, root_of
-from ...graphlib.errors import StoreCorrupt
 from ..threads import steady
-from .adam import adam_arrays
-from .checkpoint import read
+from .checkpoint import read, state_arrays, take_over
 from .evaluating import evaluating
 from .options import Progress, Training
 
@@ -117,9 +115,7 @@ class EpochTrainer:
         StoreWriteFailed
             The disk is full or failed; a file that was there is whole.
         """
-        arrays = {f"model.{name}": part for name, part in self._state().items()}
-        arrays |= {f"best.{name}": part for name, part in self.best.items()}
-        arrays |= adam_arrays(self.optimizer)
+        arrays = state_arrays(self._state(), self.best, self.optimizer)
         facts = {name: getattr(self, name) for name in ("epoch", "batch", "best_epoch", "history")}
         save_checkpoint(path, arrays, {**facts, "loss_sum": self._loss_sum, "options": asdict(self.options)})
 
@@ -136,13 +132,7 @@ class EpochTrainer:
             It is not such a file, is damaged, or does not fit the model. All of it is checked before anything changes.
         """
         saved = read(path, self.options, self.optimizer, self._state())
-        before = self._state()
-        try:
-            self._set_state(saved.model)
-        except Exception as error:  # what this model refuses is its own affair
-            self._set_state(before)
-            raise StoreCorrupt(f"{path} does not fit this model ({error}); nothing was changed") from error
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.adam})
+        take_over(path, self._set_state, [saved.model], self._state(), self.optimizer, saved.adam)
         self.best, self.history, self.best_epoch = saved.best, saved.history, saved.best_epoch
         self.epoch, self.batch, self._loss_sum = saved.epoch, saved.batch, saved.loss_sum
 

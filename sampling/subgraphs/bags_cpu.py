@@ -74,17 +74,23 @@ def list_copies(of, ptr, copies):
     ptr[0] = 0
 
 
+@kernel
+def sum_of_rows(x, copies, first, last, o):
+    """`o` = sum of the rows of x that copies first..last-1 name, in their order."""
+    for c in range(o.shape[0]):
+        o[c] = 0
+    for k in range(first, last):
+        row = x[copies[k]]
+        for c in range(o.shape[0]):
+            o[c] += row[c]
+
+
 @parallel_kernel
 def mean_rows(x, ptr, copies, out):
     """`out[r]` is the mean of the rows of x that copy r, or zero where none does."""
     for r in numba.prange(out.shape[0]):
         o = out[r]
-        for c in range(o.shape[0]):
-            o[c] = 0
-        for k in range(ptr[r], ptr[r + 1]):
-            row = x[copies[k]]
-            for c in range(o.shape[0]):
-                o[c] += row[c]
+        sum_of_rows(x, copies, ptr[r], ptr[r + 1], o)
         count = ptr[r + 1] - ptr[r]
         if count > 1:
             for c in range(o.shape[0]):
