@@ -58,15 +58,15 @@ def faiss(quantised: bool) -> Callable[..., tuple[Search, Any]]:
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        unit = _unit(x, metric)
+        rows = unit(x, metric)
         if kept is not None and kept.exists():
             index: Any = faiss.read_index(str(kept))
         else:
             graph: Any = faiss.index_factory(x.shape[1], "HNSW16_SQ8" if quantised else "HNSW16")
             graph.hnsw.efConstruction = 200
             index = faiss.IndexRefineFlat(graph) if quantised else graph
-            index.train(unit)
-            index.add(unit)
+            index.train(rows)
+            index.add(rows)
             if kept is not None:
                 faiss.write_index(index, str(kept))
         graph = index
@@ -77,7 +77,7 @@ def faiss(quantised: bool) -> Callable[..., tuple[Search, Any]]:
 
         def search(q: np.ndarray, ef: int) -> Any:
             graph.hnsw.efSearch = ef
-            return index.search(_unit(q, metric), K)[1]
+            return index.search(q, K)[1]
 
         return search, (index, graph)
 
@@ -119,12 +119,18 @@ def voyager(
 def pynndescent(
     x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
 ) -> tuple[Search, Any]:
+    import numba
     from pynndescent import NNDescent
 
     index = NNDescent(x, metric="euclidean" if metric == "l2" else "cosine", n_neighbors=30, n_jobs=threads)
     index.prepare()
     index.query(x[:10], K)
-    return lambda q, ef: index.query(q, K, epsilon=(ef - 10) / 300)[0], index
+
+    def search(q: np.ndarray, ef: int) -> Any:
+        numba.set_num_threads(search_threads)
+        return index.query(q, K, epsilon=(ef - 10) / 300)[0]
+
+    return search, index
 
 
 def glass(
@@ -132,16 +138,16 @@ def glass(
 ) -> tuple[Search, Any]:
     import glass
 
-    name, unit = ("L2", x) if metric == "l2" else ("IP", _unit(x, metric))
+    name, rows = ("L2", x) if metric == "l2" else ("IP", unit(x, metric))
     glass.set_num_threads(threads)
-    graph = glass.Index("HNSW", name, "SQ8U" if metric == "l2" else "FP16", 32, 200).build(unit)
-    index = glass.Searcher(graph, unit, name, "SQ8U", "FP32")
+    graph = glass.Index("HNSW", name, "SQ8U" if metric == "l2" else "FP16", 32, 200).build(rows)
+    index = glass.Searcher(graph, rows, name, "SQ8U", "FP32")
     glass.set_num_threads(search_threads)
     index.optimize(search_threads)
 
     def search(q: np.ndarray, ef: int) -> Any:
         index.set_ef(ef)
-        found = index.batch_search(_unit(q, metric), K, search_threads)
+        found = index.batch_search(q, K, search_threads)
         return np.asarray(found[0] if isinstance(found, tuple) else found).reshape(len(q), K)
 
     return search, (index, graph)
@@ -170,8 +176,8 @@ def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:
 
         import svs
 
-        folder, unit = tempfile.mkdtemp(), _unit(x, metric)
-        svs.write_vecs(unit, os.path.join(folder, "x.fvecs"))
+        folder, rows = tempfile.mkdtemp(), unit(x, metric)
+        svs.write_vecs(rows, os.path.join(folder, "x.fvecs"))
         svs.convert_vecs_to_svs(os.path.join(folder, "x.fvecs"), os.path.join(folder, "x.svs"), svs.DataType.float32)
         data = svs.VectorDataLoader(os.path.join(folder, "x.svs"), svs.DataType.float32, dims=x.shape[1])
         loader = svs.LVQLoader(data, primary=primary, residual=residual, padding=32)
@@ -191,7 +197,7 @@ def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:
 
         def search(q: np.ndarray, ef: int) -> Any:
             index.search_window_size = ef
-            return index.search(_unit(q, metric), K)[0].astype(np.int64)
+            return index.search(q, K)[0].astype(np.int64)
 
         return search, index
 
@@ -208,13 +214,13 @@ def symphonyqg(degree: int) -> Callable[..., tuple[Search, Any]]:
             index = SymqgIndex.load(str(kept))
         else:
             index = SymqgIndex(x.shape[1], degree, "l2")  # of unit vectors it orders as the cosine does
-            index.build(_unit(x, metric), 200, threads)
+            index.build(unit(x, metric), 200, threads)
             if kept is not None:
                 index.save(str(kept))
 
         def search(q: np.ndarray, ef: int) -> Any:
             ask = index.search if len(q) == 1 else index.search_batch
-            found = ask(_unit(q, metric), K, ef, search_threads)[0]
+            found = ask(q, K, ef, search_threads)[0]
             return np.asarray(found).astype(np.int64).reshape(len(q), K)
 
         return search, index
@@ -230,12 +236,12 @@ def rabitq_hnsw(
     if kept is not None and kept.exists():
         index = HnswIndex.load(str(kept))
     else:
-        unit = np.ascontiguousarray(_unit(x, metric))
+        rows = np.ascontiguousarray(unit(x, metric))
         index = HnswIndex(x.shape[1], len(x), 16, 200, 8, "l2")
-        index.build(unit, unit.mean(axis=0, keepdims=True), np.zeros(len(x), np.uint32), threads)
+        index.build(rows, rows.mean(axis=0, keepdims=True), np.zeros(len(x), np.uint32), threads)
         if kept is not None:
             index.save(str(kept))
-    return lambda q, ef: np.asarray(index.search(_unit(q, metric), K, ef, search_threads)[0]).astype(np.int64), index
+    return lambda q, ef: np.asarray(index.search(q, K, ef, search_threads)[0]).astype(np.int64), index
 
 
 def vsag(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None) -> tuple[Search, Any]:
@@ -257,18 +263,18 @@ def vsag(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Pa
     if kept is not None and kept.exists():
         index.load(str(kept))
     else:
-        index.build(np.ascontiguousarray(_unit(x, metric)).ravel(), np.arange(len(x)), len(x), x.shape[1])
+        index.build(np.ascontiguousarray(unit(x, metric)).ravel(), np.arange(len(x)), len(x), x.shape[1])
         if kept is not None:
             index.save(str(kept))
 
     def search(q: np.ndarray, ef: int) -> Any:
         how = json.dumps({"hgraph": {"ef_search": ef}})
-        return np.array([index.knn_search(row, K, how)[0] for row in _unit(q, metric)])
+        return np.array([index.knn_search(row, K, how)[0] for row in q])
 
     return search, index
 
 
-def _unit(rows: np.ndarray, metric: str) -> np.ndarray:
+def unit(rows: np.ndarray, metric: str) -> np.ndarray:
     return rows if metric == "l2" else rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
