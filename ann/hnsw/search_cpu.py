@@ -13,7 +13,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel
 from ..distances.distances_cpu import insert, pack, unpack_distance, unpack_node
-from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row
+from ..distances.rows_cpu import FAR, HEAD, distance, key_of, prefetch_row, prefetch_row_ahead
 from .parts_cpu import Level
 
 ZERO: Any = np.int64(0)  # a literal would make Numba compile for it apart
@@ -112,10 +112,10 @@ def beam(walk, query, factor, level, scratch, pool, ef, keys, together, stop):
         for j in range(reached, fresh):
             prefetch_row(walk, seen[j], 0, HEAD)
         for j in range(reached, min(fresh, reached + _AHEAD)):
-            prefetch_row(walk, seen[j], HEAD, FAR)
+            prefetch_row_ahead(walk, seen[j], HEAD, FAR)
         for j in range(reached, fresh):
             if j + _AHEAD < fresh:
-                prefetch_row(walk, seen[j + _AHEAD], HEAD, FAR)
+                prefetch_row_ahead(walk, seen[j + _AHEAD], HEAD, FAR)
             keys[j - reached] = key_of(walk, query, factor, seen[j])
         cursor = min(i, size)
         for j in range(fresh - reached):
@@ -161,11 +161,11 @@ def rescore(exact, query, factor, pool, size, k, most):
     """
     ahead = 4
     for j in range(min(ahead, size)):
-        prefetch_row(exact, unpack_node(pool[j]), 0, HEAD)
+        prefetch_row_ahead(exact, unpack_node(pool[j]), 0, FAR)
     worse = 0
     for j in range(size):
         if j + ahead < size:
-            prefetch_row(exact, unpack_node(pool[j + ahead]), 0, HEAD)
+            prefetch_row_ahead(exact, unpack_node(pool[j + ahead]), 0, FAR)
         node = unpack_node(pool[j])
         key = pack(distance(exact, node, query, factor), node)
         # Nearly sorted already: insertion from the back.
