@@ -20,9 +20,9 @@ def check_parameters(
     check_count("ef_construction", ef_construction)
     check_count("ef_search", ef_search)
     check_count("seed", seed, low=0, high=2**63 - 1)
-    if storage not in storages() and storage != "auto":
-        known = ", ".join(map(repr, storages()))
-        raise InvalidInput(f"storage must be one of {known}, or 'auto'; got {storage!r}")
+    if storage not in (*storages(), "auto"):
+        known = ", ".join(map(repr, (*storages(), "auto")))
+        raise InvalidInput(f"storage must be one of {known}; got {storage!r}")
     if number == HAMMING and storage not in ("float32", "auto"):
         raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={storage!r}")
     if layout not in LAYOUTS:

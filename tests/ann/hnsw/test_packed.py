@@ -404,7 +404,7 @@ def test_auto_chooses_by_width_bits_and_memory():
     assert sizes == [("int8", "packed"), ("int8", "plain"), ("int8-only", "plain")]
     estimate = HNSW(storage="auto").estimate_memory(1000, 64)
     assert estimate.blocks > 0
-    with pytest.raises(InvalidInput, match="or 'auto'; got 'fast'"):
+    with pytest.raises(InvalidInput, match="'auto'; got 'fast'"):
         HNSW(storage="fast").add(rows_of(3))
 
 
