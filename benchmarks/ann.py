@@ -33,7 +33,7 @@ from nearhop.tests.support import kept_as
 
 TARGETS = (0.90, 0.95, 0.99, 0.999)
 LATENCY_TARGETS = (0.95, 0.99)
-BEAMS = (10, 12, 14, 17, 20, 25, 30, 40, 55, 75, 100, 150, 220, 320, 480, 720)
+BEAMS = (10, 12, 14, 17, 20, 25, 30, 40, 55, 75, 100, 150, 220, 320, 480, 720, 1080)
 
 
 def at_recall(points: list[tuple[float, float]], target: float) -> float:
