@@ -46,7 +46,7 @@ class HNSWParameters(TypedDict, total=False):
     metric: RowMetric
     M: int
     ef_construction: int
-    storage: Storage
+    storage: Storage | Literal["auto"]
     seed: int
     threads: int | None
     ef_search: int

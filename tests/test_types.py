@@ -30,7 +30,7 @@ walked = embed.SkipGram(16, negatives="pair", direction="out")
 """
 WRONG = {
     'ann.HNSW("euclidean")': "arg-type",
-    'ann.HNSW(storage="int4")': "arg-type",
+    'ann.HNSW(storage="int3")': "arg-type",
     'ann.HNSW.from_store(store, "x", metric="cosin")': "typeddict-item|arg-type",
     'ann.IVFFlat("hamming")': "arg-type",
     'ann.load("items.nh", metric="dot")': "arg-type",
