@@ -61,8 +61,8 @@ class Blocks:
     def write(self, graph: HNSWGraph, workers: int) -> None:
         """Write the blocks of changed nodes, while no walk uses them; of all, where codes were chosen anew.
 
-        O(changed nodes * links^2) code rows read where nodes have fewer links than their blocks have room for, whose
-        places the nearest nodes two links away take.
+        Up to a thousand code rows read per changed node that has fewer links than its blocks have room for: the nearest
+        of the nodes two links away take the places.
         """
         from . import blocks_cpu as kernels
 

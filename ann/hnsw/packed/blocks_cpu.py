@@ -24,7 +24,7 @@ _TERM, _AHEAD = 4, 8
 
 @kernel
 def _fill(walk, links, node, room, ids):
-    """The links of a node, and in what room they leave the nearest of those they lead to; how many there are."""
+    """The links of a node, and in the room they leave the nearest of what 32 of them lead to; how many there are."""
     bits, seen, pool, own = room
     nodes, count = walk.data.shape[0], 0
     seen[0] = node
@@ -39,8 +39,8 @@ def _fill(walk, links, node, room, ids):
         bits[seen[j] >> 3] |= np.uint8(1 << (seen[j] & 7))
     reached, limit = count + 1, ids.shape[0] - count
     if limit > 0:
-        for j in range(count):
-            for place in range(links.shape[1]):
+        for j in range(min(count, LANES)):
+            for place in range(min(links.shape[1], LANES)):
                 other = links[ids[j], place]
                 if other < 0 or other >= nodes:
                     break
