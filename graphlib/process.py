@@ -22,7 +22,20 @@ def physical_memory() -> int:
     >>> physical_memory() > 1 << 20
     True
     """
+    return _bytes_of("SC_PHYS_PAGES")
+
+
+def free_memory() -> int:
+    """Bytes of memory that nobody uses just now; 2**63 - 1 where the system does not say.
+
+    >>> 0 < free_memory()
+    True
+    """
+    return _bytes_of("SC_AVPHYS_PAGES")
+
+
+def _bytes_of(pages: str) -> int:
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # no such call, or no such number
         return (1 << 63) - 1

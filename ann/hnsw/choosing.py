@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from ...graphlib.process import free_memory
 from ..metrics import HAMMING
 from ..storage.rows import storage_class
-from .packed.blocks import most_bytes
+from .packed.layout import most_bytes
 
 if TYPE_CHECKING:
     from ..words import Layout, Storage
@@ -23,20 +23,18 @@ def choose(metric: int, dim: int, num_rows: int, M: int, free: int | None = None
     """
     if metric == HAMMING or dim < NARROW:
         return "float32", "plain"
-    free = free_bytes() if free is None else free
+    free = free_memory() if free is None else free
     rows, codes = storage_class("int8", metric).bytes_of(metric, dim, num_rows)
-    plain = rows + codes + num_rows * 4 * (2 * M + 4)
-    if free is None or plain + most_bytes(num_rows, dim, 2 * M) <= _SHARE * free:
+    plain = rows + codes + link_bytes(num_rows, M)
+    if plain + most_bytes(num_rows, dim, 2 * M) <= _SHARE * free:
         return "int8", "packed"
     return ("int8", "plain") if plain <= _SHARE * free else ("int8-only", "plain")
 
 
-def free_bytes() -> int | None:
-    """Memory that is free just now, where the system tells."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
+def link_bytes(num_rows: int, M: int) -> int:
+    """Bytes of the links of all levels with their counts, and of levels."""
+    # 2M + 2 words of level 0, 9 bytes of level and upper row; a node reaches 1 / (M - 1) upper levels on average.
+    return num_rows * (4 * (2 * M + 2) + 9) + int(num_rows / (M - 1) * 4 * (M + 2))
 
 
-__all__ = ["choose", "free_bytes"]
+__all__ = ["choose", "link_bytes"]

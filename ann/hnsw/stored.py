@@ -27,19 +27,9 @@ if TYPE_CHECKING:
 
 _UPPER = "upper"
 _LAYOUT = 2
-COLUMNS = frozenset(
-    {
-        "vector",
-        "dead",
-        "level",
-        "scale",
-        "code",
-        "hnsw_links",
-        "hnsw_counts",
-        "hnsw_upper_row",
-        "hnsw_blocks",
-    }
-)
+COLUMNS = frozenset({
+    "vector", "dead", "level", "scale", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row", "hnsw_blocks",
+})  # fmt: skip
 _FIELDS = {
     "metric": str, "dim": int, "M": int, "ef_construction": int, "storage": str, "seed": int, "entry": int, "top": int,
 }  # fmt: skip

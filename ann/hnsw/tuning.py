@@ -14,8 +14,8 @@ from ..least_effort import least_effort
 from ..metrics import check_count, check_rows, metric_code, query_scales, scaled
 from ..result import SearchResult, finish, recall
 from ..storage.rows import storage_class
-from .choosing import choose
-from .packed.blocks import most_bytes
+from .choosing import choose, link_bytes
+from .packed.layout import most_bytes
 from .plan import NAMES, make_plan, row_bytes
 from .walks import Queries
 
@@ -82,14 +82,13 @@ class Explanation:
 def estimate_memory(index: HNSW, num_rows: int, dim: int) -> MemoryEstimate:
     """See `HNSW.estimate_memory`."""
     n, dim = check_count("num_rows", num_rows, low=0), check_count("dim", dim)
-    # 2M + 2 words of level 0, 9 bytes of level and upper row; a node reaches 1 / (M - 1) upper levels on average.
-    links = n * (4 * (2 * index.M + 2) + 9) + int(n / (index.M - 1) * 4 * (index.M + 2))
     metric = metric_code(index.metric, bits=True)
     storage, layout = index.storage, index.layout
     if storage == "auto":
         storage, layout = choose(metric, dim, n, index.M)
     rows, codes = storage_class(storage, metric).bytes_of(metric, dim, n)
-    return MemoryEstimate(rows, links, codes, most_bytes(n, dim, 2 * index.M) if layout == "packed" else 0)
+    blocks = most_bytes(n, dim, 2 * index.M) if layout == "packed" else 0
+    return MemoryEstimate(rows, link_bytes(n, index.M), codes, blocks)
 
 
 def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -> int:

@@ -7,29 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....graphlib.compute.jit import plain_view
-from ...metrics import check_count
 from ...storage.room import aligned_bytes, copied
 from ...stored import laid_out
 from ..parts_cpu import Graph, PackedGraph, Scratch
+from .layout import LANES, bits_for, row_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..graph import HNSWGraph
-
-LANES, ENTRIES, WORD_BYTES = 32, 16, 256  # as in `tables_cpu`, which is read with the kernels
-_SIZES = {4: 128, 2: 512, 1: 1 << 30}  # bits of a coordinate, for codes of up to so many
-
-
-def bits_for(width: int) -> int:
-    """Bits of a coordinate that keep a neighbour near 64 bytes: 4, 2 or 1."""
-    return next(bits for bits, most in _SIZES.items() if width <= most)
-
-
-def row_bytes(width: int, slots: int) -> int:
-    """Bytes of a node's blocks for codes of so many coordinates and so many links: a multiple of 64."""
-    groups = -(-width * bits_for(width) // 16) * 4
-    return -(-slots // LANES) * (groups * ENTRIES + WORD_BYTES)
 
 
 class Blocks:
@@ -117,10 +103,4 @@ class Blocks:
         return self.data.nbytes + self.changed.nbytes
 
 
-def most_bytes(num_rows: int, dim: int, slots: int) -> int:
-    """Bytes of the blocks of so many rows, at most."""
-    width = check_count("dim", dim)
-    return num_rows * (1 + max(row_bytes(part, slots) for part in {width, min(width, 128), min(width, 512)}))
-
-
-__all__ = ["Blocks", "bits_for", "most_bytes", "row_bytes"]
+__all__ = ["Blocks"]

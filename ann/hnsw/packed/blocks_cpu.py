@@ -15,7 +15,7 @@ import numpy as np
 from ....graphlib.compute.jit import kernel, parallel_kernel
 from ...distances.distances_cpu import insert, unpack_node
 from ...distances.rows_cpu import FAR, key_of, own_factor, own_query, prefetch_row, room_of
-from .tables_cpu import ENTRIES, LANES, WORD_BYTES
+from .layout import ENTRIES, LANES, WORD_BYTES
 
 ABSENT = np.float32(2e9)  # beyond every rank
 _STEPS = np.array([2.0, 0.9957, 0.0, 0.3352], np.float32)  # of 1, 2 and 4 bits for normal coordinates, in deviations

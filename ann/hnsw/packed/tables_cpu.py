@@ -22,10 +22,8 @@ from numba.extending import intrinsic
 
 from ....graphlib.compute.jit import kernel
 from ...distances.row_sums_cpu import declared, features, integer, outlined
+from .layout import ENTRIES
 
-LANES = 32  # neighbours of a block
-ENTRIES = 16  # of a table
-WORD_BYTES = 8 * LANES  # behind the codes of a block: two factors and a link a neighbour
 _MOST_SUM, _MOST_ENTRY = np.float32(65_000), np.float32(255)
 _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 

@@ -9,10 +9,10 @@ from ....graphlib.compute.jit import kernel
 from ...distances.distances_cpu import insert, unpack_node
 from ...distances.rows_cpu import FAR, key_of, prefetch_row_ahead
 from ..search_cpu import ONE, ZERO
-from .tables_cpu import ENTRIES, LANES, WORD_BYTES, estimate, fill_tables
+from .layout import ENTRIES, LANES, WORD_BYTES
+from .tables_cpu import estimate, fill_tables
 
 _MORE, _SHARE_OF_BEAM = 8, 6  # so many rows beside the k nearest are ordered by distances: 8 and a sixth of the beam
-_AHEAD = 1  # nodes of the beam whose blocks are asked for before they are expanded
 _NO_LIMIT = np.int32(0x7FFFFFFF)
 
 
@@ -46,8 +46,8 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
         while follower < size and pool[follower] & ONE:
             follower += 1
         cursor = follower
-        if follower + _AHEAD - 1 < size and pool[follower + _AHEAD - 1] & ONE == 0:
-            coming = unpack_node(pool[follower + _AHEAD - 1])
+        if follower < size:
+            coming = unpack_node(pool[follower])
             prefetch_row_ahead(blocks, coming, 0, FAR)
             prefetch_row_ahead(walk, coming, 0, FAR)
         key = key_of(walk, query, factor, node)
@@ -71,7 +71,7 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
                     at = insert(pool, size, ef, (np.int64(ranks[lane]) << 32) | (other << 1))
                     if at >= 0:
                         size = min(size + 1, ef)
-                        if at < cursor + _AHEAD:
+                        if at <= cursor:
                             prefetch_row_ahead(blocks, other, 0, FAR)
                             prefetch_row_ahead(walk, other, 0, FAR)
                         cursor = min(cursor, at)

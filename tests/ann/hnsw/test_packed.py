@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw.choosing import choose
-from nearhop.ann.hnsw.packed import blocks as blocks_of
+from nearhop.ann.hnsw.packed import layout
 from nearhop.ann.hnsw.packed import tables_cpu as tables
 from nearhop.ann.hnsw.packed.blocks_cpu import ABSENT
 from nearhop.ann.hnsw.parts_cpu import PackedGraph
@@ -47,7 +47,7 @@ def unpacked(block, groups, bits, width):
 def parts_of(index):
     graph = index.graph
     codes = graph.rows.codes
-    bits = blocks_of.bits_for(codes.width)
+    bits = layout.bits_for(codes.width)
     return graph, codes, bits, -(-codes.width * bits // 16) * 4
 
 
