@@ -51,3 +51,4 @@ class HNSWParameters(TypedDict, total=False):
     threads: int | None
     ef_search: int
     layout: Layout
+    fit_queries: ArrayLike | None

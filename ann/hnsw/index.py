@@ -13,7 +13,7 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
 from ..ids import RowIds
 from ..index import Progress, VectorIndex
-from ..metrics import check_count, check_finite, metric_code, query_scales
+from ..metrics import check_count, check_finite, check_rows, metric_code, query_scales
 from ..result import RangeResult, SearchResult
 from ..storage.rows import Rows, rows_of
 from ..store_rows import NodeCondition, store_column, store_ids
@@ -77,6 +77,10 @@ class HNSW(VectorIndex):
         "packed", for storage "int8": every node keeps codes of its neighbours beside its links (see Notes). Searches
         read one block a step instead of a row a neighbour, 1.2 to 2.3 times as many queries a second on vectors of a
         hundred dimensions or more, for 1 to 2.5 KiB a row.
+    fit_queries : float32 (num_queries, dim), optional
+        For storage "int8": examples of queries that come from elsewhere than the rows, such as questions asked of
+        documents. Codes then keep the directions in which rows or queries vary, and their width is tried on these
+        queries. The first `add` reads them and keeps up to 2,048; "auto" takes them where it becomes "int8".
 
     Notes
     -----
@@ -127,6 +131,7 @@ class HNSW(VectorIndex):
         threads: int | None = None,
         ef_search: int = DEFAULT_EF,
         layout: Layout = "plain",
+        fit_queries: ArrayLike | None = None,
     ) -> None:
         super().__init__()
         self.metric = metric
@@ -137,6 +142,7 @@ class HNSW(VectorIndex):
         self.threads = threads
         self.ef_search = ef_search
         self.layout = layout
+        self._fit_queries = fit_queries
         self._graph: HNSWGraph | None = None
         self._anew: Rows | None = None  # what keeps the first rows, where they were kept before
 
@@ -250,13 +256,14 @@ class HNSW(VectorIndex):
             return
         if self.storage == "auto":
             self.storage, self.layout = choose(metric, rows.shape[1], len(rows), self.M)
+            self._fit_queries = self._fit_queries if self.storage == "int8" else None
         graph = self._graph
         if graph is not None and not len(self):  # nothing to keep
             with self._lock.changing():
                 graph = self._graph = None
                 self._rows = self._rows.chosen(np.empty(0, np.int64))
         if graph is None:
-            kept = self._anew or rows_of(self.storage, metric, rows.shape[1])
+            kept = self._anew or self._empty_rows(metric, rows.shape[1])
             graph = HNSWGraph(kept, self.M, packed=self.layout == "packed")
             graph.lock, graph.rows.borrowed = self._lock, borrowed
         ef = max(self.ef_construction, self.M)
@@ -285,6 +292,16 @@ class HNSW(VectorIndex):
             graph.insert(members, ef, self.threads, published, committed)
         graph.mend(ef, self.threads)
         graph.write_blocks(self.threads)
+
+    def _empty_rows(self, metric: int, dim: int) -> Rows:
+        """What will keep the rows, told what queries to expect."""
+        kept = rows_of(self.storage, metric, dim)
+        if self._fit_queries is not None:
+            queries = check_rows("HNSW", self._fit_queries, metric, dim=dim, what="fit_queries")
+            if not len(queries):
+                raise InvalidInput(f"HNSW: fit_queries must have at least one row; got shape {queries.shape}")
+            kept.expect(queries)
+        return kept
 
     def _make_room(self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any]) -> NDArray[np.int64]:
         """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them.

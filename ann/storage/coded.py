@@ -96,6 +96,14 @@ class CodedRows(BesideCodes, FloatRows):
         super().__init__(metric, dim)
         self.codes = ScalarCodes(metric, dim)
 
+    def expect(self, queries: NDArray[np.float32]) -> None:
+        self.codes.expect(queries)
+
+    def anew(self) -> Rows:
+        part = super().anew()
+        part.codes.fit_queries = self.codes.fit_queries  # type: ignore[attr-defined]
+        return part
+
     @property
     def scans_codes(self) -> bool:
         return self.is_coded
@@ -114,6 +122,6 @@ def ranks(codes: ScalarCodes, data: NDArray[np.uint8] | None = None) -> Any:
     from .codes_cpu import Ranks
 
     return Ranks(
-        plain_view(codes.codes if data is None else data), codes.query_centre, plain_view(codes.basis),
+        plain_view(codes.codes if data is None else data), codes.query_centre, codes.directions,
         codes.query_step, codes.origin, codes.width,
     )  # fmt: skip

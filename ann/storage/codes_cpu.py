@@ -19,18 +19,20 @@ from ..distances.numbers import ABSENT
 from ..distances.row_sums_cpu import integer, products, row_start
 from ..distances.rows_cpu import emitter, field, row_kind
 from ..distances.scan_cpu import _dot_block
+from .directions_cpu import LANES, PAIR, in_words, turned
 from .limits import HELD, MISSED, MISSED_ALONE
 
 
 class Ranks(NamedTuple):
     """uint8 code rows (rows, bytes), a row's term in its last four bytes, and how queries become codes.
 
-    `width` coordinates count. `centre`, `basis` and `step` are those of queries; `origin` is `ScalarCodes.origin`.
+    `width` coordinates count. `centre`, `directions` (as `in_blocks` lays them out; none: the coordinates as they are)
+    and `step` are those of queries; `origin` is `ScalarCodes.origin`.
     """
 
     data: Any
     centre: Any
-    basis: Any
+    directions: Any
     step: Any
     origin: Any
     width: int
@@ -172,30 +174,47 @@ def project_queries(queries, factors, centre, basis, step, width, out):
 
 
 @kernel
-def encode_queries(queries, factors, centre, basis, step, first, last, out):
+def encode_queries(queries, factors, centre, directions, width, step, first, last, out):
     """Signed codes of queries first..last-1; `step` 0 gives each query a step of its own (inner products)."""
-    width = basis.shape[0] if basis.shape[0] > 0 else queries.shape[1]
     together = _ROWS if last - first > 1 else 1
-    centred = np.zeros((together, queries.shape[1]), np.float32)
-    values = np.empty((together, width), np.float32)
+    dim = queries.shape[1]
+    centred = np.zeros((together, dim), np.float32)
+    words = np.empty((together, PAIR * directions.shape[1]), np.int16)
+    sums = np.empty((together, LANES * directions.shape[0]), np.int32)
+    units = np.ones(together, np.float64)
     for start in range(first, last, _ROWS):
         count = min(_ROWS, last - start)
-        _project(queries, start, count, factors, centre, basis, centred, values)
         for at in range(count):
-            inverse = np.float32(0)
-            if step > 0:
-                inverse = np.float32(1) / step
-            else:
-                largest = np.float32(0)
+            factor = factors[start + at] if factors.shape[0] > 1 else factors[0]
+            for j in range(dim):
+                centred[at, j] = queries[start + at, j] * factor - centre[j]
+            if directions.shape[0] > 0:
+                units[at] = in_words(centred[at], words[at])
+        if directions.shape[0] > 0:
+            turned(directions, words, count, sums)
+            for at in range(count):
                 for j in range(width):
-                    largest = max(largest, abs(values[at, j]))
-                if largest > 0:
-                    inverse = np.float32(127) / largest
-            for j in range(width):
-                value = min(max(np.round(values[at, j] * inverse), np.float32(-128)), np.float32(127))
-                out[start + at, j] = np.int8(value)
-            for j in range(width, out.shape[1]):
-                out[start + at, j] = 0
+                    centred[at, j] = np.float32(np.float64(sums[at, j]) * units[at])
+        for at in range(count):
+            _write_query(centred[at], width, step, units[at] == np.inf, out[start + at])
+
+
+@kernel
+def _write_query(values, width, step, is_far, out):
+    inverse = np.float32(0)
+    if step > 0:
+        inverse = np.float32(1) / step
+    else:
+        largest = np.float32(0)
+        for j in range(width):
+            largest = max(largest, abs(values[j]))
+        if largest > 0:
+            inverse = np.float32(127) / largest
+    for j in range(width):
+        value = min(max(np.round(values[j] * inverse), np.float32(-128)), np.float32(127))
+        out[j] = np.int8(127) if is_far else np.int8(value)
+    for j in range(width, out.shape[0]):
+        out[j] = 0
 
 
 @emitter
@@ -230,7 +249,7 @@ def _room(rows):
 
 def _ask(rows, queries, factors):
     out = np.empty((queries.shape[0], rows.data.shape[1]), np.int8)
-    encode_queries(queries, factors, rows.centre, rows.basis, rows.step, _FIRST, queries.shape[0], out)
+    encode_queries(queries, factors, rows.centre, rows.directions, rows.width, rows.step, _FIRST, queries.shape[0], out)
     return out
 
 

@@ -54,11 +54,12 @@ def reach_of(sample: NDArray[np.float32]) -> float:
 
 
 class Asked:
-    """Rows of a sample as queries of it, and their nearest; the same at any thread count."""
+    """Queries of a sample, its own rows where none are given, and their nearest; the same at any thread count."""
 
-    def __init__(self, metric: int, sample: NDArray[np.float32]) -> None:
+    def __init__(self, metric: int, sample: NDArray[np.float32], queries: NDArray[np.float32] | None = None) -> None:
         self._rows = np.ascontiguousarray(sample[spread(len(sample), _SPREAD)])
-        self._queries = self._rows[spread(len(self._rows), _ASKED)]
+        given = self._rows if queries is None else queries
+        self._queries = given[spread(len(given), _ASKED)]
         self._one = np.ones(1, np.float32)
         self._metric = L2 if metric == COSINE else metric
         near = np.sort(_nearness(self._queries, self._rows, self._metric), axis=1)[:, :_NEAREST]
@@ -104,23 +105,29 @@ def step_of(reach: float) -> float:
     return max(reach / 127, _SMALLEST_STEP) if reach > 0 else 1.0
 
 
-def bases(sample: NDArray[np.float32], first: NDArray[np.float32] | None = None) -> Iterator[NDArray[np.float32]]:
+def bases(
+    sample: NDArray[np.float32],
+    first: NDArray[np.float32] | None = None,
+    queries: NDArray[np.float32] | None = None,
+) -> Iterator[NDArray[np.float32]]:
     """Orthonormal rows that keep 93 % of the sample's variance, and most of nearly every row, rotated at random.
 
     The fewest, then more, in the end none: all coordinates as they are. The direction `first` is one of them: that of
     the centre, along which queries of inner products are long. Subspace iteration on the covariance: the leading rows
-    converge to the principal directions.
+    converge to the principal directions. With centred `queries`, on the mean of the covariances of both, each divided
+    by its trace (as LeanVec-OOD, which searches for the weights, arXiv:2312.16335, section 3.2).
     """
     from . import codes_cpu as kernels
 
     dim = sample.shape[1]
     if dim > 2:
-        size = float(np.sqrt((sample.astype(np.float64) ** 2).mean()))
-        if size > 0 and not 1 / _PLAIN < size < _PLAIN:  # squares stay within float32
-            sample = np.ldexp(sample, -np.frexp(size)[1])
-        columns = np.ascontiguousarray(sample.T)
-        square = np.empty((dim, dim), np.float32)
-        kernels.row_products(columns, columns, square)
+        sample = _within_float32(sample)
+        square = _covariance(sample)
+        if queries is not None:
+            asked = _covariance(_within_float32(queries))
+            for part in (square, asked):
+                part /= max(np.float32(np.trace(part, dtype=np.float64)), np.finfo(np.float32).tiny)
+            square += asked
         found = random_rows(min(dim, _WIDTHS[-1]), dim, seed=0)
         for _ in range(_SWEEPS):
             image = np.empty_like(found)
@@ -144,6 +151,21 @@ def bases(sample: NDArray[np.float32], first: NDArray[np.float32] | None = None)
         if dim <= _WIDTHS[-1]:
             return
     yield np.empty((0, dim), np.float32)
+
+
+def _within_float32(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sample in a unit whose squares float32 holds."""
+    size = float(np.sqrt((sample.astype(np.float64) ** 2).mean()))
+    return np.ldexp(sample, -np.frexp(size)[1]) if size > 0 and not 1 / _PLAIN < size < _PLAIN else sample
+
+
+def _covariance(centred: NDArray[np.float32]) -> NDArray[np.float32]:
+    from . import codes_cpu as kernels
+
+    columns = np.ascontiguousarray(centred.T)
+    square = np.empty((len(columns), len(columns)), np.float32)
+    kernels.row_products(columns, columns, square)
+    return square
 
 
 def _badly_held(sample: NDArray[np.float32], directions: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ...graphlib.errors import InvalidInput
 from ..metrics import COSINE, HAMMING
 from ..stored import laid_out
 from .room import copied, grown
@@ -131,6 +132,10 @@ class Rows:
     def scans_codes(self) -> bool:
         """Whether those are 8-bit codes, which `code_scan` reads."""
         return False
+
+    def expect(self, queries: NDArray[np.float32]) -> None:
+        """Choose codes for queries like these, too; `InvalidInput` where a storage chooses nothing by queries."""
+        raise InvalidInput("fit_queries choose the directions of 8-bit codes: use storage='int8', or leave them out")
 
     # Rows come and go.
 

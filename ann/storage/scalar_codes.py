@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import IndexMismatch
-from ..metrics import ABSENT, COSINE, IP
+from ..metrics import ABSENT, COSINE, IP, unit_rows
 from .directions import Asked, bases, inside_of, ordinary, random_rows, reach_of, spread, step_of
 from .following import ENOUGH, FEW, SAMPLE, FollowingCodes
 
@@ -19,6 +19,7 @@ _DEVIATIONS = 5.0
 _MOST_ROTATED = 256
 _LEAST_FOUND = 0.98
 _WORTH_ROTATING = 0.8
+_MOST_QUERIES = 2048
 
 
 class ScalarCodes(FollowingCodes):
@@ -59,6 +60,8 @@ class ScalarCodes(FollowingCodes):
         self.alone = alone
         self.basis: NDArray[np.float32] = np.empty((0, dim), np.float32)
         self.step = 1.0
+        self._laid: tuple[NDArray[np.float32], NDArray[np.int16]] | None = None  # a basis, as queries take it
+        self.fit_queries: NDArray[np.float32] | None = None  # that directions are chosen for, beside rows
         self.clipped = 0  # far rows since the codes were chosen
 
     @property
@@ -69,6 +72,15 @@ class ScalarCodes(FollowingCodes):
     def width(self) -> int:
         """Coordinates per code row."""
         return len(self.basis) or len(self.centre)
+
+    @property
+    def directions(self) -> NDArray[np.int16]:
+        """The basis as queries take it (see `directions_cpu`)."""
+        from .directions_cpu import in_blocks
+
+        if self._laid is None or self._laid[0] is not self.basis:
+            self._laid = self.basis, in_blocks(self.basis)
+        return self._laid[1]
 
     @property
     def row_bytes(self) -> int:
@@ -124,9 +136,12 @@ class ScalarCodes(FollowingCodes):
         """
         self.centre = usual.mean(axis=0, dtype=np.float64).astype(np.float32)
         usual = usual - self.centre
-        asked = Asked(self.metric, sample)
+        queries = self.fit_queries
+        asked = Asked(self.metric, sample, queries)
+        if queries is not None and self.metric != IP:
+            queries = queries - self.centre
         first = None
-        for basis in bases(usual, self.centre if self.metric == IP else None):
+        for basis in bases(usual, self.centre if self.metric == IP else None, queries):
             self.basis = basis
             within = inside_of(usual, self.basis)
             deviation = float(np.sqrt((within.astype(np.float64) ** 2).mean()))
@@ -139,6 +154,11 @@ class ScalarCodes(FollowingCodes):
         self.keeps_order = False
         if first is not None:
             self.basis, self.step = first
+
+    def expect(self, queries: NDArray[np.float32]) -> None:
+        """Choose directions for queries like these, of which up to 2,048 are kept."""
+        queries = queries[spread(len(queries), _MOST_QUERIES)]
+        self.fit_queries = unit_rows(queries) if self.metric == COSINE else queries.copy()
 
     def _fit_all(self, sample: NDArray[np.float32]) -> None:
         """One code per coordinate: whole numbers within 256 values are kept exactly, others are centred.
@@ -194,13 +214,15 @@ class ScalarCodes(FollowingCodes):
         return out
 
     def tables(self) -> dict[str, NDArray[Any]]:
-        """The centre and the basis, as a matrix in a file."""
-        return {"code_basis": np.concatenate([self.centre[None, :], self.basis])}
+        """The centre and the basis, as a matrix in a file, and queries that they were chosen for."""
+        tables = {"code_basis": np.concatenate([self.centre[None, :], self.basis])}
+        return tables if self.fit_queries is None else {**tables, "code_queries": self.fit_queries}
 
     def fields(self) -> dict[str, Any]:
         """JSON fields in a file."""
         return {
-            "code_step": self.step, "code_rows": self.fitted_rows, "code_ill": self.ill_at_fit, "code_sound": self.sound
+            "code_step": self.step, "code_rows": self.fitted_rows, "code_ill": self.ill_at_fit,
+            "code_sound": self.sound, "code_queries": self.fit_queries is not None,
         }  # fmt: skip
 
     def open(self, codes: NDArray[Any], tables: Any, fields: dict[str, Any]) -> None:
@@ -212,6 +234,11 @@ class ScalarCodes(FollowingCodes):
         if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dim or not 1 <= len(rows) <= 1 + dim:
             raise IndexMismatch(f"the basis of the codes is {rows.dtype} {rows.shape}, not (1 + width, dim) float32")
         self.centre, self.basis = np.array(rows[0]), np.array(rows[1:])
+        if fields.get("code_queries") is True:
+            queries = np.array(tables["code_queries"])
+            if queries.dtype != np.float32 or queries.ndim != 2 or queries.shape[1] != dim or not len(queries):
+                raise IndexMismatch(f"fit_queries are {queries.dtype} {queries.shape}, not (any, {dim}) float32")
+            self.fit_queries = queries
         self.step, self.fitted_rows = step, fitted
         ill, sound = fields.get("code_ill"), fields.get("code_sound")  # older files do not have them
         self.ill_at_fit, self.keeps_order, self.audited = ill if type(ill) is int else 0, sound is not False, False
@@ -220,7 +247,8 @@ class ScalarCodes(FollowingCodes):
 
     def _like(self) -> ScalarCodes:
         part = self._copied_marks(ScalarCodes(self.metric, len(self.centre), alone=self.alone))
-        part.basis, part.step, part.clipped = self.basis, self.step, self.clipped
+        part.basis, part._laid, part.step, part.clipped = self.basis, self._laid, self.step, self.clipped
+        part.fit_queries = self.fit_queries
         return part
 
     def _encode(
@@ -245,7 +273,9 @@ class ScalarCodes(FollowingCodes):
         """Write the signed codes of queries first..last-1."""
         from . import codes_cpu as kernels
 
-        kernels.encode_queries(queries, factors, self.query_centre, self.basis, self.query_step, first, last, out)
+        kernels.encode_queries(
+            queries, factors, self.query_centre, self.directions, self.width, self.query_step, first, last, out
+        )
 
     @property
     def query_centre(self) -> NDArray[np.float32]:

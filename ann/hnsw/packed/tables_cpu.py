@@ -24,8 +24,29 @@ from ....graphlib.compute.jit import kernel
 from ...distances.row_sums_cpu import declared, features, integer, outlined
 from .layout import ENTRIES
 
+_PER = 1, 2, 4  # coordinates of a group, of 4, 2 and 1 bits
 _MOST_SUM, _MOST_ENTRY = np.float32(65_000), np.float32(255)
 _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+
+
+@kernel
+def _sizes(query, groups, per):
+    """The largest sum of sizes in a group of `per` coordinates, and the sum of all."""
+    widest, total = np.int32(0), np.int32(0)
+    if per == 1:
+        for g in range(groups):
+            size = abs(np.int32(query[g]))
+            widest, total = max(widest, size), total + size
+    elif per == 2:
+        for g in range(groups):
+            size = abs(np.int32(query[2 * g])) + abs(np.int32(query[2 * g + 1]))
+            widest, total = max(widest, size), total + size
+    else:
+        for g in range(groups):
+            size = abs(np.int32(query[4 * g])) + abs(np.int32(query[4 * g + 1]))
+            size += abs(np.int32(query[4 * g + 2])) + abs(np.int32(query[4 * g + 3]))
+            widest, total = max(widest, size), total + size
+    return widest, total
 
 
 @kernel
@@ -40,13 +61,7 @@ def fill_tables(query, width, bits, tables):
     for p in range(per):
         for entry in range(ENTRIES):
             weights[p, entry] = 2 * ((entry >> (p * bits)) & (levels - 1)) + 1 - levels
-    widest, total = np.int32(0), np.int32(0)
-    for start in range(0, groups * per, per):
-        size = np.int32(0)
-        for j in range(start, start + per):
-            size += abs(np.int32(query[j]))
-        widest = max(widest, size)
-        total += size
+    widest, total = _sizes(query, groups, per)
     if total == 0:
         tables[:] = 0
         return np.float32(0), np.float32(0)
@@ -62,33 +77,34 @@ def _write_tables(typingctx: Any, query: Any, weights: Any, scale: Any, tables: 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
         views = [context.make_array(kinds[at])(context, builder, arguments[at]) for at in (0, 1, 3)]
-        scale = context.cast(builder, arguments[2], kinds[2], types.float32)
-        values = [*(view.data for view in views), scale]
-        values += [builder.extract_value(views[at].shape, 0) for at in (1, 2)]
-        outlined(builder, "nearhop_tables", _I64, values, _tables)
+        values = [view.data for view in views] + [context.cast(builder, arguments[2], kinds[2], types.float32)]
+        values.append(builder.extract_value(views[2].shape, 0))
+        per = builder.extract_value(views[1].shape, 0)
+        for number in _PER:
+            with builder.if_then(builder.icmp_signed("==", per, integer(number))):
+                outlined(builder, f"nearhop_tables_{number}", _I64, values, functools.partial(_tables, number))
         return context.get_dummy_value()
 
     return types.void(query, weights, scale, tables), generate
 
 
-def _tables(builder: Any, query: Any, weights: Any, tables: Any, scale: Any, per: Any, groups: Any) -> Any:
+def _tables(per: int, builder: Any, query: Any, weights: Any, tables: Any, scale: Any, groups: Any) -> Any:
+    """Groups of `per` coordinates."""
     floats, bytes_ = ir.VectorType(_F32, ENTRIES), ir.VectorType(_I8, ENTRIES)
     last = builder.gep(weights, [integer(ENTRIES - 1)])  # every weight's largest value stands at the last entry
     top = builder.fmul(builder.load(last), scale)
-    slot, lowest = cgutils.alloca_once(builder, floats), cgutils.alloca_once(builder, _F32)
+    rows = [builder.bitcast(builder.gep(weights, [integer(p * ENTRIES)]), floats.as_pointer()) for p in range(per)]
+    shares = [builder.fmul(builder.load(row, align=4), _splat(builder, scale, ENTRIES)) for row in rows]
     half = ir.Constant(floats, [0.5] * ENTRIES)
     with cgutils.for_range_slice(builder, integer(0), groups, integer(1)) as (group, _):
-        builder.store(half, slot)
-        builder.store(ir.Constant(_F32, 0.0), lowest)
-        with cgutils.for_range_slice(builder, integer(0), per, integer(1)) as (p, _):
-            place = builder.add(builder.mul(group, per), p)
+        raised, lowest = half, ir.Constant(_F32, 0.0)
+        for p, share in enumerate(shares):
+            place = builder.add(builder.mul(group, integer(per)), integer(p))
             value = builder.sitofp(builder.load(builder.gep(query, [place])), _F32)
-            row = builder.bitcast(builder.gep(weights, [builder.mul(p, integer(ENTRIES))]), floats.as_pointer())
-            share = _splat(builder, builder.fmul(value, scale), ENTRIES)
-            builder.store(builder.fadd(builder.load(slot), builder.fmul(builder.load(row, align=4), share)), slot)
+            raised = builder.fadd(raised, builder.fmul(share, _splat(builder, value, ENTRIES)))
             size = builder.select(builder.fcmp_ordered("<", value, ir.Constant(_F32, 0.0)), builder.fneg(value), value)
-            builder.store(builder.fadd(builder.load(lowest), builder.fmul(size, top)), lowest)
-        raised = builder.fadd(builder.load(slot), _splat(builder, builder.load(lowest), ENTRIES))
+            lowest = builder.fadd(lowest, builder.fmul(size, top))
+        raised = builder.fadd(raised, _splat(builder, lowest, ENTRIES))
         place = builder.gep(tables, [builder.mul(group, integer(ENTRIES))])
         entries = builder.trunc(builder.fptosi(raised, ir.VectorType(_I32, ENTRIES)), bytes_)
         builder.store(entries, builder.bitcast(place, bytes_.as_pointer()), align=1)

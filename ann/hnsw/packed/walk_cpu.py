@@ -13,6 +13,7 @@ from .layout import ENTRIES, LANES, WORD_BYTES
 from .tables_cpu import estimate, fill_tables
 
 _MORE, _SHARE_OF_BEAM = 8, 6  # so many rows beside the k nearest are ordered by distances: 8 and a sixth of the beam
+_AHEAD = 2  # nodes next in line that are asked for
 _NO_LIMIT = np.int32(0x7FFFFFFF)
 
 
@@ -42,14 +43,16 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
     while cursor < size:
         node = unpack_node(pool[cursor])
         pool[cursor] |= ONE
-        follower = cursor + 1
-        while follower < size and pool[follower] & ONE:
+        while cursor < size and pool[cursor] & ONE:
+            cursor += 1
+        follower, left = cursor, _AHEAD
+        while follower < size and left > 0:
+            if pool[follower] & ONE == 0:
+                left -= 1
+                coming = unpack_node(pool[follower])
+                prefetch_row_ahead(blocks, coming, 0, FAR)
+                prefetch_row_ahead(walk, coming, 0, FAR)
             follower += 1
-        cursor = follower
-        if follower < size:
-            coming = unpack_node(pool[follower])
-            prefetch_row_ahead(blocks, coming, 0, FAR)
-            prefetch_row_ahead(walk, coming, 0, FAR)
         key = key_of(walk, query, factor, node)
         if (wanted == 0 or passes[node]) and insert(near, met, most, key) >= 0:
             met = min(met + 1, most)

@@ -36,9 +36,7 @@ print(digest.hexdigest(), "vpdpbusd" in next(iter(all_rows.inspect_asm().values(
 """
 
 PRODUCTS_PROGRAM = """
-import numpy as np
 from nearhop.ann.distances.row_sums_cpu import products
-from nearhop.graphlib.compute.jit import kernel
 
 @kernel
 def of_row(table, row, queries, count, out):
@@ -55,6 +53,31 @@ for width in (1, 3, 4, 7, 16, 25, 64, 65, 100, 257):
         assert one[0].tobytes() == four[q].tobytes(), width
 """
 
+TURNS_PROGRAM = """
+from nearhop.ann.storage.directions_cpu import in_blocks, in_words, turned
+
+@kernel
+def turn(rows, blocks, count, words, sums):
+    unit = 0.0
+    for i in range(count):
+        unit = in_words(rows[i], words[i])
+    turned(blocks, words, count, sums)
+    return unit
+
+rng = np.random.default_rng(0)
+for width, dim in ((1, 3), (5, 64), (28, 33), (60, 100), (124, 128), (124, 1000)):
+    basis = np.linalg.qr(rng.normal(size=(dim, min(width, dim))))[0].T.astype(np.float32)
+    rows, blocks = rng.normal(size=(4, dim)).astype(np.float32), in_blocks(basis)
+    words = np.empty((4, 2 * blocks.shape[1]), np.int16)
+    sums, one = (np.empty((n, 16 * blocks.shape[0]), np.int32) for n in (4, 1))
+    unit = turn(rows, blocks, 4, words, sums)
+    whole = blocks.reshape(*blocks.shape[:2], 16, 2).transpose(0, 2, 1, 3).reshape(-1, words.shape[1])
+    assert sums.tolist() == (words.astype(np.int64) @ whole.astype(np.int64).T).tolist(), width
+    assert np.allclose(sums[3, : len(basis)] * unit, basis @ rows[3], atol=2e-3 * np.sqrt(dim / width)), width
+    turn(rows[3:], blocks, 1, words, one)
+    assert one[0].tolist() == sums[3].tolist(), width
+"""
+
 
 def features(rows=4000, dim=48, inner=12, seed=0):
     """Rows on a smooth surface of few dimensions, like features of a network."""
@@ -65,15 +88,10 @@ def features(rows=4000, dim=48, inner=12, seed=0):
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_inner_products_of_bytes_are_the_same_on_every_processor(processor, tmp_path):
-    printed = run_compiled_for(processor, DOT_PROGRAM, tmp_path)
+def test_products_are_the_same_on_every_processor_and_for_every_number_of_queries(processor, tmp_path):
+    printed = run_compiled_for(processor, DOT_PROGRAM + PRODUCTS_PROGRAM + TURNS_PROGRAM, tmp_path)
     if processor != "this":
         assert printed[1] == "False"
-
-
-@pytest.mark.parametrize("processor", PROCESSORS)
-def test_a_product_is_the_same_alone_and_among_four(processor, tmp_path):
-    run_compiled_for(processor, PRODUCTS_PROGRAM, tmp_path)
 
 
 @pytest.mark.parametrize("metric", METRICS)
