@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.compute.streams import seeded
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.types import chosen_edge_type
 
@@ -367,7 +368,7 @@ def _cohesiveness(inside: Any, starts: int, seed: int) -> float:
     degree = np.asarray(inside.sum(axis=1)).reshape(-1)
     if count < 3 or not degree.sum():
         return 1.0
-    chosen = np.random.default_rng(seed).permutation(count)[:starts]
+    chosen = seeded(seed).permutation(count)[:starts]
     spread = np.where(degree > 0, degree, 1)
     rank = np.zeros((count, len(chosen)))
     restart = np.zeros_like(rank)

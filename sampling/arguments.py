@@ -33,6 +33,14 @@ def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.in
     return np.ascontiguousarray(nodes, dtype=np.int64)
 
 
+def pair_positions(src: ArrayLike, dst: ArrayLike, num_nodes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Both ends of pairs as int64 node positions, equally many."""
+    u, v = node_positions("src", src, num_nodes), node_positions("dst", dst, num_nodes)
+    if u.shape != v.shape:
+        raise InvalidInput(f"src and dst must be equally many; got {u.shape[0]} and {v.shape[0]}")
+    return u, v
+
+
 def words_of(edge_type: EdgeType | None) -> tuple[str, ...]:
     """What tells streams of an edge type from those of others; no words for the edges of an untyped store."""
     return () if edge_type is None or edge_type == EDGE else tuple(edge_type)

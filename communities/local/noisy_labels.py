@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.extras import require
 from ...graphlib.scalars import is_integer
@@ -167,7 +168,7 @@ def _nodes_beside(taken: NDArray[np.int64], num_nodes: int, count: int, seed: in
 
 def _distinct(limit: int, count: int, seed: int) -> NDArray[np.int64]:
     """Distinct integers in [0, limit) without an array that long."""
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     if 4 * count >= limit:
         return rng.permutation(limit)[:count]
     found = np.empty(0, np.int64)
@@ -198,5 +199,5 @@ def flip_labels(inside: ArrayLike, *, accuracy: tuple[float, float] = (0.9, 0.9)
         raise InvalidType(f"inside must be a boolean array, one per node; got shape {truth.shape}, {truth.dtype}")
     if len(accuracy) != 2 or not all(0 <= a <= 1 for a in accuracy):
         raise InvalidInput(f"accuracy must be two numbers in [0, 1], inside and outside; got {accuracy!r}")
-    keep = np.random.default_rng(seed).random(truth.shape[0]) < np.where(truth, *accuracy)
+    keep = seeded(seed).random(truth.shape[0]) < np.where(truth, *accuracy)
     return np.where(keep, truth, ~truth).astype(np.int64)

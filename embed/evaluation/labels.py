@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, InvalidType, MissingExtra
 from ...graphlib.extras import require
 from ...graphlib.notebook import table as html_table
@@ -171,7 +172,7 @@ def evaluate(
     scores_of = _Linear(seed, max_steps) if classifier == "linear" else _Logistic(C, threads)
     with scores_of:
         for repeat in range(repeats):
-            order = np.random.default_rng([seed, repeat]).permutation(X.shape[0])
+            order = seeded(seed, repeat).permutation(X.shape[0])
             for i, size in enumerate(sizes):
                 known, truth = Y[order[:size]], Y[order[size:]]
                 scores = scores_of(X[order[:size]], known, X[order[size:]])
