@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.checks import unmasked
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.scalars import is_integer
 from ..graphlib.store.times import plain_times
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.int64]:
     """`given` as int64 node positions in [0, num_nodes), or an error that names the first one outside."""
-    nodes: NDArray[Any] = np.asarray(given)
+    nodes: NDArray[Any] = unmasked(name, given)
     if nodes.size == 0:
         nodes = nodes.astype(np.int64)
     if nodes.dtype.kind not in "iu":
@@ -62,7 +63,7 @@ def check_seed_time(
     """One finite time per seed, int64 or float64; moments are converted to the unit in the store's `attributes`."""
     if given is None:
         raise InvalidInput(f"a temporal sampler needs {name}: one time per seed")
-    times: NDArray[Any] = np.asarray(plain_times(given, attributes or {}, name))
+    times: NDArray[Any] = unmasked(name, plain_times(given, attributes or {}, name))
     if times.shape != (count,):
         raise InvalidInput(f"{name} must have shape ({count},), one per seed; got {times.shape}")
     if times.size == 0:

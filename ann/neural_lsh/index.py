@@ -8,7 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, NotFitted
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_finite, is_integer
 from ..index import Progress, VectorIndex
 from ..ivf.lists import Lists
 from ..ivf.probing import Asked, nearest_in_lists
@@ -358,7 +358,7 @@ class NeuralLSH(VectorIndex):
             raise InvalidInput(f"storage must be one of {', '.join(map(repr, STORAGES))}; got {self.storage!r}")
         if self.partitioner not in METHODS:
             raise InvalidInput(f"partitioner must be one of {', '.join(map(repr, METHODS))}; got {self.partitioner!r}")
-        if not (isinstance(self.imbalance, int | float) and self.imbalance >= 0):
+        if not (is_finite(self.imbalance) and self.imbalance >= 0):
             raise InvalidInput(f"imbalance must be a number >= 0; got {self.imbalance!r}")
         return metric_code(self.metric)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.extras import require
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_integer, is_number
+from ...sampling.arguments import node_positions
 from .diffusion import FlowSolver, MassSweep, flow_diffusion
 from .sweep import check_nodes
 
@@ -61,12 +63,12 @@ class AttributeClassifier:
 
     def __init__(self, attributes: ArrayLike, *, positives: ArrayLike, negatives: ArrayLike, C: float = 1.0) -> None:
         linear_model = require("sklearn.linear_model", "AttributeClassifier")
-        matrix: NDArray[Any] = attributes if isinstance(attributes, np.ndarray) else np.asarray(attributes)
+        matrix: NDArray[Any] = unmasked("attributes", attributes)
         if matrix.ndim != 2 or matrix.dtype.kind not in "iufb":
             raise InvalidType(
                 f"attributes must be a numeric matrix, one row per node; got shape {matrix.shape}, {matrix.dtype}"
             )
-        if not isinstance(C, int | float) or not 0 < C < np.inf:
+        if not is_number(C) or not 0 < C < np.inf:
             raise InvalidInput(f"C must be a positive number; got {C!r}")
         inside = check_nodes("positives", positives, matrix.shape[0])
         outside = check_nodes("negatives", negatives, matrix.shape[0])
@@ -85,7 +87,7 @@ class AttributeClassifier:
 
     def scores(self, nodes: ArrayLike) -> NDArray[np.float64]:
         """Signed distances from the decision, positive inside."""
-        asked = np.asarray(nodes, np.int64)
+        asked = node_positions("nodes", nodes, self._attributes.shape[0])
         out = np.empty(asked.shape[0])
         for start in range(0, asked.shape[0], _PART):
             part = self._attributes[asked[start : start + _PART]]
@@ -194,7 +196,7 @@ def flip_labels(inside: ArrayLike, *, accuracy: tuple[float, float] = (0.9, 0.9)
     >>> nearhop.ann.flip_labels([True, True, False], accuracy=(1, 0)).tolist()
     [1, 1, 1]
     """
-    truth: NDArray[Any] = np.asarray(inside)
+    truth: NDArray[Any] = unmasked("inside", inside)
     if truth.dtype != np.bool_ or truth.ndim != 1:
         raise InvalidType(f"inside must be a boolean array, one per node; got shape {truth.shape}, {truth.dtype}")
     if len(accuracy) != 2 or not all(0 <= a <= 1 for a in accuracy):

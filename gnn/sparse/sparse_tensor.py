@@ -95,13 +95,8 @@ def real_matrix(given: Any, what: str = "features") -> Any:
     InvalidType, InvalidInput
         Text, complex numbers or objects, another number of axes, no columns, masked entries, NaN or infinity.
     """
-    if isinstance(given, Tensor):
-        if given.layout != torch.strided:
-            raise InvalidType(f"{what} must be a dense tensor or a SciPy matrix; got a tensor of layout {given.layout}")
-        plain = given.detach().cpu()
-        given = (plain.float() if plain.dtype in (torch.bfloat16, torch.float16) else plain).numpy()
     is_sparse = hasattr(given, "tocsr")
-    made = given.tocsr() if is_sparse else unmasked(what, given)
+    made: Any = given.tocsr() if is_sparse else unmasked(what, given)
     if made.ndim != 2 or made.dtype.kind not in "iufb" or not made.shape[1]:
         raise InvalidType(f"{what} must be real numbers (n, F), F at least 1; got {made.dtype} {made.shape}")
     entries = made.data if is_sparse else made
