@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.checks import unmasked
 from ..graphlib.compute.jit import plain_view
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 from ..graphlib.scalars import is_integer
@@ -39,10 +40,7 @@ def metric_code(metric: str, *, bits: bool = False) -> int:
 
 def check_vectors(where: str, given: ArrayLike, *, dim: int | None, what: str = "vectors") -> NDArray[np.float32]:
     """`given` as a finite, row-contiguous float32 matrix of width `dim`; copied only where it is not one already."""
-    try:
-        array: NDArray[Any] = np.asarray(given)
-    except ValueError as error:
-        raise InvalidInput(f"{where}: {what} must be a matrix of equally long rows; {error}") from error
+    array: NDArray[Any] = unmasked(f"{where}: {what}", given)
     if array.dtype.kind not in "biuf":
         raise InvalidType(f"{where}: {what} must hold real numbers; got dtype {array.dtype}")
     if array.ndim != 2:
@@ -63,7 +61,7 @@ def check_rows(where: str, given: ArrayLike, metric: int, *, dim: int | None, wh
     """Rows as an index of that metric takes them: float32, or for "hamming" bits packed in bytes."""
     if metric != HAMMING:
         return check_vectors(where, given, dim=dim, what=what)
-    array: NDArray[Any] = np.asarray(given)
+    array: NDArray[Any] = unmasked(f"{where}: {what}", given)
     if array.dtype != np.uint8 or array.ndim != 2:
         raise InvalidType(
             f"{where}: metric 'hamming' takes {what} of packed bits, uint8 (rows, bytes): see numpy.packbits; "
@@ -81,7 +79,7 @@ def check_rows(where: str, given: ArrayLike, metric: int, *, dim: int | None, wh
 def check_queries(queries: ArrayLike, k: Any, dim: int | None, metric: int = L2) -> tuple[NDArray[Any], int]:
     """Queries as a checked matrix (one query may be given flat; for cosine, `scaled`) and k as an int."""
     k = check_count("k", k)
-    given: NDArray[Any] = np.asarray(queries)
+    given: NDArray[Any] = unmasked("search: queries", queries)
     if given.ndim == 1 and given.size:
         given = given[None, :]
     elif given.ndim == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 from ..graphlib.checks import id_array
 from ..graphlib.errors import IngestError, InvalidInput, InvalidType, NotFound
 from ..graphlib.ingest.whole import read_columns
+from ..graphlib.scalars import is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TEXT, _PACKED = (".csv", ".tsv"), ("", ".gz", ".bz2", ".xz", ".zst")
 TABLES = *(kind + packed for kind in _TEXT for packed in _PACKED), ".parquet", ".arrow"
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,16}")  # a key of a text file that is an integer, and is written as one
 _GENERATED = "column"  # what columns without a header are called: column0, column1, ...
 
 
@@ -228,10 +231,9 @@ def _checked_keys(keys: Any, name: str, first: int = 0) -> NDArray[Any]:
     for row, key in enumerate(values):
         if _is_missing(key) or key == "":
             raise InvalidInput(f"{name}: row {row} has no key")
-    if values and all(isinstance(key, str) and key.lstrip("-").isdecimal() and len(key) < 18 for key in values):
-        plain = [int(key) for key in values]
-        if [str(key) for key in plain] == values:  # integers of a text file
-            values = plain
+    values = [int(key) if is_integer(key) else key for key in values]
+    if values and all(isinstance(key, str) and _WHOLE.fullmatch(key) for key in values):
+        values = [int(key) for key in values]  # integers of a text file
     seen: dict[Any, int] = {}
     for row, key in enumerate(values):
         if key in seen:

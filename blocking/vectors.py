@@ -11,6 +11,7 @@ import numpy as np
 from ..ann.exact import Exact
 from ..ann.hnsw.index import HNSW
 from ..ann.metrics import check_vectors, unit_rows
+from ..graphlib.compute.streams import seeded
 from ..graphlib.errors import InvalidInput, NotFitted
 from .blocker import Blocker, Lists, Progress
 from .ngrams.grams import Grams
@@ -140,7 +141,7 @@ class EmbeddingBlocker(VectorBlocker):
 
         indptr, indices, counts = self._grams.rows(texts, self.threads)
         values = counts * self._idf[indices]
-        signs = np.random.default_rng(self.seed).integers(0, 2, (self._grams.size, self.dim), np.int8) * 2 - 1
+        signs = seeded(self.seed).integers(0, 2, (self._grams.size, self.dim), np.int8) * 2 - 1
         return np.asarray(sp.csr_array((values, indices, indptr), (len(texts), len(signs))) @ signs.astype(np.float32))
 
     def _check_saved(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.checks import unmasked
+from ..graphlib.compute.streams import seeded
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.types import chosen_edge_type
 
@@ -204,13 +206,13 @@ def recall_area(ranking: ArrayLike, members: ArrayLike, *, every: int = 1, until
     >>> recall_area([3, 4, 5, 6], members=[3, 4, 5, 6]), recall_area([3, 9, 4, 5], members=[3, 4, 5, 6])
     (0.5, 0.34375)
     """
-    wanted = np.unique(np.asarray(members))
+    wanted = np.unique(unmasked("members", members))
     if not len(wanted):
         raise InvalidInput("recall_area: there are no members to be found")
     last = len(wanted) if until is None else until
     if every < 1 or last < every:
         raise InvalidInput(f"recall_area: every must be in 1..{last}, the most additions; got {every}")
-    order: NDArray[Any] = np.asarray(ranking)[:last]
+    order: NDArray[Any] = unmasked("ranking", ranking)[:last]
     hits = np.zeros(last)
     hits[: len(order)] = np.isin(order, wanted)
     recall = np.r_[0.0, np.cumsum(hits) / len(wanted)]
@@ -324,14 +326,14 @@ def _square_type(store: GraphStore, edge_type: EdgeType | None) -> EdgeType:
 
 
 def _members(members: ArrayLike, count: int) -> NDArray[np.int64]:
-    nodes: NDArray[Any] = np.unique(np.asarray(members))
+    nodes: NDArray[Any] = np.unique(unmasked("members", members))
     if not nodes.size or nodes.dtype.kind not in "iu" or nodes[0] < 0 or nodes[-1] >= count:
         raise InvalidInput(f"members must be one or more positions of nodes in 0..{count - 1}")
     return nodes.astype(np.int64)
 
 
 def _labels(name: str, labels: ArrayLike, count: int | None) -> NDArray[np.int64]:
-    given: NDArray[Any] = np.asarray(labels)
+    given: NDArray[Any] = unmasked(name, labels)
     if given.ndim != 1 or (count is not None and len(given) != count):
         raise InvalidInput(
             f"{name} must be one label per node{'' if count is None else f' ({count})'}; got {given.shape}"
@@ -367,7 +369,7 @@ def _cohesiveness(inside: Any, starts: int, seed: int) -> float:
     degree = np.asarray(inside.sum(axis=1)).reshape(-1)
     if count < 3 or not degree.sum():
         return 1.0
-    chosen = np.random.default_rng(seed).permutation(count)[:starts]
+    chosen = seeded(seed).permutation(count)[:starts]
     spread = np.where(degree > 0, degree, 1)
     rank = np.zeros((count, len(chosen)))
     restart = np.zeros_like(rank)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from ..graphlib.errors import InvalidInput, InvalidType
+from ..graphlib.scalars import is_integer
 from ..graphlib.store.store import GraphStore
 from ..graphlib.store.union import disjoint_union
 
@@ -102,6 +103,8 @@ class GraphSet(Sequence[GraphStore]):
     def __getitem__(self, which: int | slice) -> GraphStore | list[GraphStore]:
         if isinstance(which, slice):
             return [self[i] for i in range(*which.indices(len(self)))]
+        if not is_integer(which):
+            raise InvalidType(f"graphs are numbered by integers; got {which!r}")
         place = which + len(self) if which < 0 else which
         if not 0 <= place < len(self):
             raise IndexError(f"graph {which} of {len(self)}")

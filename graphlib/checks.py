@@ -18,13 +18,42 @@ _TEXT = np.dtypes.StringDType()
 
 
 def unmasked(what: str, values: Any) -> NDArray[Any]:
-    """`values` as an array; masked entries are refused, since `np.asarray` would show what lies below them."""
+    """`values` as an array; masked entries are refused, since `np.asarray` would show what lies below them.
+
+    Tensors may need gradients, lie on a device, or hold bfloat16, which becomes float32.
+
+    Raises
+    ------
+    InvalidInput
+        A masked entry; lists of unequal lengths.
+    InvalidType
+        A sparse or quantized tensor, or what NumPy cannot read.
+
+    Examples
+    --------
+    >>> unmasked("weight", [1, 2]).tolist()
+    [1, 2]
+    >>> unmasked("weight", [[1], [2, 3]])
+    Traceback (most recent call last):
+    nearhop.graphlib.errors.InvalidInput: weight must be an array, lists of equal lengths; got list
+    """
+    if type(values) is np.ndarray:
+        return values
+    if hasattr(values, "detach") and hasattr(values, "layout"):
+        from .convert.arcs import to_array
+
+        return to_array(values, what)
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         first = int(np.argmax(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))) if values.ndim else 0
         raise InvalidInput(
             f"{what} is a masked array, and its row {first} is masked; say what stands there, with filled(...)"
         )
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InvalidInput(f"{what} must be an array, lists of equal lengths; got {type(values).__name__}") from error
+    except (TypeError, RuntimeError, OverflowError) as error:
+        raise InvalidType(f"{what} cannot be read as an array: {error!s:.200}") from error
 
 
 def id_array(what: str, given: Any) -> NDArray[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from .errors import OutOfMemory
+
 _FIRST = os.getpid()
 
 
@@ -39,3 +41,21 @@ def _bytes_of(pages: str) -> int:
         return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # no such call, or no such number
         return (1 << 63) - 1
+
+
+def check_fits(what: str, num_bytes: int) -> None:
+    """Refuse what this machine's memory could never hold, before the process is killed for asking.
+
+    Raises
+    ------
+    OutOfMemory
+
+    Examples
+    --------
+    >>> check_fits("a table", 1 << 62)
+    Traceback (most recent call last):
+    nearhop.graphlib.errors.OutOfMemory: a table takes 4,294,967,296.0 GiB, more than this machine has
+    """
+    there = physical_memory()
+    if num_bytes > there:
+        raise OutOfMemory(f"{what} takes {num_bytes / (1 << 30):,.1f} GiB, more than this machine has")

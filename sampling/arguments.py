@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.checks import unmasked
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.scalars import is_integer
 from ..graphlib.store.times import plain_times
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.int64]:
     """`given` as int64 node positions in [0, num_nodes), or an error that names the first one outside."""
-    nodes: NDArray[Any] = np.asarray(given)
+    nodes: NDArray[Any] = unmasked(name, given)
     if nodes.size == 0:
         nodes = nodes.astype(np.int64)
     if nodes.dtype.kind not in "iu":
@@ -31,6 +32,14 @@ def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.in
         where = int(np.argmax(outside))
         raise InvalidInput(f"{name}[{where}] is {nodes[where]}, but nodes are 0..{num_nodes - 1}")
     return np.ascontiguousarray(nodes, dtype=np.int64)
+
+
+def pair_positions(src: ArrayLike, dst: ArrayLike, num_nodes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Both ends of pairs as int64 node positions, equally many."""
+    u, v = node_positions("src", src, num_nodes), node_positions("dst", dst, num_nodes)
+    if u.shape != v.shape:
+        raise InvalidInput(f"src and dst must be equally many; got {u.shape[0]} and {v.shape[0]}")
+    return u, v
 
 
 def words_of(edge_type: EdgeType | None) -> tuple[str, ...]:
@@ -54,7 +63,7 @@ def check_seed_time(
     """One finite time per seed, int64 or float64; moments are converted to the unit in the store's `attributes`."""
     if given is None:
         raise InvalidInput(f"a temporal sampler needs {name}: one time per seed")
-    times: NDArray[Any] = np.asarray(plain_times(given, attributes or {}, name))
+    times: NDArray[Any] = unmasked(name, plain_times(given, attributes or {}, name))
     if times.shape != (count,):
         raise InvalidInput(f"{name} must have shape ({count},), one per seed; got {times.shape}")
     if times.size == 0:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
 from ..ids import as_ids
 from .grids import Asked
@@ -24,7 +25,7 @@ def one_or_many(where: str, given: Any, what: str) -> tuple[list[Any], bool]:
         return [], False
     if isinstance(given, list | tuple) and np.ndim(given[0]) == 2:
         return list(given), False
-    array = np.asarray(given)
+    array = unmasked(f"{where}: {what}", given)
     if array.ndim == 3:
         return list(array), False
     if array.ndim != 2:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import IndexMismatch, InvalidInput
 from ..growing import Growing
 from ..metrics import L2, check_vectors, unit_rows
@@ -82,7 +83,7 @@ def as_kept(
 
     `dtype` is that of the rows before, if there are any; an index of bytes takes whole numbers of 0..255 only.
     """
-    array: NDArray[Any] = np.asarray(given)
+    array: NDArray[Any] = unmasked(f"{where}: {what}", given)
     if metric == "l2" and array.dtype == np.uint8 and dtype in (None, np.uint8):
         if array.ndim != 2 or not array.shape[1] or dim not in (None, array.shape[1]):
             check_vectors(where, array, dim=dim, what=what)  # says what is wrong

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
+from ...graphlib.scalars import is_number
 from ..distances.scan import nearest_rows
 from ..filters import allowed_rows
 from ..least_effort import least_effort
@@ -93,7 +94,7 @@ def estimate_memory(index: HNSW, num_rows: int, dim: int) -> MemoryEstimate:
 
 def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -> int:
     """See `HNSW.tune`."""
-    if not isinstance(target_recall, float | int) or not 0 < target_recall <= 1:
+    if not is_number(target_recall) or not 0 < target_recall <= 1:
         raise InvalidInput(f"tune: target_recall must be in (0, 1]; got {target_recall!r}")
     if not len(index):
         raise NotFitted("tune: the index is empty; add vectors first")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
 from ..filters import allowed_rows
@@ -223,7 +224,7 @@ class LSH(IdentifiedRows):
 
     def rows_of(self, ids: ArrayLike) -> NDArray[np.int64]:
         """Row numbers of ids; `NotFound` names the first unknown one."""
-        given: NDArray[Any] = np.atleast_1d(np.asarray(ids))
+        given: NDArray[Any] = np.atleast_1d(unmasked("ids", ids))
         if given.size and (given.dtype.kind not in "iu" or given.ndim != 1):
             raise InvalidType(f"ids must be integers of one dimension; got {given.dtype} {given.shape}")
         rows = given.astype(np.int64)
@@ -394,7 +395,7 @@ class LSH(IdentifiedRows):
     def _signatures_of(self, source: Any) -> NDArray[np.uint32]:
         self._choose()
         if hasattr(source, "__array__") and getattr(source, "ndim", 0) == 2:
-            source = np.asarray(source)
+            source = unmasked("signatures", source)
             if source.dtype == np.uint32:
                 return self.minhash.check_signatures(source)
             if source.shape[1] == self.minhash.num_perm:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput, InvalidType
 from .minhash import check_rows
@@ -57,7 +58,7 @@ class BBitSignatures:
 
         if bits not in _BITS or isinstance(bits, bool):
             raise InvalidInput(f"bits must be one of {_BITS}; got {bits!r}")
-        given: NDArray[Any] = np.asarray(signatures)
+        given: NDArray[Any] = unmasked("signatures", signatures)
         if given.dtype != np.uint32 or given.ndim != 2 or not given.shape[1]:
             raise InvalidType(f"signatures must be uint32 of two dimensions; got {given.dtype} {given.shape}")
         words = np.empty((len(given), -(-given.shape[1] * bits // 64)), np.uint64)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import resolve_threads, threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType
+from ...graphlib.process import check_fits
 from ..metrics import check_count
 from .schemes import EMPTY, SCHEMES, Scheme, SchemeName, make_scheme
 from .sets import RaggedSets, element_keys, read_only
@@ -185,14 +187,17 @@ class MinHash:
         True
         """
         signatures = self.check_signatures(signatures)
-        row_ids: NDArray[Any] = np.atleast_1d(np.asarray(rows))
-        values: NDArray[Any] = np.atleast_1d(np.asarray(elements))
+        row_ids: NDArray[Any] = np.atleast_1d(unmasked("rows", rows))
+        values: NDArray[Any] = np.atleast_1d(unmasked("elements", elements))
         if row_ids.size and (row_ids.dtype.kind not in "iu" or row_ids.min() < 0):
             raise InvalidInput("update: rows must be integers >= 0")
         if row_ids.shape != values.shape or row_ids.ndim != 1:
             raise InvalidInput(f"update: rows {row_ids.shape} and elements {values.shape} must be as long")
         count = max(len(signatures), int(row_ids.max(initial=-1)) + 1)
         if out is None:
+            check_fits(
+                f"update: signatures of {count:,} rows, as the largest of `rows` asks for,", 4 * count * self.num_perm
+            )
             out = np.full((count, self.num_perm), EMPTY, np.uint32)
             out[: len(signatures)] = signatures
         else:
@@ -268,7 +273,7 @@ class MinHash:
 
     def check_signatures(self, given: Any, name: str = "signatures") -> NDArray[np.uint32]:
         """A matrix of signatures of this width, as kernels take it."""
-        array = np.asarray(given)
+        array = unmasked(name, given)
         if array.dtype != np.uint32 or array.ndim != 2:
             raise InvalidType(f"{name} must be uint32 of two dimensions; got {array.dtype} {array.shape}")
         if array.shape[1] != self.num_perm:
@@ -325,7 +330,7 @@ def check_out(out: Any, shape: tuple[int, ...]) -> None:
 
 def check_rows(name: str, given: ArrayLike, count: int) -> NDArray[np.int64]:
     """Row numbers in [0, count)."""
-    rows: NDArray[Any] = np.atleast_1d(np.asarray(given))
+    rows: NDArray[Any] = np.atleast_1d(unmasked(name, given))
     if rows.size == 0:
         return np.empty(0, np.int64)
     if rows.dtype.kind not in "iu" or rows.ndim != 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.types import chosen_edge_type
@@ -127,19 +128,23 @@ class RaggedSets:
                 "each set must be a collection of elements; got a text. Cut texts into sets with "
                 "nearhop.ann.shingles(texts, width=5), or wrap tokens in lists"
             )
+        alone = [s for s in sets if not hasattr(s, "__iter__")]
+        if alone:
+            raise InvalidType(f"each set must be a collection of elements; got {_kind(alone[0])}")
+        sets = [s if hasattr(s, "__len__") else list(s) for s in sets]
         sizes = np.fromiter((len(s) for s in sets), np.int64, len(sets))
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         probe = next((next(iter(s)) for s in sets if len(s)), 0)
         if isinstance(probe, (str, bytes)):
             data, token_offsets = encode_strings(list(itertools.chain.from_iterable(sets)))
             return cls._checked(token_hash(data, token_offsets), offsets, weights)
-        parts = [s if isinstance(s, np.ndarray) else np.array(list(s)) for s in sets if len(s)]
+        parts = [unmasked("a set", s) if isinstance(s, np.ndarray) else np.array(list(s)) for s in sets if len(s)]
         values = np.concatenate(parts) if parts else np.empty(0, np.int64)
         return cls._checked(values, offsets, weights)
 
     @classmethod
     def _checked(cls, values: Any, offsets: Any, weights: Any, *, trusted: bool = False) -> RaggedSets:
-        values, offsets = _as_elements(values), np.asarray(offsets)
+        values, offsets = _as_elements(values), unmasked("offsets", offsets)
         if offsets.ndim != 1 or offsets.dtype.kind not in "iu" or len(offsets) == 0:
             raise InvalidInput(f"offsets must be one integer array of n + 1 entries; got {_kind(offsets)}")
         offsets = offsets.astype(np.int64, copy=False)
@@ -149,7 +154,7 @@ class RaggedSets:
                 + (" with a step down between" if np.any(offsets[1:] < offsets[:-1]) else "")
             )
         if weights is not None:
-            weights = np.asarray(weights)
+            weights = unmasked("weights", weights)
             if weights.shape != values.shape or weights.dtype.kind not in "fiub":
                 raise InvalidInput(f"weights must be {len(values)} numbers, one per element; got {_kind(weights)}")
             if weights.size and not (np.isfinite(weights).all() and weights.min() >= 0):
@@ -216,7 +221,7 @@ class RaggedSets:
         mine, theirs = self.in_order(), (self if other is None else other).in_order()
         ends = []
         for name, given, count in (("left", left, len(mine)), ("right", right, len(theirs))):
-            rows = np.asarray(given)
+            rows = unmasked(f"jaccard: {name}", given)
             if rows.size and (rows.dtype.kind not in "iu" or rows.ndim != 1 or rows.min() < 0 or rows.max() >= count):
                 raise InvalidInput(f"jaccard: {name} must be one array of set numbers 0..{count - 1}")
             ends.append(rows.astype(np.int64))
@@ -267,7 +272,7 @@ def read_only(array: Array) -> Array:
 
 
 def _as_elements(values: Any) -> Array:
-    array = np.asarray(values)
+    array = unmasked("the elements of sets", values)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         if array.size == 0 and array.ndim == 1:
             return np.empty(0, np.int64)

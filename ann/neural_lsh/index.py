@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, NotFitted
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_finite, is_integer
 from ..index import Progress, VectorIndex
 from ..ivf.lists import Lists
 from ..ivf.probing import Asked, nearest_in_lists
@@ -180,7 +181,7 @@ class NeuralLSH(VectorIndex):
         most = max(_LEAST_SAMPLE, _SAMPLE_PER_LIST * lists)
         some: Any = slice(None)
         if len(rows) > most:
-            some = np.sort(np.random.default_rng(self.seed).choice(len(rows), most, replace=False))
+            some = np.sort(seeded(self.seed).choice(len(rows), most, replace=False))
         sample = unit_rows(rows[some]) if metric == COSINE else np.array(rows[some])
         how = Training(
             self.hidden, self.depth, self.epochs, self.rounds, _BATCH, _RATE, _DECAY, _DROPOUT, self.seed
@@ -357,7 +358,7 @@ class NeuralLSH(VectorIndex):
             raise InvalidInput(f"storage must be one of {', '.join(map(repr, STORAGES))}; got {self.storage!r}")
         if self.partitioner not in METHODS:
             raise InvalidInput(f"partitioner must be one of {', '.join(map(repr, METHODS))}; got {self.partitioner!r}")
-        if not (isinstance(self.imbalance, int | float) and self.imbalance >= 0):
+        if not (is_finite(self.imbalance) and self.imbalance >= 0):
             raise InvalidInput(f"imbalance must be a number >= 0; got {self.imbalance!r}")
         return metric_code(self.metric)
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...ann.metrics import check_count
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ...graphlib.extras import require
+from ...graphlib.scalars import integer
 from ..blocker import Progress
 from ..ngrams.blocker import NGramBlocker
 from ..pairs import CandidatePairs
@@ -190,7 +192,7 @@ class NLSHBlock(VectorBlocker):
                 progress(done, total)
 
         with self._one_thread(torch), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.manual_seed(integer("seed", self.seed, 0, 2**63 - 1))
             model = self._made(torch)
             if hasattr(model, "prepare"):
                 model.prepare(texts)
@@ -198,7 +200,7 @@ class NLSHBlock(VectorBlocker):
                 self.R, self.c, self.epochs, self.batch_size or int(getattr(model, "batch_size", 32)),
                 self.learning_rate or float(getattr(model, "learning_rate", 1e-4)), self.augment, self.guard, self.seed,
             )  # fmt: skip
-            rng = np.random.default_rng(self.seed)
+            rng = seeded(self.seed)
 
             def material(pairs: NDArray[np.int64]) -> Material:
                 selves = np.empty(0, np.int64)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ...graphlib.compute.streams import seeded
 from .augment import augmented
 from .loss import hardest, lsh_loss
 
@@ -64,7 +65,7 @@ def train(
     The spread is the mean distance of unrelated records of a batch; a warning says when it falls below 0.1: everything
     is then near everything, which the loss allows where R is too large.
     """
-    rng = np.random.default_rng(schedule.seed)
+    rng = seeded(schedule.seed)
     optimiser = torch.optim.AdamW(encoder.parameters(), lr=schedule.learning_rate, weight_decay=1e-4)
     pairs = material.pairs
     batches = -(-len(pairs) // schedule.batch_size)

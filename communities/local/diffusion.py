@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_integer, is_number
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
 from .graph import ENTRIES_AT_ONCE, Labels, LocalGraph
 
@@ -47,11 +48,11 @@ class FlowSolver:
     max_passes: int = 100
 
     def __post_init__(self) -> None:
-        if not isinstance(self.p, int | float) or not 2 <= self.p < np.inf:
+        if not is_number(self.p) or not 2 <= self.p < np.inf:
             raise InvalidInput(f"p must be a number in [2, inf); got {self.p!r}")
         if self.sink not in ("degree", "one"):
             raise InvalidInput(f'sink must be "degree" or "one"; got {self.sink!r}')
-        if not isinstance(self.tolerance, int | float) or not 0 < self.tolerance < np.inf:
+        if not is_number(self.tolerance) or not 0 < self.tolerance < np.inf:
             raise InvalidInput(f"tolerance must be a positive number; got {self.tolerance!r}")
         if not is_integer(self.max_passes) or self.max_passes < 1:
             raise InvalidInput(f"max_passes must be a positive integer; got {self.max_passes!r}")
@@ -251,7 +252,7 @@ class _Flow:
 
     def shares(self, mass: Any) -> NDArray[np.float64]:
         """Mass of every seed."""
-        given: NDArray[Any] = np.asarray(mass)
+        given: NDArray[Any] = unmasked("mass", mass)
         if given.dtype.kind not in "iuf":
             raise InvalidType(f"mass must be a number, one per seed, a MassSweep or None; got {mass!r}")
         count = self._seeds.shape[0]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.scalars import is_number
 from ...graphlib.store.adjacency import id_dtype
@@ -253,7 +254,7 @@ def _in_range(name: str, given: float, low: float, high: float) -> float:
 def _check_labels(labels: Labels, num_nodes: int) -> NDArray[Any] | Callable[[Any], Any] | None:
     if labels is None or callable(labels):
         return labels
-    found: NDArray[Any] = labels if isinstance(labels, np.ndarray) else np.asarray(labels)
+    found: NDArray[Any] = unmasked("labels", labels)
     if found.dtype.kind not in "iub":
         raise InvalidType(f"labels must be integers or booleans, one per node; got dtype {found.dtype}")
     if found.shape != (num_nodes,):
@@ -279,7 +280,7 @@ def _labels_of(source: NDArray[Any] | Callable[[Any], Any], nodes: NDArray[np.in
 def _check_attributes(attributes: ArrayLike | None, num_nodes: int) -> NDArray[Any] | None:
     if attributes is None:
         return None
-    found: NDArray[Any] = attributes if isinstance(attributes, np.ndarray) else np.asarray(attributes)
+    found: NDArray[Any] = unmasked("attributes", attributes)
     if found.dtype.kind not in "iufb" or found.dtype == np.float16:
         raise InvalidType(f"attributes must be a matrix of integers, booleans, float32 or float64; got {found.dtype}")
     if found.ndim != 2 or found.shape[0] != num_nodes:

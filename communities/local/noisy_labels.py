@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.extras import require
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_integer, is_number
+from ...sampling.arguments import node_positions
 from .diffusion import FlowSolver, MassSweep, flow_diffusion
 from .sweep import check_nodes
 
@@ -60,12 +63,12 @@ class AttributeClassifier:
 
     def __init__(self, attributes: ArrayLike, *, positives: ArrayLike, negatives: ArrayLike, C: float = 1.0) -> None:
         linear_model = require("sklearn.linear_model", "AttributeClassifier")
-        matrix: NDArray[Any] = attributes if isinstance(attributes, np.ndarray) else np.asarray(attributes)
+        matrix: NDArray[Any] = unmasked("attributes", attributes)
         if matrix.ndim != 2 or matrix.dtype.kind not in "iufb":
             raise InvalidType(
                 f"attributes must be a numeric matrix, one row per node; got shape {matrix.shape}, {matrix.dtype}"
             )
-        if not isinstance(C, int | float) or not 0 < C < np.inf:
+        if not is_number(C) or not 0 < C < np.inf:
             raise InvalidInput(f"C must be a positive number; got {C!r}")
         inside = check_nodes("positives", positives, matrix.shape[0])
         outside = check_nodes("negatives", negatives, matrix.shape[0])
@@ -84,7 +87,7 @@ class AttributeClassifier:
 
     def scores(self, nodes: ArrayLike) -> NDArray[np.float64]:
         """Signed distances from the decision, positive inside."""
-        asked = np.asarray(nodes, np.int64)
+        asked = node_positions("nodes", nodes, self._attributes.shape[0])
         out = np.empty(asked.shape[0])
         for start in range(0, asked.shape[0], _PART):
             part = self._attributes[asked[start : start + _PART]]
@@ -167,7 +170,7 @@ def _nodes_beside(taken: NDArray[np.int64], num_nodes: int, count: int, seed: in
 
 def _distinct(limit: int, count: int, seed: int) -> NDArray[np.int64]:
     """Distinct integers in [0, limit) without an array that long."""
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     if 4 * count >= limit:
         return rng.permutation(limit)[:count]
     found = np.empty(0, np.int64)
@@ -193,10 +196,10 @@ def flip_labels(inside: ArrayLike, *, accuracy: tuple[float, float] = (0.9, 0.9)
     >>> nearhop.ann.flip_labels([True, True, False], accuracy=(1, 0)).tolist()
     [1, 1, 1]
     """
-    truth: NDArray[Any] = np.asarray(inside)
+    truth: NDArray[Any] = unmasked("inside", inside)
     if truth.dtype != np.bool_ or truth.ndim != 1:
         raise InvalidType(f"inside must be a boolean array, one per node; got shape {truth.shape}, {truth.dtype}")
     if len(accuracy) != 2 or not all(0 <= a <= 1 for a in accuracy):
         raise InvalidInput(f"accuracy must be two numbers in [0, 1], inside and outside; got {accuracy!r}")
-    keep = np.random.default_rng(seed).random(truth.shape[0]) < np.where(truth, *accuracy)
+    keep = seeded(seed).random(truth.shape[0]) < np.where(truth, *accuracy)
     return np.where(keep, truth, ~truth).astype(np.int64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 from .graph import LocalGraph
 
@@ -93,7 +94,7 @@ def sweep_cut(
     if values is None:
         scores = -np.arange(given.shape[0], dtype=np.float64)
     else:
-        scores = np.asarray(values)
+        scores = unmasked("values", values)
         if scores.dtype.kind not in "iufb":
             raise InvalidType(f"values must be numbers; got dtype {scores.dtype}")
         if scores.shape != given.shape:
@@ -132,7 +133,7 @@ def sweep_slots(
 
 def check_nodes(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.int64]:
     """Distinct positions in [0, num_nodes), at least one, as int64."""
-    nodes: NDArray[np.generic] = np.atleast_1d(np.asarray(given))
+    nodes: NDArray[np.generic] = np.atleast_1d(unmasked(name, given))
     if nodes.size == 0:
         raise InvalidInput(f"{name} is empty; name at least one node")
     if nodes.dtype.kind not in "iu":

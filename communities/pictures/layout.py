@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...graphlib.compute.streams import seeded
+
 _ROUNDS = 350
 _GRAVITY = 0.04
 _LABEL_HEIGHT = 15.0
@@ -26,7 +28,7 @@ def place(count: int, src: Array, dst: Array, weight: Array, *, seed: int = 0) -
     ----------
     A. Noack, "Energy models for graph clustering", JGAA 11(2), 2007, doi:10.7155/jgaa.00154.
     """
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     angle, radius = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0, 1, count))
     at = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]) * np.sqrt(count)
     if count < 2:

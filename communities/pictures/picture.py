@@ -15,6 +15,7 @@ import numpy as np
 from ...graphlib.disk.replacing import replacing
 from ...graphlib.errors import InvalidInput
 from ...graphlib.notebook import framed
+from ...sampling.arguments import node_positions
 from ..quality import entries_of, symmetric_matrix
 from . import layout as picture_layout
 from .canvas import HEIGHT, MARGIN, MEMBER, OUTSIDE, RING, SEED, WIDTH, shorten
@@ -144,7 +145,7 @@ class Picture:
         title : str, optional
         """
         members = found.nodes if support else found.sweep_nodes
-        starts = np.unique(np.asarray(seeds, np.int64))
+        starts = np.unique(node_positions("seeds", seeds, store.csr(edge_type).num_rows))
         inside = np.concatenate([starts, members[~np.isin(members, starts)]])[:_MOST_MEMBERS]
         rows = store.csr(edge_type)
         near, far, weight = entries_of(rows, inside)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.errors import IngestError
+from .tokens import plain_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LARGEST = 1 << 28
+_AFTER = tuple(bytes([letter]) for letter in b"ilobcjf")  # what lines behind the gates begin with
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ def read_aiger(content: bytes, what: str = "aiger file") -> Aig:
     ----------
     Biere, "The AIGER And-Inverter Graph (AIG) format", 2007, fmv.jku.at/aiger.
     """
-    header, newline, _ = content.partition(b"\n")
+    content = plain_bytes(content, what)
+    header, newline, _ = content[:200].partition(b"\n")
     words = header.split()
     if not newline or len(words) != 6 or words[0] != b"aig" or not all(word.isdigit() for word in words[1:]):
         raise IngestError(f"{what}: the first line is not 'aig M I L O A'; got {header[:60]!r}")
@@ -79,6 +82,8 @@ def read_aiger(content: bytes, what: str = "aiger file") -> Aig:
             if left < 0 or (side == 0 and delta == 0):
                 raise IngestError(f"{what}: gate {k} reads a literal that does not come before it")
             gates[k, side] = left
+    if content[place : place + 1] not in (b"", *_AFTER):
+        raise IngestError(f"{what}: {content[place : place + 12]!r} follows the last gate, and is no symbol or comment")
     return Aig(inputs, literals[:latches], gates, literals[latches:])
 
 

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 
 from ...graphlib.errors import IngestError
-from .tokens import decode, number
+from .tokens import decode, joined_lines, lines, number
 
 _PORTS = r"\[get_ports\s+\{?([^\]}\[]*)\}?\s*\]"
 CORNERS = ("early rise", "early fall", "late rise", "late fall")
+_WORDS = {"at": 6, "slew": 6, "rat": 6, "load": 3, "clock": 4}
 Four = list[float | None]
 
 
@@ -39,11 +40,18 @@ def read_timing(content: bytes | str, what: str = "timing file") -> Constraints:
     """
     found = Constraints()
     tables = {"at": found.arrival, "slew": found.slew, "rat": found.required}
-    for place, line in enumerate(decode(content, what).splitlines(), 1):
+    for place, line in lines(decode(content, what)):
         words = line.split()
         if not words:
             continue
         where = f"{what}, line {place:,}"
+        if len(words) > _WORDS.get(words[0], len(words)):
+            raise IngestError(f"{where}: {line.strip()[:60]!r} has more than {_WORDS[words[0]]} words")
+        known = found.load if words[0] == "load" else tables.get(words[0], {})
+        if words[0] == "clock" and found.clock is not None:
+            raise IngestError(f"{where}: a second clock; circuits of one clock are read")
+        if any(port in known for port in words[1:2]):
+            raise IngestError(f"{where}: a second {words[0]!r} of {words[1][:40]!r}")
         try:
             if words[0] in tables:
                 tables[words[0]][words[1]] = [number(words[k], None, where) for k in range(2, 6)]
@@ -66,9 +74,8 @@ def read_sdc(content: bytes | str, what: str = "sdc file") -> Constraints:
     """
     found = Constraints()
     delays: list[tuple[str, int, float]] = []
-    lines = decode(content, what).replace("\\\n", " ").splitlines()
-    for place, line in enumerate(lines, 1):
-        words = line.partition("#")[0].replace(";", " ").split()
+    for place, line in joined_lines(decode(content, what)):
+        words = line.replace(";", " ").split()
         if words:
             _command(words, found, delays, f"{what}, line {place:,}")
     period = found.clock[1] if found.clock is not None else 0.0
@@ -87,6 +94,8 @@ def _command(words: list[str], found: Constraints, delays: list[tuple[str, int, 
     ]
     command = words[0]
     if command == "create_clock":
+        if found.clock is not None:
+            raise IngestError(f"{where}: a second clock; circuits of one clock are read")
         found.clock = (ports[0] if ports else "", number(flags.get("period", ""), None, where))
     elif command in ("set_input_delay", "set_input_transition", "set_output_delay", "set_load"):
         if len(values) != 1:

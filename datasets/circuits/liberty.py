@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import IngestError
-from .tokens import Tokens, decode, number
+from .tokens import Tokens, decode, first_twice, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TOKEN = re.compile(
-    r'(?P<skip>(?:\s|\\\r?\n|/\*.*?\*/|//[^\n]*)+)|"(?:[^"\\]|\\.)*"|[(){};:,]|[^\s(){};:,"\\]+', re.DOTALL
+    r'(?P<skip>(?:\s|\\\r?\n|/\*.*?\*/|//[^\n]*)+)|(?P<open>/\*)|"(?:[^"\\]|\\.)*"|[(){};:,]|[^\s(){};:,"\\]+',
+    re.DOTALL,
 )
 _DEEPEST = 32
 _MOST_VALUES = 1 << 16
@@ -120,12 +121,18 @@ def read_liberty(content: bytes | str, what: str = "liberty file") -> Library:
         raise IngestError(f"{what}: the file holds a {top.kind!r} group, not a library")
     units = _pair(top, "capacitive_load_unit", what)
     cells: dict[str, dict[str, Pin]] = {}
+    twice = first_twice(group.arguments[0] for group in top.all("lu_table_template") if group.arguments)
+    if twice is not None:
+        raise IngestError(f"{what}: two table templates are named {twice!r}")
     templates = {group.arguments[0]: group for group in top.all("lu_table_template") if group.arguments}
     for cell in top.all("cell"):
         if not cell.arguments or cell.arguments[0] in cells:
             raise IngestError(f"{what}: a cell has no name, or one that was used before: {cell.arguments}")
         name = cell.arguments[0]
-        pins = [_pin(pin, templates, f"{what}, cell {name}") for pin in cell.all("pin")]
+        pins = [pin for group in cell.all("pin") for pin in _pins(group, templates, f"{what}, cell {name}")]
+        twice = first_twice(pin.name for pin in pins)
+        if twice is not None:
+            raise IngestError(f"{what}, cell {name}: two pins are named {twice!r}")
         cells[name] = {pin.name: pin for pin in pins}
     low, high = (
         number(top.get(f"slew_{end}_threshold_pct_rise", default), None, what) / 100
@@ -197,7 +204,7 @@ def _pair(top: Group, name: str, what: str) -> float:
     given = top.attributes.get(name, [["1", "pf"]])[0]
     if len(given) != 2 or given[1].lower() not in _FARADS:
         raise IngestError(f"{what}: {name} must be a number and one of {', '.join(_FARADS)}; got {given}")
-    return number(given[0], None, what) * _FARADS[given[1].lower()]
+    return _unit(number(given[0], None, what) * _FARADS[given[1].lower()], name, given, what)
 
 
 def _time_unit(top: Group, what: str) -> float:
@@ -206,14 +213,27 @@ def _time_unit(top: Group, what: str) -> float:
         raise IngestError(
             f"{what}: time_unit {top.get('time_unit')!r} is not a number and one of {', '.join(_SECONDS)}"
         )
-    return float(match.group(1)) * _SECONDS[match.group(2)]
+    value = number(match.group(1), None, what) * _SECONDS[match.group(2)]
+    return _unit(value, "time_unit", top.get("time_unit"), what)
 
 
-def _pin(group: Group, templates: dict[str, Group], where: str) -> Pin:
+def _unit(value: float, name: str, given: object, what: str) -> float:
+    if value <= 0:
+        raise IngestError(f"{what}: {name} must be above zero; got {given}")
+    return value
+
+
+def _pins(group: Group, templates: dict[str, Group], where: str) -> list[Pin]:
+    """The pins of one group, which may name several."""
     if not group.arguments:
         raise IngestError(f"{where}: a pin has no name")
-    name = group.arguments[0]
-    where = f"{where}, pin {name}"
+    return [_pin(name, group, templates, f"{where}, pin {name}") for name in group.arguments]
+
+
+def _pin(name: str, group: Group, templates: dict[str, Group], where: str) -> Pin:
+    for attribute in ("capacitance", "rise_capacitance", "fall_capacitance", "direction", "clock"):
+        if len(group.attributes.get(attribute, ())) > 1:
+            raise IngestError(f"{where}: {attribute} is given twice")
     both = group.get("capacitance", "0")
     capacitance = {edge: number(group.get(f"{edge}_capacitance", both), None, where) for edge in ("rise", "fall")}
     arcs = []
@@ -233,7 +253,10 @@ def _table(group: Group, templates: dict[str, Group], where: str) -> Table:
     template = templates.get(group.arguments[0] if group.arguments else "", Group("", []))
     axes = tuple(name for name in (template.get("variable_1"), template.get("variable_2")) if name)
     index = [_numbers(group, template, f"index_{k + 1}", where) for k in range(len(axes))]
-    rows = [_floats(row, where) for row in group.attributes.get("values", [[]])[0]]
+    given = group.attributes.get("values", [[]])
+    rows = [_floats(row, where) for row in given[0]]
+    if len(given) > 1 or len({len(row) for row in rows}) > 1:
+        raise IngestError(f"{where}: values are {'given twice' if len(given) > 1 else 'rows of different lengths'}")
     flat = np.array([value for row in rows for value in row], np.float64)
     shape = tuple(len(axis) for axis in index)
     if flat.size != int(np.prod(shape)) or flat.size == 0 or flat.size > _MOST_VALUES:

@@ -54,8 +54,12 @@ def _from_netlist(netlist: Netlist) -> GraphStore:
             ends |= {netlist.driver_of(net) for net in inputs}
         else:
             gates.append((output, [netlist.driver_of(net) for net in inputs]))
-    for constant in ("0", "1"):
-        if any(constant in inputs for _, inputs in gates) or constant in ends:
+    joined = next((net for net in netlist.aliases if net in kinds), None)
+    if joined is not None:
+        raise IngestError(f"{netlist.name}: net {joined!r} is driven by an assignment and by something else")
+    read = ends.union(*(inputs for _, inputs in gates))
+    for constant in netlist.constants:
+        if constant in read:
             kinds[constant] = "constant"
     places = {net: place for place, net in enumerate(kinds)}
     undriven = sorted({net for _, inputs in gates for net in inputs if net not in places} | (ends - places.keys()))
@@ -77,13 +81,20 @@ def _gate(instance: Instance) -> tuple[str, list[str], str]:
     if instance.cell in (*PRIMITIVES, "names"):
         inputs = [net for pin, net in pins.items() if pin != "0"]
         kind = instance.cell if inputs else "constant"
+        if instance.cell != "names" and not inputs:
+            raise IngestError(f"{instance.name}: the gate {instance.cell!r} has no input")
+        if instance.cell in ("not", "buf") and len(inputs) > 1:
+            raise IngestError(f"{instance.name}: the gate {instance.cell!r} has several outputs; give it one")
     elif {"D", "Q"} <= pins.keys() and not pins.keys() - set(_FLOP):
-        return pins["Q"], [pins["D"]], "flip-flop"
+        inputs, kind = [pins["D"]], "flip-flop"
     else:
         raise IngestError(
             f"{instance.name} is a {instance.cell!r}, neither a gate ({', '.join(PRIMITIVES)}) nor a flip-flop"
         )
-    return pins["0"], inputs, kind
+    output = pins.get("Q" if kind == "flip-flop" else "0", "")
+    if not output or not all(inputs):
+        raise IngestError(f"{instance.name}: a pin of the {instance.cell!r} is not connected")
+    return output, inputs, kind
 
 
 def _from_aig(aig: Aig) -> GraphStore:

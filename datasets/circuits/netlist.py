@@ -18,7 +18,8 @@ class Instance:
 class Netlist:
     """A flat netlist: ports, instances, and nets joined by assignments.
 
-    `aliases` maps a net to the one that drives it (`assign a = b`), or to "0" or "1".
+    `aliases` maps a net to the one that drives it (`assign a = b`), or to a constant; `constants` are the names that
+    stand for the constants 0 and 1, where the format has such: in others, nets may be called that.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Netlist:
     outputs: list[str] = field(default_factory=list)
     instances: list[Instance] = field(default_factory=list)
     aliases: dict[str, str] = field(default_factory=dict)
+    constants: tuple[str, ...] = ("0", "1")
 
     def driver_of(self, net: str) -> str:
         """The net at the end of a chain of assignments."""

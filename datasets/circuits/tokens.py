@@ -3,27 +3,73 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ...graphlib.errors import IngestError
+from ...graphlib.errors import IngestError, InvalidType
 
 MOST_BYTES = 1 << 30
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_MOST_DIGITS = 18
+
+
+def plain_bytes(content: object, what: str) -> bytes:
+    """The content of a file as bytes; `InvalidType` for anything else, such as its path."""
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    raise InvalidType(f"{what} must be given as its content, bytes; got {type(content).__name__}")
 
 
 def decode(content: bytes | str, what: str) -> str:
-    """Text of a file; `IngestError` if it is not text, or implausibly large."""
-    if len(content) > MOST_BYTES:
-        raise IngestError(f"{what}: {len(content):,} bytes, more than the {MOST_BYTES:,} that are read")
-    if isinstance(content, str):
-        return content
+    """Text of a file without its byte-order mark; `IngestError` if it is not text, or implausibly large."""
+    given = content if isinstance(content, str) else plain_bytes(content, what)
+    if len(given) > MOST_BYTES:
+        raise IngestError(f"{what}: {len(given):,} bytes, more than the {MOST_BYTES:,} that are read")
+    if isinstance(given, str):
+        return given.removeprefix("\ufeff")
     try:
-        return content.decode("utf-8")
+        return given.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise IngestError(f"{what} is not text: byte {error.start:,} is not UTF-8") from None
 
 
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers, from 1. Only line feeds and carriage returns end one, not what else Unicode breaks at.
+
+    >>> list(lines("a\\r\\nb\\x0cc"))
+    [(1, 'a'), (2, 'b\\x0cc')]
+    """
+    return enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
+
+
+def joined_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines without what follows a "#", joined where one ends with a backslash, with the number of the first."""
+    held: list[str] = []
+    first = 0
+    for place, line in lines(text):
+        part = line.partition("#")[0].rstrip()
+        first = first or place
+        held.append(part.removesuffix("\\"))
+        if not part.endswith("\\"):
+            yield first, " ".join(held).strip()
+            held, first = [], 0
+    if held:
+        yield first, " ".join(held).strip()
+
+
+def first_twice(names: Iterable[str]) -> str | None:
+    """The first name that was there before, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 class Tokens:
-    """Tokens of a text by a regular expression whose group "skip" matches what is left out.
+    """Tokens of a text by a regular expression.
+
+    Its group "skip" matches what is left out, its group "open" a comment without an end, which is an error.
 
     >>> words = Tokens("a = (b)", re.compile(r"(?P<skip>\\s+)|[a-z]+|[=()]"), "example")
     >>> words.next(), words.next(), words.peek()
@@ -40,8 +86,10 @@ class Tokens:
         place = 0
         while place < len(self._text):
             match = pattern.match(self._text, place)
-            if match is None or match.end() == place:
+            if match is None or match.end() == place or match.lastgroup == "open":
                 self._at = place
+                if match is not None and match.lastgroup == "open":
+                    raise self.error(f"the comment that begins with {match.group()!r} has no end")
                 raise self.error(f"{self._text[place : place + 20]!r} is not understood")
             if match.lastgroup != "skip":
                 yield match.group(), place
@@ -76,12 +124,16 @@ class Tokens:
         return IngestError(f"{self._what}, line {line:,}: {message}")
 
 
+def whole(text: str, tokens: Tokens, what: str) -> int:
+    """A whole number of at most 18 digits."""
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+        raise tokens.error(f"{what}, found {text[:40]!r}")
+    return int(text)
+
+
 def number(text: str, tokens: Tokens | None, what: str) -> float:
-    """A finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
+    """A finite number in ASCII digits, such as -1.5e-3."""
+    value = float(text) if _NUMBER.fullmatch(text) else float("nan")
     if not -1e300 < value < 1e300:
         message = f"{text[:40]!r} is not a finite number"
         raise tokens.error(message) if tokens is not None else IngestError(f"{what}: {message}")

@@ -10,16 +10,18 @@ import re
 
 from ...graphlib.errors import IngestError
 from .netlist import Instance, Netlist
-from .tokens import Tokens, decode
+from .tokens import Tokens, decode, first_twice, whole
 
 _TOKEN = re.compile(
-    r"(?P<skip>(?:\s|//[^\n]*|/\*.*?\*/|\(\*.*?\*\)|`[^\n]*)+)|\\\S+(?=\s)|\d*'[sS]?[bBdDhHoO][0-9a-fA-FxXzZ_?]+"
+    r"(?P<skip>(?:\s|//[^\n]*|/\*.*?\*/|\(\*(?!\s*\)).*?\*\)|`[^\n]*)+)|(?P<open>/\*|\(\*(?!\s*\)))|\\\S+(?=\s)|\d*'[sS]?[bBdDhHoO][0-9a-fA-FxXzZ_?]+"
     r"|[A-Za-z_][\w$]*|\d+|[^\s\w]",
     re.DOTALL,
 )
 PRIMITIVES = ("and", "nand", "or", "nor", "xor", "xnor", "not", "buf")
 _BEHAVIOUR = ("always", "initial", "function", "task", "generate", "specify", "primitive")
-_WIDEST = 1 << 16  # bits of one declaration
+_WIDEST = 1 << 16  # bits of one declaration or expression
+_MOST_BITS = 1 << 22  # of all declarations of a module
+_DEEPEST = 32
 
 
 def read_verilog(content: bytes | str, what: str = "verilog file", *, top: str | None = None) -> Netlist:
@@ -53,6 +55,8 @@ def read_verilog(content: bytes | str, what: str = "verilog file", *, top: str |
         if tokens.next() != "module":
             raise tokens.error("expected a module")
         module, structural = _module(tokens)
+        if module.name in modules:
+            raise tokens.error(f"a second module is named {module.name!r}")
         modules[module.name] = module
         if not structural:
             opaque.add(module.name)
@@ -63,15 +67,27 @@ def read_verilog(content: bytes | str, what: str = "verilog file", *, top: str |
         raise IngestError(
             f"{what}: there is no structural module {top or 'at all'}; modules: {', '.join(modules) or 'none'}"
         )
+    twice = first_twice(instance.name for instance in modules[top].instances)
+    if twice is not None:
+        raise IngestError(f"{what}: two instances of {top} are named {twice!r}")
     for instance in modules[top].instances:
         if instance.cell in modules and instance.cell not in opaque:
             raise IngestError(f"{what}: {top} is not flat, {instance.name} is an instance of module {instance.cell}")
     return modules[top]
 
 
+class _Wide(dict[str, list[str]]):
+    """The bits of a module's wide nets by name, how many they are, and which ports it has met."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_bits = 0
+        self.ports: set[tuple[str, str]] = set()
+
+
 def _module(tokens: Tokens) -> tuple[Netlist, bool]:
     module = Netlist(_name(tokens))
-    wide: dict[str, list[str]] = {}
+    wide = _Wide()
     if tokens.peek() == "(":
         _header(tokens, module, wide)
     tokens.expect(";")
@@ -93,7 +109,7 @@ def _module(tokens: Tokens) -> tuple[Netlist, bool]:
     return module, True
 
 
-def _header(tokens: Tokens, module: Netlist, wide: dict[str, list[str]]) -> None:
+def _header(tokens: Tokens, module: Netlist, wide: _Wide) -> None:
     """The port list: names that are declared below, or ANSI declarations."""
     tokens.expect("(")
     direction, bits = "", [0, -1]
@@ -103,10 +119,10 @@ def _header(tokens: Tokens, module: Netlist, wide: dict[str, list[str]]) -> None
         elif word in ("wire", "reg", ","):
             bits = _range(tokens) if tokens.peek() == "[" else bits
         elif direction:
-            _port(module, direction, _bits(_plain(word), bits, wide, tokens))
+            _port(module, direction, _bits(_plain(word), bits, wide, tokens), wide)
 
 
-def _declare(tokens: Tokens, module: Netlist, wide: dict[str, list[str]], kind: str) -> list[str]:
+def _declare(tokens: Tokens, module: Netlist, wide: _Wide, kind: str) -> list[str]:
     if tokens.peek() in ("wire", "reg"):
         tokens.next()
     bits, found = _range(tokens), []
@@ -116,15 +132,16 @@ def _declare(tokens: Tokens, module: Netlist, wide: dict[str, list[str]], kind: 
         nets = _bits(_plain(word), bits, wide, tokens)
         found += nets
         if kind in ("input", "output", "inout"):
-            _port(module, kind, nets)
+            _port(module, kind, nets, wide)
     return found
 
 
-def _port(module: Netlist, kind: str, nets: list[str]) -> None:
-    if kind in ("input", "inout"):
-        module.inputs += [net for net in nets if net not in module.inputs]
-    if kind in ("output", "inout"):
-        module.outputs += [net for net in nets if net not in module.outputs]
+def _port(module: Netlist, kind: str, nets: list[str], wide: _Wide) -> None:
+    for known, way in ((module.inputs, "input"), (module.outputs, "output")):
+        if kind in (way, "inout"):
+            new = [net for net in nets if (way, net) not in wide.ports]
+            wide.ports.update((way, net) for net in new)
+            known += new
 
 
 def _range(tokens: Tokens) -> list[int]:
@@ -134,36 +151,39 @@ def _range(tokens: Tokens) -> list[int]:
     tokens.next()
     ends = []
     for closing in (":", "]"):
-        word = tokens.next()
-        if not word.isdigit():
-            raise tokens.error(f"a range needs numbers, found {word[:40]!r}")
-        ends.append(int(word))
+        ends.append(whole(tokens.next(), tokens, "a range needs numbers"))
         tokens.expect(closing)
     if abs(ends[0] - ends[1]) >= _WIDEST:
         raise tokens.error(f"the range [{ends[0]}:{ends[1]}] is wider than {_WIDEST} bits")
     return ends
 
 
-def _bits(name: str, ends: list[int], wide: dict[str, list[str]], tokens: Tokens) -> list[str]:
+def _bits(name: str, ends: list[int], wide: _Wide, tokens: Tokens) -> list[str]:
     high, low = ends
     if (high, low) == (0, -1):
         return [name]
     step = -1 if high >= low else 1
+    wide.num_bits += abs(high - low) + 1
+    if wide.num_bits > _MOST_BITS:
+        raise tokens.error(f"the declarations of a module have more than {_MOST_BITS:,} bits")
     wide[name] = [f"{name}[{bit}]" for bit in range(high, low + step, step)]
     return wide[name]
 
 
-def _assign(tokens: Tokens, module: Netlist, wide: dict[str, list[str]]) -> None:
+def _assign(tokens: Tokens, module: Netlist, wide: _Wide) -> None:
     left = _expression(tokens, wide)
     tokens.expect("=")
     right = _expression(tokens, wide)
     tokens.expect(";")
     if len(left) != len(right):
         raise tokens.error(f"an assignment joins {len(left)} bits with {len(right)}")
-    module.aliases.update(zip(left, right, strict=True))
+    for net, driver in zip(left, right, strict=True):
+        if net in module.aliases:
+            raise tokens.error(f"a second assignment drives {net!r}")
+        module.aliases[net] = driver
 
 
-def _instances(tokens: Tokens, module: Netlist, wide: dict[str, list[str]], cell: str) -> None:
+def _instances(tokens: Tokens, module: Netlist, wide: _Wide, cell: str) -> None:
     if tokens.peek() == "#":
         raise tokens.error(f"parameters of {cell!r} are not supported")
     while True:
@@ -175,7 +195,7 @@ def _instances(tokens: Tokens, module: Netlist, wide: dict[str, list[str]], cell
             raise tokens.error(f"expected ',' or ';' after an instance of {cell!r}, found {word[:40]!r}")
 
 
-def _connections(tokens: Tokens, wide: dict[str, list[str]], cell: str) -> dict[str, str]:
+def _connections(tokens: Tokens, wide: _Wide, cell: str) -> dict[str, str]:
     tokens.expect("(")
     pins: dict[str, str] = {}
     while tokens.peek() != ")":
@@ -201,13 +221,17 @@ def _connections(tokens: Tokens, wide: dict[str, list[str]], cell: str) -> dict[
     return pins
 
 
-def _expression(tokens: Tokens, wide: dict[str, list[str]]) -> list[str]:
+def _expression(tokens: Tokens, wide: _Wide, depth: int = 0) -> list[str]:
     """The bits of a net, a bit of one, a constant, or a concatenation; high bits first."""
     if tokens.peek() == "{":
         tokens.next()
-        found = _expression(tokens, wide)
+        if depth >= _DEEPEST:
+            raise tokens.error(f"concatenations lie more than {_DEEPEST} deep")
+        found = _expression(tokens, wide, depth + 1)
         while (word := tokens.next()) == ",":
-            found += _expression(tokens, wide)
+            found += _expression(tokens, wide, depth + 1)
+            if len(found) > _WIDEST:
+                raise tokens.error(f"a concatenation is wider than {_WIDEST} bits")
         if word != "}":
             raise tokens.error(f"expected ',' or '}}', found {word[:40]!r}")
         return found
@@ -220,24 +244,23 @@ def _expression(tokens: Tokens, wide: dict[str, list[str]]) -> list[str]:
     if tokens.peek() != "[":
         return list(wide.get(name, [name]))
     tokens.next()
-    bit = tokens.next()
-    if not bit.isdigit():
-        raise tokens.error(f"a bit of {name!r} needs a number, found {bit[:40]!r}")
+    bit = whole(tokens.next(), tokens, f"a bit of {name!r} needs a number")
     tokens.expect("]")
-    return [f"{name}[{int(bit)}]"]
+    return [f"{name}[{bit}]"]
 
 
 def _constant(word: str, tokens: Tokens) -> list[str]:
     size, _, rest = word.partition("'")
     base = {"b": 2, "o": 8, "d": 10, "h": 16}[rest.lstrip("sS")[0].lower()]
     digits = rest.lstrip("sS")[1:].replace("_", "")
+    width = whole(size, tokens, "a constant needs a width") if size else 1
     try:
-        value, width = int(digits, base), int(size or 1)
+        value = int(digits, base) if len(digits) <= _WIDEST else 0
     except ValueError:
         raise tokens.error(f"the constant {word[:40]!r} has undefined bits") from None
-    if not 0 < width <= _WIDEST:
+    if not 0 < width <= _WIDEST or len(digits) > _WIDEST:
         raise tokens.error(f"the constant {word[:40]!r} is not 1 to {_WIDEST} bits wide")
-    return [str(value >> bit & 1) for bit in range(width - 1, -1, -1)]
+    return list(f"{value & (1 << width) - 1:0{width}b}")
 
 
 def _name(tokens: Tokens) -> str:
@@ -248,5 +271,6 @@ def _name(tokens: Tokens) -> str:
 
 
 def _plain(word: str) -> str:
-    """A name without the backslash of escaped ones."""
-    return word.removeprefix("\\")
+    """A name without the backslash of escaped ones; it stays where the rest is the name of a constant."""
+    name = word.removeprefix("\\")
+    return word if name in ("0", "1") else name

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, InvalidType, MissingExtra
 from ...graphlib.extras import require
 from ...graphlib.notebook import table as html_table
@@ -171,7 +173,7 @@ def evaluate(
     scores_of = _Linear(seed, max_steps) if classifier == "linear" else _Logistic(C, threads)
     with scores_of:
         for repeat in range(repeats):
-            order = np.random.default_rng([seed, repeat]).permutation(X.shape[0])
+            order = seeded(seed, repeat).permutation(X.shape[0])
             for i, size in enumerate(sizes):
                 known, truth = Y[order[:size]], Y[order[size:]]
                 scores = scores_of(X[order[:size]], known, X[order[size:]])
@@ -255,19 +257,26 @@ def f1_scores(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> tuple[f
     return float(2.0 * hits.sum() / max(1, sizes.sum())), float(per_class.mean())
 
 
+_FEW_CLASSES = 1 << 16
+
+
 def _check(embedding: ArrayLike, labels: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    X: NDArray[Any] = np.asarray(embedding)
+    X: NDArray[Any] = unmasked("evaluate: embedding", embedding)
     if X.dtype.kind != "f" or X.ndim != 2:
         raise InvalidType(f"evaluate: embedding must be a float (n, d) array; got {X.dtype} {X.shape}")
     if not np.isfinite(X).all():
         raise InvalidInput("evaluate: embedding holds values that are not finite")
-    given: NDArray[Any] = labels.toarray() if hasattr(labels, "toarray") else np.asarray(labels)
+    given: NDArray[Any] = labels.toarray() if hasattr(labels, "toarray") else unmasked("evaluate: labels", labels)
     if given.ndim not in (1, 2) or given.shape[0] != X.shape[0]:
         raise InvalidInput(f"evaluate: labels must have {X.shape[0]} rows, as the embedding; got shape {given.shape}")
     if given.ndim == 1:
         if given.dtype.kind not in "iu":
             raise InvalidType(f"evaluate: one label per node must be an integer; got dtype {given.dtype}")
         width = int(given.max(initial=-1)) + 1
+        if width > max(_FEW_CLASSES, X.shape[0]):
+            raise InvalidInput(
+                f"evaluate: a label is {width - 1:,}; number the classes 0..c-1, such as by numpy.unique"
+            )
         Y = given[:, None] == np.arange(width)[None, :]
     else:
         if not np.isin(given, (0, 1)).all():

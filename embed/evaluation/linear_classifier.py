@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import seeded
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ def linear_scores(
     classes; the step is SGD with lr 1, momentum 0.9 and weight decay 2e-5, until the loss (float32) has not improved
     for `PATIENCE` steps.
     """
-    rng = np.random.default_rng(seed)
+    rng = seeded(seed)
     d, classes = train.shape[1], known.shape[1]
     bound = 1.0 / math.sqrt(d)
     theta = rng.uniform(-bound, bound, (d + 1, classes)).astype(np.float32)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.notebook import table as html_table
@@ -246,7 +247,7 @@ def _undirected(split: LinkSplit) -> tuple[GraphStore, EdgeType | None]:
 
 
 def _vectors(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.float64]:
-    values: NDArray[Any] = np.asarray(given)
+    values: NDArray[Any] = unmasked(f"{_OWNER}: {name}", given)
     if values.dtype.kind != "f" or values.ndim != 2:
         raise InvalidType(f"{_OWNER}: {name} must be a float (n, d) array; got {values.dtype} {values.shape}")
     if values.shape[0] != num_nodes:

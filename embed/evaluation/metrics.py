@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _counts(positive: ArrayLike, negative: ArrayLike) -> tuple[NDArray[np.int64]
 
 def scores(name: str, given: ArrayLike, *, most: int = 1) -> NDArray[np.float64]:
     """Scores as float64 without NaN, of one dimension, or up to `most`."""
-    values: NDArray[Any] = np.asarray(given)
+    values: NDArray[Any] = unmasked(name, given)
     if values.dtype.kind not in "iufb":
         raise InvalidType(f"{name} must hold numbers; got dtype {values.dtype}")
     if not 1 <= values.ndim <= most:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.scalars import is_integer
 from ...graphlib.sparse.spmm import Finish, multiply_into
@@ -164,7 +165,7 @@ def _new_rows(known: Graph, src: ArrayLike, dst: ArrayLike, num_new: int | None,
 
 
 def _ids(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    array: NDArray[Any] = np.atleast_1d(np.asarray(values))
+    array: NDArray[Any] = np.atleast_1d(unmasked(f"transform: {name}", values))
     if array.size == 0:
         return np.empty(0, np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":

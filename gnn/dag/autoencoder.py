@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import integer, is_finite, is_integer
 from .plan import LevelPlan
 from .reduce import segment_reduce, spread, take_sources
 
@@ -158,7 +158,10 @@ def pretrain(
     """
     if not graphs:
         raise InvalidInput("pretrain: there are no graphs to learn from")
-    generator = torch.Generator().manual_seed(seed)
+    integer("epochs", epochs, 0)
+    if not is_finite(lr) or lr <= 0:
+        raise InvalidInput(f"lr must be a number > 0; got {lr!r}")
+    generator = torch.Generator().manual_seed(integer("seed", seed, 0, 2**63 - 1))
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     model.train()
     losses = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound, StoreCorrupt
+from ...graphlib.scalars import integer
 from ...sampling.arguments import check_count
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def stratified_folds(labels: ArrayLike, *, num_folds: int = 10, seed: int = 0) -
         raise InvalidInput(f"class {rarest} has {sizes.min()} graphs, fewer than the {count} folds")
     ordered = np.sort(classes)
     dealt = np.stack([np.bincount(ordered[fold::count], minlength=len(sizes)) for fold in range(count)])
-    draws = np.random.RandomState(seed)
+    draws = np.random.RandomState(integer("seed", seed, 0, 2**32 - 1))
     fold_of = np.empty(len(given), np.int64)
     for k in range(len(sizes)):
         folds = np.repeat(np.arange(count), dealt[:, k])

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import integer, is_finite, is_integer
 from ..threads import steady
 from .folds import Fold, stratified_folds
 from .rules import Curves
@@ -71,7 +72,12 @@ class TrainOptions:
             value = getattr(self, name)
             if not (value is None and name == "batches") and not (is_integer(value) and value >= 1):
                 raise InvalidInput(f"{name} must be an integer >= 1; got {value!r}")
-        if not self.learning_rate > 0 or not self.weight_decay >= 0:
+        integer("seed", self.seed, 0, 2**62)
+        steps = self.decay if isinstance(self.decay, tuple) and len(self.decay) == 2 else (0, 0.0)
+        if not is_integer(steps[0]) or steps[0] < 1 or not is_finite(steps[1]) or steps[1] <= 0:
+            raise InvalidInput(f"decay must be (epochs >= 1, factor > 0); got {self.decay!r}")
+        numbers = is_finite(self.learning_rate) and is_finite(self.weight_decay)
+        if not numbers or self.learning_rate <= 0 or self.weight_decay < 0:
             raise InvalidInput(
                 f"learning_rate must be > 0 and weight_decay >= 0; got {self.learning_rate!r}, {self.weight_decay!r}"
             )
@@ -137,7 +143,7 @@ def train_fold(
         parts = max(2, min(9, rarest))
         inner = stratified_folds(classes[train], num_folds=parts, seed=options.seed)[0]
         train, val = fold.train[inner.train], fold.train[inner.test]
-    rng = np.random.default_rng([options.seed, number])
+    rng = seeded(options.seed, number)
     test_curve, val_curve = [], []
     with steady(), torch.random.fork_rng([]):
         torch.manual_seed(options.seed + number)

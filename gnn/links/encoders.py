@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import integer, is_number
 from ..sparse.sparse_tensor import SparseTensor, dropped
 
 KINDS = ("gcn", "sage", "pure")
@@ -63,10 +64,19 @@ class Encoder(nn.Module):
         super().__init__()
         if kind not in KINDS:
             raise InvalidInput(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
+        for name, count, low in (
+            ("num_features", num_features, 0),
+            ("hidden", hidden, 1),
+            ("num_layers", num_layers, 0),
+        ):
+            integer(name, count, low)
         if num_features == 0 and num_nodes is None:
             raise InvalidInput("an encoder without features trains a vector per node; give num_nodes")
-        if num_layers < 0 or hidden < 1:
-            raise InvalidInput(f"num_layers must be >= 0 and hidden >= 1; got {num_layers} and {hidden}")
+        if num_nodes is not None:
+            integer("num_nodes", num_nodes, 0)
+        for name, share in (("dropout", dropout), ("feature_dropout", feature_dropout)):
+            if not is_number(share) or not 0 <= share < 1:
+                raise InvalidInput(f"{name} must be a number in [0, 1); got {share!r}")
         self.kind, self.residual_sum, self.feature_dropout = kind, residual_sum, feature_dropout
         self.weight = nn.Parameter(torch.empty(num_features or int(num_nodes or 0), hidden))
         nn.init.xavier_uniform_(self.weight)
@@ -77,7 +87,7 @@ class Encoder(nn.Module):
         self.mixed = nn.ModuleList(nn.Linear(hidden, hidden, bias=kind == "gcn") for _ in range(num_layers * mixes))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(num_layers * layer_norm))
         self.num_layers, self.dropout = num_layers, nn.Dropout(dropout)
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(integer("seed", seed, 0, 2**63 - 1))
 
     @property
     def normalisation(self) -> str:

@@ -8,8 +8,10 @@ import numpy as np
 
 from ...ann.minhash.minhash import MinHash
 from ...graphlib.compute.jit import threads_in_use
+from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput
 from ...graphlib.sparse.csr import as_adjacency
+from ...sampling.arguments import pair_positions
 from ..sparse.propagation import neighbor_sets, with_loops
 from . import sketches_cpu as kernels
 
@@ -73,7 +75,7 @@ class PairSketches:
         n = neighbors.num_rows
         own = with_loops(neighbors)
         registers = np.zeros((n, _REGISTERS), np.uint8)
-        hashes = np.random.default_rng(seed).integers(0, 2**64, n, np.uint64)
+        hashes = seeded(seed).integers(0, 2**64, n, np.uint64)
         self._signs = [MinHash(num_perm, seed=seed).fit_transform(as_adjacency(own))]
         self._registers: list[NDArray[np.uint8]] = []
         self.sizes: list[NDArray[np.float64]] = []
@@ -102,7 +104,7 @@ class PairSketches:
 
         Distance 0 stands for "farther than `hops`"; counts are estimates, never below 0.
         """  # noqa: E501
-        u, v = np.asarray(src, np.int64), np.asarray(dst, np.int64)
+        u, v = pair_positions(src, dst, self.sizes[0].shape[0])
         both = [[self._shared(i, j, u, v) for j in range(self.hops)] for i in range(self.hops)]
         at_11 = both[0][0]
         near = [size[v] for size in self.sizes], [size[u] for size in self.sizes]

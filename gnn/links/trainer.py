@@ -12,20 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...embed.evaluation.link_splits import EdgeSplit
 from ...embed.evaluation.metrics import hits
-from ...graphlib.errors import InvalidInput
+from ...graphlib.compute.streams import seeded
+from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import integer, is_finite
+from ...sampling.arguments import pair_positions
 from ...sampling.negatives.negatives import NegativeSampler
 from ..sparse.propagation import neighbor_sets, normalised, without_pairs
 from ..sparse.sparse_tensor import SparseTensor, features_of
+from .encoders import Encoder
 from .heads import SketchHead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...embed.evaluation.link_splits import EdgeSplit
     from ...graphlib.sparse.csr import CSR
     from ..topology.reweighting import Reweighting
-    from .encoders import Encoder
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,15 @@ class LinkTraining:
     clip: float = 0.0
     seed: int = 0
     reweighting: Reweighting | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "eval_every", "k"):
+            object.__setattr__(self, name, integer(name, getattr(self, name), 1))
+        object.__setattr__(self, "seed", integer("seed", self.seed, 0))
+        for name in ("lr", "head_lr", "clip"):
+            value = getattr(self, name)
+            if not is_finite(value) or value < 0 or (name == "lr" and not value):
+                raise InvalidInput(f"{name} must be a number {'>' if name == 'lr' else '>='} 0; got {value!r}")
 
 
 @dataclass(eq=False)
@@ -107,7 +119,8 @@ class TrainedLinks:
         neighbors = neighbor_sets(self.split.input_for(stage))
         states = self._encode(neighbors)
         self.head.eval()
-        u, v = np.asarray(src, np.int64), np.asarray(dst, np.int64)
+        u, v = pair_positions(src, dst, states.shape[0])
+        integer("batch", batch, 1)
         parts = [
             self.head(states, u[at : at + batch], v[at : at + batch], neighbors).numpy()
             for at in range(0, u.shape[0], batch)
@@ -172,13 +185,24 @@ def train_links(
     2
     """
     options = training or LinkTraining()
-    if features is not None and features.shape[0] != split.full.num_nodes:
-        raise InvalidInput(f"features must have {split.full.num_nodes} rows, one per node; got {features.shape}")
+    if not isinstance(split, EdgeSplit) or not isinstance(encoder, Encoder) or not isinstance(head, nn.Module):
+        raise InvalidType(
+            "train_links takes an EdgeSplit (of embed.evaluation.split_edges), an Encoder and a head; got "
+            f"{type(split).__name__}, {type(encoder).__name__} and {type(head).__name__}"
+        )
     if features is None and encoder.has_features:
         raise InvalidInput("the encoder reads features; give features=")
+    matrix = None if features is None else SparseTensor(features_of(features))
+    num_nodes, width = split.full.num_nodes, int(encoder.weight.shape[0])
+    if matrix is not None and (matrix.matrix.num_rows, matrix.matrix.num_cols) != (num_nodes, width):
+        raise InvalidInput(
+            f"features must have {num_nodes} rows, one per node, and the {width} columns of the encoder; got "
+            f"{matrix.matrix.num_rows} x {matrix.matrix.num_cols}"
+        )
+    if not encoder.has_features and width != num_nodes:
+        raise InvalidInput(f"the encoder has vectors for {width} nodes, the graph has {num_nodes}; give num_nodes")
     if options.reweighting is not None and isinstance(head, SketchHead):
         raise InvalidInput("reweighting scores averages of nodes, which have no sketches; use another head")
-    matrix = None if features is None else SparseTensor(features_of(features))
     trained = TrainedLinks(encoder, head, split, matrix)
     job = _Job(trained, options)
     start = time.perf_counter()
@@ -215,7 +239,7 @@ class _Job:
         options, trained = self.options, self.trained
         if options.reweighting is not None:
             self.matrix = options.reweighting.matrix(number, trained, self.base) or self.matrix
-        order = np.random.default_rng((options.seed, number)).permutation(self.src.shape[0])
+        order = seeded(options.seed, number).permutation(self.src.shape[0])
         negative = self.sampler.sample_pairs(order.shape[0], epoch=number)
         trained.encoder.train()
         trained.head.train()

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.errors import InvalidInput
 from ...graphlib.sparse.csr import CSR
-from ..sparse.sparse_tensor import SparseTensor, dropped, features_of
+from ..sparse.sparse_tensor import SparseTensor, dropped, features_of, real_matrix
 from ..threads import kernel_threads
 
 if TYPE_CHECKING:
@@ -72,12 +72,8 @@ def as_features(given: Any, *, normalize: str | None = "rows") -> Features:
 def _read(given: Any) -> CSR | NDArray[Any]:
     if isinstance(given, SparseTensor):
         return given.matrix
-    if hasattr(given, "tocsr"):
-        return features_of(given)
-    array: NDArray[Any] = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
-    if array.ndim != 2 or array.dtype.kind not in "iufb" or not array.shape[1]:
-        raise InvalidType(f"features must be real numbers (n, F), F at least 1; got {array.dtype} {array.shape}")
-    if np.count_nonzero(array) < DENSE * array.size:
+    array = real_matrix(given)
+    if hasattr(array, "tocsr") or np.count_nonzero(array) < DENSE * array.size:
         return features_of(array)
     return np.array(array, np.float32, order="C")
 

@@ -8,12 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...graphlib.checks import unmasked
+from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.sparse.csr import CSR, as_adjacency, transposed
 from ...graphlib.sparse.spmm import multiply_into
 from ..threads import kernel_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class SparseTensor:
@@ -46,6 +50,11 @@ class SparseTensor:
         return self._transpose
 
     def __matmul__(self, X: Tensor) -> Tensor:
+        if X.ndim != 2 or X.shape[0] != self.matrix.num_cols:
+            raise InvalidInput(
+                f"a matrix of {self.matrix.num_rows} rows and {self.matrix.num_cols} columns cannot be multiplied "
+                f"with one of shape {tuple(X.shape)}"
+            )
         result: Tensor = _Product.apply(self, X)
         return result
 
@@ -78,8 +87,28 @@ def _on_device(m: CSR, X: Tensor) -> Tensor:
     return torch.sparse_csr_tensor(offsets, columns, entries, size=(m.num_rows, m.num_cols)) @ X
 
 
+def real_matrix(given: Any, what: str = "features") -> Any:
+    """A matrix of finite real numbers: a SciPy CSR array where it is sparse, else a NumPy array; a Tensor is taken too.
+
+    Raises
+    ------
+    InvalidType, InvalidInput
+        Text, complex numbers or objects, another number of axes, no columns, masked entries, NaN or infinity.
+    """
+    is_sparse = hasattr(given, "tocsr")
+    made: Any = given.tocsr() if is_sparse else unmasked(what, given)
+    if made.ndim != 2 or made.dtype.kind not in "iufb" or not made.shape[1]:
+        raise InvalidType(f"{what} must be real numbers (n, F), F at least 1; got {made.dtype} {made.shape}")
+    entries = made.data if is_sparse else made
+    if entries.dtype.kind == "f" and not (np.abs(entries) <= _LARGEST).all():
+        raise InvalidInput(f"{what} must be finite in float32; some are NaN, infinite or too large")
+    return made
+
+
 def features_of(given: Any) -> CSR:
     """A dense (n, F) array of few non-zeros as CSR, float32, for a first layer that reads only those.
+
+    What `real_matrix` refuses is refused.
 
     >>> import numpy as np
     >>> features_of(np.eye(2, dtype=np.uint8)).num_entries
@@ -87,7 +116,7 @@ def features_of(given: Any) -> CSR:
     """
     import scipy.sparse as sp
 
-    matrix = sp.csr_array(given, dtype=np.float32)
+    matrix = sp.csr_array(real_matrix(given), dtype=np.float32)
     matrix.sort_indices()
     return CSR(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, int(matrix.shape[1]))
 

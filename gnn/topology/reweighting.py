@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import integer, is_finite
 from ...graphlib.sparse.csr import CSR
 
 if TYPE_CHECKING:
@@ -50,6 +52,12 @@ class Reweighting:
     alpha: float = 1.0
     interval: int = 10
     warm_up: int = 10
+
+    def __post_init__(self) -> None:
+        integer("interval", self.interval, 1)
+        integer("warm_up", self.warm_up, 0)
+        if not is_finite(self.alpha):
+            raise InvalidInput(f"alpha must be a finite number; got {self.alpha!r}")
 
     def matrix(self, epoch: int, trained: TrainedLinks, base: SparseTensor) -> SparseTensor | None:
         """The matrix from this epoch on, or None where it stays as it is."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
 from .concentration import topological_concentration
 
@@ -100,9 +101,12 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     """
     from scipy.stats import rankdata
 
-    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if x.shape != y.shape or x.ndim != 1:
-        raise InvalidInput(f"rank_correlation: two arrays of one length are needed; got {x.shape} and {y.shape}")
+    x, y = unmasked("a", a), unmasked("b", b)
+    if x.shape != y.shape or x.ndim != 1 or any(given.dtype.kind not in "iufb" for given in (x, y)):
+        raise InvalidInput(
+            f"rank_correlation: two arrays of numbers of one length are needed; got {x.dtype} {x.shape} and "
+            f"{y.dtype} {y.shape}"
+        )
     both = np.isfinite(x) & np.isfinite(y)
     if both.sum() < 2:
         return float("nan")

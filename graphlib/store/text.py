@@ -81,7 +81,11 @@ def as_text(name: str, values: Any) -> NDArray[Any]:
     listed: list[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
     for place, value in enumerate(listed):
         if not isinstance(value, str):
-            missing = value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value)
+            missing = (
+                value is None
+                or type(value).__name__ == "NAType"
+                or (isinstance(value, float | np.floating) and value != value)
+            )
             cure = (
                 'give missing texts a value, such as ""' if missing else "allowed are numbers, booleans, dates and text"
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.threads import Loop
 from ...graphlib.errors import InvalidInput, InvalidType
 from ..scratch import ResultMemory
@@ -137,7 +138,7 @@ def check_index(name: str, index: ArrayLike, count: int) -> NDArray[Any]:
 
 def _as_index(name: str, index: ArrayLike) -> NDArray[Any]:
     """`index` as a contiguous int32 or int64 array, whatever its values."""
-    given: NDArray[Any] = np.asarray(index)
+    given: NDArray[Any] = unmasked(name, index)
     if given.size == 0:
         given = given.astype(np.int64)
     if given.dtype.kind not in "iu":

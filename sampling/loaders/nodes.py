@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
 from ..arguments import node_positions
 from ..neighbors.neighbor import NeighborSampler
@@ -108,7 +109,7 @@ def _seeds(given: ArrayLike | None, num_nodes: int) -> NDArray[np.int64]:
     """Distinct node positions from positions, a mask, or nothing for all."""
     if given is None:
         return np.arange(num_nodes)
-    nodes: NDArray[Any] = np.asarray(given)
+    nodes: NDArray[Any] = unmasked("nodes", given)
     if nodes.dtype == np.bool_:
         if nodes.shape != (num_nodes,):
             raise InvalidInput(f"a mask of nodes must have shape ({num_nodes},); got {nodes.shape}")

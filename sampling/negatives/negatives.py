@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.scalars import is_number
@@ -259,7 +260,7 @@ def historical_negatives(
 
 
 def _integers(name: str, given: ArrayLike) -> NDArray[np.int64]:
-    nodes: NDArray[Any] = np.asarray(given)
+    nodes: NDArray[Any] = unmasked(name, given)
     if nodes.size and nodes.dtype.kind not in "iu":
         raise InvalidType(f"{name} must hold integer node positions; got dtype {nodes.dtype}")
     return np.ascontiguousarray(nodes, np.int64)
@@ -267,7 +268,10 @@ def _integers(name: str, given: ArrayLike) -> NDArray[np.int64]:
 
 def _checked_mass(name: str, given: ArrayLike, count: int) -> NDArray[np.float64]:
     """What nodes are drawn in proportion to: one finite number >= 0 each."""
-    mass: NDArray[np.float64] = np.asarray(given, np.float64)
+    plain: NDArray[Any] = unmasked(name, given)
+    if plain.dtype.kind not in "iufb":
+        raise InvalidType(f"{name} must hold numbers; got dtype {plain.dtype}")
+    mass: NDArray[np.float64] = plain.astype(np.float64)
     if mass.shape != (count,):
         raise InvalidInput(f"{name} must have shape ({count},), one per node that can be drawn; got {mass.shape}")
     bad = ~(np.isfinite(mass) & (mass >= 0))
@@ -296,7 +300,7 @@ def _streams(nodes: NDArray[np.int64], num_nodes: int, keys: ArrayLike | None) -
     if keys is None:
         occurrences(nodes, np.zeros(num_nodes, np.int32), again)
         return nodes, again
-    named: NDArray[Any] = np.asarray(keys)
+    named: NDArray[Any] = unmasked("keys", keys)
     if named.dtype.kind not in "iu" or named.shape != nodes.shape:
         raise InvalidInput(f"keys must be integers of shape {nodes.shape}, one per node; got {named.shape}")
     return np.ascontiguousarray(named, np.int64), again - 1

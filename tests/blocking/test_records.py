@@ -230,3 +230,12 @@ def test_frames_that_are_not_there_yet():
     assert Records.of(pl.LazyFrame(GIVEN), key="id").texts() == Records.of(GIVEN, key="id").texts()
     with pytest.raises(InvalidType, match="column 'name' holds lists; allowed are text"):
         Records.of(pl.DataFrame({"name": [[1], [2]]}))
+
+
+def test_keys_that_only_look_like_integers():
+    """A text file's integers are integers; what int() would refuse or change stays text; NumPy's are integers."""
+    names = ["radio", "lamp"]
+    for keys in (["--1", "2"], ["007", "7"], ["+1", "2"], ["-0", "2"], ["\u0663", "3"], ["-", "2"]):
+        assert Records.of({"id": keys, "name": names}, key="id").keys.tolist() == keys
+    for keys in (["-1", "2"], [np.int64(-1), np.uint8(2)], [-1, np.int32(2)]):
+        assert Records.of({"id": keys, "name": names}, key="id").keys.tolist() == [-1, 2]

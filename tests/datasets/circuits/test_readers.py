@@ -10,7 +10,7 @@ import pytest
 
 from nearhop import datasets
 from nearhop.datasets import circuits
-from nearhop.graphlib.errors import IngestError, NearhopError
+from nearhop.graphlib.errors import IngestError, InvalidType, NearhopError
 from nearhop.graphlib.sparse import topological_levels
 from nearhop.tests.support import data_file, data_folder, needs
 
@@ -146,6 +146,15 @@ def test_verilog_forms():
         ("module a (x); input x; assign x = 2'bxx; endmodule", "undefined bits"),
         ("module b (); endmodule module a (); b i (); endmodule", "a is not flat"),
         ("", "no structural module at all; modules: none"),
+        (f"module a (x); input [{'9' * 5000}:0] x; endmodule", "a range needs numbers, found '999"),
+        (f"module a (x); input x; assign y = x[{'9' * 5000}]; endmodule", "a bit of 'x' needs a number"),
+        (f"module a (x); assign x = {'{' * 5000}", "concatenations lie more than 32 deep"),
+        (f"module a (x); assign x = {{{'65536&d0, ' * 9}1}};".replace("&", "'"), "wider than 65536 bits"),
+        (f"module a (x);{''.join(f' input [65535:0] p{k};' for k in range(65))}", "more than 4,194,304 bits"),
+        ("module a (x); input x; not g (y, x); not g (z, x); endmodule", "two instances of a are named 'g'"),
+        ("module a (x); input x; endmodule module a (y); input y; endmodule", "a second module is named 'a'"),
+        ("module a (x); input x; assign y = x; assign y = w; endmodule", "a second assignment drives 'y'"),
+        ("module a (x); always " + "/*" * 50_000, "the comment that begins with '/.' has no end"),
     ],
 )
 def test_verilog_faults_are_named(text, message):
@@ -171,6 +180,13 @@ def test_verilog_faults_are_named(text, message):
         ),
         ("library (a) { } more", "text after the end"),
         ('library (a) { b : "x', "is not understood"),
+        ("library (a) { /* b", "has no end"),
+        ("library (a) { cell (b) { pin (p) { } pin (p) { } } }", "cell b: two pins are named 'p'"),
+        ("library (a) { lu_table_template (t) { } lu_table_template (t) { } }", "two table templates are named 't'"),
+        ("library (a) { cell (b) { pin (p) { capacitance : 1; capacitance : 2; } } }", "capacitance is given twice"),
+        ("library (a) { cell (b) { pin (p) { capacitance : 1_0; } } }", "'1_0' is not a finite number"),
+        ('library (a) { time_unit : "0ns"; }', "time_unit must be above zero"),
+        ("library (a) { capacitive_load_unit (0, pf); }", "capacitive_load_unit must be above zero"),
     ],
 )
 def test_liberty_faults_are_named(text, message):
@@ -185,6 +201,20 @@ def test_liberty_faults_are_named(text, message):
         (circuits.read_spef, "*D_NET a 1\n*RES\n1 a\n*END", "line 3: '1 a' is not understood"),
         (circuits.read_spef, "*D_NET a 1\n*CAP\n", "net 'a' has no \\*END"),
         (circuits.read_spef, "*END", "there is no net to end"),
+        (circuits.read_spef, "*D_NET a 1\n*CAP\n1 a 1\n*D_NET b 1\n*END", "line 4: net 'a' has no \\*END before"),
+        (circuits.read_spef, "*D_NET a 1\n*END\n*D_NET a 1\n*END", "line 3: a second net is named 'a'"),
+        (circuits.read_spef, "*NAME_MAP\n*1 a\n*1 b", "line 3: '\\*1' is mapped twice"),
+        (circuits.read_spef, "*D_NET *7 1\n*END", "'\\*7' is not in the name map"),
+        (circuits.read_spef, "*C_UNIT nan PF", "'nan' is not a finite number"),
+        (circuits.read_spef, "*D_NET a 1\n*END\n*C_UNIT 1 FF", "\\*C_UNIT comes after the first net"),
+        (circuits.read_spef, "*D_NET a 1\n*RES\n1 a b -5\n*END", "the resistance -5 is below zero"),
+        (circuits.read_spef, "*R_NET a 1\n*END", "\\*R_NET is not supported"),
+        (circuits.read_timing, "at a 1 2 3 4\nat a 5 6 7 8", "line 2: a second 'at' of 'a'"),
+        (circuits.read_timing, "load a 4 5", "more than 3 words"),
+        (circuits.read_sdc, "set_load \\\n 4 [get_ports a]\nexit", "line 3: the command 'exit'"),
+        (circuits.read_sdc, "create_clock -period 5\ncreate_clock -period 6", "line 2: a second clock"),
+        (circuits.read_blif, ".model a\n.names x y\n11 1\n.end", "not a row of a truth table for 1 inputs"),
+        (circuits.read_blif, ".model a\n.end\n.inputs x", "line 3: '.inputs x' follows the .end"),
         (circuits.read_timing, "at a 1 2 3", "line 1: 'at a 1 2 3' ends too early"),
         (circuits.read_timing, "when a 1", "'when' is none of at, slew"),
         (circuits.read_timing, "load a nan", "'nan' is not a finite number"),
@@ -215,6 +245,8 @@ def test_other_faults_are_named(read, text, message):
         (b"aig 1 1 0 1 0\n9\n", "literal 0 of the latches and outputs"),
         (b"aig 2 1 0 0 1\n\x00\x01", "gate 0 reads a literal that does not come before"),
         (b"aig 2 1 0 0 1\n\x05\x80", "cannot hold|reads a literal"),
+        (b"aig " + b"9" * 5000 + b" 1 0 0 0\n", "not 'aig M I L O A'"),
+        (b"aig 1 1 0 0 0\nzzz", "b'zzz' follows the last gate"),
         (b"aig 2 1 0 0 1\n\x81\x80\x80\x80\x80\x80\x01", "too long"),
     ],
 )
@@ -244,6 +276,37 @@ def test_logic_faults_are_named():
         circuits.logic_store(
             circuits.read_verilog("module a (x, y); input x; output y; INV g (.A(x), .Z(y)); endmodule")
         )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("output y; not g ();", "g: the gate 'not' has no input"),
+        ("output y, z; not g (y, z, x);", "the gate 'not' has several outputs"),
+        ("output y; FF f (.D(x), .Q());", "a pin of the 'FF' is not connected"),
+        ("output y; assign y = x; buf b (y, x);", "net 'y' is driven by an assignment and by something else"),
+    ],
+)
+def test_gates_that_are_not_whole(body, message):
+    with pytest.raises(IngestError, match=message):
+        circuits.logic_store(circuits.read_verilog(f"module a (x, y); input x; {body} endmodule"))
+
+
+def test_names_that_look_like_something_else():
+    """Nets called 1 and \\0, `@(*)` that begins no attribute, pins of one group, and a byte-order mark."""
+    kind = {name: place for place, name in enumerate(circuits.logic.KINDS)}
+    gates = circuits.logic_store(circuits.read_blif(".model m\n.inputs 1 2\n.outputs y\n.names 1 2 y\n11 1\n.end"))
+    assert gates.nodes["kind"].tolist() == [kind["input"], kind["input"], kind["names"]]
+    gates = circuits.logic_store(circuits.read_verilog("module a (); input \\0 ; output y; not g (y, \\0 ); endmodule"))
+    assert gates.nodes["kind"].tolist() == [kind["input"], kind["not"]]
+    cell = "module m{0} (q, d); always @(*) q = d; endmodule "
+    top = circuits.read_verilog(cell.format(0) + "module top (x); not g (y, x); endmodule " + cell.format(1))
+    assert (top.name, len(top.instances)) == ("top", 1)
+    library = circuits.read_liberty("library (l) { cell (A) { pin (a, b) { capacitance : 2; } } }".encode("utf-8-sig"))
+    assert [pin.capacitance["rise"] for pin in library.cells["A"].values()] == [2, 2]
+
+    with pytest.raises(InvalidType, match="must be given as its content, bytes; got int"):
+        circuits.read_spef(7)
 
 
 @pytest.mark.parametrize(

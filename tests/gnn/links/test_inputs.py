@@ -1,0 +1,100 @@
+"""What train_links and its parts are given: refused by name, never read beyond its end or taken for something else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from nearhop import GraphStore
+from nearhop.embed.evaluation import split_edges
+from nearhop.gnn.graphs import TrainOptions, stratified_folds
+from nearhop.gnn.links import DotHead, Encoder, LinkTraining, PairSketches, train_links
+from nearhop.gnn.nodes.features import as_features
+from nearhop.gnn.sparse.sparse_tensor import SparseTensor, features_of
+from nearhop.gnn.topology import Reweighting, rank_correlation
+from nearhop.graphlib.errors import InvalidInput, InvalidType, NearhopError
+
+X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+QUICK = LinkTraining(epochs=1, k=5)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return split_edges(GraphStore.from_edges(np.arange(60), (np.arange(60) * 7 + 1) % 60))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [X.astype(complex), X.astype(str), X.astype(object), X[:, 0], X[:, :, None], X[:, :0], np.ma.masked_array(X, X > 1),
+     np.where(X > 1, np.nan, X), np.full((60, 4), 1e300), sp.csr_array(X.astype(complex)),
+     sp.csr_array(np.where(X > 1, np.inf, X)), torch.from_numpy(X).to_sparse()],
+)  # fmt: skip
+def test_features_are_a_matrix_of_finite_numbers(given, split):
+    for call in (as_features, features_of, lambda x: train_links(split, Encoder(4, 8), DotHead(), QUICK, features=x)):
+        with pytest.raises((InvalidInput, InvalidType), match="features"):
+            call(given)
+
+
+@pytest.mark.parametrize("given", [X.tolist(), torch.from_numpy(X).bfloat16(), X.astype(">f8"), sp.coo_matrix(X)])
+def test_forms_of_features(given):
+    expected = torch.from_numpy(X).bfloat16().float().numpy() if isinstance(given, torch.Tensor) else X
+    assert features_of(given).values.tolist() == expected[expected != 0].tolist()
+
+
+def test_shapes_that_do_not_fit_are_not_multiplied(split):
+    wide = SparseTensor(features_of(np.ones((3, 8))))
+    with pytest.raises(InvalidInput, match="3 rows and 8 columns cannot be multiplied with one of shape \\(4, 2\\)"):
+        wide @ torch.ones(4, 2)
+    for encoder, features in ((Encoder(4, 8), np.ones((60, 8))), (Encoder(0, 8, num_nodes=59), None)):
+        with pytest.raises(InvalidInput, match="60"):
+            train_links(split, encoder, DotHead(), QUICK, features=features)
+    with pytest.raises(InvalidType, match="takes an EdgeSplit"):
+        train_links(split.train, Encoder(0, 8, num_nodes=60), DotHead(), QUICK)
+
+
+@pytest.mark.parametrize(
+    "pairs", [([-1], [0]), ([60], [0]), ([1, 2], [0]), ([1.5], [0]), ([np.nan], [0]), (["1"], [0])]
+)
+def test_pairs_are_nodes(pairs, split):
+    trained = train_links(split, Encoder(0, 8, num_nodes=60), DotHead(), QUICK)
+    sketches = PairSketches(split.train, num_perm=8)
+    for call in (trained.score, sketches.counts):
+        with pytest.raises(NearhopError, match="src"):
+            call(*pairs)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("epochs", 0), ("epochs", 1.5), ("batch", -5), ("eval_every", 0), ("k", 0), ("seed", -1), ("seed", None),
+     ("lr", -1), ("lr", np.nan), ("clip", np.inf), ("head_lr", "a")],
+)  # fmt: skip
+def test_options_of_training(option, value):
+    with pytest.raises(InvalidInput, match=option):
+        LinkTraining(**{option: value})
+
+
+def test_seeds_are_whole_numbers(split):
+    """None would draw otherwise in each call, and a fraction or a negative number is a raw error of NumPy's."""
+    for seed in (None, -1, 1.5, True):
+        for call in (
+            lambda seed=seed: PairSketches(split.train, seed=seed),
+            lambda seed=seed: stratified_folds([0, 1] * 4, num_folds=2, seed=seed),
+            lambda seed=seed: TrainOptions(seed=seed),
+            lambda seed=seed: Encoder(4, seed=seed),
+        ):
+            with pytest.raises(InvalidInput, match="seed must be an integer"):
+                call()
+
+
+def test_other_options():
+    for wrong in ({"interval": 0}, {"warm_up": -1}, {"alpha": np.nan}):
+        with pytest.raises(InvalidInput, match=next(iter(wrong))):
+            Reweighting(**wrong)
+    with pytest.raises(InvalidInput, match="decay"):
+        TrainOptions(decay=(0, 0.1))
+    with pytest.raises(InvalidInput, match="two arrays of numbers"):
+        rank_correlation(["a", "b"], ["c", "d"])
+    big = np.array([2**62, 2**62 + 1, 2**62 + 2])
+    assert rank_correlation(big, [1, 2, 3]) == pytest.approx(1)
