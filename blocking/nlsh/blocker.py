@@ -12,6 +12,7 @@ from ...ann.metrics import check_count
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ...graphlib.extras import require
 from ..blocker import Progress
+from ..codes import with_codes
 from ..ngrams.blocker import NGramBlocker
 from ..pairs import CandidatePairs
 from ..records import Records
@@ -48,6 +49,8 @@ class NLSHBlock(VectorBlocker):
     guard : float, default 0.1
         A record nearer than this to the anchor is not taken for a negative: it may be a match that nobody labelled.
     columns : sequence of str, optional
+    codes : bool, default True
+        Words that hold letters and digits (part numbers) come a second time without their punctuation.
     seed : int, default 0
     threads : int, optional
 
@@ -83,7 +86,7 @@ class NLSHBlock(VectorBlocker):
     KIND = "nlsh"
     PARAMETERS = (
         "encoder", "R", "c", "epochs", "batch_size", "learning_rate", "augment", "semi_supervised", "guard", "columns",
-        "seed",
+        "codes", "seed",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +102,7 @@ class NLSHBlock(VectorBlocker):
         semi_supervised: bool = False,
         guard: float = 0.1,
         columns: Sequence[str] | None = None,
+        codes: bool = True,
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
@@ -109,6 +113,7 @@ class NLSHBlock(VectorBlocker):
         self.batch_size, self.learning_rate = batch_size, learning_rate
         self.augment, self.semi_supervised = augment, semi_supervised
         self.guard = guard
+        self.codes = codes
         self.seed = seed
         self.history: list[dict[str, float]] = []
         self._model: Any = None
@@ -245,13 +250,18 @@ class NLSHBlock(VectorBlocker):
         out = []
         for asked, held, first in tables:
             width = min(_RIVALS, len(held))
-            found = NGramBlocker(threads=self.threads).index(held)._find(asked, width, 0 if not shift else -1)[0]
+            found = (
+                NGramBlocker(codes=self.codes, threads=self.threads)
+                .index(held)
+                ._find(asked, width, 0 if not shift else -1)[0]
+            )
             out.append(np.where(found >= 0, found.astype(np.int64) + first, -1))
         width = max(part.shape[1] for part in out)
         return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1])), constant_values=-1) for p in out])
 
     def _texts(self, records: Records) -> list[str]:
-        return records.texts() if self.encoder == "ngrams" else serialised(records)
+        texts = records.texts() if self.encoder == "ngrams" else serialised(records)
+        return [with_codes(text) for text in texts] if self.codes else texts
 
     def _made(self, torch: Any) -> Any:
         if isinstance(self.encoder, torch.nn.Module):

@@ -229,3 +229,22 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(InvalidInput, match="cannot be saved"):
         EmbeddingBlocker(lambda texts: np.ones((len(texts), 2))).save(tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_part_numbers_count_without_their_punctuation(tmp_path):
+    import json
+
+    left = Records.of({"id": [0], "name": ["Sony PSLX350H turntable"]}, key="id")
+    names = ["Sony PS-L-X350-H", "Sony turntable", "Denon turntable", "Sony radio"]
+    right = Records.of({"id": range(4), "name": names}, key="id")
+    assert NGramBlocker().block(left, right, k=1).right.tolist() == [1]
+    for weighting in ("tfidf", "bm25"):
+        blocker = NGramBlocker(weighting, codes=True)
+        assert blocker.block(left, right, k=1).right.tolist() == [0]
+        assert "x35" in [gram for gram, _ in blocker.index(right).explain(left, (0, 0)).shared]
+    blocker.save(tmp_path / "kept")
+    assert load(tmp_path / "kept").query(left, k=1).right.tolist() == [0]
+    about = json.loads((tmp_path / "kept" / "blocker.json").read_text())
+    del about["parameters"]["codes"]  # as files were before
+    (tmp_path / "kept" / "blocker.json").write_text(json.dumps(about))
+    assert load(tmp_path / "kept").query(left, k=1).right.tolist() == [1]
