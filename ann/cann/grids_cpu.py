@@ -55,8 +55,8 @@ def members(asked, f, most, cells, color_of, allowed, which, own, rows, axes):
     Where `axes` has room, along how many axes they do is told too.
 
     In every grid the cell is the coarsest of at most `most` rows. Of a finest cell that has more (points that are
-    nearly the same), `most` are taken: colours that no such cell has given yet among 256 times as many rows, then any rows,
-    of another place in each grid. Turn own.turn - 1 is used up.
+    nearly the same), `most` are taken: colours that no such cell has given yet among 256 times as many rows, then any
+    rows, of another place in each grid. Turn own.turn - 1 is used up.
     """
     wanted, (keys, order, starts) = asked.wanted, cells
     table = np.uint64(starts.shape[1] - 1)

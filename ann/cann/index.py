@@ -169,8 +169,8 @@ class CANN(IdentifiedRows):
             A column of the same nodes that holds the id of each one's colour, integers or text; or the edges
             (points, relation, colours), one from every point.
         node_type, color_type : str, optional
-            Of the points (edges tell it), and of the colours where a column names them. Where colours are nodes, `filter`
-            takes SQL over their columns, and ids are the store's own.
+            Of the points (edges tell it), and of the colours where a column names them. Where colours are nodes,
+            `filter` takes SQL over their columns, and ids are the store's own.
         parameters : of the constructor
 
         Raises

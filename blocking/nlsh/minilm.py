@@ -42,7 +42,7 @@ class SentenceEncoder(nn.Module):
         self.model = model
         self.model.max_seq_length = max_tokens
         self._tokens = getattr(self.model, "preprocess", None) or self.model.tokenize
-        words = getattr(self.model, "transformers_model", None) or getattr(self.model[0], "auto_model", None)
+        words: Any = getattr(self.model, "transformers_model", None) or getattr(self.model[0], "auto_model", None)
         if hasattr(words, "get_input_embeddings"):
             words.get_input_embeddings().requires_grad_(False)
 
