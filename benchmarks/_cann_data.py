@@ -112,22 +112,6 @@ def votes(found, colors, num_colors, features, score):
     return gives.sum(axis=0)
 
 
-class Vlad:
-    """Vectors of locally aggregated descriptors: residuals to the words of a k-means vocabulary, summed per image."""
-
-    def __init__(self, words):
-        self.words, self.half = words, (words**2).sum(axis=1) / 2
-
-    def of(self, rows):
-        rows = rows.astype(np.float32)
-        nearest = np.argmax(rows @ self.words.T - self.half, axis=1)
-        sums = np.zeros_like(self.words)
-        np.add.at(sums, nearest, rows - self.words[nearest])
-        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-        flat = np.sign(sums.ravel()) * np.sqrt(np.abs(sums.ravel()))
-        return flat / max(np.linalg.norm(flat), 1e-12)
-
-
 def agreement(found, truth):
     """The mean share of the true colours that were found."""
     return float(np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found, truth, strict=True)]))

@@ -1,4 +1,4 @@
-"""CANN beside the released algorithm, votes of nearest neighbours, and aggregation, on planted data.
+"""CANN beside the released algorithm, votes of nearest neighbours, and aggregation (VLAD, ASMK), on planted data.
 
 `python benchmarks/cann.py [--colors 1000 --per 1000 --sets 5] [--without hnsw] [--curve]`. Every contender runs on
 the same points in one process; seconds are of processor time, per set of `--features` queries. The released
@@ -9,18 +9,24 @@ scoring; agreement is the share of its top 10 colours that are found.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _cann_data import PlainReleased, Vlad, agreement, plain_width, planted, votes
+from _cann_data import PlainReleased, agreement, plain_width, planted, votes
 from _measure import versions
 
 from nearhop.ann import CANN, HNSW, superellipse
 from nearhop.ann.cann import released
 from nearhop.ann.ivf.kmeans import kmeans
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))
+from _aggregation import Asmk, Vlad
+
 K = 10
+WORDS = 4096  # of the vocabulary of ASMK
 
 
 def spent(run):
@@ -72,7 +78,7 @@ def main():
     arguments.add_argument("--radii", type=int, default=3)
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument(
-        "--without", nargs="*", default=[], help="of range, not verified, released, hnsw, faiss, vlad"
+        "--without", nargs="*", default=[], help="of range, not verified, released, hnsw, faiss, vlad, asmk"
     )
     arguments.add_argument("--curve", action="store_true", help="query time over the number of colours instead")
     arguments.add_argument("--short", action="store_true", help="a small part, as tests run it")
@@ -94,7 +100,7 @@ def main():
     table = Table(truth.colors, truth.scores, given.sets)
     own(table, points, colors, sets, given, truth)
     table.add("CANN exact", 0.0, seconds, truth.colors, truth.scores)
-    for name, run in (("released", plain), ("hnsw", hnsw), ("faiss", faiss_ivf), ("vlad", vlad)):
+    for name, run in (("released", plain), ("hnsw", hnsw), ("faiss", faiss_ivf), ("vlad", vlad), ("asmk", asmk)):
         if name not in given.without:
             run(table, points, colors, sets, given)
     table.show()
@@ -211,18 +217,42 @@ def vlad(table, points, colors, sets, given):
     """Aggregated descriptors over a vocabulary of 64 words."""
 
     def made():
-        sample = points[:: max(1, len(points) // 50_000)].astype(np.float32)
-        words = kmeans(sample, 64, np.random.default_rng(0), given.threads)
-        form = Vlad(words)
-        return form, np.stack([form.of(points[colors == color]) for color in range(given.colors)])
+        form = Vlad(learned(points, 64, given))
+        return form, form.table(images_of(points, colors, given))
 
     (form, table_of), build = spent(made)
+    aggregated(table, "VLAD, 64 words", build, sets, lambda rows: table_of @ form.of(rows))
+
+
+def asmk(table, points, colors, sets, given):
+    """One residual per image and word of a larger vocabulary, in an inverted file."""
+    count = min(WORDS, len(points) // 40)
+
+    def made():
+        return Asmk(learned(points, count, given)).index(images_of(points, colors, given))
+
+    Asmk(points[:8].astype(np.float32)).index([points[:50]]).scores(points[:50])  # compiles
+    form, build = spent(made)
+    aggregated(table, f"ASMK, {count:,} words", build, sets, form.scores)
+
+
+def learned(points, count, given):
+    """Words of a sample of 50 points each."""
+    sample = points[:: max(1, len(points) // min(200_000, max(50_000, 50 * count)))].astype(np.float32)
+    return kmeans(sample, count, np.random.default_rng(0), given.threads)
+
+
+def images_of(points, colors, given):
+    return [points[colors == color] for color in range(given.colors)]
+
+
+def aggregated(table, name, build, sets, scores):
     tops, query = [], 0.0
     for features in sets:
-        top, taken = spent(lambda q=features: np.argsort(-(table_of @ form.of(q)), kind="stable")[:K])
+        top, taken = spent(lambda q=features: np.argsort(-scores(q), kind="stable")[:K])
         query += taken
         tops.append(top)
-    table.add("VLAD, 64 words", build, query, tops)
+    table.add(name, build, query, tops)
 
 
 def curve(given):

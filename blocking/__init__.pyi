@@ -1,6 +1,7 @@
 from .blocker import Blocker as Blocker
 from .evaluation import BlockingQuality as BlockingQuality
 from .evaluation import at_recall as at_recall
+from .evaluation import by_margin as by_margin
 from .evaluation import by_score as by_score
 from .evaluation import curve as curve
 from .evaluation import lost as lost

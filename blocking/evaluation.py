@@ -87,7 +87,18 @@ def at_recall(pairs: CandidatePairs, truth: NDArray[np.int64], recall: float) ->
 
 def by_score(pairs: CandidatePairs, truth: NDArray[np.int64], recall: float) -> BlockingQuality | None:
     """The quality of the fewest pairs, taken by falling score whatever their rank, that reach `recall`; k is 0."""
-    order = np.lexsort((pairs.codes(), -pairs.score))
+    return _fewest(pairs, truth, recall, np.lexsort((pairs.codes(), -pairs.score)))
+
+
+def by_margin(pairs: CandidatePairs, truth: NDArray[np.int64], recall: float) -> BlockingQuality | None:
+    """The same for pairs taken by how far they lie below the best of their left record (`CandidatePairs.within`), and
+    of equally near ones by score; k is 0."""
+    return _fewest(pairs, truth, recall, np.lexsort((pairs.codes(), -pairs.score, pairs.margins())))
+
+
+def _fewest(
+    pairs: CandidatePairs, truth: NDArray[np.int64], recall: float, order: NDArray[np.int64]
+) -> BlockingQuality | None:
     hit = np.isin(pairs.codes(), np.unique(truth[:, 0] * len(pairs.right_keys) + truth[:, 1]))[order]
     matches = len(np.unique(truth, axis=0))
     found = np.cumsum(hit)
@@ -111,4 +122,4 @@ def _deepest(pairs: CandidatePairs) -> int:
     return int(pairs.rank.max(initial=0)) + 1
 
 
-__all__ = ["BlockingQuality", "at_recall", "by_score", "curve", "lost", "quality"]
+__all__ = ["BlockingQuality", "at_recall", "by_margin", "by_score", "curve", "lost", "quality"]

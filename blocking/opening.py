@@ -48,7 +48,8 @@ def _opened(folder: Path, about: Any) -> Blocker:
     kind = KINDS.get(about["kind"])
     if kind is None or about.get("version") != 1:
         raise InvalidInput(f"blocker kind {about['kind']!r}, version {about.get('version')!r} is not known")
-    parameters = {name: about["parameters"][name] for name in kind.PARAMETERS}
+    given = {"codes": False, **about["parameters"]}  # files of before there were codes do not name them
+    parameters = {name: given[name] for name in kind.PARAMETERS}
     if kind is Union:
         parts = sorted(folder.glob("part*"), key=lambda part: int(part.name[4:]))
         made: Blocker = Union([load(part) for part in parts], **parameters)

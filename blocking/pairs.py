@@ -76,6 +76,28 @@ class CandidatePairs:
         """The best k candidates of every record."""
         return self.chosen(self.rank < k)
 
+    def margins(self) -> NDArray[np.float32]:
+        """How far each score lies below the best one of the same left record; 0 for the best."""
+        best = np.full(len(self.left_keys), -np.inf, np.float32)
+        np.maximum.at(best, self.left, self.score)
+        below: NDArray[np.float32] = best[self.left] - self.score
+        return below
+
+    def within(self, margin: float) -> CandidatePairs:
+        """Of every record the best candidate, and those whose score is at most `margin` below that one's.
+
+        A record with rivals keeps several candidates, and one whose match stands out keeps it alone.
+
+        >>> keys = np.arange(3)
+        >>> three, score = np.array([0, 1, 2]), np.array([0.9, 0.8, 0.3], np.float32)
+        >>> pairs = CandidatePairs(0 * three, three, score, three.astype(np.int32), keys, keys + 3)
+        >>> pairs.within(0.2).right.tolist()
+        [0, 1]
+        """
+        if not margin >= 0:
+            raise InvalidInput(f"margin must be at least 0; got {margin!r}")
+        return self.chosen(self.margins() <= margin)
+
     def chosen(self, which: NDArray[Any]) -> CandidatePairs:
         """Some pairs, by mask or number."""
         return CandidatePairs(

@@ -8,8 +8,11 @@ cross product. The columns that name the thing are compared (name; title; title 
 versions of the sets. Methods that learn nothing are judged on all matches, and beside the trained ones on records whose
 matches training has not seen: matches are split 3:1:1 by a seed, training sees the first part, and of the first table
 only records without a match in it are looked up. "k" is the smallest number of candidates per record that finds 90 % of
-the matches; "F1" is that of PC and PQ for the fewest pairs by score that reach the recall of the published table. Rows
-of recalls that are not reached with 100 candidates are left out.
+the matches; "F1" is that of PC and PQ for the fewest pairs by score that reach the recall of the published table, "F1
+by margin" takes pairs by how far they lie below the best of their record, and "F1 at k" is that of the smallest number
+of candidates per record. Rows of recalls that are not reached with 100 candidates are left out. `--side right` looks
+for candidates per record of the second table instead. "codes": words of letters and digits count again without their
+punctuation (`NLSHBlock` does so by default).
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from nearhop.blocking import (
     Records,
     Union,
     at_recall,
+    by_margin,
     by_score,
     curve,
     match_rows,
@@ -41,7 +45,7 @@ SETS: dict[str, Any] = {
     "amazon_google": ("amazon", "gp", "#", ["title"], 0.97, 16.2, (5, 5, 77)),
     "dblp_acm": ("dblp", "acm", "%", ["title", "authors"], 0.99, 65.0, (1, 1, 1)),
 }
-DEEP = 100
+DEEP, BARS = 100, ("F1", "F1 by margin", "F1 at k")
 
 
 def read(folder: Path, name: str) -> tuple[Records, Records, np.ndarray]:
@@ -65,12 +69,15 @@ def kept(left: Records, truth: np.ndarray, rows: np.ndarray) -> tuple[Records, n
 
 
 def judge(pairs: Any, truth: np.ndarray, target: float) -> dict[str, float]:
-    """k with 90 % found, PC at 1, 5 and 10 candidates, F1 at the target."""
+    """k with 90 % found, PC at 1, 5 and 10 candidates, F1 at the target by score and by k."""
     rows = curve(pairs, truth, [1, 5, 10])
-    reached, fewest = at_recall(pairs, truth, 0.9), by_score(pairs, truth, target)
+    reached, deep = at_recall(pairs, truth, 0.9), at_recall(pairs, truth, target)
+    fewest, nearest = by_score(pairs, truth, target), by_margin(pairs, truth, target)
     return {
         "k": float("nan") if reached is None else float(reached.k), "PC@1": 100 * rows[0].pc, "PC@5": 100 * rows[1].pc,
         "PC@10": 100 * rows[2].pc, "F1": float("nan") if fewest is None else 100 * fewest.f1,
+        "F1 by margin": float("nan") if nearest is None else 100 * nearest.f1,
+        "F1 at k": float("nan") if deep is None else 100 * deep.f1,
     }  # fmt: skip
 
 
@@ -78,6 +85,8 @@ def main() -> None:
     made = parser(__doc__, datasets=list(SETS), choices=list(SETS), seeds=3)
     made.add_argument("--encoder", nargs="+", default=["ngrams"], help="of NLSHBlock: ngrams, minilm")
     made.add_argument("--epochs", type=int, default=10)
+    made.add_argument("--side", choices=["left", "right"], default="left", help="whose records look for candidates")
+    made.add_argument("--plain-labels", action="store_true", help="leave out the runs with a tenth of the labels")
     options = made.parse_args()
     folder = data_folder()
     if folder is None:
@@ -86,14 +95,17 @@ def main() -> None:
     for name in options.datasets:
         left, right, truth = read(folder / "er", name)
         *_, target, published, (uni, sparkly, deep) = SETS[name]
+        if options.side == "right":
+            left, right, truth = right, left, truth[:, ::-1]
         if options.short:
             left, truth = kept(left, truth, np.arange(0, len(left), 4))
         plain: dict[str, Any] = {
-            "TF-IDF": NGramBlocker, "BM25": lambda: NGramBlocker("bm25"), "MinHash": lambda: MinHashBlocker(0.2),
+            "TF-IDF": NGramBlocker, "TF-IDF with codes": lambda: NGramBlocker(codes=True),
+            "BM25": lambda: NGramBlocker("bm25"), "MinHash": lambda: MinHashBlocker(0.2),
         }  # fmt: skip
         for what, make in plain.items():
             got = judge(make().block(left, right, k=DEEP), truth, target)
-            beside = {"k": {"TF-IDF": sparkly, "BM25": sparkly, "MinHash": deep}[what], "F1": published}
+            beside = {"k": deep if what == "MinHash" else sparkly, **dict.fromkeys(BARS, published)}
             rows += [Row(name, f"{what}, all: {key}", value, 0.0, beside.get(key)) for key, value in got.items()]
         scores: dict[str, list[dict[str, float]]] = {}
         for seed in range(1 if options.short else options.seeds):
@@ -106,21 +118,23 @@ def main() -> None:
                 "NLSHBlock ngrams, 10 % of the labels": ("ngrams", seen[: len(seen) // 10], False),
                 "NLSHBlock ngrams, 10 %, semi-supervised": ("ngrams", seen[: len(seen) // 10], True),
             }
+            if options.plain_labels:
+                shown = {what: given for what, given in shown.items() if "%" not in what}
             for what, (encoder, labels, semi) in shown.items():
                 note(f"{name}, seed {seed}: {what}")
                 epochs = 1 if options.short else options.epochs
                 blocker = NLSHBlock(encoder, epochs=epochs, semi_supervised=semi, seed=seed, threads=options.threads)
                 keys = [(left.keys[a], right.keys[b]) for a, b in labels]
                 contenders[what] = blocker.fit(left, right, keys)
-            contenders["union of TF-IDF and NLSHBlock"] = Union(
-                [contenders["TF-IDF"], contenders[f"NLSHBlock {options.encoder[0]}"]], cut=True
+            contenders["union of TF-IDF with codes and NLSHBlock"] = Union(
+                [contenders["TF-IDF with codes"], contenders[f"NLSHBlock {options.encoder[0]}"]], cut=True
             )
             for what, blocker in contenders.items():
                 pairs = blocker.index(right).query(asked, k=DEEP)
                 scores.setdefault(what, []).append(judge(pairs, unseen, target))
         for what, found in scores.items():
             for key in found[0]:
-                beside = {"k": uni, "F1": published} if what.startswith("NLSHBlock") else {}
+                beside = {"k": uni, **dict.fromkeys(BARS, published)} if what.startswith("NLSHBlock") else {}
                 rows.append(Row.of(name, f"{what}, unseen: {key}", [one[key] for one in found], beside.get(key)))
     show([row for row in rows if row.ours == row.ours], as_json=options.json, digits=1)
 

@@ -1,8 +1,8 @@
 """Where was a photograph taken? Images that show the same place are found by their descriptors, and tell the camera.
 
-Every image of a scene asks for the others, itself left out: CANN ranks them, and is compared with exact scores and with
-VLAD (aggregated descriptors). Recall@k is the share of the k images of largest true overlap (from the cameras' poses)
-among the k found. The pose is guessed by the equal-weighted barycentre of the three best images (EWB), and, where
+Every image of a scene asks for the others, itself left out: CANN ranks them, and is compared with exact scores and
+with VLAD and ASMK (aggregated descriptors). Recall@k is the share of the k images of largest true overlap (from the
+cameras' poses) among the k found. The pose is guessed by the barycentre of the three best images (EWB), and, where
 OpenCV is installed (`pip install nearhop[images]`), computed by PnP from the points that matched features show.
 
 `python examples/localize_images.py --html found.html`. Scenes: herz-jesus-p25 and entry-p10 (Strecha et al., CVPR 2008)
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _aggregation import Asmk, Vlad
 from _localize_page import page
 from _report import Row, note, parser, show
 from _scenes import Scene, kermit, overlaps, strecha
@@ -33,23 +34,18 @@ def recall(found: np.ndarray, overlap: np.ndarray, k: int) -> float:
     return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(found[:, :k].tolist(), best.tolist(), strict=True)]))
 
 
-def vlad_ranks(scene: Scene, seed: int, words: int = 64) -> np.ndarray:
-    """Images by the cosine of their VLAD vectors, itself left out."""
+def aggregated(scene: Scene, seed: int, short: bool) -> dict[str, np.ndarray]:
+    """Images by VLAD and by ASMK over vocabularies of the scene, itself left out."""
     rows = np.concatenate(scene.descriptors).astype(np.float32)
     rng = np.random.default_rng(seed)
-    centres = kmeans(rows[rng.choice(len(rows), min(len(rows), 20_000), replace=False)], words, rng, None)
-    table = []
-    for part in scene.descriptors:
-        given = part.astype(np.float32)
-        nearest = np.argmax(given @ centres.T - (centres**2).sum(axis=1) / 2, axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, given - centres[nearest])
-        sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-        flat = np.sign(sums.ravel()) * np.sqrt(np.abs(sums.ravel()))
-        table.append(flat / np.linalg.norm(flat))
-    alike = np.array(table) @ np.array(table).T
-    np.fill_diagonal(alike, -np.inf)
-    return np.argsort(-alike, axis=1, kind="stable")[:, :K]
+    sample = rows[rng.choice(len(rows), min(len(rows), 20_000), replace=False)]
+    few, many = (8, 32) if short else (64, 1024)
+    table = Vlad(kmeans(sample, few, rng, None)).table(scene.descriptors)
+    form = Asmk(kmeans(sample, many, rng, None)).index(scene.descriptors)
+    alike = {"VLAD": table @ table.T, "ASMK": np.stack([form.scores(part) for part in scene.descriptors])}
+    for scores in alike.values():
+        np.fill_diagonal(scores, -np.inf)
+    return {name: np.argsort(-scores, axis=1, kind="stable")[:, :K] for name, scores in alike.items()}
 
 
 def barycentre(scene: Scene, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,8 +119,9 @@ def run(scene: Scene, radius: float, seeds: int, threads: int | None, short: boo
             tops.append(result.colors)
         rows += [Row.of(scene.name, f"CANN {method}, recall@{k}", [recall(top, truth, k) for top in tops])
                  for k in (3, 5)]  # fmt: skip
-    words = [vlad_ranks(scene, seed, 8 if short else 64) for seed in range(seeds)]
-    rows += [Row.of(scene.name, f"VLAD, recall@{k}", [recall(top, truth, k) for top in words]) for k in (3, 5)]
+    words = [aggregated(scene, seed, short) for seed in range(seeds)]
+    rows += [Row.of(scene.name, f"{name}, recall@{k}", [recall(tops[name], truth, k) for tops in words])
+             for name in words[0] for k in (3, 5)]  # fmt: skip
     rows += located("EWB of 3", scene, [barycentre(scene, top[:3]) for top in result.colors])
     try:
         import cv2  # noqa: F401

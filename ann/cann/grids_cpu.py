@@ -15,6 +15,7 @@ from .parts_cpu import Own
 _BITS = 32 // AXES
 _NONE = np.int64(0)
 _AHEAD = 8  # rows are asked for so many before their turn
+_WALK = 256  # of a cell with too many rows, so many times those that are taken are looked at
 
 
 @kernel
@@ -28,14 +29,36 @@ def common_axes(a, b):
 
 
 @kernel
-def members(wanted, f, most, cells, rows, axes):
+def spread(order, window, most, color_of, allowed, which, own, rows, found):
+    """Take `most` rows of order[begin:end] whose colour may be found: the first of every colour that own.turn has not
+    marked, then those from `fill` on. window = begin, end, fill. Returns the number of candidates with them."""
+    begin, end, fill = window
+    room = found + most
+    for i in range(begin, end):
+        color = color_of[order[i]]
+        if own.mark[color] != own.turn and (which < 0 or allowed[which, color]):
+            own.mark[color] = own.turn
+            rows[found] = order[i]
+            found += 1
+            if found == room:
+                break
+    for i in range(fill, min(end, fill + room - found)):
+        rows[found] = order[i]
+        found += 1
+    return found
+
+
+@kernel
+def members(asked, f, most, cells, color_of, allowed, which, own, rows, axes):
     """Rows that lie in the same cell as feature f in any grid; returns their number.
 
     Where `axes` has room, along how many axes they do is told too.
 
-    In every grid the cell is the coarsest of at most `most` rows; of a finest cell that has more, `most` are taken.
+    In every grid the cell is the coarsest of at most `most` rows. Of a finest cell that has more (points that are
+    nearly the same), `most` are taken: colours that no such cell has given yet among 256 times as many rows, then any
+    rows, of another place in each grid. Turn own.turn - 1 is used up.
     """
-    keys, order, starts = cells
+    wanted, (keys, order, starts) = asked.wanted, cells
     table = np.uint64(starts.shape[1] - 1)
     for grid in range(keys.shape[0]):
         prefetch(starts[grid], np.int64((np.uint64(wanted[grid, f]) * table) >> np.uint64(32)))
@@ -45,17 +68,25 @@ def members(wanted, f, most, cells, rows, axes):
     first, last = np.empty(keys.shape[0], np.int64), np.empty(keys.shape[0], np.int64)
     for grid in range(keys.shape[0]):
         begin, end, _ = widest_prefix(wanted[grid, f], _BITS, most, keys[grid], starts[grid])
-        if end - begin > most:
-            begin += (grid * most) % (end - begin - most + 1)
-            end = begin + most
+        if end - begin > _WALK * most:
+            begin += (end - begin - _WALK * most) * grid // max(1, keys.shape[0] - 1)
+            end = begin + _WALK * most
         first[grid], last[grid] = begin, end
         prefetch(order[grid], begin)
+    marked = Own(own.mark, own.slot, np.int32(own.turn - 1))
     for grid in range(keys.shape[0]):
-        for i in range(first[grid], last[grid]):
-            rows[found] = order[grid, i]
-            if axes.shape[0] > 0:
-                axes[found] = common_axes(keys[grid, i], wanted[grid, f])
-            found += 1
+        before, crowd = found, last[grid] - first[grid]
+        if crowd > most:
+            window = (first[grid], last[grid], first[grid] + (grid * most) % (crowd - most + 1))
+            found = spread(order[grid], window, most, color_of, allowed, which, marked, rows, found)
+        else:
+            for i in range(first[grid], last[grid]):
+                rows[found] = order[grid, i]
+                found += 1
+        if axes.shape[0] > 0:
+            for i in range(before, found):
+                place = first[grid] if crowd > most else first[grid] + i - before
+                axes[i] = common_axes(keys[grid, place], wanted[grid, f])
     return found
 
 
@@ -119,12 +150,12 @@ def near_colors(asked, cells, points, limits, radii, most, turns, met):
     color_of, sketches, wanted = points.colors, points.sketches, asked.wanted
     for f in numba.prange(asked.rows.shape[0]):
         thread = get_thread_id()
-        turns.turns[thread] += 1
+        turns.turns[thread] += 2
         own = Own(turns.marks[thread], turns.slots[thread], turns.turns[thread])
+        which = min(np.int64(asked.sets[f]), np.int64(allowed.shape[0] - 1))
         candidates = np.empty(met.colors.shape[1], np.int32)
         axes = np.empty(met.colors.shape[1] if radii.shape[0] > 0 else 0, np.int8)
-        count = members(wanted, f, most, cells, candidates, axes)
-        which = min(np.int64(asked.sets[f]), np.int64(allowed.shape[0] - 1))
+        count = members(asked, f, most, cells, color_of, allowed, which, own, candidates, axes)
         if radii.shape[0] > 0:
             filled = _NONE
             for i in range(count):

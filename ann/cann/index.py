@@ -19,10 +19,11 @@ from . import stored
 from .arguments import colored, kept_rows, numbered, query_sets
 from .grids import Grids, dimensions
 from .parameters import check_parameters
-from .points import MOST_POINTS, ByColor, Points
+from .points import MOST_POINTS, ByColor, Points, as_kept
 from .ranking import ranked
 from .result import ColorResult
 from .scoring import DEFAULT_SHAPE, Scoring, scoring
+from .store_points import Colors, point_colors, point_type, point_vectors
 from .tuning import ColorTuning, tuned
 
 if TYPE_CHECKING:
@@ -147,6 +148,59 @@ class CANN(IdentifiedRows):
         self._grids: Grids | None = None
         self._where: NodeCondition | None = None
 
+    @classmethod
+    def from_store(
+        cls,
+        store: GraphStore,
+        column: str,
+        colors: Colors,
+        *,
+        node_type: str | None = None,
+        color_type: str | None = None,
+        **parameters: Any,
+    ) -> CANN:
+        """Index the nodes of a store by a column of uint8 or float32 vectors; for "l2" it is read where it lies.
+
+        Parameters
+        ----------
+        store : GraphStore
+        column : str
+        colors : str or edge type
+            A column of the same nodes that holds the id of each one's colour, integers or text; or the edges
+            (points, relation, colours), one from every point.
+        node_type, color_type : str, optional
+            Of the points (edges tell it), and of the colours where a column names them. Where colours are nodes,
+            `filter` takes SQL over their columns, and ids are the store's own.
+        parameters : of the constructor
+
+        Raises
+        ------
+        IndexMismatch
+            A column of another shape, a colour that is no node, a point of no colour or of two.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nearhop import GraphStore
+        >>> from nearhop.ann import CANN
+        >>> store = GraphStore()
+        >>> store.add_node_type("image", 2)
+        >>> store.add_node_type("spot", 4)
+        >>> store.nodes("spot")["x"] = np.eye(4, dtype=np.float32)
+        >>> store.add_edge_type(("spot", "in", "image"), [0, 1, 2, 3], [0, 0, 1, 1])
+        >>> index = CANN.from_store(store, "x", ("spot", "in", "image"), radius=1.0)
+        >>> index.search(np.eye(4, dtype=np.float32)[2:], k=1).colors.tolist()
+        [[1]]
+        """
+        index = cls(**parameters)
+        index._check_parameters()
+        node_type = point_type(colors, node_type)
+        vectors = point_vectors(store, column, node_type)
+        kept = as_kept("from_store", vectors, index.metric, dim=None, what=f"column {column!r}")
+        ids, index._where = point_colors(store, colors, node_type, color_type, len(kept))
+        index._insert_kept(kept, ids)
+        return index
+
     @property
     def dim(self) -> int | None:
         """Width of the vectors, or None before the first `add`."""
@@ -198,7 +252,11 @@ class CANN(IdentifiedRows):
         before = self.num_points
         if before + len(ids) > MOST_POINTS:
             raise InvalidInput(f"add: an index holds at most {MOST_POINTS:,} points; got {before + len(ids):,}")
-        kept = kept_rows(parts, self.metric, self.dim, None if self._points is None else self._points.vectors.dtype)
+        dtype = None if self._points is None else self._points.vectors.dtype
+        self._insert_kept(kept_rows(parts, self.metric, self.dim, dtype), ids)
+
+    def _insert_kept(self, kept: NDArray[Any], ids: NDArray[Any]) -> None:
+        before = self.num_points
         numbers, new = numbered(ids, self._rows)
         new = self._rows.for_new_rows(len(new), new)
         grids = self._grids

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
 from ..blocker import Blocker, Lists, Progress
+from ..codes import with_codes
 from ..records import Records
 from .grams import Grams
 from .products import Postings
@@ -29,6 +30,9 @@ class NGramBlocker(Blocker):
         Characters per gram. Texts are lower-cased, words are runs of letters and digits with a space at both ends.
     columns : sequence of str, optional
         What is compared; all columns by default.
+    codes : bool, default False
+        Words that hold letters and digits count a second time without their punctuation: for part numbers, which one
+        table writes "PS-LX350H" and the other "PSLX350H".
     threads : int, optional
 
     Notes
@@ -48,7 +52,7 @@ class NGramBlocker(Blocker):
     """
 
     KIND = "ngrams"
-    PARAMETERS = "weighting", "width", "columns"
+    PARAMETERS = "weighting", "width", "columns", "codes"
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class NGramBlocker(Blocker):
         *,
         width: int = 3,
         columns: Sequence[str] | None = None,
+        codes: bool = False,
         threads: int | None = None,
     ) -> None:
         super().__init__(columns, threads)
@@ -63,18 +68,23 @@ class NGramBlocker(Blocker):
             raise InvalidInput(f"weighting must be one of {', '.join(map(repr, WEIGHTS))}; got {weighting!r}")
         self.weighting = weighting
         self.width = width
+        self.codes = codes
         self._grams = Grams(width)
         self._postings: Postings | None = None
         self._counts: Any = None
         self.work = 0  # products summed by the last search
 
+    def _texts(self, records: Records) -> list[str]:
+        texts = records.texts()
+        return [with_codes(text) for text in texts] if self.codes else texts
+
     def _build(self, records: Records, progress: Progress | None) -> None:
         self._grams = Grams(self.width)
-        self._counts = self._grams.learn(records.texts(), self.threads)
+        self._counts = self._grams.learn(self._texts(records), self.threads)
         self._weigh()
 
     def _extend(self, records: Records, first: int, progress: Progress | None) -> None:
-        indptr, indices, counts = self._grams.learn(records.texts(), self.threads)
+        indptr, indices, counts = self._grams.learn(self._texts(records), self.threads)
         before = self._counts
         self._counts = (
             np.concatenate([before[0], before[0][-1] + indptr[1:]]), np.concatenate([before[1], indices]),
@@ -89,14 +99,14 @@ class NGramBlocker(Blocker):
     def _find(self, records: Records, k: int, skip: int) -> Lists:
         if self._postings is None:
             raise NotFitted("no table is indexed")
-        asked = of_queries(self._grams.rows(records.texts(), self.threads), self._idf, self.weighting)
+        asked = of_queries(self._grams.rows(self._texts(records), self.threads), self._idf, self.weighting)
         found, scores, _, self.work = self._postings.best(asked, k, skip=skip, threads=self.threads)
         return found, scores
 
     def _shared(self, left: Records, right: Records) -> list[tuple[str, float]]:
         own = Grams(self.width)
         rows = [dict(zip(*part, strict=True)) for part in (self._weighed(left), self._weighed(right))]
-        texts = own.names([*left.texts(), *right.texts()])
+        texts = own.names([*self._texts(left), *self._texts(right)])
         parts = [
             (texts.get(gram, "?"), float(rows[0][gram] * rows[1][gram])) for gram in rows[0].keys() & rows[1].keys()
         ]
@@ -104,7 +114,7 @@ class NGramBlocker(Blocker):
 
     def _weighed(self, one: Records) -> tuple[list[int], list[float]]:
         """Keys of the grams of a record, and their weights."""
-        counts = self._grams.rows(one.texts(), 1)
+        counts = self._grams.rows(self._texts(one), 1)
         _, indices, values = of_queries(counts, self._idf, self.weighting)
         keys = self._grams.known()
         return [keys[i] for i in indices.tolist()], values.tolist()

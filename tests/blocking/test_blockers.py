@@ -10,12 +10,14 @@ import pytest
 
 from nearhop.ann import shingles
 from nearhop.blocking import (
+    CandidatePairs,
     EmbeddingBlocker,
     MinHashBlocker,
     NGramBlocker,
     Records,
     Union,
     at_recall,
+    by_margin,
     by_score,
     curve,
     load,
@@ -229,3 +231,41 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(InvalidInput, match="cannot be saved"):
         EmbeddingBlocker(lambda texts: np.ones((len(texts), 2))).save(tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_part_numbers_count_without_their_punctuation(tmp_path):
+    import json
+
+    left = Records.of({"id": [0], "name": ["Sony PSLX350H turntable"]}, key="id")
+    names = ["Sony PS-L-X350-H", "Sony turntable", "Denon turntable", "Sony radio"]
+    right = Records.of({"id": range(4), "name": names}, key="id")
+    assert NGramBlocker().block(left, right, k=1).right.tolist() == [1]
+    for weighting in ("tfidf", "bm25"):
+        blocker = NGramBlocker(weighting, codes=True)
+        assert blocker.block(left, right, k=1).right.tolist() == [0]
+        assert "x35" in [gram for gram, _ in blocker.index(right).explain(left, (0, 0)).shared]
+    blocker.save(tmp_path / "kept")
+    assert load(tmp_path / "kept").query(left, k=1).right.tolist() == [0]
+    about = json.loads((tmp_path / "kept" / "blocker.json").read_text())
+    del about["parameters"]["codes"]  # as files were before
+    (tmp_path / "kept" / "blocker.json").write_text(json.dumps(about))
+    assert load(tmp_path / "kept").query(left, k=1).right.tolist() == [1]
+
+
+def test_pairs_near_the_best_of_their_record():
+    keys = np.arange(3)
+    left, right = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 2])
+    score = np.array([0.9, 0.5, 0.4, 0.35, 0.6], np.float32)
+    pairs = CandidatePairs(left, right, score, np.array([0, 1, 0, 1, 0], np.int32), keys, keys + 10)
+    assert np.allclose(pairs.margins(), [0, 0.4, 0, 0.05, 0])
+    assert pairs.within(0).right.tolist() == [0, 1, 2]
+    assert pairs.within(0.1).right.tolist() == [0, 1, 2, 2]
+    with pytest.raises(InvalidInput, match="margin must be at least 0"):
+        pairs.within(-1)
+    truth = np.array([[0, 0], [1, 2], [2, 2]])
+    got = by_margin(pairs, truth, 1.0)
+    assert (got.candidates, got.found, got.pc, got.pq) == (4, 3, 1.0, 0.75)
+    assert by_score(pairs, truth, 1.0).candidates == 5
+    two = by_margin(pairs, truth, 0.6)  # of the best ones, the two of highest score
+    assert (two.candidates, two.found) == (2, 2)
+    assert by_margin(pairs, np.array([[0, 2]]), 1.0) is None

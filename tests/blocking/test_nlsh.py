@@ -225,3 +225,43 @@ def test_minilm(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["True", "True"], done.stderr
+
+
+def test_a_language_model_beside_ngrams(monkeypatch):
+    import torch
+
+    from nearhop.blocking.nlsh import both
+
+    class Lengths(torch.nn.Module):
+        learning_rate = 5e-5
+
+        def __init__(self, model):
+            super().__init__()
+            self.layer = torch.nn.Linear(1, 4)
+
+        def forward(self, texts):
+            given = torch.tensor([[len(text) / 10.0] for text in texts])
+            return torch.nn.functional.normalize(self.layer(given), dim=1)
+
+    monkeypatch.setattr(both, "SentenceEncoder", Lengths)
+    texts = ["[COL] name [VAL] sony radio", "[COL] name [VAL] desk lamp [COL] price [VAL] 12"]
+    encoder = both.BothEncoder()
+    encoder.prepare(texts)
+    with torch.no_grad():
+        cosine, sentences = (float(part[0] @ part[1]) for part in (encoder(texts), encoder.sentences(texts)))
+        bare = encoder.grams(["sony radio", "desk lamp 12"])
+        share = float(torch.sigmoid(encoder.share))
+    assert np.isclose(cosine, share * float(bare[0] @ bare[1]) + (1 - share) * sentences, atol=1e-6)
+    slow, fast = encoder.groups(1e-4)
+    assert np.isclose(fast["lr"], 2e-3)
+    assert {id(p) for p in (*slow["params"], *fast["params"])} == {id(p) for p in encoder.parameters()}
+    left, right, truth = noisy(20)
+    blocker = NLSHBlock("minilm+ngrams", epochs=1, augment=False).fit(left, right, keys_of(left, right, truth))
+    before = both.BothEncoder("minilm", seed=0)
+    before.prepare([*left.texts(), *right.texts()])
+    moved = [
+        float((a - b).detach().abs().max())
+        for a, b in zip(blocker._model.parameters(), before.parameters(), strict=True)
+    ]
+    assert min(moved) > 0
+    assert blocker.block(left, right, k=1).score.max() <= 1 + 1e-6

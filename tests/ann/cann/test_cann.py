@@ -205,12 +205,88 @@ def test_filters_by_colour(method, tmp_path):
         index.search(queries, 1, filter="year < 2000")
 
 
+def of_a_store(points, dtype=np.float32):
+    """A store that knows nothing of indexes: spots, a column and edges that name their images, images with a year."""
+    from nearhop import GraphStore
+
+    rows, colors = rows_of(points)
+    store = GraphStore()
+    store.add_node_type("image", len(points))
+    store.set_ids(np.array([f"image {i}" for i in range(len(points))], np.dtypes.StringDType()), "image")
+    store.nodes("image")["year"] = np.arange(len(points)) + 1980
+    store.add_node_type("spot", len(rows))
+    order = np.random.default_rng(3).permutation(len(rows))
+    store.nodes("spot")["x"] = rows[order].astype(dtype)
+    store.nodes("spot")["of"] = store.ids("image")[colors[order]]
+    store.add_edge_type(("spot", "in", "image"), np.arange(len(rows)), colors[order], positions=True)
+    return store, rows[order], store.ids("image")[colors[order]]
+
+
+def test_points_of_any_store(tmp_path):
+    points, queries = scene()
+    store, rows, colors = of_a_store(points)
+    truth = CANN("l2", 0.6).add(rows, colors)
+    wanted = truth.search(queries, 5)
+    by_edges = CANN.from_store(store, "x", ("spot", "in", "image"), radius=0.6)
+    by_column = CANN.from_store(store, "x", "of", node_type="spot", color_type="image", radius=0.6)
+    plain = CANN.from_store(store, "x", "of", node_type="spot", radius=0.6)
+    for index in (by_edges, by_column, plain):
+        same(index.search(queries, 5), wanted)
+    assert np.shares_memory(by_edges.vectors(), store.nodes("spot")["x"])  # where it lies
+    recent = [f"image {i}" for i in range(20)]
+    for index in (by_edges, by_column):
+        same(index.search(queries, 5, filter="year < 2000"), truth.search(queries, 5, filter=recent))
+    with pytest.raises(InvalidInput, match="SQL filter needs the columns"):
+        plain.search(queries, 5, filter="year < 2000")
+    by_edges.add(points[0], "image 40").remove(["image 1"])
+    assert by_edges.num_points == len(rows) + 60
+    assert not set(by_edges.search(queries, 5, filter="year < 2000").colors.ravel()) - {*recent, ""}
+    by_edges.save(tmp_path / "index.nh")
+    same(ann.load(tmp_path / "index.nh").search(queries, 5), by_edges.search(queries, 5))
+    as_bytes_kept = CANN.from_store(of_a_store(as_bytes(points), np.uint8)[0], "x", ("spot", "in", "image"))
+    assert as_bytes_kept.vectors().dtype == np.uint8
+
+
+def test_stores_that_hold_no_coloured_points():
+    store, _, _ = of_a_store(scene(colors=6, per=40)[0])
+    store.nodes("spot")["half"] = np.zeros((240, 3), np.float16)
+    store.nodes("spot")["else"] = np.array(["image 1"] * 239 + ["mill"], np.dtypes.StringDType())
+    store.add_edge_type(("spot", "near", "image"), [0, 0], ["image 1", "image 2"])
+    nan = np.zeros((240, 3), np.float32)
+    nan[7] = np.nan
+    store.nodes("spot")["nan"] = nan
+    for error, message, column, colors, more in [
+        (IndexMismatch, r"column 'half' is float16\[240, 3\], but points need a matrix", "half", "of", {}),
+        (IndexMismatch, "point 239 is of colour 'mill', which is no id of a node of type 'image'; 1 of 240", "x",
+         "else", {"color_type": "image"}),
+        (IndexMismatch, "point 0 has 2 edges", "x", ("spot", "near", "image"), {}),
+        (IndexMismatch, "but the points are 'image'", "x", ("spot", "in", "image"), {"node_type": "image"}),
+        (InvalidInput, "column 'nan'", "nan", "of", {}), (InvalidInput, "radius", "x", "of", {"radius": 0}),
+        (NotFound, "nothing", "nothing", "of", {}),
+    ]:  # fmt: skip
+        with pytest.raises(error, match=message):
+            CANN.from_store(store, column, colors, **{"node_type": "spot", **more})
+
+
 def test_a_feature_counts_once_per_colour_and_by_the_number_of_queries():
     point = np.zeros((1, 4), np.float32)
     index = CANN("l2", 1.0, shape=0.5, method="exact").add([np.repeat(point, 50, 0), point], colors=[1, 2])
     found = index.search(np.array([[0.5, 0, 0, 0], [9, 0, 0, 0]], np.float32), 2)
     assert found.colors.tolist() == [[1, 2]]
     assert found.scores.tolist() == [[0.25, 0.25]]
+
+
+def test_copies_of_one_point_hide_no_colour():
+    copies = 3000
+    point = np.random.default_rng(4).normal(size=(1, 8)).astype(np.float32)
+    rows, colors = np.repeat(point, copies + 30, axis=0), np.repeat(np.arange(31), [copies, *[1] * 30])
+    index = CANN("l2", 0.5).add(rows, colors)
+    assert set(index.search(point, 40).colors[0].tolist()) == {-1, *range(31)}
+    allowed = np.arange(31) % 2 == 1
+    assert set(index.search(point, 40, filter=allowed).colors[0].tolist()) == {-1, *range(1, 31, 2)}
+    unlike = np.concatenate([point + np.float32(i / 1e6) for i in range(40)])  # one cell, not one point
+    near = CANN("l2", 0.5).add(unlike, np.arange(40) % 2).search(point, 2)
+    assert near.scores[0, 0] == 1
 
 
 @pytest.mark.parametrize("dim", [1, 3, 16, 100, 129])
