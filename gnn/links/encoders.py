@@ -25,7 +25,9 @@ class Encoder(nn.Module):
         A layer is A X W ("gcn", symmetric normalisation with self-loops), X W1 + mean(X) W2 ("sage"), or A X with the
         GCN's A and no weights ("pure").
     dropout, feature_dropout : float in [0, 1), default 0
-        On the states between layers, and on the features.
+        On the states before every layer, and on the features.
+    tail_dropout : float in [0, 1), default 0
+        On the last layer's output.
     residual_sum : bool, default False
         The result is the sum of all layers' outputs and the first linear map, instead of the last output.
     layer_norm : bool, default False
@@ -55,6 +57,7 @@ class Encoder(nn.Module):
         kind: str = "gcn",
         dropout: float = 0.0,
         feature_dropout: float = 0.0,
+        tail_dropout: float = 0.0,
         residual_sum: bool = False,
         layer_norm: bool = False,
         num_nodes: int | None = None,
@@ -76,7 +79,7 @@ class Encoder(nn.Module):
         self.own = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(num_layers if kind == "sage" else 0))
         self.mixed = nn.ModuleList(nn.Linear(hidden, hidden, bias=kind == "gcn") for _ in range(num_layers * mixes))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(num_layers * layer_norm))
-        self.num_layers, self.dropout = num_layers, nn.Dropout(dropout)
+        self.num_layers, self.dropout, self.tail = num_layers, nn.Dropout(dropout), nn.Dropout(tail_dropout)
         self._generator = torch.Generator().manual_seed(seed)
 
     @property
@@ -109,5 +112,7 @@ class Encoder(nn.Module):
                 x = self.norms[layer](x)
             if layer + 1 < self.num_layers or self.residual_sum:
                 x = torch.relu(x)
+            if layer + 1 == self.num_layers:
+                x = self.tail(x)
             total = total + x
         return total if self.residual_sum else x
