@@ -26,7 +26,9 @@ class Encoder(nn.Module):
         A layer is A X W ("gcn", symmetric normalisation with self-loops), X W1 + mean(X) W2 ("sage"), or A X with the
         GCN's A and no weights ("pure").
     dropout, feature_dropout : float in [0, 1), default 0
-        On the states between layers, and on the features.
+        On the states before every layer, and on the features.
+    tail_dropout : float in [0, 1), default 0
+        On the last layer's output.
     residual_sum : bool, default False
         The result is the sum of all layers' outputs and the first linear map, instead of the last output.
     layer_norm : bool, default False
@@ -56,6 +58,7 @@ class Encoder(nn.Module):
         kind: str = "gcn",
         dropout: float = 0.0,
         feature_dropout: float = 0.0,
+        tail_dropout: float = 0.0,
         residual_sum: bool = False,
         layer_norm: bool = False,
         num_nodes: int | None = None,
@@ -74,7 +77,7 @@ class Encoder(nn.Module):
             raise InvalidInput("an encoder without features trains a vector per node; give num_nodes")
         if num_nodes is not None:
             integer("num_nodes", num_nodes, 0)
-        for name, share in (("dropout", dropout), ("feature_dropout", feature_dropout)):
+        for name, share in (("dropout", dropout), ("feature_dropout", feature_dropout), ("tail_dropout", tail_dropout)):
             if not is_number(share) or not 0 <= share < 1:
                 raise InvalidInput(f"{name} must be a number in [0, 1); got {share!r}")
         self.kind, self.residual_sum, self.feature_dropout = kind, residual_sum, feature_dropout
@@ -86,7 +89,7 @@ class Encoder(nn.Module):
         self.own = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(num_layers if kind == "sage" else 0))
         self.mixed = nn.ModuleList(nn.Linear(hidden, hidden, bias=kind == "gcn") for _ in range(num_layers * mixes))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(num_layers * layer_norm))
-        self.num_layers, self.dropout = num_layers, nn.Dropout(dropout)
+        self.num_layers, self.dropout, self.tail = num_layers, nn.Dropout(dropout), nn.Dropout(tail_dropout)
         self._generator = torch.Generator().manual_seed(integer("seed", seed, 0, 2**63 - 1))
 
     @property
@@ -119,5 +122,7 @@ class Encoder(nn.Module):
                 x = self.norms[layer](x)
             if layer + 1 < self.num_layers or self.residual_sum:
                 x = torch.relu(x)
+            if layer + 1 == self.num_layers:
+                x = self.tail(x)
             total = total + x
         return total if self.residual_sum else x

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.sparse.shared import shared_neighbors
+from ..sparse.propagation import kept_entries
 from ..sparse.sparse_tensor import SparseTensor
 
 if TYPE_CHECKING:
@@ -27,6 +28,16 @@ def perceptron(width: int, hidden: int, out: int, *, layers: int, dropout: float
         if not last:
             parts += [nn.LayerNorm(hidden)] if norm else []
             parts += [nn.Dropout(dropout), nn.ReLU()]
+    return nn.Sequential(*parts)
+
+
+def behind_relu(width: int, *, norms: list[bool], dropout: float) -> nn.Sequential:
+    """A square linear map per entry of `norms`, each with layer norm (where it says so), dropout and ReLU behind it."""
+    parts: list[nn.Module] = []
+    for norm in norms:
+        parts.append(nn.Linear(width, width))
+        parts += [nn.LayerNorm(width)] if norm else []
+        parts += [nn.Dropout(dropout), nn.ReLU()]
     return nn.Sequential(*parts)
 
 
@@ -60,22 +71,55 @@ class CommonNeighborHead(nn.Module):
     The graph whose neighbours are pooled is the one handed to `forward`; `train_links` leaves the pairs that are being
     scored out of it, as the paper does (target link removal).
 
+    Parameters
+    ----------
+    hidden : int
+    dropout : float in [0, 1), default 0
+    edge_dropout : float in [0, 1), default 0
+        Share of the entries of `neighbors` that training leaves out of the pooling, drawn for every call.
+    layers : int >= 1, default 1
+        Hidden layers of the MLP that scores.
+    layer_norm : bool, default True
+    seed : int, default 0
+        Of the entries that are left out; weights are drawn by torch's generator.
+
+    Notes
+    -----
+    With h the states: MLP(beta f(sum over common neighbours of (h + g(h))) + p(h_u * h_v)). f and g have two layers and
+    p one, each behind a ReLU, as in the authors' code.
+
+    References
+    ----------
     X. Wang, H. Yang, M. Zhang, "Neural common neighbor with completion for link prediction", arXiv:2302.00890.
     """
 
-    def __init__(self, hidden: int, *, dropout: float = 0.0, layers: int = 1, layer_norm: bool = True) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        *,
+        dropout: float = 0.0,
+        edge_dropout: float = 0.0,
+        layers: int = 1,
+        layer_norm: bool = True,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
-        self.common = perceptron(hidden, hidden, hidden, layers=3, dropout=dropout, norm=layer_norm)
-        self.pair = perceptron(hidden, hidden, hidden, layers=2, dropout=dropout, norm=layer_norm)
-        self.out = perceptron(hidden, hidden, 1, layers=layers + 1, dropout=dropout, norm=layer_norm)
-        self.own = perceptron(hidden, hidden, hidden, layers=2, dropout=dropout, norm=layer_norm)
+        norm = [layer_norm]
+        self.own = behind_relu(hidden, norms=[False, *norm], dropout=dropout)
+        self.common = behind_relu(hidden, norms=[False, *norm], dropout=dropout)
+        self.pair = behind_relu(hidden, norms=norm, dropout=dropout)
+        self.out = behind_relu(hidden, norms=norm * layers, dropout=dropout).append(nn.Linear(hidden, 1))
         self.beta = nn.Parameter(torch.ones(1))
+        self.edge_dropout = edge_dropout
+        self._generator = torch.Generator().manual_seed(seed)
 
     def forward(self, states: Tensor, src: NDArray[np.int64], dst: NDArray[np.int64], neighbors: CSR) -> Tensor:
         """Scores (m,) of the pairs."""
-        states = states + self.own(states)
+        if self.training and self.edge_dropout > 0:
+            kept = torch.rand(neighbors.num_entries, generator=self._generator) >= self.edge_dropout
+            neighbors = kept_entries(neighbors, kept.numpy())
         shared = SparseTensor(shared_neighbors(neighbors, src, dst))
-        pooled = self.common(shared @ states)
+        pooled = self.common(shared @ (states + self.own(states)))
         pair = self.pair(states[torch.from_numpy(src)] * states[torch.from_numpy(dst)])
         scores: Tensor = self.out(pooled * self.beta + pair)
         return scores.squeeze(1)

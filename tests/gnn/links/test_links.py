@@ -108,14 +108,45 @@ def test_encoders_follow_their_formula(kind):
 def test_common_neighbors_are_pooled():
     store, _ = blocks()
     neighbors = neighbor_sets(store)
-    head = CommonNeighborHead(4).eval()
+    head = CommonNeighborHead(4, layers=2).eval()
     states = torch.randn(80, 4)
     u, v = np.array([0, 1]), np.array([2, 40])
     states_own = states + head.own(states)
     A = torch.from_numpy(dense(neighbors).astype(np.float32))
     pooled = head.common((A[u] * A[v]) @ states_own)
-    expected = head.out(pooled * head.beta + head.pair(states_own[u] * states_own[v])).squeeze(1)
+    expected = head.out(pooled * head.beta + head.pair(states[u] * states[v])).squeeze(1)
     torch.testing.assert_close(head(states, u, v, neighbors), expected, rtol=1e-4, atol=1e-5)
+    assert min(float(part.detach().min()) for part in (pooled, head.pair(states))) == 0  # both end in a ReLU
+
+
+def test_edges_left_out_of_the_pooling_in_training_alone():
+    store, _ = blocks()
+    neighbors, states = neighbor_sets(store), torch.randn(80, 4)
+    u, v = np.repeat(np.arange(80), 80), np.tile(np.arange(80), 80)
+    head = CommonNeighborHead(4, edge_dropout=0.5)
+    counts = []
+    head.common.register_forward_pre_hook(lambda _, given: counts.append(float(given[0].sum())))
+    head.own = torch.nn.Identity()
+    ones = torch.ones_like(states) / 2
+    for training in (True, True, False):
+        head.train(training)(ones, u, v, neighbors)
+    A = dense(neighbors)
+    assert counts[2] == pytest.approx(4 * (A @ A).sum())
+    off = 4 * ((A @ A).sum() - A.sum()) / 4  # a common neighbour of two nodes is kept if both entries are
+    for found in counts[:2]:
+        assert found == pytest.approx(off + 4 * A.sum() / 2, rel=0.1)
+    assert counts[0] != counts[1]
+
+
+def test_tail_dropout_falls_on_the_last_output():
+    store, features = blocks()
+    torch.manual_seed(0)
+    encoder = Encoder(5, 64, num_layers=1, kind="pure", tail_dropout=0.5)
+    given = SparseTensor(features_of(features)), normalised(neighbor_sets(store), "gcn")
+    whole, part = encoder.eval()(*given), encoder.train()(*given)
+    kept = part != 0
+    assert 0.45 < kept.float().mean() < 0.55
+    torch.testing.assert_close(part[kept], 2 * whole[kept])
 
 
 def exact_counts(A, u, v):
