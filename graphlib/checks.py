@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InvalidInput, InvalidType, StoreCorrupt
+from .tensors import to_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +41,6 @@ def unmasked(what: str, values: Any) -> NDArray[Any]:
     if type(values) is np.ndarray:
         return values
     if hasattr(values, "detach") and hasattr(values, "layout"):
-        from .convert.arcs import to_array
-
         return to_array(values, what)
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         first = int(np.argmax(np.ma.getmaskarray(values).reshape(len(values), -1).any(axis=1))) if values.ndim else 0

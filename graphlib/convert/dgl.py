@@ -6,7 +6,8 @@ from typing import Any
 
 from ..errors import InvalidInput
 from ..store.store import GraphStore
-from .arcs import store_of_arcs, to_array
+from ..tensors import to_array
+from .arcs import store_of_arcs
 from .pyg import edge_columns, put_node_columns
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from ..errors import InvalidInput
 from ..extras import require
 from ..store.store import GraphStore
+from ..tensors import to_array
 from ..types import EdgeType, one_node_type
-from .arcs import store_of_arcs, to_array
+from .arcs import store_of_arcs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
