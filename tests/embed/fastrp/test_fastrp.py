@@ -155,7 +155,7 @@ def test_same_bits_at_any_number_of_threads():
         "m = u.module_from_spec(s); s.loader.exec_module(m); print(m.digest())"
     )
     found = {digest()}
-    for threads in ("1", "2", "4"):
+    for threads in ("1", "4"):
         done = subprocess.run(
             [sys.executable, "-c", code, __file__],
             env={**os.environ, "NUMBA_NUM_THREADS": threads},

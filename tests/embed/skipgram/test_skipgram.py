@@ -133,6 +133,7 @@ def test_bad_input_is_named():
         SkipGram(16, lr=1e9, min_lr=1e9).fit(store)
 
 
+@pytest.mark.slow  # its short form is the DeepWalk example's, on PPI
 @needs("sklearn")
 def test_quality_on_blogcatalog():
     # an eighth of the walks of the published setting (docs/reproductions.md), faster steps in exchange

@@ -111,9 +111,9 @@ def survive(made: Path, count: int, seed: int) -> dict[str, int]:
     return outcome
 
 
-def test_ten_thousand_damaged_files_are_refused(made):
-    outcome = survive(made, 10_000, seed=1)
-    assert outcome["refused"] > 0.9 * 10_000
+def test_damaged_files_are_refused(made):
+    outcome = survive(made, 4_000, seed=1)
+    assert outcome["refused"] > 0.9 * 4_000
 
 
 @pytest.mark.slow
