@@ -1,3 +1,5 @@
+from ..communities.agreement import adjusted_rand_index as adjusted_rand_index
+from ..communities.agreement import normalized_mutual_information as normalized_mutual_information
 from ..communities.detection import Partition as Partition
 from ..communities.detection import detect as detect
 from ..communities.local.cluster import LocalCluster as LocalCluster
@@ -13,10 +15,8 @@ from ..communities.local.sweep import SweepCut as SweepCut
 from ..communities.local.sweep import sweep_cut as sweep_cut
 from ..communities.pictures.picture import Picture as Picture
 from ..communities.quality import CommunityQuality as CommunityQuality
-from ..communities.quality import adjusted_rand_index as adjusted_rand_index
 from ..communities.quality import community_quality as community_quality
 from ..communities.quality import modularity as modularity
-from ..communities.quality import normalized_mutual_information as normalized_mutual_information
 from ..communities.quality import recall_area as recall_area
 
 # Names that moved upstairs stay reachable here.

@@ -114,9 +114,9 @@ def detect(
 
     Example: nearhop community detect mail.nh --labels department --save-as community --picture communities.html
     """
+    from ..communities.agreement import adjusted_rand_index, normalized_mutual_information
     from ..communities.detection import detect as find
     from ..communities.pictures.picture import Picture
-    from ..communities.quality import adjusted_rand_index, normalized_mutual_information
     from ..graphlib.store.store import open as open_store
     from ..graphlib.types import chosen_edge_type
 

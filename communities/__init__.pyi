@@ -1,3 +1,5 @@
+from .agreement import adjusted_rand_index as adjusted_rand_index
+from .agreement import normalized_mutual_information as normalized_mutual_information
 from .detection import Partition as Partition
 from .detection import detect as detect
 from .local.cluster import LocalCluster as LocalCluster
@@ -13,10 +15,8 @@ from .local.sweep import SweepCut as SweepCut
 from .local.sweep import sweep_cut as sweep_cut
 from .pictures.picture import Picture as Picture
 from .quality import CommunityQuality as CommunityQuality
-from .quality import adjusted_rand_index as adjusted_rand_index
 from .quality import community_quality as community_quality
 from .quality import modularity as modularity
-from .quality import normalized_mutual_information as normalized_mutual_information
 from .quality import recall_area as recall_area
 from .search import Community as Community
 from .search import CommunitySearch as CommunitySearch

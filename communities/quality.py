@@ -11,6 +11,7 @@ from ..graphlib.checks import unmasked
 from ..graphlib.compute.streams import seeded
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.types import chosen_edge_type
+from .agreement import labels_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -129,7 +130,7 @@ def modularity(
     0.3571
     """
     matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type, use_weights=use_weights)
-    groups = _labels("labels", labels, matrix.shape[0])
+    groups = labels_of("labels", labels, matrix.shape[0])
     degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
     total = float(degree.sum())
     if not total:
@@ -138,49 +139,6 @@ def modularity(
     same = float(entries.data[groups[entries.row] == groups[entries.col]].sum())
     volume = np.bincount(groups, degree)
     return same / total - resolution * float(((volume / total) ** 2).sum())
-
-
-def normalized_mutual_information(left: ArrayLike, right: ArrayLike) -> float:
-    """Mutual information of two labellings over the mean of their entropies, in [0, 1].
-
-    Examples
-    --------
-    >>> from nearhop.ann import normalized_mutual_information
-    >>> round(normalized_mutual_information([0, 0, 1, 1], [5, 5, 3, 3]), 6)
-    1.0
-    """
-    joint, rows, columns = _contingency(left, right)
-    total = joint.data.sum()
-    if not total:
-        return 1.0
-    entries = joint.tocoo()
-    share = entries.data / total
-    expected = rows[entries.row] * columns[entries.col] / total**2
-    information = float((share * np.log(share / expected)).sum())
-    entropies = [-float((p * np.log(p)).sum()) for p in (rows / total, columns / total)]
-    mean = sum(entropies) / 2
-    return 1.0 if mean == 0 else max(0.0, information / mean)
-
-
-def adjusted_rand_index(left: ArrayLike, right: ArrayLike) -> float:
-    """Agreement of two labellings over pairs, 0 on average by chance and 1 when equal.
-
-    Examples
-    --------
-    >>> from nearhop.ann import adjusted_rand_index
-    >>> adjusted_rand_index([0, 0, 1, 1], [5, 5, 3, 3])
-    1.0
-    """
-    joint, rows, columns = _contingency(left, right)
-    total = float(rows.sum())
-
-    def pairs(counts: NDArray[Any]) -> float:
-        return float((counts * (counts - 1.0) / 2).sum())
-
-    both, left_pairs, right_pairs, all_pairs = pairs(joint.data), pairs(rows), pairs(columns), total * (total - 1) / 2
-    expected = left_pairs * right_pairs / all_pairs if all_pairs else 0.0
-    most = (left_pairs + right_pairs) / 2
-    return 1.0 if most == expected else (both - expected) / (most - expected)
 
 
 def recall_area(ranking: ArrayLike, members: ArrayLike, *, every: int = 1, until: int | None = None) -> float:
@@ -332,26 +290,6 @@ def _members(members: ArrayLike, count: int) -> NDArray[np.int64]:
     return nodes.astype(np.int64)
 
 
-def _labels(name: str, labels: ArrayLike, count: int | None) -> NDArray[np.int64]:
-    given: NDArray[Any] = unmasked(name, labels)
-    if given.ndim != 1 or (count is not None and len(given) != count):
-        raise InvalidInput(
-            f"{name} must be one label per node{'' if count is None else f' ({count})'}; got {given.shape}"
-        )
-    return np.unique(given, return_inverse=True)[1].reshape(-1)
-
-
-def _contingency(left: ArrayLike, right: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any]]:
-    import scipy.sparse
-
-    x = _labels("left", left, None)
-    y = _labels("right", right, None)
-    if len(x) != len(y):
-        raise InvalidInput(f"both labellings must be as long; got {len(x)} and {len(y)}")
-    joint = scipy.sparse.coo_array((np.ones(len(x)), (x, y))).tocsr()
-    return joint, np.bincount(x).astype(np.float64), np.bincount(y).astype(np.float64)
-
-
 def _clustering(inside: Any) -> float:
     """Holme et al., Physica A 373 (2007), within the community; nodes with fewer than two neighbours count 0."""
     if inside.nnz == 0:
@@ -393,9 +331,7 @@ def _cohesiveness(inside: Any, starts: int, seed: int) -> float:
 
 __all__ = [
     "CommunityQuality",
-    "adjusted_rand_index",
     "community_quality",
     "modularity",
-    "normalized_mutual_information",
     "recall_area",
 ]

@@ -14,14 +14,13 @@ from nearhop import GraphStore
 from nearhop.ann.lsh.index import LSH
 from nearhop.ann.minhash.minhash import MinHash
 from nearhop.communities import quality
+from nearhop.communities.agreement import adjusted_rand_index, normalized_mutual_information
 from nearhop.communities.detection import detect
 from nearhop.communities.pictures.picture import Picture
 from nearhop.communities.quality import (
-    adjusted_rand_index,
     community_quality,
     entries_of,
     modularity,
-    normalized_mutual_information,
     recall_area,
     symmetric_matrix,
 )
