@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidInput, InvalidType
-from ...scalars import is_integer
+from ...scalars import is_finite, is_integer
 from ...store.adjacency import id_dtype
 from ..csr import CSR, as_csr, rows_sorted, transposed, with_sorted_rows
 from .plan import ProductEstimate, make_plan
@@ -203,7 +203,7 @@ def _prepare(
         raise InvalidInput(f"{_OWNER}: complement=True needs a mask to stay outside of")
     if top_k is not None and (not is_integer(top_k) or top_k < 1):
         raise InvalidInput(f"{_OWNER}: top_k must be an integer >= 1 or None; got {top_k!r}")
-    if threshold is not None and not np.isfinite(threshold):
+    if threshold is not None and not is_finite(threshold):
         raise InvalidInput(f"{_OWNER}: threshold must be a finite number or None; got {threshold!r}")
     if kind is None and (top_k is not None or threshold is not None):
         raise InvalidInput(
