@@ -256,7 +256,7 @@ def test_stores_that_hold_no_coloured_points():
     nan = np.zeros((240, 3), np.float32)
     nan[7] = np.nan
     store.nodes("spot")["nan"] = nan
-    refused: list[tuple[Any, ...]] = [
+    cases: list[Any] = [
         (IndexMismatch, r"column 'half' is float16\[240, 3\], but points need a matrix", "half", "of", {}),
         (IndexMismatch, "point 239 is of colour 'mill', which is no id of a node of type 'image'; 1 of 240", "x",
          "else", {"color_type": "image"}),
@@ -265,7 +265,7 @@ def test_stores_that_hold_no_coloured_points():
         (InvalidInput, "column 'nan'", "nan", "of", {}), (InvalidInput, "radius", "x", "of", {"radius": 0}),
         (NotFound, "nothing", "nothing", "of", {}),
     ]  # fmt: skip
-    for error, message, column, colors, more in refused:
+    for error, message, column, colors, more in cases:
         with pytest.raises(error, match=message):
             CANN.from_store(store, column, colors, **{"node_type": "spot", **more})
 
