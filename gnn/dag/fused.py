@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from .linear import level_runs
 from .perceptron import ACTIVATIONS, EdgePerceptron, NodePerceptron
 from .reduce import REDUCES
-from .sequence import Firing, lead_back
 
 if TYPE_CHECKING:
-    from .plan import LevelPlan, Slice
+    from .plan import LevelPlan
     from .propagation import LevelPropagation, LevelRule
 
 _WIDE = 512  # nodes of a level from which threads pay
-_AT_ONCE = 1 << 15  # edges whose parameters' gradients are computed together
+_GROUPS = 8  # of blocks, whose parameters' gradients are summed apart: a fixed number, so that sums have one order
 
 
 def fits(model: LevelPropagation, roots: Tensor, x: Tensor | None, attrs: Sequence[Tensor | None]) -> bool:
@@ -64,7 +63,7 @@ def run_fused(model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Tensor
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *_: Tensor
+        ctx: Any, model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *parameters: Tensor
     ) -> Any:
         from . import fused_cpu as kernels
 
@@ -75,7 +74,7 @@ class _Fused(torch.autograd.Function):
             for first, last, wide in level_runs(plan.levels.offsets, _WIDE):
                 _launch(kernels.forward_nodes, wide, first, last, *shared)
         states = torch.from_numpy(nodes.states)
-        ctx.model, ctx.plan, ctx.shared = model, plan, shared
+        ctx.rule, ctx.plan, ctx.shared, ctx.parameters = rule, plan, shared, parameters
         ctx.save_for_backward(states, x, attr)
         return states
 
@@ -85,55 +84,80 @@ class _Fused(torch.autograd.Function):
         from . import fused_cpu as kernels
 
         states, x, attr = (None if part is None else part.detach() for part in ctx.saved_tensors)
-        plan, nodes = ctx.plan, ctx.shared[-1]
+        plan = ctx.plan
         total = grad.clone(memory_format=torch.contiguous_format)
-        d_reduced = np.empty_like(nodes.reduced)
+        wanted, others = ctx.needs_input_grad[3:5], any(ctx.needs_input_grad[3:])
+        found = _gradients(ctx.rule, ctx.shared, total, by_edge=others)
+        alone = found._replace(message=found.message[:1], update=found.update[:1])
         with _threads():
             for first, last, wide in reversed(list(level_runs(plan.levels.offsets, _WIDE))):
-                _launch(kernels.backward_nodes, wide, first, last, *ctx.shared, total.numpy(), d_reduced)
-        parameters, (wanted_x, wanted_attr) = ctx.needs_input_grad[5:], ctx.needs_input_grad[3:5]
-        d_x, d_attr = None, None
-        d_parameters: list[Tensor | None] = [None] * len(parameters)
-        if wanted_x or wanted_attr or any(parameters):
-            d_x, d_attr, d_parameters = _others(ctx.model, plan, states, x, attr, total, (wanted_x, wanted_attr))
+                _launch(kernels.backward_nodes, wide, first, last, *ctx.shared, found if wide else alone)
         width = int(plan.levels.offsets[1]) if plan.num_levels else 0
-        return None, None, total[:width], d_x, d_attr, *d_parameters
+        if not others:
+            return None, None, total[:width], *[None] * (2 + len(ctx.parameters))
+        d_x, d_attr, by_parameter = _others(ctx.rule, ctx.shared, found, states, x, attr, wanted)
+        return None, None, total[:width], d_x, d_attr, *[by_parameter.get(id(p)) for p in ctx.parameters]
+
+
+def _gradients(rule: LevelRule, shared: Any, total: Tensor, *, by_edge: bool) -> Any:
+    """What the backward pass fills; edges' rows are kept where something is read of their ends or of themselves."""
+    from .fused_cpu import Gradients
+
+    _, wires, message, update, nodes = shared
+    read: Any = rule.message
+    kept = by_edge and not {"x_dst", "attr"}.isdisjoint(read.reads)
+    edges = np.empty((wires.src.shape[0] if kept else 0, nodes.sent.shape[1]), nodes.states.dtype)
+    sums = []
+    for net in (message, update):
+        layers, most = net.bias.shape
+        sums.append(np.zeros((_GROUPS, max(layers - 1, 0), most + 1, most)))
+    return Gradients(
+        *(total.numpy(), np.empty_like(nodes.reduced), np.empty_like(nodes.sent), np.zeros_like(nodes.told)),
+        *(edges, *sums),
+    )
 
 
 def _others(
-    model: LevelPropagation,
-    plan: LevelPlan,
-    states: Any,
-    x: Tensor | None,
-    attr: Tensor | None,
-    total: Tensor,
-    wanted: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None, list[Tensor | None]]:
-    """Gradients of features and parameters: all states and their gradients are known, so levels need no order."""
-    name, rule = next(iter(model.rules.items()))
-    parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
-    d_x = torch.zeros_like(x) if x is not None and wanted[0] else None
-    d_attr = torch.zeros_like(attr) if attr is not None and wanted[1] else None
-    d_parameters: list[Tensor | None] = [None] * len(parameters)
-    for piece in _spans(plan, name):
-        firing = Firing(rule, piece, 0)
-        with torch.enable_grad():
-            firing.fire(states, x, attr, wanted, through_states=False)
-        lead_back(firing, total[piece.start :], None, parameters, total, d_x, [d_attr], d_parameters)
-    return d_x, d_attr, d_parameters
+    rule: LevelRule, shared: Any, found: Any, states: Any, x: Any, attr: Any, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None, dict[int, Tensor]]:
+    """Gradients of features and, by their ids, of parameters, from those of the first layers' sums."""
+    from . import fused_cpu as kernels
 
-
-def _spans(plan: LevelPlan, name: str) -> Iterator[Slice]:
-    """Levels together, as long as their edges are not too many."""
-    relation, first = plan.relation(name), 0
-    cuts = relation.cuts
-    while first < plan.num_levels:
-        last = max(first + 1, int(np.searchsorted(cuts, cuts[first] + _AT_ONCE, side="right")) - 1)
-        last = min(last, plan.num_levels)
-        piece = relation.span(first, last, torch.device("cpu"))
-        if piece is not None:
-            yield piece
-        first = last
+    _, wires, _, _, nodes = shared
+    sent, told, edges = (torch.from_numpy(part) for part in (found.sent, found.told, found.edges))
+    message: Any = rule.message
+    by_part = {"state_src": (sent, states), "x_src": (sent, x), "attr": (edges, attr)}
+    if "x_dst" in message.reads and found.edges.shape[0]:
+        heard = np.empty_like(found.sent)
+        with _threads():
+            kernels.add_heard(found.edges, wires.indptr, heard)
+        by_part["x_dst"] = (torch.from_numpy(heard), x)
+    given = [(message, by_part, sent, found.message)]
+    if rule.update is not None:
+        nodes.reduced[np.diff(wires.indptr) == 0] = 0  # never written, and their gradients are 0
+        by_part = {"reduced": (told, torch.from_numpy(nodes.reduced)), "x_dst": (told, x)}
+        given.append((rule.update, by_part, told, found.update))
+    d_x = torch.zeros_like(x) if wanted[0] else None
+    d_attr = torch.zeros_like(attr) if wanted[1] else None
+    by_parameter: dict[int, Tensor] = {}
+    for network, by_part, first, sums in given:
+        layer = network.layers[0]
+        by_parameter[id(layer.bias)] = first.sum(0)
+        parts = []
+        for part in network.reads:
+            gradient, values = by_part.get(part, (None, None))
+            if gradient is None or values is None:  # no edges
+                parts.append(layer.weight.new_zeros((layer.out_features, network.reads[part])))
+                continue
+            parts.append(gradient.t() @ values)
+            target = {"x_src": d_x, "x_dst": d_x, "attr": d_attr}.get(part)
+            if target is not None:
+                target += gradient @ _columns(network, part).detach()
+        by_parameter[id(layer.weight)] = torch.cat(parts, 1)
+        for layer, total in zip(network.layers[1:], torch.from_numpy(sums.sum(0)).to(states.dtype), strict=True):
+            by_parameter[id(layer.weight)] = total[: layer.in_features, : layer.out_features].t()
+            by_parameter[id(layer.bias)] = total[-1, : layer.out_features]
+    return d_x, d_attr, by_parameter
 
 
 def _launch(kernel: Any, wide: bool, first: int, last: int, *rest: Any) -> None:

@@ -102,7 +102,8 @@ class LevelPropagation(nn.Module):
     -----
     O(nodes + edges) work beside the message modules; a level costs a few calls of torch (about 0.1 ms forward). One
     rule made of `EdgePerceptron` and, if it updates, `NodePerceptron` is compiled, on the processor and without `emit`:
-    no calls per level, and memory for a few rows of the networks' widths per node. With `teacher`, all levels are
+    no calls per level, and memory for a few rows of the networks' widths per node, for gradients also one of the first
+    layer's per edge where messages read x_dst or attr. With `teacher`, all levels are
     computed at once. Batch statistics in message modules are those of a level, and are updated twice under
     `checkpoint`; random modules such as dropout draw the same numbers again. There are no second derivatives.
 
