@@ -23,6 +23,7 @@ from .semirings import ANY_PAIR, MIN_PLUS
 
 __all__ = ["COMPLEMENT", "KEEP", "NO_MASK", "Choice", "Scratch", "Tasks", "count_products", "gather", "multiply"]
 _LEAST_TABLE = U(16)
+_ZERO: Any = np.int64(0)
 _TRIAL = 1 << 15  # products by which it is judged how much rows compress
 
 
@@ -149,7 +150,7 @@ def multiply(semiring, masked, choice, A, B, M, tasks, scratch, out, rows):
             task = fetch_add(tasks.ticket, 0, 1)
             if task >= tasks.room.shape[0]:
                 break
-            n, made, entries = U(tasks.room[task]), 0, 0
+            n, made, entries = U(tasks.room[task]), _ZERO, _ZERO
             for i in range(tasks.starts[task], tasks.starts[task + 1]):
                 first = n
                 used = n
@@ -176,7 +177,7 @@ def multiply(semiring, masked, choice, A, B, M, tasks, scratch, out, rows):
                     entries += np.int64(n - first)
                     if made > _TRIAL:
                         placed = made < (3 if choice.upper else 1.5) * entries
-                        made, entries = 0, 0
+                        made, entries = _ZERO, _ZERO
                 used = max(used, n)
                 if len(semiring) != ANY_PAIR and (choice.use_threshold or choice.top_k > 0):
                     n = _select(semiring, choice, first, n, out)

@@ -104,12 +104,12 @@ def make_plan(
     """Count products and cut the rows; the result of the product does not depend on the plan."""
     from . import multiply_cpu as kernels
 
-    keeps = mask is not None and not complement
     products = np.empty(A.num_rows, np.int64)
     kernels.count_products(A.indptr, A.indices, B.indptr, products)
     bounds = np.minimum(products, B.num_cols)
-    longest_mask = 0
-    if keeps:
+    longest_mask, keeps = 0, False
+    if mask is not None and not complement:
+        keeps = True
         bounds = np.diff(mask.indptr)  # a row is marked whole before it is filled
         longest_mask = int(bounds.max(initial=0))
     kept = np.minimum(bounds, top_k) if top_k else bounds
