@@ -128,6 +128,10 @@ class CommonNeighborHead(nn.Module):
 class SketchHead(nn.Module):
     """BUDDY's form: an MLP of the product of both states beside counts of nodes at pairs of distances.
 
+    Nodes are counted in the graph that `forward` is handed, which is sketched where it is another than the last one;
+    `train_links` leaves the pairs that are being scored out of it. Where they stay in, both ends of a training link are
+    among the nodes near both, and it is recognised by that.
+
     B. Chamberlain et al., "Graph neural networks for link prediction with subgraph sketching", arXiv:2209.15486.
     """
 
@@ -140,6 +144,7 @@ class SketchHead(nn.Module):
 
     def forward(self, states: Tensor, src: NDArray[np.int64], dst: NDArray[np.int64], neighbors: CSR) -> Tensor:
         """Scores (m,) of the pairs."""
+        self.sketches = self.sketches.of(neighbors)
         counts = self.counts(torch.log1p(torch.from_numpy(self.sketches.counts(src, dst))))
         pair = states[torch.from_numpy(src)] * states[torch.from_numpy(dst)]
         scores: Tensor = self.mlp(torch.cat([pair, counts], dim=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from . import sketches_cpu as kernels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...graphlib.sparse.csr import CSR
     from ...graphlib.store.store import GraphStore
 
 _REGISTERS = 256
@@ -37,6 +39,13 @@ class PairSketches:
     compat : bool, default False
         Subtract the count at (1, 1) twice from that at (2, 0), as the authors' code does.
     threads : int, optional
+
+    Attributes
+    ----------
+    neighbors : CSR
+        The graph that was sketched.
+    sizes : list of float64 (n,)
+        About how many nodes lie within 1, ... hops of each, itself included.
 
     Notes
     -----
@@ -71,17 +80,30 @@ class PairSketches:
         if hops not in (1, 2):
             raise InvalidInput(f"hops must be 1 or 2; got {hops!r}")
         self.hops, self.compat, self._threads = hops, compat, threads
-        neighbors = neighbor_sets(store)
+        self._num_perm, self._seed = num_perm, seed
+        self._sketch(neighbor_sets(store))
+
+    def of(self, neighbors: CSR) -> PairSketches:
+        """Sketches of another graph by the same hash functions: these ones where the neighbours are those sketched."""
+        known = self.neighbors
+        if np.array_equal(known.indptr, neighbors.indptr) and np.array_equal(known.indices, neighbors.indices):
+            return self
+        made = copy.copy(self)
+        made._sketch(neighbors)
+        return made
+
+    def _sketch(self, neighbors: CSR) -> None:
+        self.neighbors = neighbors
         n = neighbors.num_rows
         own = with_loops(neighbors)
         registers = np.zeros((n, _REGISTERS), np.uint8)
-        hashes = seeded(seed).integers(0, 2**64, n, np.uint64)
-        self._signs = [MinHash(num_perm, seed=seed).fit_transform(as_adjacency(own))]
+        hashes = seeded(self._seed).integers(0, 2**64, n, np.uint64)
+        self._signs = [MinHash(self._num_perm, seed=self._seed).fit_transform(as_adjacency(own))]
         self._registers: list[NDArray[np.uint8]] = []
         self.sizes: list[NDArray[np.float64]] = []
-        with threads_in_use(threads):
+        with threads_in_use(self._threads):
             kernels.first_registers(hashes, registers)
-            for hop in range(hops):
+            for hop in range(self.hops):
                 if hop:
                     signs = np.empty_like(self._signs[0])
                     kernels.spread(own.indptr, own.indices, self._signs[-1], False, signs)

@@ -183,6 +183,24 @@ def test_sketches_estimate_counts_of_nodes(hops):
     assert (compat[:, :7] == found[:, :7]).all()
 
 
+def test_nodes_are_counted_in_the_graph_that_is_scored():
+    store, _ = blocks()
+    neighbors = neighbor_sets(store)
+    u, v = np.zeros(3, np.int64), neighbors.indices[:3].astype(np.int64)
+    hidden = without_pairs(neighbors, u, v)
+    sketches = PairSketches(store, num_perm=16)
+    head, seen = SketchHead(4, sketches).eval(), []
+    head.counts.register_forward_pre_hook(lambda _, given: seen.append(given[0].expm1().numpy()))
+    for graph in (neighbors, hidden):
+        head(torch.randn(80, 4), u, v, graph)
+    np.testing.assert_allclose(seen[0], sketches.counts(u, v), rtol=1e-4, atol=1e-4)
+    src = np.repeat(np.arange(80), np.diff(hidden.indptr))
+    fresh = PairSketches(GraphStore.from_edges(src, hidden.indices, num_nodes=80, directed=True), num_perm=16)
+    np.testing.assert_allclose(seen[1], fresh.counts(u, v), rtol=1e-4, atol=1e-4)
+    assert abs(seen[0] - seen[1]).max() > 0.5
+    assert sketches.of(neighbors) is sketches
+
+
 def heads(split, hidden):
     return {
         "dot": DotHead(),
