@@ -12,6 +12,8 @@ one kernel per semiring and kind of mask, without tests in the loops.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba
 import numpy as np
 
@@ -232,31 +234,36 @@ def _close_gaps(first_row, last_row, row_starts, row_sizes, out):
         to += U(row_sizes[i])
 
 
-@parallel_kernel
-def multiply(
-    semiring,
-    masked,
-    upper,
-    sort,
-    best,
-    A,
-    B,
-    M,
-    products,
-    few_products,
-    ticket,
-    starts,
-    room,
-    scratch,
-    out,
-    row_starts,
-    row_sizes,
-):
-    """Run tasks 0.. (rows starts[t]:starts[t + 1], written from room[t] on), each on the worker that takes it.
+class Rule(NamedTuple):
+    """What a product is: its `semiring`, how it is `masked`, whether only entries from the diagonal on are made and
+    rows are sorted, and which entries stay: `best` is (top_k or 0, threshold, whether it counts)."""
 
-    A, B and M are (indptr, indices, values), M without values; `best` is (top_k or 0, threshold, whether it counts);
-    `out` is (columns, values) of the whole wave. The arrays of `scratch` have one row per worker.
+    semiring: Any
+    masked: Any
+    upper: bool
+    sort: bool
+    best: Any
+
+
+class Tasks(NamedTuple):
+    """Rows starts[t]:starts[t + 1], written from room[t] on; `ticket[0]` is the next task that a worker takes."""
+
+    ticket: Any
+    starts: Any
+    room: Any
+
+
+@parallel_kernel
+def multiply(rule, A, B, M, products, few_products, tasks, scratch, out, rows):
+    """Run all tasks, each on the worker that takes it.
+
+    A, B and M are (indptr, indices, values), M without values; rows of more than `few_products` products go through
+    the dense accumulator. `out` is (columns, values) of the whole wave, `rows` (where each row begins there, lengths).
+    The arrays of `scratch` have one row per worker.
     """
+    semiring, masked, upper, sort, best = rule
+    ticket, starts, room = tasks
+    row_starts, row_sizes = rows
     for w in numba.prange(row_sizes.shape[0] and scratch[0].shape[0]):
         place, table, bits, summary = scratch[0][w], scratch[1][w], scratch[2][w], scratch[3][w]
         met, row_indices, row_values = scratch[4][w], scratch[5][w], scratch[6][w]

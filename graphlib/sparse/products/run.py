@@ -89,6 +89,7 @@ def _waves(job: Job, plan: Plan, sort: bool, upper: bool) -> Iterator[tuple[NDAr
     M = kernel_matrix(mask, None, ANY_PAIR)[:2]
     masked = (True,) * (0 if job.mask is None else kernels.COMPLEMENT if job.complement else kernels.KEEP)
     best = (job.top_k, job.threshold or 0.0, job.threshold is not None)
+    rule = kernels.Rule((True,) * job.semiring, masked, upper, sort, best)
     idx = unsigned(np.empty(plan.wave_entries + 1, id_dtype(job.B.num_cols)))
     val = np.empty(0, np.float32) if job.dtype is None else np.empty(plan.wave_entries + 1, job.dtype)
     scratch = _scratch(plan, idx, val, sort)
@@ -98,9 +99,9 @@ def _waves(job: Job, plan: Plan, sort: bool, upper: bool) -> Iterator[tuple[NDAr
     for a, b in zip(plan.waves, plan.waves[1:], strict=False):
         starts = plan.starts[a : b + 1]
         room = 1 + np.concatenate([[0], np.cumsum(plan.bounds[a:b])])[:-1].astype(np.int64)
+        tasks = kernels.Tasks(np.zeros(1, np.int64), starts, room)
         kernels.multiply(
-            *((True,) * job.semiring, masked, upper, sort, best, A, B, M, plan.products, plan.few_products),
-            *(np.zeros(1, np.int64), starts, room, scratch, (idx, val), row_starts, sizes),
+            *(rule, A, B, M, plan.products, plan.few_products, tasks, scratch, (idx, val), (row_starts, sizes))
         )
         offsets = done + np.concatenate([[0], np.cumsum(sizes[starts[0] : starts[-1]])]).astype(np.int64)
         done = offsets[-1]
