@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,25 @@ def data_file(relative: str) -> Path:
 def needs(module: str) -> pytest.MarkDecorator:
     """Skip, by name, unless `module` is installed."""
     return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"needs {module}")
+
+
+@contextlib.contextmanager
+def meanwhile(action, threads=2):
+    """`action()` again and again in threads of its own while the block runs; what one raises, the block raises."""
+    over = threading.Event()
+
+    def again():
+        while not over.is_set():
+            action()
+
+    with ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(again) for _ in range(threads)]
+        try:
+            yield
+        finally:
+            over.set()
+    for thread in running:
+        thread.result()
 
 
 def _has_gpu() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from nearhop.ann.cann.grids import Grids, axis_probability
 from nearhop.ann.cann.grids_cpu import axes_apart
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound, StoreCorrupt
 from nearhop.tests.reference.colors import color_scores
+from nearhop.tests.support import meanwhile
 
 METHODS = ("grids", "range", "exact")
 
@@ -255,7 +256,7 @@ def test_stores_that_hold_no_coloured_points():
     nan = np.zeros((240, 3), np.float32)
     nan[7] = np.nan
     store.nodes("spot")["nan"] = nan
-    for error, message, column, colors, more in [
+    refused: list[tuple[Any, ...]] = [
         (IndexMismatch, r"column 'half' is float16\[240, 3\], but points need a matrix", "half", "of", {}),
         (IndexMismatch, "point 239 is of colour 'mill', which is no id of a node of type 'image'; 1 of 240", "x",
          "else", {"color_type": "image"}),
@@ -263,7 +264,8 @@ def test_stores_that_hold_no_coloured_points():
         (IndexMismatch, "but the points are 'image'", "x", ("spot", "in", "image"), {"node_type": "image"}),
         (InvalidInput, "column 'nan'", "nan", "of", {}), (InvalidInput, "radius", "x", "of", {"radius": 0}),
         (NotFound, "nothing", "nothing", "of", {}),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for error, message, column, colors, more in refused:
         with pytest.raises(error, match=message):
             CANN.from_store(store, column, colors, **{"node_type": "spot", **more})
 
@@ -440,28 +442,19 @@ def test_damage_is_named(change, message):
 
 def test_searches_beside_changes_see_whole_states():
     points, queries = scene()
-    index, failures, stop = CANN("l2", 0.6, candidates=4, threads=1).add(list(points[:20])), [], threading.Event()
+    index = CANN("l2", 0.6, candidates=4, threads=1).add(list(points[:20]))
     query = points[3, :10]
 
     def search():
-        while not stop.is_set():
-            found = index.search([query, queries[0]], 3)
-            if found.colors[0, 0] != 3 or (found.colors >= 60).any():
-                failures.append(found.colors.tolist())
+        found = index.search([query, queries[0]], 3)
+        assert found.colors[0, 0] == 3
+        assert (found.colors < 60).all()
 
-    threads = [threading.Thread(target=search) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    with meanwhile(search):
         for first in range(20, 40, 4):
             index.add(list(points[first : first + 4]), np.arange(first, first + 4) + 20)
             index.remove([first + 20])
             index.compact()
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(60)
-    assert failures == []
     assert len(index) == 35
 
 
