@@ -29,7 +29,12 @@ def block(
     ),
     encoding: str | None = typer.Option(None, help="Of text files, such as latin-1; default: UTF-8 or by its mark."),
     method: str = typer.Option("ngrams", help=f"{', '.join(_METHODS[:-1])} or {_METHODS[-1]}."),
-    encoder: str = typer.Option("ngrams", help="Of nlsh: ngrams, minilm, or a Sentence Transformers model."),
+    encoder: str = typer.Option("ngrams", help="Of nlsh: ngrams, minilm, minilm+ngrams, or a model's name."),
+    codes: bool | None = typer.Option(
+        None,
+        "--codes/--no-codes",
+        help="Part numbers count again without their punctuation; default: for nlsh.",
+    ),
     k: int | None = typer.Option(None, "--k", "-k", help="Candidates per left record; 10 without --recall."),
     recall: float | None = typer.Option(None, help="In place of --k: the share of --matches to find."),
     matches: Path | None = typer.Option(None, help="A table whose first two columns are keys of known matches."),
@@ -54,6 +59,8 @@ def block(
 
     if method not in _METHODS:
         raise InvalidInput(f"--method must be {', '.join(_METHODS[:-1])} or {_METHODS[-1]}; got {method!r}")
+    if codes is not None and method in ("minhash", "embedding"):
+        raise InvalidInput(f"--codes is for ngrams, bm25, nlsh and union; leave it out with --method {method}")
     if k is not None and recall is not None:
         raise InvalidInput("give --k or --recall, not both")
     if model is not None and (right is not None or matches is not None):
@@ -81,7 +88,7 @@ def block(
             pairs = blocker.query(first, k=k, recall=recall, progress=progress)
     else:
         second = first if right is None else read(right)
-        blocker = _made(method, encoder, seed, threads)
+        blocker = _made(method, encoder, codes, seed, threads)
         if matches is not None:
             known = list(Records.of(matches, name=matches.name, **reading).columns.values())[:2]
             if len(known) < 2:
@@ -110,19 +117,20 @@ def block(
     emit({**told, **watch.told()}, as_json=as_json)
 
 
-def _made(method: str, encoder: str, seed: int, threads: int | None) -> Blocker:
+def _made(method: str, encoder: str, codes: bool | None, seed: int, threads: int | None) -> Blocker:
     from ..blocking.minhash import MinHashBlocker
     from ..blocking.ngrams.blocker import NGramBlocker
     from ..blocking.nlsh.blocker import NLSHBlock
     from ..blocking.union import Union
     from ..blocking.vectors import EmbeddingBlocker
 
+    given = {} if codes is None else {"codes": codes}
     if method in ("ngrams", "bm25"):
-        return NGramBlocker("tfidf" if method == "ngrams" else "bm25", threads=threads)
+        return NGramBlocker("tfidf" if method == "ngrams" else "bm25", **given, threads=threads)
     if method == "minhash":
         return MinHashBlocker(seed=seed, threads=threads)
     if method == "embedding":
         return EmbeddingBlocker(seed=seed, threads=threads)
     if method == "nlsh":
-        return NLSHBlock(encoder, seed=seed, threads=threads)
-    return Union([NGramBlocker(threads=threads), MinHashBlocker(seed=seed, threads=threads)])
+        return NLSHBlock(encoder, **given, seed=seed, threads=threads)
+    return Union([NGramBlocker(**given, threads=threads), MinHashBlocker(seed=seed, threads=threads)])

@@ -57,9 +57,21 @@ def pair(scene: Scene, image: int, other: int, result, place: int) -> str:
 
 
 def photo(scene: Scene, which: int, at: float, height: float) -> str:
-    """The photograph, or where there is none its frame."""
+    """The photograph, twice as wide as it is shown; where there is none, its frame and where its features are."""
     path = scene.photos[which]
     if path is None:
-        return f'<rect x="{at}" y="0" width="{WIDTH}" height="{height:.0f}" fill="none" stroke="#888"/>'
-    data = base64.b64encode(path.read_bytes()).decode()
+        spots = np.rint(scene.places[which][::2] * (WIDTH / scene.sizes[which][0])).astype(int)
+        dots = "".join(f"M{x + at:.0f} {y}h0" for x, y in np.unique(spots, axis=0))
+        frame = f'<rect x="{at}" y="0" width="{WIDTH}" height="{height:.0f}" fill="none" stroke="#888"/>'
+        return f'{frame}<path d="{dots}" stroke="#888" stroke-width="1.5" stroke-linecap="round"/>'
+    data = base64.b64encode(_smaller(str(path))).decode()
     return f'<image x="{at}" y="0" width="{WIDTH}" height="{height:.0f}" href="data:image/jpeg;base64,{data}"/>'
+
+
+def _smaller(path: str) -> bytes:
+    import cv2
+
+    picture = cv2.imread(path)
+    size = (2 * WIDTH, round(2 * WIDTH * picture.shape[0] / picture.shape[1]))
+    smaller = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", smaller, [cv2.IMWRITE_JPEG_QUALITY, 80])[1])

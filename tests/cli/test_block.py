@@ -6,6 +6,7 @@ import csv
 
 import pytest
 
+from nearhop.blocking import load
 from nearhop.tests.blocking.tables import two_tables
 from nearhop.tests.support import needs
 
@@ -43,7 +44,8 @@ def test_a_recall_a_model_and_duplicates(told, run, tables):
     assert what["known_matches_found"] >= 36
     again = told("block", "left.csv", "--key", "id", "--model", "model", "--recall", 0.9)
     assert again["pairs"] == what["pairs"]
-    alone = told("block", "left.csv", "--key", "id", "-k", 1)
+    alone = told("block", "left.csv", "--key", "id", "-k", 1, "--codes", "--save", "coded")
+    assert load("coded").codes
     assert alone["possible"] == 80 * 79 // 2
     code, out, _ = run("block", "left.csv", "right.csv", "--key", "id")
     assert code == 0
@@ -60,6 +62,7 @@ def test_the_learned_blocker(told, tables):
     ("words", "message"),
     [
         (["right.csv", "--method", "magic"], "--method must be ngrams"),
+        (["right.csv", "--method", "minhash", "--codes"], "--codes is for ngrams"),
         (["right.csv", "-k", 3, "--recall", 0.5], "give --k or --recall"),
         (["right.csv", "--recall", 0.5], "need --matches"),
         (["right.csv", "--key", "nr"], "there is no column 'nr'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,7 +256,7 @@ def test_stores_that_hold_no_coloured_points():
     nan = np.zeros((240, 3), np.float32)
     nan[7] = np.nan
     store.nodes("spot")["nan"] = nan
-    for error, message, column, colors, more in [
+    cases: list[Any] = [
         (IndexMismatch, r"column 'half' is float16\[240, 3\], but points need a matrix", "half", "of", {}),
         (IndexMismatch, "point 239 is of colour 'mill', which is no id of a node of type 'image'; 1 of 240", "x",
          "else", {"color_type": "image"}),
@@ -263,7 +264,8 @@ def test_stores_that_hold_no_coloured_points():
         (IndexMismatch, "but the points are 'image'", "x", ("spot", "in", "image"), {"node_type": "image"}),
         (InvalidInput, "column 'nan'", "nan", "of", {}), (InvalidInput, "radius", "x", "of", {"radius": 0}),
         (NotFound, "nothing", "nothing", "of", {}),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for error, message, column, colors, more in cases:
         with pytest.raises(error, match=message):
             CANN.from_store(store, column, colors, **{"node_type": "spot", **more})
 
