@@ -186,7 +186,7 @@ class Blocker(ABC):
         self._check_saved()
         with making_folder(path) as folder:
             about = {
-                "kind": self.KIND, "version": 1, "parameters": {name: getattr(self, name) for name in self.PARAMETERS},
+                "kind": self.KIND, "version": 1, "parameters": self._parameters(),
                 "schema": self._schema, "ranks": None if self._ranks is None else self._ranks.tolist(),
                 "records": self._right is not None,
             }  # fmt: skip
@@ -198,6 +198,10 @@ class Blocker(ABC):
             self._save_parts(folder)
 
     # Below.
+
+    def _parameters(self) -> dict[str, Any]:
+        """What the constructor takes to make a blocker like this one."""
+        return {name: getattr(self, name) for name in self.PARAMETERS}
 
     def _indexed(self) -> Records:
         if self._right is None:

@@ -33,7 +33,7 @@ def block(
     codes: bool | None = typer.Option(
         None,
         "--codes/--no-codes",
-        help="Part numbers count again without their punctuation; default: for nlsh.",
+        help="Part numbers count again without their punctuation; default: no; nlsh finds out.",
     ),
     k: int | None = typer.Option(None, "--k", "-k", help="Candidates per left record; 10 without --recall."),
     recall: float | None = typer.Option(None, help="In place of --k: the share of --matches to find."),

@@ -12,7 +12,7 @@ the matches; "F1" is that of PC and PQ for the fewest pairs by score that reach 
 by margin" takes pairs by how far they lie below the best of their record, and "F1 at k" is that of the smallest number
 of candidates per record. Rows of recalls that are not reached with 100 candidates are left out. `--side right` looks
 for candidates per record of the second table instead. "codes": words of letters and digits count again without their
-punctuation (`NLSHBlock` does so by default).
+punctuation (`NLSHBlock` decides by its labels).
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from .cells import Cells, candidates
 from .serialise import serialised
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from numpy.typing import NDArray
 
 _RIVALS = 10
@@ -52,13 +54,16 @@ class NLSHBlock(VectorBlocker):
     guard : float, default 0.1
         A record nearer than this to the anchor is not taken for a negative: it may be a match that nobody labelled.
     columns : sequence of str, optional
-    codes : bool, default True
-        Words that hold letters and digits (part numbers) come a second time without their punctuation.
+    codes : bool or "auto", default "auto"
+        Whether words that hold letters and digits (part numbers) come a second time without their punctuation. "auto":
+        where TF-IDF finds more of the labelled matches first with them; `fit` tells by `codes_`.
     seed : int, default 0
     threads : int, optional
 
     Attributes
     ----------
+    codes_ : bool
+        Whether codes are used, after `fit`.
     history : list of dict
         Per epoch: the loss, mean distances of matches and of hardest negatives, and of unrelated records ("spread").
 
@@ -105,7 +110,7 @@ class NLSHBlock(VectorBlocker):
         semi_supervised: bool = False,
         guard: float = 0.1,
         columns: Sequence[str] | None = None,
-        codes: bool = True,
+        codes: bool | Literal["auto"] = "auto",
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
@@ -117,6 +122,7 @@ class NLSHBlock(VectorBlocker):
         self.augment, self.semi_supervised = augment, semi_supervised
         self.guard = guard
         self.codes = codes
+        self.codes_ = codes is True
         self.seed = seed
         self.history: list[dict[str, float]] = []
         self._model: Any = None
@@ -185,6 +191,7 @@ class NLSHBlock(VectorBlocker):
         from .training import Material, Schedule, train
 
         self._check()
+        self.codes_ = self._codes_help(left, right, matches) if self.codes == "auto" else bool(self.codes)
         both, shift = ([left], 0) if left is right else ([left, right], len(left))
         texts = [text for table in both for text in self._texts(table)]
         rivals = self._rivals(left, right, shift)
@@ -247,6 +254,17 @@ class NLSHBlock(VectorBlocker):
             pairs = np.unique(np.sort(pairs, axis=1), axis=0)
         return np.concatenate([labelled, pairs])
 
+    def _codes_help(self, left: Records, right: Records, matches: NDArray[np.int64]) -> bool:
+        """Whether the first candidate by 3-grams is the match more often with codes."""
+        rows, place = np.unique(matches[:, 0], return_inverse=True)
+        width = 1 + (left is right)  # a record finds itself too
+        found = []
+        for codes in (False, True):
+            blocker = NGramBlocker(codes=codes, threads=self.threads).index(right)
+            first = blocker._find(left.chosen(rows), min(width, len(right)), -1)[0]
+            found.append(int((first[place] == matches[:, 1, None]).any(axis=1).sum()))
+        return found[1] > found[0]
+
     def _rivals(self, left: Records, right: Records, shift: int) -> NDArray[np.int64]:
         """For every record those of the other table that look alike by 3-grams."""
         tables = [(left, right, shift), (right, left, 0)] if shift else [(left, left, 0)]
@@ -254,7 +272,7 @@ class NLSHBlock(VectorBlocker):
         for asked, held, first in tables:
             width = min(_RIVALS, len(held))
             found = (
-                NGramBlocker(codes=self.codes, threads=self.threads)
+                NGramBlocker(codes=self.codes_, threads=self.threads)
                 .index(held)
                 ._find(asked, width, 0 if not shift else -1)[0]
             )
@@ -264,7 +282,7 @@ class NLSHBlock(VectorBlocker):
 
     def _texts(self, records: Records) -> list[str]:
         texts = records.texts() if self.encoder == "ngrams" else serialised(records)
-        return [with_codes(text) for text in texts] if self.codes else texts
+        return [with_codes(text) for text in texts] if self.codes_ else texts
 
     def _made(self, torch: Any) -> Any:
         if isinstance(self.encoder, torch.nn.Module):
@@ -294,10 +312,15 @@ class NLSHBlock(VectorBlocker):
 
     def _check(self) -> None:
         check_count("epochs", self.epochs)
+        if self.codes not in (True, False, "auto"):
+            raise InvalidInput(f'codes must be True, False or "auto"; got {self.codes!r}')
         if not self.R > 0 or not self.c > 1 or self.R * self.c > 2:
             raise InvalidInput(
                 f"R must be above 0, c above 1 and c R at most 2, the widest distance; got R={self.R!r}, c={self.c!r}"
             )
+
+    def _parameters(self) -> dict[str, Any]:
+        return {**super()._parameters(), "codes": self.codes if self._model is None else self.codes_}
 
     def _check_saved(self) -> None:
         if not isinstance(self.encoder, str):

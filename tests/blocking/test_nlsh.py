@@ -131,6 +131,7 @@ def test_a_seed_is_a_model(tmp_path):
     assert vectors[0].tobytes() == vectors[1].tobytes() != vectors[2].tobytes()
     one.save(tmp_path / "m")
     opened = load(tmp_path / "m")
+    assert opened.codes is one.codes_
     assert opened.encode(left).tobytes() == vectors[0].tobytes()
     assert opened.query(left, k=2).to_arrow().equals(one.query(left, k=2).to_arrow())
     with pytest.raises(IndexMismatch, match="the model was fitted on"):
@@ -265,3 +266,18 @@ def test_a_language_model_beside_ngrams(monkeypatch):
     ]
     assert min(moved) > 0
     assert blocker.block(left, right, k=1).score.max() <= 1 + 1e-6
+
+
+def test_labels_tell_whether_part_numbers_help():
+    rng = np.random.default_rng(2)
+    parts = ["".join(rng.choice(list("ABCDXZ"), 3)) + str(number) for number in rng.integers(1000, 9999, 60)]
+    left = Records.of({"id": range(60), "name": [f"sony {part} radio" for part in parts]}, key="id")
+    split = [f"radio {part[0]}-{part[1:3]}-{part[3:5]}-{part[5:]} by sony" for part in parts]
+    right = Records.of({"id": range(60), "name": split}, key="id")
+    truth = np.stack([np.arange(60)] * 2, axis=1)
+    assert NLSHBlock()._codes_help(left, right, truth)
+    assert not NLSHBlock()._codes_help(left, left, truth)
+    both = left.joined(Records.of({"id": range(60, 120), "name": split}, key="id"))
+    assert NLSHBlock()._codes_help(both, both, np.stack([np.arange(60), np.arange(60, 120)], axis=1))
+    with pytest.raises(InvalidInput, match="codes must be True, False or"):
+        NLSHBlock(codes="some").fit(left, right, [(0, 0)])
