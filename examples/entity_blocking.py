@@ -86,6 +86,7 @@ def main() -> None:
     made.add_argument("--encoder", nargs="+", default=["ngrams"], help="of NLSHBlock: ngrams, minilm")
     made.add_argument("--epochs", type=int, default=10)
     made.add_argument("--side", choices=["left", "right"], default="left", help="whose records look for candidates")
+    made.add_argument("--no-augment", action="store_true", help="train on the texts as they are")
     made.add_argument("--plain-labels", action="store_true", help="leave out the runs with a tenth of the labels")
     options = made.parse_args()
     folder = data_folder()
@@ -123,7 +124,10 @@ def main() -> None:
             for what, (encoder, labels, semi) in shown.items():
                 note(f"{name}, seed {seed}: {what}")
                 epochs = 1 if options.short else options.epochs
-                blocker = NLSHBlock(encoder, epochs=epochs, semi_supervised=semi, seed=seed, threads=options.threads)
+                blocker = NLSHBlock(
+                    encoder, epochs=epochs, augment=not options.no_augment, semi_supervised=semi, seed=seed,
+                    threads=options.threads,
+                )  # fmt: skip
                 keys = [(left.keys[a], right.keys[b]) for a, b in labels]
                 contenders[what] = blocker.fit(left, right, keys)
             contenders["union of TF-IDF with codes and NLSHBlock"] = Union(
