@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...graphlib.store.adjacency import id_dtype
 from .linear import level_runs
 from .lowering import Network, lowered
 from .perceptron import ACTIVATIONS
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .propagation import LevelPropagation
 
 _WIDE = 512  # nodes of a level from which threads pay
+_KEPT_BYTES = 1 << 25  # of what messages are made of; more of it is computed again for the gradient
 _GROUPS = 8  # of blocks, whose parameters' gradients are summed apart: a fixed number, so that sums have one order
 
 
@@ -102,7 +104,7 @@ class _Fused(torch.autograd.Function):
     def forward(ctx: Any, rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *parameters: Tensor) -> Any:
         from . import fused_cpu as kernels
 
-        nodes = _nodes(rule, plan, roots, x, attr)
+        nodes = _nodes(rule, plan, roots, x, attr, keep=any(ctx.needs_input_grad))
         shared = (REDUCES.index(rule.reduce), _wires(plan, rule.name), *_networks(rule, roots), nodes)
         with _threads():
             for first, last, wide in level_runs(plan.levels.offsets, _WIDE):
@@ -200,7 +202,7 @@ def _launch(kernel: Any, wide: bool, first: int, last: int, *rest: Any) -> None:
         kernel.at_once(first, last, *rest)
 
 
-def _nodes(rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None) -> Any:
+def _nodes(rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None, *, keep: bool) -> Any:
     """Rows per node, with what the first layers read beside states computed for all nodes at once."""
     from .fused_cpu import Nodes
 
@@ -219,9 +221,19 @@ def _nodes(rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr
     if update is not None:
         told = _part(update, "x_dst", given, n).add_(update.layers[0].bias)
     columns = {"max": made, "gated": made // 2}.get(rule.reduce, 0)
-    winners = np.empty((n, columns), np.int64)
+    winners = np.empty((n, columns), id_dtype(plan.relation(rule.name).num_edges))
     reduced = roots.new_empty((n, made)).numpy()
-    return Nodes(states.numpy(), sent.numpy(), heard.numpy(), reduced, told.numpy(), winners, by_edge.numpy())
+    edges, layers = plan.relation(rule.name).num_edges, len(message.layers)
+    most = _padded([roots.shape[1], *(layer.out_features for layer in message.layers)])
+    if not keep or edges * layers * most * roots.element_size() > _KEPT_BYTES:
+        edges = 0
+    kept = roots.new_empty((edges, layers, most)).numpy()
+    return Nodes(states.numpy(), sent.numpy(), heard.numpy(), reduced, told.numpy(), winners, by_edge.numpy(), kept)
+
+
+def _padded(widths: list[int]) -> int:
+    """Rows and columns of all layers' weights in one array."""
+    return -(-max(widths) // 8) * 8
 
 
 def _part(network: Any, part: str, given: dict[str, Tensor | None], rows: int) -> Tensor:
@@ -255,7 +267,7 @@ def _packed(network: Any, dtype: Any) -> Any:
         return Layers(empty, empty, empty[:, 0], np.zeros(1, np.int64), np.zeros(0, np.int64))
     matrices = [_columns(network, network.needed), *(layer.weight for layer in network.layers[1:])]
     widths = [matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices)]
-    most = -(-max(widths) // 8) * 8
+    most = _padded(widths)
     turned, bias = np.zeros((len(matrices), most, most), dtype), np.zeros((len(matrices), most), dtype)
     for layer, matrix in enumerate(matrices):
         turned[layer, : matrix.shape[0], : matrix.shape[1]] = matrix.detach().numpy()

@@ -49,7 +49,10 @@ class Layers(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """Rows per node: states, sent, heard, reduced, told (the update's own part), winners; `attr` per edge, or none."""
+    """Rows per node: states, sent, heard, reduced, told (the update's own part), winners; `attr` per edge, or none.
+
+    `kept` (edges, layers, width) are the values behind every layer of a message, where there is room for them.
+    """
 
     states: Any
     sent: Any
@@ -58,6 +61,7 @@ class Nodes(NamedTuple):
     told: Any
     winners: Any
     attr: Any
+    kept: Any
 
 
 class Gradients(NamedTuple):
@@ -174,9 +178,10 @@ def _gate(value):
 def _clear(how, e, out, winners):
     """A row before its first message e."""
     summed = out.shape[0] // 2 if how == GATED else (0 if how == MAX else out.shape[0])
-    out[:summed] = 0
-    out[summed:] = -np.inf
-    winners[:] = e
+    for j in range(out.shape[0]):
+        out[j] = 0 if j < summed else -np.inf
+    for j in range(winners.shape[0]):
+        winners[j] = e
 
 
 @kernel(forceinline=True)
@@ -198,6 +203,7 @@ def _take(how, e, m, out, winners):
 @kernel(forceinline=True)
 def _raise(gate, m, at, e, out, begin, winners):
     """Maxima; of equal values the first stays, and what is not a number wins."""
+    e = winners.dtype.type(e)
     for j in range(out.shape[0] - begin):
         value = gate * m[at + j]
         more = (value > out[begin + j]) | (value != value)
@@ -209,6 +215,7 @@ def _raise(gate, m, at, e, out, begin, winners):
 def _give_back(how, e, w, m, grad, winners, count, d):
     """The gradient of message e from that of row w, to which it belongs; indices, as a view of a row costs more."""
     width = grad.shape[1]
+    e = winners.dtype.type(e)
     if how == GATED:
         gate, half = m.dtype.type(_gate(m[0])), width // 2
         none = gate * 0
@@ -244,6 +251,9 @@ def forward_nodes(first, last, how, wires, message, update, nodes):
             winners = nodes.winners[v]
             _clear(how, start, reduced, winners)
             for e in range(start, stop):
+                if nodes.kept.shape[0]:
+                    rows = nodes.kept[e]
+                    h, m = rows[0], rows[-1]
                 _message(e, wires.src[e], v, message, nodes, rows, h)
                 _take(how, e, m, reduced, winners)
             if start < stop:
@@ -285,7 +295,11 @@ def backward_nodes(first, last, how, wires, message, update, nodes, gradients):
                 for k in range(wires.out_indptr[v], wires.out_indptr[v + 1]):
                     e = wires.out_edges[k]
                     w = wires.dst[e]
-                    _message(e, v, w, message, nodes, rows, h)
+                    if nodes.kept.shape[0]:
+                        rows = nodes.kept[e]
+                        m = rows[-1]
+                    else:
+                        _message(e, v, w, message, nodes, rows, h)
                     count = wires.indptr[w + 1] - wires.indptr[w]
                     _give_back(how, e, w, m, d_reduced, nodes.winners, count, d)
                     _lead_back(message, rows, d, other, edge_tile, edges)
