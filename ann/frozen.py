@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..graphlib.errors import IndexMismatch
+from ..graphlib.scalars import plain_parameter
 
 
 class FrozenParameters:
@@ -16,6 +17,7 @@ class FrozenParameters:
     FROZEN: ClassVar[tuple[str, ...]] = ("metric",)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        value = plain_parameter(value)
         if name in self.FROZEN and self._holds_rows():
             self.__dict__.setdefault("_before", {}).setdefault(name, getattr(self, name))
         object.__setattr__(self, name, value)

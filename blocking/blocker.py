@@ -12,7 +12,7 @@ import numpy as np
 
 from ..ann.metrics import check_count
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted
-from ..graphlib.scalars import is_number
+from ..graphlib.scalars import PlainParameters, is_number
 from .explanation import PairExplanation
 from .labels import match_rows
 from .pairs import CandidatePairs
@@ -27,7 +27,7 @@ _BLOCK = 4096
 _DEEPEST = 200  # candidates per record up to which a recall is looked for
 
 
-class Blocker(ABC):
+class Blocker(PlainParameters, ABC):
     """Finds, for every record of one table, those of another that may be the same thing.
 
     `block(left, right, k=5)` gives the 5 likeliest right records of every left one; `block(table, k=5)` the duplicates
@@ -74,16 +74,16 @@ class Blocker(ABC):
         """The longest list that `_find` gives for k."""
         return k
 
-    def _learn(self, left: Records, right: Records, matches: NDArray[np.int64], progress: Progress | None) -> None:  # noqa: B027
+    def _learn(self, left: Records, right: Records, matches: NDArray[np.int64], progress: Progress | None) -> None:
         """Learn from row pairs (matches, 2); nothing to learn by default."""
 
-    def _check_saved(self) -> None:  # noqa: B027
+    def _check_saved(self) -> None:
         """`InvalidInput` where files cannot keep what this blocker is made of."""
 
-    def _save_parts(self, folder: Path) -> None:  # noqa: B027
+    def _save_parts(self, folder: Path) -> None:
         """Write what a kind has learned."""
 
-    def _load_parts(self, folder: Path) -> None:  # noqa: B027
+    def _load_parts(self, folder: Path) -> None:
         """Read what `_save_parts` wrote."""
 
     # What users call.

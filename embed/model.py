@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..graphlib.scalars import PlainParameters
 
-class Model:
+
+class Model(PlainParameters):
     """A constructor that only stores its parameters; what `fit` makes is kept under names that begin with `_`."""
 
     def get_params(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from .disk.replacing import replacing_stream
 from .errors import NearhopError, StoreCorrupt, StoreMissing
 from .guarded import Npz, guarded, read_numpy
+from .scalars import plain_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,7 @@ def save_checkpoint(
     >>> arrays["weights"].tolist(), facts
     ([1.0, 1.0, 1.0], {'epoch': 2})
     """
-    text = np.frombuffer(json.dumps(dict(facts)).encode(), np.uint8)
+    text = np.frombuffer(json.dumps(dict(facts), default=plain_number).encode(), np.uint8)
     with replacing_stream(Path(path)) as stream:
         np.savez(stream, allow_pickle=False, **{entry: text, **arrays})
 

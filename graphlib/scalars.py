@@ -52,3 +52,37 @@ def is_probability(value: object) -> bool:
 def is_finite(value: object) -> bool:
     """Whether `value` is a number and neither NaN nor infinite."""
     return is_number(value) and math.isfinite(value)
+
+
+def plain_number(value: Any) -> Any:
+    """A number or truth value of NumPy as Python's, for `json.dumps(..., default=plain_number)`.
+
+    >>> import json
+    >>> import numpy as np
+    >>> json.dumps({"k": np.int64(3), "yes": np.True_}, default=plain_number)
+    '{"k": 3, "yes": true}'
+    """
+    made = value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else None
+    if not isinstance(made, int | float):
+        raise TypeError(f"{type(value).__name__} {value!r:.50} is nothing that JSON can hold")
+    return made
+
+
+def plain_parameter(value: Any) -> Any:
+    """A parameter as it is kept: numbers of NumPy, alone or in a tuple, as Python's, which do not overflow at 255.
+
+    >>> import numpy as np
+    >>> 2 * plain_parameter(np.uint8(200)), plain_parameter((np.int64(2), 3)), plain_parameter("l2")
+    (400, (2, 3), 'l2')
+    """
+    if type(value) is tuple:
+        return tuple(map(plain_parameter, value))
+    own: Any = value
+    return own.item() if is_number(value) and type(value).__module__ == "numpy" else value
+
+
+class PlainParameters:
+    """A base of what keeps its parameters as attributes: they go through `plain_parameter`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, plain_parameter(value))

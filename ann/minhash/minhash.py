@@ -11,6 +11,7 @@ from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import resolve_threads, threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 from ...graphlib.process import check_fits
+from ...graphlib.scalars import PlainParameters
 from ..metrics import check_count
 from .schemes import EMPTY, SCHEMES, Scheme, SchemeName, make_scheme
 from .sets import RaggedSets, element_keys, read_only
@@ -25,7 +26,7 @@ _TASKS_PER_THREAD = 16
 _FEW_COMPARISONS = 1 << 15  # done before other threads have woken up
 
 
-class MinHash:
+class MinHash(PlainParameters):
     """Signatures in which the share of equal slots estimates the Jaccard similarity of two sets.
 
     Parameters

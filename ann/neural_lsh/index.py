@@ -8,7 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, NotFitted
-from ...graphlib.scalars import is_finite, is_integer
+from ...graphlib.scalars import is_finite, is_integer, is_number
 from ..index import Progress, VectorIndex
 from ..ivf.lists import Lists
 from ..ivf.probing import Asked, nearest_in_lists
@@ -373,7 +373,7 @@ class NeuralLSH(VectorIndex):
 def _coverage(given: Any) -> float | None:
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int | float | np.floating) or not 0 < given <= 1:
+    if not is_number(given) or not 0 < given <= 1:
         raise InvalidInput(f"coverage must be in (0, 1]; got {given!r}")
     return float(given)
 

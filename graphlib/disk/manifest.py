@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput, InvalidType, StoreCorrupt, StoreMissing
+from ..scalars import plain_number
 from . import files
 from .segments import Segment
 
@@ -148,7 +149,9 @@ def write_manifest(folder: Path, version: int, text: bytes) -> None:
 
 
 def canonical_json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    """JSON in one form; numbers of NumPy are numbers."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=plain_number)
+    return text.encode("ascii")
 
 
 def check_attributes(attributes: Any) -> Any:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
 import nearhop
+from nearhop import ann, blocking
+from nearhop.ann import HNSW, NeuralLSH
+from nearhop.blocking import NGramBlocker
 from nearhop.communities.local.diffusion import FlowSolver
+from nearhop.embed import FastRP, GraphVite, SkipGram
 from nearhop.embed.evaluation import evaluate
 from nearhop.graphlib.compute.threads import resolve_threads
 from nearhop.graphlib.errors import InvalidInput, NearhopError
@@ -33,11 +38,32 @@ def test_what_is_an_integer():
     for value in (0.5, np.float16(0.5), Fraction(1, 2), np.float64(0.5)):
         assert is_number(value)
         assert is_finite(value)
+    wide = HNSW(M=np.uint8(200), ef_construction=np.uint8(255)).add(POINTS)
+    assert (type(wide.M), wide.graph.links.shape[1]) == (int, 400)
+    for made in (SkipGram(dim=np.uint8(200)), GraphVite(dim=np.uint8(200)), FastRP(dim=np.uint8(200))):
+        assert type(made.dim) is int
     for value in (True, np.False_, "0.5", None, 1j):
         assert not is_number(value)
     assert not is_finite(np.nan)
     with pytest.raises(InvalidInput, match="n must be at most 5; got 6"):
         integer("n", np.int64(6), 1, 5)
+
+
+def saved(made, n):
+    """What an index or a blocker finds after it was saved and opened."""
+    with TemporaryDirectory() as folder:
+        if isinstance(made, NGramBlocker):
+            made.index({"name": ["radio", "lamp", "lamps"]}).save(f"{folder}/a")
+            return blocking.load(f"{folder}/a").query({"name": ["lamp"]}, k=n(1)).right.tolist()
+        made.add(POINTS).save(f"{folder}/a.nh")
+        return ann.load(f"{folder}/a.nh").search(POINTS, n(2)).ids.tolist()
+
+
+def kept_attributes(given):
+    with TemporaryDirectory() as folder:
+        store = nearhop.GraphStore.from_edges([0], [1])
+        store.attributes.update(given)
+        return repr(store.save(f"{folder}/s.nh").attributes)
 
 
 CALLS = {
@@ -48,6 +74,10 @@ CALLS = {
     "walks": lambda n: random_walks(STORE, [0, 5], length=n(4)).tolist(),
     "hop": lambda n: NCache(5, sizes=(n(1), n(4))).table(n(1)).shape,
     "passes": lambda n: FlowSolver(max_passes=n(3)).max_passes,
+    "lists": lambda n: saved(NeuralLSH(nlist=n(2), nprobe=n(1), hidden=n(8), epochs=n(1), rounds=n(2)), n),
+    "graph": lambda n: saved(HNSW(M=n(4), ef_construction=n(9), ef_search=n(7), seed=n(3)), n),
+    "blocker": lambda n: saved(NGramBlocker(width=n(2)), n),
+    "attributes": lambda n: kept_attributes({"a": {"b": [n(1)]}}),
     "nodes": lambda n: nearhop.GraphStore.from_edges([0], [1], num_nodes=n(9)).num_nodes,
 }  # fmt: skip
 
@@ -57,5 +87,6 @@ def test_integers_of_numpy_do_as_those_of_python(name):
     plain = CALLS[name](int)
     for kind in (np.int64, np.int32, np.uint8):
         assert CALLS[name](kind) == plain
-    with pytest.raises(NearhopError):
-        CALLS[name](lambda _: True)
+    if name != "attributes":  # true is a value of JSON
+        with pytest.raises(NearhopError):
+            CALLS[name](lambda _: True)
