@@ -33,8 +33,8 @@ from .faiss_bridge import Faiss as Faiss
 from .hnsw.index import HNSW as HNSW
 from .ivf.index import IVFFlat as IVFFlat
 from .lsh.index import LSH as LSH
-from .lsh.index import LSHStatistics as LSHStatistics
 from .lsh.pairs import SimilarityGraph as SimilarityGraph
+from .lsh.statistics import LSHStatistics as LSHStatistics
 from .minhash.bbit import BBitSignatures as BBitSignatures
 from .minhash.minhash import MinHash as MinHash
 from .minhash.sets import RaggedSets as RaggedSets

@@ -9,7 +9,7 @@ import numpy as np
 from ..graphlib.checks import unmasked
 from ..graphlib.compute.jit import plain_view
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
-from ..graphlib.scalars import is_integer
+from ..graphlib.scalars import integer
 from .distances.numbers import ABSENT as ABSENT
 from .distances.numbers import COSINE as COSINE
 from .distances.numbers import HAMMING as HAMMING
@@ -156,8 +156,4 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def check_count(name: str, value: Any, *, low: int = 1, high: int | None = None) -> int:
     """An integer parameter within its range."""
-    if not is_integer(value) or value < low:
-        raise InvalidInput(f"{name} must be an integer >= {low}; got {value!r}")
-    if high is not None and value > high:
-        raise InvalidInput(f"{name} must be at most {high}; got {value}")
-    return int(value)
+    return integer(name, value, low, high)

@@ -26,7 +26,7 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
     "sampling.neighbors.picks_cuda": {
         "count_picks": (["q1 q1 q1 q q ? q1 q1"], 256, 0),
         "place_picks": (["q1 q1 q q q1 q q1"], 256, 0),
-        "pick_uniform": (["q1 q1 q1 q1 q q q q ? q1 q1 q1 q1"], 128, 0),
+        "pick_uniform": (["q1 q1 q1 q1 (q q q q ?) q1 q1 q1 q1"], 128, 0),
     },
     "sampling.neighbors.numbering_cuda": {
         "reset_table": (["q1 q1 q1"], 256, 0),
@@ -45,11 +45,11 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "read_rows": (["i2 q2 d2 f3 q1 i2 q2 d2 f3"], 256, 0),
         "join_rows": (["i2 q1 i1 q q q1 q1 B2 i3"], 256, 0),
         "sum_members": (["f2 i2 f2"], 256, 0),
-        "claim": (["i2 q1 q q d ? q q q1 q1 q1 q1 q1 i2 q2"], 256, 0),
-        "write_winners": (["i2 q2 d2 f3 q1 q1 q1 d1 q1 q1 q1 q1 i2 q2 d2 f3 q2"], 256, 0),
+        "claim": (["i2 q1 (q q d ? q q) (q1 q1 q1 q1 q1) i2 q2"], 256, 0),
+        "write_winners": (["(i2 q2 d2 f3) q1 (q1 q1 q1 q1 q1) d1 q1 (i2 q2 d2 f3) q2"], 256, 0),
     },
     "embed.graphvite.train_cuda": {
-        "train_block": (["f2 f2 f2 f2 f2 f2 i1 i1 q q q f1 i1 q f f d d q q q f2 q f1"], 128, 4 * 128 * 4),
+        "train_block": (["f2 f2 (q f2 f2 f2 f2) (i1 i1 q) q (q f q q f1 i1) (d d f) (q q q) f2 f1"], 128, 4 * 128 * 4),
     },
     "gnn.dag.reduce_cuda": {
         "add_rows": (["f2 q1 ? f2"], 128, 0),
@@ -61,7 +61,7 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "add_to_sources": (["f2 q1 q1 q1 f2"], 128, 0),
     },
     "graphlib.sparse.products.multiply_cuda": {
-        "_rows_in_global_memory": (["q f q1 (q1 i1 f1) (q1 i1 f1) i2 f2 q1 i1 f1 q1"], 512, 0),
+        "_rows_in_global_memory": (["q f q1 (q1 i1 f1) (q1 i1 f1) (i2 f2) q1 i1 f1 q1"], 512, 0),
         "_gather": (["q1 q1 i1 f1 i1 f1", "q1 q1 i1 d1 i1 d1"], 32, 0),
     },
 }

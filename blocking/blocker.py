@@ -181,7 +181,7 @@ class Blocker(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write the blocker, what it has learned and the indexed records as a new folder; `load` opens it."""
-        from ..graphlib.disk.replacing import making_folder
+        from ..graphlib.disk.replacing import making_folder, replacing_stream
 
         self._check_saved()
         with making_folder(path) as folder:
@@ -190,11 +190,13 @@ class Blocker(ABC):
                 "schema": self._schema, "ranks": None if self._ranks is None else self._ranks.tolist(),
                 "records": self._right is not None,
             }  # fmt: skip
-            (folder / "blocker.json").write_text(json.dumps(about), encoding="utf-8")
+            with replacing_stream(folder / "blocker.json") as stream:
+                stream.write(json.dumps(about).encode())
             if self._right is not None:
                 import pyarrow.parquet
 
-                pyarrow.parquet.write_table(self._right.to_arrow(), folder / "records.parquet")
+                with replacing_stream(folder / "records.parquet") as stream:
+                    pyarrow.parquet.write_table(self._right.to_arrow(), stream)
             self._save_parts(folder)
 
     # Below.

@@ -124,7 +124,7 @@ def _made(method: str, encoder: str, codes: bool | None, seed: int, threads: int
     from ..blocking.union import Union
     from ..blocking.vectors import EmbeddingBlocker
 
-    given = {} if codes is None else {"codes": codes}
+    given: dict[str, Any] = {} if codes is None else {"codes": codes}
     if method in ("ngrams", "bm25"):
         return NGramBlocker("tfidf" if method == "ngrams" else "bm25", **given, threads=threads)
     if method == "minhash":

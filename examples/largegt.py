@@ -11,6 +11,7 @@ module and its codebook. The paper has no figures for these graphs.
     python examples/largegt.py --datasets actor cornell5 --seeds 3 --models largegt largegt-local sign mlp
     python examples/largegt.py --datasets chameleon --models largegt --size 10 20 50 100      # a sweep of K
     python examples/largegt.py --datasets cora --models largegt --fresh                       # new node sets per epoch
+    python examples/largegt.py --save runs                          # goes on where it was interrupted
     python examples/largegt.py --short
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import time
+from pathlib import Path
 from typing import Any
 
 import _report
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument("--full-epochs", type=int, default=200, help="of the other models")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--weight-decay", type=float, default=1e-4)
+    parser.add_argument("--save", metavar="FOLDER", help="keep every run there, and go on with those there")
     given = parser.parse_args()
     if given.short:
         given.datasets, given.seeds, given.steps, given.full_epochs, given.size = ["chameleon"], 1, 40, 20, [8]
@@ -133,7 +136,8 @@ def main() -> None:
         for model in given.models:
             for size in given.size if model.startswith("largegt") else given.size[:1]:
                 start = time.perf_counter()
-                runs = run_seeds(functools.partial(trainer, model, store, size, given), given.seeds)
+                folder = Path(given.save) / f"{name}-{model}-{size}" if given.save else None
+                runs = run_seeds(functools.partial(trainer, model, store, size, given), given.seeds, folder=folder)
                 taken = (time.perf_counter() - start) / given.seeds
                 what = f"{model}, K {size}" if model.startswith("largegt") else model
                 rows.append(_report.Row(name, f"{what}, test accuracy %", 100 * runs.mean, 100 * runs.std))

@@ -89,12 +89,17 @@ def split_of(store: Any, seed: int, **options: Any) -> Any:
     return split_edges(store, seed=seed, val_negatives=count, **options)
 
 
+def features_in(store: Any) -> Any:
+    """The column x; None where there is none, or the files that are known have it for a part of the nodes only."""
+    if "x" not in store.nodes or ("has_x" in store.nodes and np.asarray(store.nodes["has_x"]).mean() < 0.9):
+        return None
+    return store.nodes["x"]
+
+
 def train(name: str, split: Any, seed: int, given: argparse.Namespace, reweighting: Reweighting | None = None) -> Any:
     """A trained model; graphs without features train a vector per node."""
     torch.manual_seed(seed)
-    features = split.full.nodes["x"] if "x" in split.full.nodes and given.features else None
-    if "has_x" in split.full.nodes:  # published for a part of the nodes only
-        features = None
+    features = features_in(split.full) if given.features else None
     tuned = NCN.get(given.name, ({}, {"dropout": 0.3}, 0.001, 0.001))
     options = SETTINGS[name] | (tuned[0] if name == "ncn" else {})
     if features is None:

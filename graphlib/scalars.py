@@ -8,6 +8,8 @@ from typing import Any, TypeGuard
 
 from .errors import InvalidInput
 
+_LARGEST = (1 << 63) - 1
+
 
 def is_integer(value: object) -> TypeGuard[int]:
     """Whether `value` is an integer of Python or NumPy; True and False are not.
@@ -30,11 +32,15 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """`value` as a Python integer in [low, high], or `InvalidInput` that names it and what is allowed."""
+    """`value` as a Python integer in [low, high], or `InvalidInput` that names it and what is allowed.
+
+    Without a `high`, what a 64-bit integer holds is allowed: kernels take no more.
+    """
     if not is_integer(value) or value < low:
-        raise InvalidInput(f"{name} must be an integer >= {low}; got {value!r}")
-    if high is not None and value > high:
-        raise InvalidInput(f"{name} must be at most {high}; got {value}")
+        raise InvalidInput(f"{name} must be an integer >= {low}; got {value!r:.50}")
+    most = _LARGEST if high is None else high
+    if value > most:
+        raise InvalidInput(f"{name} must be at most {most}; got {value!s:.50}")
     return int(value)
 
 

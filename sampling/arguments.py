@@ -8,7 +8,7 @@ import numpy as np
 
 from ..graphlib.checks import unmasked
 from ..graphlib.errors import InvalidInput, InvalidType
-from ..graphlib.scalars import is_integer
+from ..graphlib.scalars import integer, is_integer
 from ..graphlib.store.times import plain_times
 from ..graphlib.types import EDGE, EdgeType
 
@@ -78,9 +78,7 @@ def check_seed_time(
 
 def check_count(name: str, given: Any, least: int = 0) -> int:
     """An integer of at least `least`."""
-    if not is_integer(given) or given < least:
-        raise InvalidInput(f"{name} must be an integer >= {least}; got {given!r}")
-    return int(given)
+    return integer(name, given, least)
 
 
 def threads_for(threads: int | None, items: int, per_thread: int = 64) -> int:

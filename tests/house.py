@@ -51,6 +51,16 @@ def imports_of(module: str) -> set[str]:
     return found - {"", module}
 
 
+def kernels_of(tree: ast.AST, stem: str) -> Iterator[tuple[str, int]]:
+    """Names and numbers of arguments of what is compiled, and of every function of a file of kernels."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            marks = {ast.unparse(mark).partition("(")[0] for mark in node.decorator_list}
+            if marks & {"kernel", "parallel_kernel", "cuda.jit"} or stem.endswith(("_cpu", "_cuda")):
+                given = node.args
+                yield node.name, len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+
+
 def _targets(node: ast.ImportFrom, package: str) -> list[str]:
     if node.level == 0:
         if node.module is None or node.module.partition(".")[0] != "nearhop":

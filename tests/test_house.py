@@ -19,9 +19,7 @@ from nearhop.tests.support import ROOT
 MOST_MODULES, MOST_LINES = 22, 400
 LONG = {  # file: why it is one idea all the same
     "ann/hnsw/index.py": "the public face of HNSW, half of it docstrings; what it does stands beside it",
-    "ann/lsh/index.py": "the public face of LSH, likewise",
     "ann/cann/index.py": "the public face of CANN, likewise",
-    "sampling/ncache/cache.py": "the public face of the N-cache, likewise",
 }
 
 
@@ -56,10 +54,58 @@ def test_rooms_and_files_stay_small():
     for path in house.modules().values():
         lines = len(path.read_text(encoding="utf-8").splitlines())
         name = str(path.relative_to(ROOT))
-        assert lines <= MOST_LINES or name in LONG, f"{name} has {lines} lines: is it two ideas?"
+        assert (lines > MOST_LINES) == (name in LONG), f"{name} has {lines} lines: is it two ideas?"
         folders[str(path.parent)] = folders.get(str(path.parent), 0) + 1
     for folder, count in folders.items():
         assert count <= MOST_MODULES, f"{folder} holds {count} modules: more than one noun?"
+
+
+MOST_ARGUMENTS = 10
+WIDE: dict[str, str] = {}
+"""Kernels with more arguments, "file: name", and the measurement that forbids a group. None is known."""
+
+
+def test_kernels_take_few_arguments():
+    wide = {}
+    for path in house.modules().values():
+        for name, count in house.kernels_of(ast.parse(path.read_text(encoding="utf-8")), path.stem):
+            if count > MOST_ARGUMENTS:
+                wide[f"{path.relative_to(ROOT)}: {name}"] = count
+    odd = {name: count for name, count in wide.items() if name not in WIDE}
+    assert not odd, f"more than {MOST_ARGUMENTS} arguments; group what belongs together in a named tuple: {odd}"
+    assert sorted(WIDE) == sorted(wide), "WIDE names kernels that take few arguments by now"
+
+
+def test_the_reader_of_kernels_sees_every_kind():
+    """As decorators and without, by what a file is called."""
+    text = """
+@kernel
+def a(x, y): pass
+@parallel_kernel(fastmath=True)
+def b(x, *, y): pass
+@cuda.jit(device=True)
+def c(x): pass
+def d(x, y, z): pass
+class E:
+    def f(self, x): pass
+def made(size):
+    @cuda.jit
+    def g(x, y): pass
+"""
+    tree = ast.parse(text)
+    assert sorted(house.kernels_of(tree, "index")) == [("a", 2), ("b", 2), ("c", 1), ("g", 2)]
+    everything = [("a", 2), ("b", 2), ("c", 1), ("d", 3), ("f", 2), ("g", 2), ("made", 1)]
+    assert sorted(house.kernels_of(tree, "index_cpu")) == sorted(house.kernels_of(tree, "index_cuda")) == everything
+
+
+def test_nothing_is_asserted_outside_of_tests():
+    """What must hold is made so by types or refused with a message; `python -O` changes nothing."""
+    found = []
+    for path in house.modules().values():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assert):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
 
 
 STUBS = [ROOT / "__init__.pyi", *sorted(stub for room in house.FLOOR_OF for stub in (ROOT / room).rglob("*.pyi"))]

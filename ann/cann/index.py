@@ -422,10 +422,9 @@ class CANN(IdentifiedRows):
 
     def _by_color(self) -> ByColor:
         """Where the points of each colour are, found out once per state; called while the index is read."""
-        kept = self._lock.kept
+        kept: ByColor | None = self._lock.kept
         if kept is None:
             self._lock.kept = kept = ByColor(self._filled("search").colors, len(self._rows))
-        assert isinstance(kept, ByColor)
         return kept
 
     def _compacted(self, live: NDArray[np.int64]) -> dict[str, Any]:

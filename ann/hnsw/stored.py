@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _UPPER = "upper"
 _LAYOUT = 2
+_WIDEST = 1 << 24  # what a file may say of its vectors' width before they are looked at
 COLUMNS = frozenset({
     "vector", "dead", "level", "scale", "code", "hnsw_links", "hnsw_counts", "hnsw_upper_row", "hnsw_blocks",
 })  # fmt: skip
@@ -178,8 +179,8 @@ def _in_place(store: GraphStore, given: dict[str, Any]) -> Opened:
     if fields["layout"] != _LAYOUT:
         raise IndexMismatch(f"layout {fields['layout']} is not known (1 and 2 are); update nearhop to open the index")
     metric, dim, M, storage = _check(fields), fields["dim"], fields["M"], fields["storage"]
-    if dim < 1:
-        raise IndexMismatch(f"dim must be positive; got {dim}")
+    if not 1 <= dim <= _WIDEST:
+        raise IndexMismatch(f"dim must be in [1, {_WIDEST}]; got {dim}")
     columns, top, entry = store.nodes(NODE), fields["top"], fields["entry"]
     n = len(columns["vector"])
     graph = HNSWGraph(rows_of(storage, metric, dim), M, packed=layout_of(given) == "packed")

@@ -1,3 +1,3 @@
 from .index import LSH as LSH
-from .index import LSHStatistics as LSHStatistics
 from .pairs import SimilarityGraph as SimilarityGraph
+from .statistics import LSHStatistics as LSHStatistics

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,43 +10,24 @@ import numpy as np
 
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import threads_in_use
-from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, NotFound
-from ..filters import allowed_rows
+from ...graphlib.errors import InvalidInput, InvalidType, NotFitted, NotFound
 from ..index import IdentifiedRows
 from ..metrics import check_count
 from ..minhash.minhash import MinHash
 from ..minhash.sets import RaggedSets, read_only
-from ..result import SearchResult, empty_result
+from ..result import SearchResult
 from ..stored import next_id_field
 from .buckets import Segment, choose_bands, few_of, make_segment, merge_segments, merged, say_capped, width_of_bands
 from .pairs import SimilarityGraph, pairs_of
 from .parts_cpu import Buckets
+from .ranking import answer
+from .statistics import LSHStatistics, statistics_of
 from .stored import opened, store_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
-
-_VERIFIED_AT_LEAST = 100
-_VERIFIED_PER_RESULT = 4
-
-
-@dataclass(frozen=True)
-class LSHStatistics:
-    """What an index holds: rows that can be found, deleted and empty ones, buckets, and bytes."""
-
-    rows: int
-    deleted: int
-    empty: int
-    segments: int
-    bands: int
-    slots_per_band: int
-    threshold: float
-    largest_bucket: int
-    oversized_buckets: int
-    index_bytes: int
-    signature_bytes: int
 
 
 class LSH(IdentifiedRows):
@@ -205,7 +185,7 @@ class LSH(IdentifiedRows):
         nobody = np.full(len(signatures), -1, np.int64)
         given = None if verify is None else RaggedSets.of(queries)
         with self._lock.reading():
-            return self._search(signatures, nobody, k, filter, verify, given, None, threads)
+            return answer(self, signatures, nobody, k, filter, verify, given, None, threads)
 
     def search_ids(
         self,
@@ -220,7 +200,7 @@ class LSH(IdentifiedRows):
         k = check_count("k", k)
         with self._lock.reading():
             rows = self.rows_of(ids)
-            return self._search(self.signatures[rows], rows, k, filter, verify, None, rows, threads)
+            return answer(self, self.signatures[rows], rows, k, filter, verify, None, rows, threads)
 
     def rows_of(self, ids: ArrayLike) -> NDArray[np.int64]:
         """Row numbers of ids; `NotFound` names the first unknown one."""
@@ -314,19 +294,7 @@ class LSH(IdentifiedRows):
     def stats(self) -> LSHStatistics:
         """Sizes, buckets and bytes."""
         with self._lock.reading():
-            return self._stats()
-
-    def _stats(self) -> LSHStatistics:
-        bands, width = self.shape
-        sizes = [s.bucket_sizes(band) for s in self._segments for band in range(bands)]
-        return LSHStatistics(
-            rows=len(self), deleted=self._rows.num_dead,
-            empty=len(self._rows) - sum(len(s) for s in self._segments), segments=len(self._segments),
-            bands=bands, slots_per_band=width, threshold=float((1 / bands) ** (1 / width)),
-            largest_bucket=max((int(s.max(initial=0)) for s in sizes), default=0),
-            oversized_buckets=sum(int((s > self.max_bucket).sum()) for s in sizes),
-            index_bytes=sum(s.nbytes for s in self._segments), signature_bytes=self.signatures.nbytes,
-        )  # fmt: skip
+            return statistics_of(self)
 
     def _stored(self) -> GraphStore:
         if not self._segments:
@@ -354,43 +322,6 @@ class LSH(IdentifiedRows):
         from ...graphlib.store.store import open as open_store  # type: ignore[attr-defined, unused-ignore]
 
         return cls._opened(open_store(path))
-
-    def _search(
-        self,
-        signatures: NDArray[np.uint32],
-        nobody: NDArray[np.int64],
-        k: int,
-        filter: ArrayLike | None,
-        verify: Any,
-        query_sets: RaggedSets | None,
-        query_rows: NDArray[np.int64] | None,
-        threads: int | None,
-    ) -> SearchResult:
-        from .ranking import best_rows, rerank
-
-        self._check_parameters()
-        count, n = len(signatures), len(self._rows)
-        allowed = allowed_rows(filter, self._rows, count)
-        if not count or not n:
-            return empty_result(count, k)
-        wide = min(n, k if verify is None else max(_VERIFIED_PER_RESULT * k, _VERIFIED_AT_LEAST))
-        chosen = self.threads if threads is None else threads
-        shares, rows, kept, capped = best_rows(self, signatures, nobody, wide, allowed, chosen)
-        if verify is not None:
-            sets = RaggedSets.of(verify)
-            if len(sets) != n:
-                raise IndexMismatch(f"verify has {len(sets)} sets but the index has {n} rows")
-            shares, rows = rerank(sets, query_sets, query_rows, shares, rows, kept, self._rows.values, chosen)
-        result = empty_result(count, k)
-        width = min(k, wide)
-        filled = np.arange(width) < kept[:, None]
-        result.distances[:, :width][filled] = 1 - shares[:, :width][filled]
-        result.ids[:, :width][filled] = self._rows.values[rows[:, :width][filled]]
-        result.counts[:] = np.minimum(kept, k)
-        short = (capped > 0) & ((kept < k) | (shares[:, width - 1] < 1))  # k exact copies would be all there is to find
-        if short.any():
-            say_capped(f"search: {short.sum():,} of {count:,} queries", self.max_bucket, self._few, stacklevel=3)
-        return result
 
     def _signatures_of(self, source: Any) -> NDArray[np.uint32]:
         self._choose()
@@ -443,4 +374,4 @@ class LSH(IdentifiedRows):
         return f"LSH({self.minhash!r}, {len(self):,} sets{dead}, {bands} bands of {width} slots)"
 
 
-__all__ = ["LSH", "LSHStatistics"]
+__all__ = ["LSH"]

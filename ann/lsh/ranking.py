@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.compute.jit import resolve_threads, threads_in_use
+from ...graphlib.errors import IndexMismatch
+from ..filters import allowed_rows
 from ..minhash.sets import RaggedSets, read_only
+from ..result import SearchResult, empty_result
+from .buckets import say_capped
 from .parts_cpu import Best, Visits
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from .index import LSH
+
+_VERIFIED_AT_LEAST = 100
+_VERIFIED_PER_RESULT = 4
+
+
+def answer(
+    index: LSH,
+    signatures: NDArray[np.uint32],
+    nobody: NDArray[np.int64],
+    k: int,
+    filter: ArrayLike | None,
+    verify: Any,
+    query_sets: RaggedSets | None,
+    query_rows: NDArray[np.int64] | None,
+    threads: int | None,
+) -> SearchResult:
+    """The k best rows of every query but the row `nobody` names; by exact similarity with the sets of `verify`."""
+    index._check_parameters()
+    count, n = len(signatures), len(index._rows)
+    allowed = allowed_rows(filter, index._rows, count)
+    if not count or not n:
+        return empty_result(count, k)
+    wide = min(n, k if verify is None else max(_VERIFIED_PER_RESULT * k, _VERIFIED_AT_LEAST))
+    chosen = index.threads if threads is None else threads
+    shares, rows, kept, capped = best_rows(index, signatures, nobody, wide, allowed, chosen)
+    if verify is not None:
+        sets = RaggedSets.of(verify)
+        if len(sets) != n:
+            raise IndexMismatch(f"verify has {len(sets)} sets but the index has {n} rows")
+        shares, rows = rerank(sets, query_sets, query_rows, shares, rows, kept, index._rows.values, chosen)
+    result = empty_result(count, k)
+    width = min(k, wide)
+    filled = np.arange(width) < kept[:, None]
+    result.distances[:, :width][filled] = 1 - shares[:, :width][filled]
+    result.ids[:, :width][filled] = index._rows.values[rows[:, :width][filled]]
+    result.counts[:] = np.minimum(kept, k)
+    short = (capped > 0) & ((kept < k) | (shares[:, width - 1] < 1))  # k exact copies would be all there is to find
+    if short.any():
+        say_capped(f"search: {short.sum():,} of {count:,} queries", index.max_bucket, index._few, stacklevel=3)
+    return result
 
 
 def best_rows(
@@ -67,4 +111,4 @@ def rerank(
     return new_shares, new_rows
 
 
-__all__ = ["best_rows", "rerank"]
+__all__ = ["answer", "best_rows", "rerank"]

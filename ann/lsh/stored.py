@@ -68,8 +68,11 @@ def _parts(
     sets, entries, places = store.nodes(_SET), store.nodes(_ENTRY), store.nodes(_START)
     columns = sets["signature"], sets["id"], sets["dead"], entries["key"], entries["row"], places["place"]
     for column, dtype in zip(columns, ("uint32", "int64", "bool", "uint32", "int32", "int32"), strict=True):
-        if column.dtype != np.dtype(dtype):
-            raise StoreCorrupt(f"{where}: a column of the index must be {dtype}; got {column.dtype}")
+        axes = 2 if column is columns[0] else 1
+        if column.dtype != np.dtype(dtype) or column.ndim != axes:
+            raise StoreCorrupt(
+                f"{where}: a column of the index must be {dtype} of {axes} axes; got {column.dtype} {column.shape}"
+            )
     signatures, ids, dead, keys, rows, starts = columns
     count = len(keys) // bands
     if len(keys) != count * bands or len(starts) != bands * (table_size(count) + 1) or count > len(ids):

@@ -32,11 +32,12 @@ def _lower(tree, slots, slot, value):
 
 
 @kernel
-def _probability_row(values, weights, start, stop, seed, signature, tree, names, rates, points, turns):
+def _probability_row(values, weights, start, stop, seed, signature, tree, throwers):
     """Each element throws points at a rate of its weight at slots drawn at random; a slot keeps the earliest thrower.
 
     All elements throw in rounds, so that the latest of the slots' times, beyond which no point counts, falls fast.
     """
+    names, rates, points, turns = throwers
     slots = signature.shape[0]
     leaves = tree.shape[0] // 2
     for node in range(tree.shape[0]):
@@ -82,8 +83,10 @@ def probability_signatures(offsets, values, weights, bounds, longest, seed, out)
         while leaves < out.shape[1]:
             leaves *= 2
         tree = np.empty(2 * leaves, np.float64)
-        names, turns = np.empty(longest, np.int64), np.empty(longest, np.int64)
-        rates, points = np.empty(longest, np.float64), np.empty(longest, np.float64)
+        throwers = (  # element, rate, time of the last point, number of points so far
+            np.empty(longest, np.int64), np.empty(longest, np.float64), np.empty(longest, np.float64),
+            np.empty(longest, np.int64),
+        )  # fmt: skip
         for row in range(bounds[task], bounds[task + 1]):
             start, stop = offsets[row], offsets[row + 1]
-            _probability_row(values, weights, start, stop, seed, out[row], tree, names, rates, points, turns)
+            _probability_row(values, weights, start, stop, seed, out[row], tree, throwers)

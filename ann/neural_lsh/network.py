@@ -117,9 +117,10 @@ def _trained(
     batch = min(how.batch, max(32, len(rows) // 64))
     steps = max(1, len(rows) // batch)
     decayed = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        decayed, how.learning_rate, total_steps=how.rounds * how.epochs * steps + 1, pct_start=_WARM_UP
-    )
+    total = how.rounds * how.epochs * steps + 1
+    # torch divides by the steps of the warm-up less one
+    warm_up = _WARM_UP if abs(_WARM_UP * total - 1) > 1e-6 else 2 / total
+    schedule = torch.optim.lr_scheduler.OneCycleLR(decayed, how.learning_rate, total_steps=total, pct_start=warm_up)
     mixed = min(10, neighbors.shape[1] - 1)
     for _ in range(how.rounds):
         labels = torch.from_numpy(np.where(neighbors >= 0, parts[neighbors], -1))

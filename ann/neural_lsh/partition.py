@@ -143,13 +143,13 @@ def _coarsened(graph: Graph, heaviest: int, rng: np.random.Generator) -> tuple[G
 
     n = len(graph.sizes)
     mate, coarse_of = np.empty(n, np.int64), np.empty(n, np.int64)
-    kernels.match(*graph, rng.permutation(n), heaviest, mate)
+    kernels.match(graph, rng.permutation(n), heaviest, mate)
     count = kernels.number_pairs(mate, coarse_of)
     new = Graph(
         np.empty(count + 1, np.int64), np.empty(len(graph.indices), np.int64), np.empty(len(graph.indices)),
         np.empty(count, np.int64),
     )  # fmt: skip
-    end = kernels.contract(*graph, mate, coarse_of, *new)
+    end = kernels.contract(graph, mate, coarse_of, new)
     return new._replace(indices=new.indices[:end].copy(), weights=new.weights[:end].copy()), coarse_of
 
 
@@ -168,8 +168,8 @@ def _bisect(
     best, sides = np.inf, np.ones(len(nodes), np.int64)
     for seed in rng.choice(len(nodes), min(_TRIES, len(nodes)), replace=False):
         side = np.empty(len(nodes), np.int64)
-        kernels.grow(*graph, seed, target, side)
-        cut = kernels.improve_bisection(*graph, target, slack, side)
+        kernels.grow(graph, seed, target, side)
+        cut = kernels.improve_bisection(graph, target, slack, side)
         if cut < best:
             best, sides = cut, side
     for which, count, start in ((0, left, first), (1, parts - left, first + left)):
@@ -202,9 +202,9 @@ def _refined(
     for _ in range(_PRESSES):
         if held.max() <= most:
             break
-        kernels.move_nodes(*graph, rng.permutation(n), most, True, parts, held, near, met)
+        kernels.move_nodes(graph, rng.permutation(n), most, True, parts, held, near, met)
     for _ in range(_PASSES):
-        if not kernels.move_nodes(*graph, rng.permutation(n), most, False, parts, held, near, met):
+        if not kernels.move_nodes(graph, rng.permutation(n), most, False, parts, held, near, met):
             break
     return parts
 

@@ -1,4 +1,7 @@
-"""Kernels of the balanced partition: matching, contraction, bisection of a small graph, moves between parts."""
+"""Kernels of the balanced partition: matching, contraction, bisection of a small graph, moves between parts.
+
+A graph is `partition.Graph`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from ...graphlib.compute.jit import kernel
 
 
 @kernel
-def match(indptr, indices, weights, sizes, order, most, mate):
+def match(graph, order, most, mate):
     """Heavy-edge matching: every node, in this order, with the free neighbour of heaviest edge per size.
 
     `mate[i]` becomes its partner, or i. Two nodes whose sizes add up to more than `most` are never matched. A node
     whose neighbours are all taken joins none.
     """
+    indptr, indices, weights, sizes = graph
     for i in range(mate.shape[0]):
         mate[i] = -1
     for at in range(order.shape[0]):
@@ -44,8 +48,10 @@ def number_pairs(mate, coarse_of):
 
 
 @kernel
-def contract(indptr, indices, weights, sizes, mate, coarse_of, new_indptr, new_indices, new_weights, new_sizes):
+def contract(graph, mate, coarse_of, new):
     """The graph of the pairs: parallel edges add up, edges inside a pair vanish; returns its number of arcs."""
+    indptr, indices, weights, sizes = graph
+    new_indptr, new_indices, new_weights, new_sizes = new
     count = new_sizes.shape[0]
     place = np.full(count, -1, np.int64)
     end = 0
@@ -73,11 +79,12 @@ def contract(indptr, indices, weights, sizes, mate, coarse_of, new_indptr, new_i
 
 
 @kernel
-def grow(indptr, indices, weights, sizes, seed, target, side):
+def grow(graph, seed, target, side):
     """Grow side 0 from a seed node until its size reaches `target`; the rest is side 1.
 
     The next node is the one whose edges lead most into the region, per edge weight it has.
     """
+    indptr, indices, weights, sizes = graph
     n = sizes.shape[0]
     inside, degree = np.zeros(n), np.zeros(n)
     for i in range(n):
@@ -101,11 +108,12 @@ def grow(indptr, indices, weights, sizes, seed, target, side):
 
 
 @kernel
-def improve_bisection(indptr, indices, weights, sizes, target, slack, side):
+def improve_bisection(graph, target, slack, side):
     """Fiduccia-Mattheyses: passes of best single moves, each node once, rolled back to the best state; the cut.
 
     The size of side 0 stays within `slack` of `target` where it was, and moves there where it was not.
     """
+    indptr, indices, weights, sizes = graph
     n = sizes.shape[0]
     gain, moved = np.empty(n), np.empty(n, np.int64)
     locked = np.empty(n, np.bool_)
@@ -159,13 +167,14 @@ def improve_bisection(indptr, indices, weights, sizes, target, slack, side):
 
 
 @kernel
-def move_nodes(indptr, indices, weights, sizes, order, most, pressing, parts, held, near, met):
+def move_nodes(graph, order, most, pressing, parts, held, near, met):
     """One pass of moves to the part that most edges lead to; returns how many nodes moved.
 
     A part takes a node only up to a size of `most`. With `pressing` a node leaves a part that is larger than that
     even where the cut grows: for the part that holds most of its edges and has room, or else for the smallest.
     `near` (parts) is clear on entry and on return; `met` has room for every part.
     """
+    indptr, indices, weights, sizes = graph
     changed = 0
     for at in range(order.shape[0]):
         i = order[at]
@@ -202,14 +211,3 @@ def move_nodes(indptr, indices, weights, sizes, order, most, pressing, parts, he
             held[best] += sizes[i]
             changed += 1
     return changed
-
-
-@kernel
-def cut_weight(indptr, indices, weights, parts):
-    """Weight of the edges between different parts, each arc counted half."""
-    total = 0.0
-    for i in range(parts.shape[0]):
-        for e in range(indptr[i], indptr[i + 1]):
-            if parts[i] != parts[indices[e]]:
-                total += weights[e] / 2
-    return total

@@ -38,6 +38,14 @@ class Ranks(NamedTuple):
     width: int
 
 
+class Frame(NamedTuple):
+    """What vectors are centred by, the directions that are kept (none: all coordinates), and the width of a step."""
+
+    centre: Any
+    basis: Any
+    step: Any
+
+
 OK, ILL, CLIPPED = 0, 1, 2
 _MOST_TERM = np.float32(1 << 29)
 _MOST_CODE = np.float32(128.5)
@@ -108,7 +116,7 @@ def _project(rows, first, count, factors, centre, basis, centred, out):
 
 
 @parallel_kernel
-def encode_rows(vectors, factors, centre, basis, step, centred_terms, alone, first, last, codes, terms, ill):
+def encode_rows(vectors, factors, frame, centred_terms, alone, first, last, codes, terms, ill):
     """Write code rows first..last-1: round(x / step) + 128 for each coordinate x, and the row's term at its end.
 
     The term is |code|^2 plus the squared length outside the basis, in squared steps, so that term - 2 code . query
@@ -120,6 +128,7 @@ def encode_rows(vectors, factors, centre, basis, step, centred_terms, alone, fir
     outside the basis, or misses more than `MISSED` of it, for what is rounded away, as `ILL`; where coordinates lie
     beyond the range, as `CLIPPED`.
     """
+    centre, basis, step = frame
     most_missed = MISSED_ALONE if alone else MISSED
     width = basis.shape[0] if basis.shape[0] > 0 else vectors.shape[1]
     place = terms.shape[1] - 1

@@ -260,10 +260,8 @@ class ScalarCodes(FollowingCodes):
         self._reserve(first, len(vectors))
         ill = np.empty(last - first, np.uint8)
         encode = kernels.encode_rows.at_once if last - first <= FEW else kernels.encode_rows
-        encode(
-            vectors, scale, self.centre, self.basis, np.float32(self.step), self.metric != IP, self.alone, first,
-            last, self.codes, self.terms, ill,
-        )  # fmt: skip
+        frame = kernels.Frame(self.centre, self.basis, np.float32(self.step))
+        encode(vectors, scale, frame, self.metric != IP, self.alone, first, last, self.codes, self.terms, ill)
         self.clipped += int(np.count_nonzero(ill == kernels.CLIPPED))
         return ill > 0
 

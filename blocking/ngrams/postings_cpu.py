@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba
 import numpy as np
 
@@ -11,6 +13,15 @@ BLOCK = 1 << 15  # rows of a block, whose sums stay in the processor's second ca
 _FURTHER = np.float32(0.25)  # columns are added up beyond what is needed: fewer rows are then finished one by one
 _CHUNK = 64  # sums that are looked at together
 _FIRST_LOOKS = 256  # rows that the rarest grams lead to and that are scored before all others
+
+
+class Best(NamedTuple):
+    """Per query its best rows and their scores (queries, k), how many there are, and the products summed for it."""
+
+    rows: Any
+    scores: Any
+    counts: Any
+    work: Any
 
 
 @parallel_kernel
@@ -136,13 +147,14 @@ def _best_of(q, asked_rows, forward, postings, highest, least, own, scratch, fou
 
 
 @parallel_kernel
-def best_products(asked_rows, forward, postings, highest, least, skip, group, found, scores, counts, work):
+def best_products(asked_rows, forward, postings, highest, least, skip, group, best):
     """For every query the rows of largest inner product, at least `least` and above 0, falling; ties by lower row.
 
     `asked_rows` and `forward` are (indptr, indices, values), all values above 0; `postings` those of `post`; `highest`
-    the largest value of each gram. `skip` >= 0: query q is row skip + q and not its own result. `work[q]` counts the
-    products summed. Queries are dealt in groups, which share scratch memory.
+    the largest value of each gram. `skip` >= 0: query q is row skip + q and not its own result. Queries are dealt in
+    groups, which share scratch memory.
     """
+    found, scores, counts, work = best
     for part in numba.prange((counts.shape[0] + group - 1) // group):
         n = forward[0].shape[0] - 1
         scratch = (

@@ -66,10 +66,8 @@ class Postings:
         if count and len(self.rows[0]) > 1:
             group = max(16, min(512, count // 16))
             with threads_in_use(threads):
-                kernels.best_products(
-                    asked, self.rows, (self._starts, *self._posted), self._highest, np.float32(least), skip, group,
-                    found, scores, counts, work,
-                )  # fmt: skip
+                postings, best = (self._starts, *self._posted), kernels.Best(found, scores, counts, work)
+                kernels.best_products(asked, self.rows, postings, self._highest, np.float32(least), skip, group, best)
         return found, scores, counts, int(work.sum())
 
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...ann.metrics import check_count
+from ...graphlib.checkpoints import check_arrays
 from ...graphlib.compute.streams import seeded
-from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
+from ...graphlib.disk.replacing import replacing_stream
+from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.extras import require
+from ...graphlib.guarded import Npz, read_numpy
 from ...graphlib.scalars import integer
 from ..blocker import Progress
 from ..codes import with_codes
@@ -330,7 +333,8 @@ class NLSHBlock(VectorBlocker):
         if self._model is None:
             return
         state = {name: value.detach().cpu().numpy() for name, value in self._model.state_dict().items()}
-        np.savez(folder / "weights.npz", **state)
+        with replacing_stream(folder / "weights.npz") as stream:
+            np.savez(stream, allow_pickle=False, **state)
 
     def _load_parts(self, folder: Path) -> None:
         path = folder / "weights.npz"
@@ -339,14 +343,12 @@ class NLSHBlock(VectorBlocker):
         torch = require("torch", "NLSHBlock")
         model = self._made(torch)
         wanted = model.state_dict()
-        with np.load(path, allow_pickle=False) as given:
-            if set(given.files) != set(wanted):
-                raise IndexMismatch("the weights belong to another encoder")
-            state = {name: torch.from_numpy(given[name]) for name in wanted}
-        for name, value in wanted.items():
-            if state[name].shape != value.shape or state[name].dtype != value.dtype:
-                raise IndexMismatch(f"weights {name} are {tuple(state[name].shape)}; expected {tuple(value.shape)}")
-        model.load_state_dict(state)
+        given = read_numpy(path)
+        if not isinstance(given, Npz):
+            raise StoreCorrupt(f"{path} holds one array, not the weights of an encoder")
+        state = dict(given)
+        check_arrays(path, state, {name: value.cpu().numpy() for name, value in wanted.items()})
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         self._model = model.eval()
 
 

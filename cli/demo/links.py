@@ -64,6 +64,7 @@ class LinkResult:
 
 def measure_links(data: DemoData, seed: int) -> LinkResult:
     """Hide a tenth of the pairs, or the last 15 % of the events, and score them by what is left."""
+    from ...ann.metrics import unit_rows
     from ...embed import FastRP
     from ...graphlib.sparse import pair_scores
 
@@ -86,8 +87,7 @@ def measure_links(data: DemoData, seed: int) -> LinkResult:
         positive = np.sort(rng.choice(positive, _MOST_PAIRS, replace=False))
     negative = _others(src, dst, linked, np.unique(pairs), n, len(positive), rng)
     vectors = FastRP(_DIM, seed=seed, **_SETTING).fit_transform(train)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(norms > 0, norms, 1)
+    unit = unit_rows(vectors)
     both = np.concatenate([positive, negative])
     near, far = both // n, both % n
     told = {

@@ -77,11 +77,12 @@ def embedding_map(result: DemoResult, colors: Colors) -> Map:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
+    from ...ann.metrics import unit_rows
+
     rng = np.random.default_rng(result.seed)
     vectors = np.asarray(result.store.nodes["fastrp"])
     chosen = np.sort(rng.choice(len(vectors), min(len(vectors), _MOST_POINTS), replace=False))
-    norms = np.linalg.norm(vectors[chosen], axis=1, keepdims=True)
-    rows = vectors[chosen] / np.where(norms > 0, norms, 1)
+    rows = unit_rows(vectors[chosen])
     reduced = PCA(min(30, *rows.shape), random_state=result.seed).fit_transform(rows)
     perplexity = min(30, max(2, len(rows) // 4))
     # coarser than usual, which a map of this size does not show and a third of the time

@@ -170,11 +170,12 @@ def group(result: DemoResult, seed: int) -> None:
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.metrics import normalized_mutual_info_score
 
+    from ...ann.metrics import unit_rows
+
     vectors = np.asarray(result.store.nodes["fastrp"])
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     classes = one_class(result.labels)
     wanted = 12 if classes is None else int(np.clip(len(np.unique(classes[classes >= 0])), 2, _MOST_CLUSTERS))
-    rows = vectors / np.where(norms > 0, norms, 1)
+    rows = unit_rows(vectors)
     wanted = min(wanted, len(np.unique(rows, axis=0)))
     found = MiniBatchKMeans(wanted, random_state=seed, n_init=5).fit_predict(rows)
     result.communities = np.unique(found, return_inverse=True)[1]

@@ -114,16 +114,9 @@ def _finish(
     opened: Any, out: Path | None, attributes: dict[str, Any], watch: Stopwatch, told: dict[str, Any], as_json: bool,
     *, of_colors: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    from ...ann.replacing import replace_saved
-    from .files import format_for, save_index
+    from .files import save_changed
 
-    target = out or opened.path
-    form = opened.form if out is None else format_for(target, None if target.suffix else opened.form)
-    alike = opened.faiss_options() if form == "faiss" else {}
-    if out is None and opened.store is not None:
-        replace_saved(opened.index, opened.store, attributes, of_colors)
-        opened.store.commit(", ".join(f"{what} {count:,}" for what, count in told.items()))
-    else:
-        save_index(opened.index, target, form, replace=out is None, attributes=attributes, of_colors=of_colors, **alike)
+    done = ", ".join(f"{what} {count:,}" for what, count in told.items())
+    target = save_changed(opened, done, attributes, of_colors, out=out)
     shown = {"index": str(target), **told, "rows": len(opened.index)}
     emit({**shown, **watch.told()}, as_json=as_json)

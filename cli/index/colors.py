@@ -31,19 +31,18 @@ class Sets:
 
 def read_sets(queries: str, column: str | None, sets: str | None) -> Sets:
     """Query vectors; those that `sets` gives one name are one set, and without it all are."""
-    from .sources import read_source, some
+    from .sources import read_named, some
 
     if sets is None:
         from .sources import read_queries
 
         return Sets([0], [some(read_queries(queries, column), queries, "query vectors")])
-    given = read_source(queries, column, sets, option="--sets")
-    some(given.vectors, queries, "query vectors")
-    assert given.ids is not None
+    vectors, names = read_named(queries, column, sets, option="--sets")
+    some(vectors, queries, "query vectors")
     place: dict[Any, list[int]] = {}
-    for row, name in enumerate(given.ids.tolist()):
+    for row, name in enumerate(names.tolist()):
         place.setdefault(name, []).append(row)
-    return Sets(list(place), [given.vectors[rows] for rows in place.values()])
+    return Sets(list(place), [vectors[rows] for rows in place.values()])
 
 
 def first_sets(queries: Sets, limit: int) -> Sets:

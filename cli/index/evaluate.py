@@ -154,17 +154,15 @@ def _tune_colors(
     index: Path, queries: str, column: str | None, sets: str | None, answers: Path, leave_out_own: bool,
     threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    from ...ann.replacing import replace_saved
     from ..clock import Stopwatch
     from .changing import changing
     from .colors import carried_columns, read_sets, tune_colors
+    from .files import save_changed
 
     watch = Stopwatch()
     given = read_sets(queries, column, sets)
     with changing(index, None, in_place=True, kinds=("cann",)) as opened:
         found = tune_colors(opened, given, str(answers), leave_out_own=leave_out_own, threads=threads)
         columns = carried_columns(opened, len(opened.index.ids), {}, None, None)
-        assert opened.store is not None
-        replace_saved(opened.index, opened.store, *columns)
-        opened.store.commit(f"tuned: radius {found['radius']:g}, shape {found['shape']:g}")
+        save_changed(opened, f"tuned: radius {found['radius']:g}, shape {found['shape']:g}", *columns)
     emit({"index": str(index), "sets": len(given.names), **found, **watch.told()}, as_json=as_json)

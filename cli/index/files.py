@@ -134,6 +134,24 @@ def check_free(path: Path, *, replace: bool) -> None:
         raise StoreExists(f"{path} is a store and no index, and it is not replaced; choose another --out")
 
 
+def save_changed(
+    opened: Opened, done: str, attributes: dict[str, Any], of_colors: dict[str, Any] | None = None, *,
+    out: Path | None = None,
+) -> Path:  # fmt: skip
+    """Write a changed index where it came from, in one step, or to `out`; where it is. `done` says what changed."""
+    target = out or opened.path
+    if out is None and opened.store is not None:
+        from ...ann.replacing import replace_saved
+
+        replace_saved(opened.index, opened.store, attributes, of_colors)
+        opened.store.commit(done)
+        return target
+    form = opened.form if out is None else format_for(target, None if target.suffix else opened.form)
+    alike = opened.faiss_options() if form == "faiss" else {}
+    save_index(opened.index, target, form, replace=out is None, attributes=attributes, of_colors=of_colors, **alike)
+    return target
+
+
 def save_index(
     index: Any,
     path: Path,

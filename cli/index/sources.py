@@ -28,38 +28,49 @@ class Source:
     attributes: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def read_source(source: str, column: str | None, ids: str | None, *, option: str = "--ids") -> Source:
-    """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes.
+def read_source(source: str, column: str | None, ids: str | None) -> Source:
+    """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes."""
+    rows, attributes = _rows(source, column)
+    if ids is not None:
+        return Source(rows, _names(source, rows, attributes, ids, "--ids"), attributes)
+    own = open_store(source).ids() if Path(source).is_dir() else None
+    return Source(rows, None if own is None else _checked(own, rows, "--ids"), attributes)
 
-    `option` is what gave `ids`, for messages.
-    """
+
+def read_named(source: str, column: str | None, names: str, *, option: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Vectors and what `names`, which `option` gave, calls each: a .npy file, or a column beside them."""
+    rows, attributes = _rows(source, column)
+    return rows, _names(source, rows, attributes, names, option)
+
+
+def _rows(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    if Path(source).suffix == ".parquet" and Path(source).is_file():
+        vectors, attributes = _table(source, column)
+        return _matrix(vectors, source), attributes
+    return _matrix(read_vectors(source, column), source), {}
+
+
+def _names(
+    source: str, rows: NDArray[Any], attributes: dict[str, NDArray[Any]], given: str, option: str
+) -> NDArray[Any]:
+    """What `given` names; a column is taken out of the attributes."""
+    if given in attributes:
+        return _checked(attributes.pop(given), rows, option)
+    if given.endswith(".npy"):
+        return _checked(read_vectors(given), rows, option)
+    if Path(source).is_dir():
+        return _checked(open_store(source).nodes[given], rows, option)
+    raise NotFound(f"{option} {given}: not a .npy file, nor a column of {source} beside its vectors")
+
+
+def _checked(chosen: NDArray[Any], rows: NDArray[Any], option: str) -> NDArray[Any]:
     from ...ann.ids import as_ids
 
-    path = Path(source)
-    attributes: dict[str, NDArray[Any]] = {}
-    if path.suffix == ".parquet" and path.is_file():
-        vectors, attributes = _table(source, column)
-    else:
-        vectors = read_vectors(source, column)
-    rows = _matrix(vectors, source)
-    chosen = None
-    if ids is not None and ids in attributes:
-        chosen = attributes.pop(ids)
-    elif ids is not None and ids.endswith(".npy"):
-        chosen = read_vectors(ids)
-    elif ids is not None and path.is_dir():
-        chosen = open_store(path).nodes[ids]
-    elif ids is not None:
-        raise NotFound(f"{option} {ids}: not a .npy file, nor a column of {source} beside its vectors")
-    elif path.is_dir():
-        chosen = open_store(path).ids()
-    if chosen is not None:
-        if chosen.shape != (len(rows),):
-            raise InvalidType(
-                f"ids must be {len(rows)} integers or texts, one per vector; got {chosen.dtype} of shape {chosen.shape}"
-            )
-        chosen = as_ids(option, chosen)
-    return Source(rows, chosen, attributes)
+    if chosen.shape != (len(rows),):
+        raise InvalidType(
+            f"ids must be {len(rows)} integers or texts, one per vector; got {chosen.dtype} of shape {chosen.shape}"
+        )
+    return as_ids(option, chosen)
 
 
 def read_queries(source: str, column: str | None, limit: int | None = None) -> NDArray[Any]:

@@ -19,16 +19,21 @@ def _place(table, node):
     return np.int64(((np.uint64(node) * _MIX) >> _HALF) & np.uint64(table.shape[0] - 1))
 
 
+@kernel(inline="always")
+def _found(table, nodes, node):
+    """Where the table holds a node, or the free place that a new one takes."""
+    mask = table.shape[0] - 1
+    at = _place(table, node)
+    while table[at] >= 0 and nodes[table[at]] != node:
+        at = (at + 1) & mask
+    return at
+
+
 @kernel
 def slot_of(table, nodes, node):
     """The slot of a node, or -1."""
-    mask = table.shape[0] - 1
-    at = _place(table, node)
-    while table[at] >= 0:
-        if nodes[table[at]] == node:
-            return table[at]
-        at = (at + 1) & mask
-    return np.int64(-1)
+    slot = table[_found(table, nodes, node)]
+    return slot if slot >= 0 else np.int64(-1)
 
 
 @kernel
@@ -53,12 +58,9 @@ def refill(table, nodes, count):
 @kernel
 def _enter(table, nodes, count, node):
     """The slot of a node that is entered if it is new; a slot equal to `count` is a new one."""
-    mask = table.shape[0] - 1
-    at = _place(table, node)
-    while table[at] >= 0:
-        if nodes[table[at]] == node:
-            return table[at]
-        at = (at + 1) & mask
+    at = _found(table, nodes, node)
+    if table[at] >= 0:
+        return table[at]
     table[at] = count
     nodes[count] = node
     return np.int64(count)

@@ -97,20 +97,22 @@ class Tokens:
 
     def peek(self) -> str:
         """The next token, or "" at the end."""
-        if self._ahead is None:
-            self._ahead = next(self._matches, ("", len(self._text)))
-        return self._ahead[0]
+        return self._next()[0]
 
     def next(self) -> str:
         """The next token; the end of the file is an error."""
-        token = self.peek()
+        token, self._at = self._next()
         if not token:
-            self._at = len(self._text)
             raise self.error("the file ends too early")
-        assert self._ahead is not None
-        self._at = self._ahead[1]
         self._ahead = None
         return token
+
+    def _next(self) -> tuple[str, int]:
+        """The next token and its place, which it keeps."""
+        found = self._ahead
+        if found is None:
+            found = self._ahead = next(self._matches, ("", len(self._text)))
+        return found
 
     def expect(self, wanted: str) -> None:
         """The next token must be this one."""

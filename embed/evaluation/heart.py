@@ -122,8 +122,7 @@ def _ranked(
 
 def _fill_by_value(near: CSR, out: NDArray[np.int64]) -> None:
     rows = np.repeat(np.arange(near.num_rows), np.diff(near.indptr))
-    assert near.values is not None  # a product of features has values
-    order = np.lexsort((near.indices, -near.values, rows))
+    order = np.lexsort((near.indices, -near.to_scipy().data, rows))
     out[rows, np.arange(near.num_entries) - near.indptr[rows]] = near.indices[order]
 
 

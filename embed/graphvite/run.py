@@ -46,16 +46,7 @@ def run(
     edge_type: EdgeType | None = None,
 ) -> None:
     """Train `model` on `store`, from the start or from a checkpoint; its tables can be seen from the first pool on."""
-    source = WalkSource.of(
-        *(_OWNER, store),
-        direction=model.direction,
-        use_weights=model.use_weights,
-        p=model.p,
-        q=model.q,
-        seed=model.seed,
-        threads=model.threads,
-        edge_type=edge_type,
-    )
+    source = WalkSource.for_model(_OWNER, model, store, edge_type)
     n, edges = source.num_nodes, store.num_edges_of(one_node_type(store, _OWNER, edge_type))
     on_gpu = _on_gpu(model)
     grid = Grid.zigzag(source.mass, parts_of(model, n, on_gpu=on_gpu))

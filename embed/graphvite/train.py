@@ -125,17 +125,20 @@ class CpuTrainer:
 
     def _run(self, pool: Pool, block: int, tail: int, first: int, a: int, b: int, rate: float, slope: float) -> float:
         from . import train_cpu as graphvite_cpu
+        from .parts_cpu import Draws, Moments, Negatives, Samples, Step
 
         tables, rules, offsets = self._tables, self._rules, self._grid.offsets
+        rows = int(offsets[tail]), int(offsets[tail + 1] - offsets[tail])
         common = (
-            *(width_of(tables.vertex.shape[1]), tables.vertex, tables.context, pool.heads[a:b], pool.tails[a:b]),
-            *(a - first, offsets[tail], offsets[tail + 1] - offsets[tail], rules.keep, rules.alias),
-            *(rules.negatives, np.float32(rules.weight), np.float32(rules.decay), rate, slope),
-            *(rules.root, pool.number, block, self._table),
+            *(width_of(tables.vertex.shape[1]), tables.vertex, tables.context),
+            Samples(pool.heads[a:b], pool.tails[a:b], a - first),
+            Negatives(rules.negatives, np.float32(rules.weight), *rows, rules.keep, rules.alias),
+            Step(rate, slope, np.float32(rules.decay)),
+            Draws(rules.root, pool.number, block),
+            self._table,
         )
         if rules.optimizer == "sgd":
             return float(graphvite_cpu.train_sgd(*common))
         rule = {"momentum": graphvite_cpu.MOMENTUM, "adagrad": graphvite_cpu.ADAGRAD, "adam": graphvite_cpu.ADAM}
-        moments = tables.vertex_moments[0], tables.context_moments[0]
-        second = tables.vertex_moments[-1], tables.context_moments[-1]
-        return float(graphvite_cpu.train_moments(*common, rule[rules.optimizer], *moments, *second))
+        each = (side[at] for side in (tables.vertex_moments, tables.context_moments) for at in (0, -1))
+        return float(graphvite_cpu.train_moments(*common, Moments(rule[rules.optimizer], *each)))

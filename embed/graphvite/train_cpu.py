@@ -1,10 +1,8 @@
 """GraphVite's training step on the processor: a sample, its negatives, plain SGD or a rule with moments.
 
-Both kernels take samples `heads[i]`, `tails[i]` (rows of the tables) in order. Negative k of sample i is drawn among
-the `rows` rows from `row` on by the alias table that starts there, from word (place + i) * K + k of the stream (root,
-pool, block), so a block may be cut into pieces. The learning rate of sample i is rate +
-(place + i) * slope. They return the sum
-of the losses -log s(v.c) - weight * sum log s(-v.n), divided by 1 + weight * K.
+Both kernels take samples in order, `samples.heads[i]` a row of the vertices and `samples.tails[i]` one of the contexts.
+Negative k of sample i is drawn by word (place + i) * K + k of the block's stream, so a block may be cut into pieces.
+They return the sum of the losses -log s(v.c) - weight * sum log s(-v.n), divided by 1 + weight * K.
 """
 
 from __future__ import annotations
@@ -27,14 +25,14 @@ _TINY, _SMALL = np.float32(1e-10), np.float32(1e-8)
 
 
 @kernel
-def train_sgd(
-    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, root,
-    pool, block, table
-):  # fmt: skip
+def train_sgd(width, vertex, context, samples, negatives, step, draws, table):
     """theta <- theta - lr * w * (g + decay * theta) on both rows, for each negative and then the positive."""
+    heads, tails, place = samples
+    each, weight, row, rows, keep, alias = negatives
+    rate, slope, decay = step
     count = heads.shape[0]
-    key = stream(root, pool, block, 0)
-    drawn = np.empty((AHEAD, negatives), np.int64)
+    key = stream(draws.root, draws.pool, draws.block, 0)
+    drawn = np.empty((AHEAD, each), np.int64)
     loss = 0.0
     for i in range(-AHEAD, count):
         coming = i + AHEAD
@@ -42,7 +40,7 @@ def train_sgd(
         if i >= 0:
             v = heads[i]
             lr = np.float32(rate + (place + i) * slope)
-            for k in range(negatives):
+            for k in range(each):
                 n = drawn[slot, k]
                 score = row_dot(width, vertex, v, context, n)
                 at = cell(score)
@@ -56,11 +54,11 @@ def train_sgd(
         if coming < count:
             fetch_row_far(width, vertex, heads[coming])
             fetch_row_far(width, context, tails[coming])
-            for k in range(negatives):
-                word = draw(key, (place + coming) * negatives + k)
+            for k in range(each):
+                word = draw(key, (place + coming) * each + k)
                 drawn[slot, k] = row + alias_pick(word, keep, alias, row, rows)
                 fetch_row_far(width, context, drawn[slot, k])
-    return loss / (1.0 + weight * negatives)
+    return loss / (1.0 + weight * each)
 
 
 @kernel(inline="always")
@@ -78,35 +76,36 @@ def moved(rule, theta, r, lr, first, second, i, j):
 
 
 @kernel
-def train_moments(
-    width, vertex, context, heads, tails, place, row, rows, keep, alias, negatives, weight, decay, rate, slope, root,
-    pool, block, table, rule, vertex_first, context_first, vertex_second, context_second
-):  # fmt: skip
-    """As `train_sgd`, by momentum, AdaGrad or Adam; tables of moments have the shape of what they belong to.
+def train_moments(width, vertex, context, samples, negatives, step, draws, table, moments):
+    """As `train_sgd`, by momentum, AdaGrad or Adam.
 
     With r = w * (g + decay * theta): momentum m = mu m + (1 - mu) r, theta -= lr m; AdaGrad m += r^2,
     theta -= lr r / (sqrt(m) + 1e-10); Adam without bias correction, beta = (0.999, 0.99999).
     """
-    key = stream(root, pool, block, 0)
+    heads, tails, place = samples
+    each, weight, row, rows, keep, alias = negatives
+    rate, slope, decay = step
+    rule, vertex_first, vertex_second, context_first, context_second = moments
+    key = stream(draws.root, draws.pool, draws.block, 0)
     columns = vertex.shape[1]
     loss = 0.0
     for i in range(heads.shape[0]):
         v = heads[i]
         lr = np.float32(rate + (place + i) * slope)
-        for k in range(negatives + 1):
-            if k < negatives:
-                c = row + alias_pick(draw(key, (place + i) * negatives + k), keep, alias, row, rows)
+        for k in range(each + 1):
+            if k < each:
+                c = row + alias_pick(draw(key, (place + i) * each + k), keep, alias, row, rows)
                 label, scale = _ZERO, weight
             else:
                 c = np.int64(tails[i])
                 label, scale = _ONE, _ONE
             score = row_dot(width, vertex, v, context, c)
             at = cell(score)
-            loss += scale * loss_at(table, at, score, k == negatives)
+            loss += scale * loss_at(table, at, score, k == each)
             g = table[at, 0] - label
             for j in range(columns):
                 x, y = vertex[v, j], context[c, j]
                 along_x, along_y = scale * (g * y + decay * x), scale * (g * x + decay * y)
                 vertex[v, j] = moved(rule, x, along_x, lr, vertex_first, vertex_second, v, j)
                 context[c, j] = moved(rule, y, along_y, lr, context_first, context_second, c, j)
-    return loss / (1.0 + weight * negatives)
+    return loss / (1.0 + weight * each)

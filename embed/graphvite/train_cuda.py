@@ -21,6 +21,7 @@ from ...graphlib.compute.random_cuda import draw, high64, stream
 from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
 from ..skipgram.logistic_cpu import CELLS, cell, logistic_table
+from .parts_cpu import Draws, Moments, Negatives, Samples, Step
 from .train import Progress
 from .train_cpu import ADAGRAD, ADAM, MOMENTUM, moved
 
@@ -49,15 +50,17 @@ def _moved(rule, theta, r, lr, first, second, i, j):
 
 
 @cuda.jit
-def train_block(
-    vertex, context, vertex_first, context_first, vertex_second, context_second, heads, tails, head_row, tail_row, rows,
-    keep, alias, negatives, weight, decay, rate, slope, root, pool, block, table, rule, losses
-):  # fmt: skip
-    """As `graphvite_cpu.train_moments`, on the rows `head_row` on of the vertices and `tail_row` on of the contexts.
+def train_block(vertex, context, moments, samples, head_row, negatives, step, draws, table, losses):
+    """As `train_cpu.train_moments`, on the rows `head_row` on of the vertices and `negatives.row` on of the contexts.
 
     The negatives are the processor's. Warps take samples in turn and update rows without locks; one warp alone trains
     in the processor's order. `losses[0]` receives the sum of the losses, not divided.
     """
+    rule, vertex_first, vertex_second, context_first, context_second = moments
+    heads, tails, _ = samples
+    each, weight, tail_row, rows, keep, alias = negatives
+    rate, slope, decay = step
+    root, pool, block = draws
     lane = cuda.threadIdx.x % LANES
     within = cuda.threadIdx.x // LANES
     warp = cuda.blockIdx.x * (cuda.blockDim.x // LANES) + within
@@ -72,9 +75,9 @@ def train_block(
         lr = np.float32(rate + i * slope)
         for j in range(lane, columns, LANES):
             rows_shared[base + j] = vertex[v, j]
-        for k in range(negatives + 1):
-            if k < negatives:
-                c = _alias_pick(draw(key, i * negatives + k), keep, alias, tail_row, rows)
+        for k in range(each + 1):
+            if k < each:
+                c = _alias_pick(draw(key, i * each + k), keep, alias, tail_row, rows)
                 label, scale = _ZERO, weight
             else:
                 c = np.int64(tails[i]) - tail_row
@@ -85,7 +88,7 @@ def train_block(
             score = sum_lanes(part, lane)
             at = _cell(score)
             g = table[at, 0] - label
-            loss += scale * (table[at if k == negatives else CELLS - 1 - at, 1] + _ZERO * score)
+            loss += scale * (table[at if k == each else CELLS - 1 - at, 1] + _ZERO * score)
             for j in range(lane, columns, LANES):
                 x, y = rows_shared[base + j], context[c, j]
                 rows_shared[base + j] = _moved(
@@ -188,8 +191,7 @@ class CudaTrainer:
                 for (part, device, constant), context in zip(team, contexts, strict=True):
                     head = (part + step) % parts
                     block = head * parts + part
-                    here = slice(int(pool.starts[block]), int(pool.starts[block + 1]))
-                    size = here.stop - here.start
+                    size = int(pool.starts[block + 1] - pool.starts[block])
                     if turn < begin:
                         done += size
                         continue
@@ -199,7 +201,7 @@ class CudaTrainer:
                         if size:
                             first = rate + slope * done
                             pace = slope * len(team)  # the devices of a step walk down the rates side by side
-                            self._launch(pool, here, block, head, part, vertex, context, constant, first, pace, losses)
+                            self._launch(pool, (head, part), vertex, context, constant, first, pace, losses)
                     running.append((device, vertex, losses, size))
                 for device, vertex, losses, size in running:
                     with cuda.gpus[device]:
@@ -230,24 +232,25 @@ class CudaTrainer:
         self._constant = []
 
     def _launch(
-        self, pool: Pool, here: slice, block: int, head: int, tail: int, vertex: _Part, context: _Part,
-        constant: list[Any], rate: float, slope: float, losses: Any
+        self, pool: Pool, at: tuple[int, int], vertex: _Part, context: _Part, constant: list[Any], rate: float,
+        slope: float, losses: Any
     ) -> None:  # fmt: skip
-        rules, offsets = self._rules, self._grid.offsets
+        """Train the block of vertex part `at[0]` and context part `at[1]`."""
+        rules, (head, tail) = self._rules, at
+        block = head * self._grid.parts + tail
+        head_row, tail_row, tail_end = (int(self._grid.offsets[part]) for part in (head, tail, tail + 1))
+        here = slice(int(pool.starts[block]), int(pool.starts[block + 1]))
         keep, alias, table = constant
-        samples = here.stop - here.start
         warps = 1 if _SIMULATED else WARPS_PER_BLOCK
         # more warps than rows would only write over each other
         least = min(part.arrays[0].shape[0] for part in (vertex, context))
-        blocks = max(1, min(_BLOCKS, -(-samples // warps), least // warps))
+        blocks = max(1, min(_BLOCKS, -(-(here.stop - here.start) // warps), least // warps))
         shared = warps * self._tables.vertex.shape[1] * 4
-        moments = _paired(vertex, context)
         train_block[blocks, LANES * warps, 0, shared](
-            *(vertex.arrays[0], context.arrays[0], *moments),
-            *(cuda.to_device(pool.heads[here]), cuda.to_device(pool.tails[here]), offsets[head], offsets[tail]),
-            *(offsets[tail + 1] - offsets[tail], keep, alias, rules.negatives),
-            *(np.float32(rules.weight), np.float32(rules.decay), rate, slope, rules.root, pool.number, block, table),
-            *(RULES[rules.optimizer], losses),
+            *(vertex.arrays[0], context.arrays[0], _moments(RULES[rules.optimizer], vertex, context)),
+            *(Samples(cuda.to_device(pool.heads[here]), cuda.to_device(pool.tails[here]), 0), head_row),
+            Negatives(rules.negatives, np.float32(rules.weight), tail_row, tail_end - tail_row, keep, alias),
+            *(Step(rate, slope, np.float32(rules.decay)), Draws(rules.root, pool.number, block), table, losses),
         )
 
     def _vertex_part(self, part: int) -> _Part:
@@ -261,6 +264,6 @@ class CudaTrainer:
         return _Part.on_device([array[rows] for array in (table, *moments)])
 
 
-def _paired(vertex: _Part, context: _Part) -> list[Any]:
-    """First and second moments of both sides; the tables themselves stand in for moments that no rule reads."""
-    return [part.arrays[min(order, len(part.arrays) - 1)] for order in (1, 2) for part in (vertex, context)]
+def _moments(rule: int, vertex: _Part, context: _Part) -> Moments:
+    """The tables themselves stand in for moments that no rule reads."""
+    return Moments(rule, *(side.arrays[min(at, len(side.arrays) - 1)] for side in (vertex, context) for at in (1, 2)))

@@ -161,16 +161,7 @@ class SkipGram(Model):
         from ...graphlib.compute.jit import resolve_threads
 
         self._check()
-        source = WalkSource.of(
-            *("SkipGram", store),
-            direction=self.direction,
-            use_weights=self.use_weights,
-            p=self.p,
-            q=self.q,
-            seed=self.seed,
-            threads=self.threads,
-            edge_type=edge_type,
-        )
+        source = WalkSource.for_model("SkipGram", self, store, edge_type)
         self._tables = _train(self, source, resolve_threads(self.threads))
         return self
 
@@ -224,7 +215,9 @@ def _train(model: SkipGram, source: WalkSource, threads: int) -> tuple[NDArray[n
     total_walks = model.num_walks * nodes.shape[0]
     workers = 1 if model.deterministic else threads
     scratch = [aligned_table(1, model.dim) for _ in range(_PIECES * threads)]
-    windows = root_of(model.seed, Purpose.WINDOWS)
+    root = root_of(model.seed, Purpose.WINDOWS)
+    windows = skipgram_cpu.Windows(model.window, model.shrink_windows)
+    negatives = skipgram_cpu.Negatives(model.negative, model.negatives == "window", keep, alias)
     orders: dict[int, NDArray[np.int64]] = {}
 
     def walk(job: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.float32]]:
@@ -241,10 +234,8 @@ def _train(model: SkipGram, source: WalkSource, threads: int) -> tuple[NDArray[n
     def train(walks: NDArray[Any], rates: NDArray[np.float32], turn: int, piece: int) -> NDArray[np.float64]:
         sums = np.zeros(4)
         for a, b in pieces(walks.shape[0]):
-            skipgram_cpu.train_walks(
-                *(width, vertex, context, walks[a:b], model.window, model.shrink_windows, model.negative),
-                *(model.negatives == "window", keep, alias, table, scratch[piece], rates[a:b], windows, turn, sums),
-            )
+            corpus = skipgram_cpu.Corpus(walks[a:b], rates[a:b], root, turn)
+            skipgram_cpu.train_walks(width, vertex, context, corpus, windows, negatives, table, scratch[piece], sums)
         return sums
 
     meter = Meter("SkipGram", total_walks * model.walk_length, 0, model.progress, model.tensorboard)

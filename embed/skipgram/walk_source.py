@@ -50,6 +50,12 @@ class WalkSource:
     threads: int | None
 
     @classmethod
+    def for_model(cls, owner: str, model: Any, store: GraphStore, edge_type: EdgeType | None) -> WalkSource:
+        """As the model's own parameters say."""
+        names = ("direction", "use_weights", "p", "q", "seed", "threads")
+        return cls.of(owner, store, edge_type=edge_type, **{name: getattr(model, name) for name in names})
+
+    @classmethod
     def of(
         cls,
         owner: str,

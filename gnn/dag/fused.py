@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,72 +10,105 @@ import torch
 from torch import Tensor, nn
 
 from .linear import level_runs
-from .perceptron import ACTIVATIONS, EdgePerceptron, NodePerceptron
+from .lowering import Network, lowered
+from .perceptron import ACTIVATIONS
 from .reduce import REDUCES
-from .sequence import Firing, lead_back
 
 if TYPE_CHECKING:
-    from .plan import LevelPlan, Slice
-    from .propagation import LevelPropagation, LevelRule
+    from .plan import LevelPlan
+    from .propagation import LevelPropagation
 
 _WIDE = 512  # nodes of a level from which threads pay
-_AT_ONCE = 1 << 15  # edges whose parameters' gradients are computed together
+_GROUPS = 8  # of blocks, whose parameters' gradients are summed apart: a fixed number, so that sums have one order
 
 
-def fits(model: LevelPropagation, roots: Tensor, x: Tensor | None, attrs: Sequence[Tensor | None]) -> bool:
-    """Whether the rules are one rule of perceptrons as they come, with widths that agree, on the processor."""
+def networks(
+    model: LevelPropagation, roots: Tensor, x: Tensor | None, attr: Tensor | None
+) -> tuple[Network, Network | None] | None:
+    """Message and update as perceptrons, where the rules are one rule made of such, with widths that agree.
+
+    None for other rules, and off the processor.
+    """
     if len(model.rules) != 1 or roots.device.type != "cpu":
-        return False
+        return None
     rule = next(iter(model.rules.values()))
-    message: Any = rule.message
-    update: Any = rule.update
-    if rule.emit or type(message) is not EdgePerceptron or type(update) not in (NodePerceptron, type(None)):
-        return False
-    for part in (rule, message, update):
-        for module in () if part is None else part.modules():
-            if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
-                return False
-    layers = [*message.layers, *(update.layers if update is not None else ())]
-    if any(type(layer) is not nn.Linear or layer.weight.dtype != roots.dtype for layer in layers):
-        return False
-    width, given = roots.shape[1], {"x_src": x, "x_dst": x, "attr": attrs[0], "state_src": roots}
+    if rule.emit or any(map(_altered, rule.modules())):
+        return None
+    given: dict[str, Tensor | None] = {"state_src": roots, "x_src": x, "x_dst": x, "attr": attr}
+    message = lowered(rule.message, given, "state_src")
+    if message is None:
+        return None
     made = message.layers[-1].out_features - (rule.reduce == "gated")
     if rule.reduce == "gated" and made % 2:
-        return False
-    reads = [(message, part, wide) for part, wide in message.reads.items()]
+        return None
+    update = None
+    if rule.update is not None:
+        given["reduced"] = roots.new_empty((0, made))
+        update = lowered(rule.update, {name: given[name] for name in ("reduced", "x_dst")}, "reduced")
+        if update is None:
+            return None
+    both = [message] if update is None else [message, update]
+    layers = [layer for network in both for layer in network.layers]
+    if any(type(layer) is not nn.Linear or layer.weight.dtype != roots.dtype for layer in layers):
+        return None
+    if len({id(layer) for layer in layers}) != len(layers):  # a layer in two places: its gradients would add up
+        return None
+    for network in both:
+        for part, wide in network.reads.items():
+            values = given[part]
+            if values is None or values.dim() != 2 or values.shape[1] != wide or values.dtype != roots.dtype:
+                return None
+        widths = [sum(network.reads.values()), *(layer.out_features for layer in network.layers)]
+        if any(layer.in_features != wide for layer, wide in zip(network.layers, widths, strict=False)):
+            return None
     if update is not None:
-        if update.reads["reduced"] != made:
-            return False
-        reads += [(update, part, wide) for part, wide in update.reads.items() if part != "reduced"]
         made = update.layers[-1].out_features
-    for _, part, wide in reads:
-        values = given[part]
-        if values is None or values.dim() != 2 or values.shape[1] != wide or values.dtype != roots.dtype:
-            return False
-    return bool(made == width)
+    return (message, update) if made == roots.shape[1] else None
 
 
-def run_fused(model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None) -> Tensor:
-    """States in level order; differentiable once."""
-    result: Tensor = _Fused.apply(model, plan, roots, x, attr, *[p for p in model.parameters() if p.requires_grad])
+def _altered(module: nn.Module) -> bool:
+    """Whether calling it is not what its class's forward does."""
+    hooks = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    return bool(hooks) or "forward" in vars(module)
+
+
+def run_fused(
+    model: LevelPropagation,
+    found: tuple[Network, Network | None],
+    plan: LevelPlan,
+    roots: Tensor,
+    x: Tensor | None,
+    attr: Tensor | None,
+) -> Tensor:
+    """States in level order through the networks of `networks`; differentiable once."""
+    name, rule = next(iter(model.rules.items()))
+    chosen = _Chosen(name, rule.reduce, *found)
+    result: Tensor = _Fused.apply(chosen, plan, roots, x, attr, *[p for p in model.parameters() if p.requires_grad])
     return result
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The one rule of a pass."""
+
+    name: str
+    reduce: str
+    message: Network
+    update: Network | None
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, model: LevelPropagation, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *_: Tensor
-    ) -> Any:
+    def forward(ctx: Any, rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *parameters: Tensor) -> Any:
         from . import fused_cpu as kernels
 
-        name, rule = next(iter(model.rules.items()))
         nodes = _nodes(rule, plan, roots, x, attr)
-        shared = (REDUCES.index(rule.reduce), _wires(plan, name), *_networks(rule, roots), nodes)
+        shared = (REDUCES.index(rule.reduce), _wires(plan, rule.name), *_networks(rule, roots), nodes)
         with _threads():
             for first, last, wide in level_runs(plan.levels.offsets, _WIDE):
                 _launch(kernels.forward_nodes, wide, first, last, *shared)
         states = torch.from_numpy(nodes.states)
-        ctx.model, ctx.plan, ctx.shared = model, plan, shared
+        ctx.rule, ctx.plan, ctx.shared, ctx.parameters = rule, plan, shared, parameters
         ctx.save_for_backward(states, x, attr)
         return states
 
@@ -85,55 +118,79 @@ class _Fused(torch.autograd.Function):
         from . import fused_cpu as kernels
 
         states, x, attr = (None if part is None else part.detach() for part in ctx.saved_tensors)
-        plan, nodes = ctx.plan, ctx.shared[-1]
+        plan = ctx.plan
         total = grad.clone(memory_format=torch.contiguous_format)
-        d_reduced = np.empty_like(nodes.reduced)
+        wanted, others = ctx.needs_input_grad[3:5], any(ctx.needs_input_grad[3:])
+        found = _gradients(ctx.rule, ctx.shared, total, by_edge=others)
+        alone = found._replace(message=found.message[:1], update=found.update[:1])
         with _threads():
             for first, last, wide in reversed(list(level_runs(plan.levels.offsets, _WIDE))):
-                _launch(kernels.backward_nodes, wide, first, last, *ctx.shared, total.numpy(), d_reduced)
-        parameters, (wanted_x, wanted_attr) = ctx.needs_input_grad[5:], ctx.needs_input_grad[3:5]
-        d_x, d_attr = None, None
-        d_parameters: list[Tensor | None] = [None] * len(parameters)
-        if wanted_x or wanted_attr or any(parameters):
-            d_x, d_attr, d_parameters = _others(ctx.model, plan, states, x, attr, total, (wanted_x, wanted_attr))
+                _launch(kernels.backward_nodes, wide, first, last, *ctx.shared, found if wide else alone)
         width = int(plan.levels.offsets[1]) if plan.num_levels else 0
-        return None, None, total[:width], d_x, d_attr, *d_parameters
+        if not others:
+            return None, None, total[:width], *[None] * (2 + len(ctx.parameters))
+        d_x, d_attr, by_parameter = _others(ctx.rule, ctx.shared, found, states, x, attr, wanted)
+        return None, None, total[:width], d_x, d_attr, *[by_parameter.get(id(p)) for p in ctx.parameters]
+
+
+def _gradients(rule: _Chosen, shared: Any, total: Tensor, *, by_edge: bool) -> Any:
+    """What the backward pass fills; edges' rows are kept where something is read of their ends or of themselves."""
+    from .fused_cpu import Gradients
+
+    _, wires, message, update, nodes = shared
+    kept = by_edge and not {"x_dst", "attr"}.isdisjoint(rule.message.reads)
+    edges = np.empty((wires.src.shape[0] if kept else 0, nodes.sent.shape[1]), nodes.states.dtype)
+    sums = []
+    for net in (message, update):
+        layers, most = net.bias.shape
+        sums.append(np.zeros((_GROUPS, max(layers - 1, 0), most + 1, most)))
+    return Gradients(
+        *(total.numpy(), np.empty_like(nodes.reduced), np.empty_like(nodes.sent), np.zeros_like(nodes.told)),
+        *(edges, *sums),
+    )
 
 
 def _others(
-    model: LevelPropagation,
-    plan: LevelPlan,
-    states: Any,
-    x: Tensor | None,
-    attr: Tensor | None,
-    total: Tensor,
-    wanted: tuple[bool, bool],
-) -> tuple[Tensor | None, Tensor | None, list[Tensor | None]]:
-    """Gradients of features and parameters: all states and their gradients are known, so levels need no order."""
-    name, rule = next(iter(model.rules.items()))
-    parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
-    d_x = torch.zeros_like(x) if x is not None and wanted[0] else None
-    d_attr = torch.zeros_like(attr) if attr is not None and wanted[1] else None
-    d_parameters: list[Tensor | None] = [None] * len(parameters)
-    for piece in _spans(plan, name):
-        firing = Firing(rule, piece, 0)
-        with torch.enable_grad():
-            firing.fire(states, x, attr, wanted, through_states=False)
-        lead_back(firing, total[piece.start :], None, parameters, total, d_x, [d_attr], d_parameters)
-    return d_x, d_attr, d_parameters
+    rule: _Chosen, shared: Any, found: Any, states: Any, x: Any, attr: Any, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None, dict[int, Tensor]]:
+    """Gradients of features and, by their ids, of parameters, from those of the first layers' sums."""
+    from . import fused_cpu as kernels
 
-
-def _spans(plan: LevelPlan, name: str) -> Iterator[Slice]:
-    """Levels together, as long as their edges are not too many."""
-    relation, first = plan.relation(name), 0
-    cuts = relation.cuts
-    while first < plan.num_levels:
-        last = max(first + 1, int(np.searchsorted(cuts, cuts[first] + _AT_ONCE, side="right")) - 1)
-        last = min(last, plan.num_levels)
-        piece = relation.span(first, last, torch.device("cpu"))
-        if piece is not None:
-            yield piece
-        first = last
+    _, wires, _, _, nodes = shared
+    sent, told, edges = (torch.from_numpy(part) for part in (found.sent, found.told, found.edges))
+    message = rule.message
+    by_part = {"state_src": (sent, states), "x_src": (sent, x), "attr": (edges, attr)}
+    if "x_dst" in message.reads and found.edges.shape[0]:
+        heard = np.empty_like(found.sent)
+        with _threads():
+            kernels.add_heard(found.edges, wires.indptr, heard)
+        by_part["x_dst"] = (torch.from_numpy(heard), x)
+    given = [(message, by_part, sent, found.message)]
+    if rule.update is not None:
+        nodes.reduced[np.diff(wires.indptr) == 0] = 0  # never written, and their gradients are 0
+        by_part = {"reduced": (told, torch.from_numpy(nodes.reduced)), "x_dst": (told, x)}
+        given.append((rule.update, by_part, told, found.update))
+    d_x = torch.zeros_like(x) if wanted[0] else None
+    d_attr = torch.zeros_like(attr) if wanted[1] else None
+    by_parameter: dict[int, Tensor] = {}
+    for network, by_part, first, sums in given:
+        layer = network.layers[0]
+        by_parameter[id(layer.bias)] = first.sum(0)
+        parts = []
+        for part in network.reads:
+            gradient, values = by_part.get(part, (None, None))
+            if gradient is None or values is None:  # no edges
+                parts.append(layer.weight.new_zeros((layer.out_features, network.reads[part])))
+                continue
+            parts.append(gradient.t() @ values)
+            target = {"x_src": d_x, "x_dst": d_x, "attr": d_attr}.get(part)
+            if target is not None:
+                target += gradient @ _columns(network, part).detach()
+        by_parameter[id(layer.weight)] = torch.cat(parts, 1)
+        for layer, total in zip(network.layers[1:], torch.from_numpy(sums.sum(0)).to(states.dtype), strict=True):
+            by_parameter[id(layer.weight)] = total[: layer.in_features, : layer.out_features].t()
+            by_parameter[id(layer.bias)] = total[-1, : layer.out_features]
+    return d_x, d_attr, by_parameter
 
 
 def _launch(kernel: Any, wide: bool, first: int, last: int, *rest: Any) -> None:
@@ -143,13 +200,11 @@ def _launch(kernel: Any, wide: bool, first: int, last: int, *rest: Any) -> None:
         kernel.at_once(first, last, *rest)
 
 
-def _nodes(rule: LevelRule, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None) -> Any:
+def _nodes(rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None) -> Any:
     """Rows per node, with what the first layers read beside states computed for all nodes at once."""
     from .fused_cpu import Nodes
 
-    message: Any = rule.message
-    update: Any = rule.update
-    n = plan.num_nodes
+    message, update, n = rule.message, rule.update, plan.num_nodes
     states = roots.new_zeros((n, roots.shape[1]))
     states[: roots.shape[0]] = roots
     given = {"x_src": x, "x_dst": x, "attr": attr}
@@ -186,7 +241,7 @@ def _columns(network: Any, part: str) -> Tensor:
     return weight
 
 
-def _networks(rule: LevelRule, roots: Tensor) -> tuple[Any, Any]:
+def _networks(rule: _Chosen, roots: Tensor) -> tuple[Any, Any]:
     dtype = torch.empty(0, dtype=roots.dtype).numpy().dtype
     return _packed(rule.message, dtype), _packed(rule.update, dtype)
 

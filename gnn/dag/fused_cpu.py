@@ -14,13 +14,14 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ..products_cpu import add_product
+from .activations_cpu import activate, slope
 
 SUM, MEAN, MAX, GATED = 0, 1, 2, 3
 """How messages are reduced."""
-NONE, RELU, LEAKY, ELU, SIGMOID, TANH = 0, 1, 2, 3, 4, 5
-"""What stands behind a layer."""
 BLOCK = 64
 """Nodes that one turn of a loop takes."""
+TILE = 64
+"""Edges or nodes whose gradients of weights are added up together."""
 
 
 class Wires(NamedTuple):
@@ -59,6 +60,22 @@ class Nodes(NamedTuple):
     attr: Any
 
 
+class Gradients(NamedTuple):
+    """Gradients of states and reduced messages, and of the first layers' sums: as a source, of the update, of an edge.
+
+    `edges` has no rows where nobody asks; `message` and `update` hold sums for the layers behind the first, float64
+    (groups of blocks, layer, in + 1, out), the bias's last.
+    """
+
+    states: Any
+    reduced: Any
+    sent: Any
+    told: Any
+    edges: Any
+    message: Any
+    update: Any
+
+
 @kernel(forceinline=True)
 def _even(width):
     """The next multiple of eight, to which weights are padded: vectors without a rest."""
@@ -66,93 +83,65 @@ def _even(width):
 
 
 @kernel(forceinline=True)
-def _expm1(y):
-    """e^y - 1 for y <= 0 to a float32's precision, without a branch: a polynomial at y / 64, doubled six times."""
-    z = (-20.0 if y < -20.0 else y) * (1 / 64)
-    p = 1 + z * (1 / 8)
-    p = 1 + z * (1 / 7) * p
-    p = 1 + z * (1 / 6) * p
-    p = 1 + z * (1 / 5) * p
-    p = 1 + z * (1 / 4) * p
-    p = 1 + z * (1 / 3) * p
-    p = z * (1 + z * (1 / 2) * p)
-    for _ in range(6):
-        p = p * (p + 2)
-    return p
-
-
-@kernel(forceinline=True)
-def _activate(kind, h, width):
-    if kind == RELU:
-        for j in range(width):
-            h[j] = h.dtype.type(0) if h[j] <= 0 else h[j]
-    elif kind == LEAKY:
-        for j in range(width):
-            h[j] = h[j] if h[j] > 0 else h.dtype.type(0.2) * h[j]
-    elif kind == ELU and h.itemsize == 4:
-        for j in range(width):
-            h[j] = h[j] if h[j] > 0 else _expm1(np.float64(h[j]))
-    elif kind == ELU:
-        for j in range(width):
-            h[j] = h[j] if h[j] > 0 else np.expm1(h[j])
-    elif kind == SIGMOID:
-        for j in range(width):
-            h[j] = 1 / (1 + np.exp(-h[j]))
-    elif kind == TANH and h.itemsize == 4:
-        for j in range(width):
-            part = _expm1(-2 * np.abs(np.float64(h[j])))
-            value = -part / (part + 2)
-            h[j] = value if h[j] > 0 else -value
-    elif kind == TANH:
-        for j in range(width):
-            h[j] = np.tanh(h[j])
-
-
-@kernel(forceinline=True)
-def _slope(kind, h, d, width):
-    """`d` times the activation's derivative where its value is h."""
-    if kind == RELU:
-        for j in range(width):
-            d[j] = d[j] if h[j] > 0 else d[j] * 0
-    elif kind == LEAKY:
-        for j in range(width):
-            d[j] = d[j] if h[j] > 0 else h.dtype.type(0.2) * d[j]
-    elif kind == ELU:
-        for j in range(width):
-            d[j] = d[j] if h[j] > 0 else d[j] * (h[j] + 1)
-    elif kind == SIGMOID:
-        for j in range(width):
-            d[j] *= h[j] * (1 - h[j])
-    elif kind == TANH:
-        for j in range(width):
-            d[j] *= 1 - h[j] * h[j]
-
-
-@kernel(forceinline=True)
 def _finish(net, rows):
     """The layers behind the first, whose sums lie in `rows[0]`; each layer's values stay in its row."""
-    _activate(net.activations[0], rows[0], net.widths[1])
+    activate(net.activations[0], rows[0], net.widths[1])
     for layer in range(1, rows.shape[0]):
         out, bias = rows[layer], net.bias[layer]
         for j in range(_even(net.widths[layer + 1])):
             out[j] = bias[j]
         add_product(rows[layer - 1], net.weights[layer], net.widths[layer], _even(net.widths[layer + 1]), out)
-        _activate(net.activations[layer], out, net.widths[layer + 1])
+        activate(net.activations[layer], out, net.widths[layer + 1])
 
 
 @kernel(forceinline=True)
-def _lead_back(net, rows, d, other):
-    """From the gradient of the values in the last row to that of the first layer's sums, in `d`; `other` is scratch."""
+def _lead_back(net, rows, d, other, tile, t):
+    """From the gradient of the values in the last row to that of the first layer's sums, in `d`; `other` is scratch.
+
+    `tile` is (values, slopes): place t gets what the gradients of the layers behind the first are products of.
+    """
+    values, slopes = tile
     for turn in range(rows.shape[0] - 1):
         layer = rows.shape[0] - 1 - turn
-        _slope(net.activations[layer], rows[layer], d, net.widths[layer + 1])
+        slope(net.activations[layer], rows[layer], d, net.widths[layer + 1])
+        for j in range(net.widths[layer + 1]):
+            slopes[layer - 1, t, j] = d[j]
+        for i in range(net.widths[layer]):
+            values[layer - 1, i, t] = rows[layer - 1, i]
         width = _even(net.widths[layer])
         for j in range(width):
             other[j] = 0
         add_product(d, net.turned[layer], net.widths[layer + 1], width, other)
         for j in range(width):
             d[j] = other[j]
-    _slope(net.activations[0], rows[0], d, net.widths[1])
+    slope(net.activations[0], rows[0], d, net.widths[1])
+
+
+@kernel(forceinline=True)
+def _tile(net, like):
+    """(values, slopes) of `TILE` edges or nodes by layer behind the first; the last value is 1, for the bias."""
+    layers, most = max(net.bias.shape[0] - 1, 0), net.bias.shape[1]
+    values = np.zeros((layers, most + 1, TILE), like.dtype)
+    for layer in range(layers):
+        values[layer, most] = 1
+    return values, np.zeros((layers, TILE, most), like.dtype)
+
+
+@kernel(forceinline=True)
+def _add_tile(net, tile, count, sums):
+    """Add the products of a tile's first places to a group's sums: few terms at a time, into float64."""
+    values, slopes = tile
+    own = np.empty(net.bias.shape[1], values.dtype)
+    for layer in range(values.shape[0]):
+        width = _even(net.widths[layer + 2])
+        for i in range(net.widths[layer + 1] + 1):
+            at = i if i < net.widths[layer + 1] else values.shape[1] - 1
+            for j in range(width):
+                own[j] = 0
+            add_product(values[layer, at], slopes[layer], count, width, own)
+            total = sums[layer, at]
+            for j in range(width):
+                total[j] += own[j]
 
 
 @kernel(forceinline=True)
@@ -273,41 +262,77 @@ def forward_nodes(first, last, how, wires, message, update, nodes):
 
 
 @parallel_kernel
-def backward_nodes(first, last, how, wires, message, update, nodes, grad, d_reduced):
-    """Gradients of the states of nodes from before `last` down to `first`, and of their reduced messages."""
-    for block in numba.prange((last - first + BLOCK - 1) // BLOCK):
+def backward_nodes(first, last, how, wires, message, update, nodes, gradients):
+    """Gradients of the states of nodes from before `last` down to `first`, and what else `Gradients` names.
+
+    Of several groups, each takes every so many blocks: those must not depend on one another.
+    """
+    for group in numba.prange(gradients.message.shape[0]):
+        grad, d_reduced = gradients.states, gradients.reduced
         rows = np.empty(message.bias.shape, grad.dtype)
         more = np.empty(update.bias.shape, grad.dtype)
         widest = max(message.bias.shape[1], update.bias.shape[1])
         d, other, total = np.empty(widest, grad.dtype), np.empty(widest, grad.dtype), np.empty(widest, grad.dtype)
-        h, m = rows[0], rows[-1]
-        end = last - block * BLOCK
-        for back in range(min(BLOCK, end - first)):
-            v = end - 1 - back
-            g, hidden = grad[v], nodes.sent.shape[1]
-            for j in range(hidden):
-                total[j] = 0
-            for k in range(wires.out_indptr[v], wires.out_indptr[v + 1]):
-                e = wires.out_edges[k]
-                w = wires.dst[e]
-                _message(e, v, w, message, nodes, rows, h)
-                count = wires.indptr[w + 1] - wires.indptr[w]
-                _give_back(how, e, w, m, d_reduced, nodes.winners, count, d)
-                _lead_back(message, rows, d, other)
+        edge_tile, edges, node_tile, updates = _tile(message, grad), 0, _tile(update, grad), 0
+        h, m, hidden = rows[0], rows[-1], nodes.sent.shape[1]
+        for block in range(group, (last - first + BLOCK - 1) // BLOCK, gradients.message.shape[0]):
+            end = last - block * BLOCK
+            for back in range(min(BLOCK, end - first)):
+                v = end - 1 - back
+                g = grad[v]
                 for j in range(hidden):
-                    total[j] += d[j]
-            add_product(total, message.turned[0], hidden, g.shape[0], g)
-            if wires.indptr[v] == wires.indptr[v + 1]:
-                continue
-            out = d_reduced[v]
-            if not more.shape[0]:
+                    total[j] = 0
+                for k in range(wires.out_indptr[v], wires.out_indptr[v + 1]):
+                    e = wires.out_edges[k]
+                    w = wires.dst[e]
+                    _message(e, v, w, message, nodes, rows, h)
+                    count = wires.indptr[w + 1] - wires.indptr[w]
+                    _give_back(how, e, w, m, d_reduced, nodes.winners, count, d)
+                    _lead_back(message, rows, d, other, edge_tile, edges)
+                    edges += 1
+                    if edges == TILE:
+                        _add_tile(message, edge_tile, edges, gradients.message[group])
+                        edges = 0
+                    for j in range(hidden):
+                        total[j] += d[j]
+                    if gradients.edges.shape[0]:
+                        for j in range(hidden):
+                            gradients.edges[e, j] = d[j]
+                for j in range(hidden):
+                    gradients.sent[v, j] = total[j]
+                add_product(total, message.turned[0], hidden, g.shape[0], g)
+                if wires.indptr[v] == wires.indptr[v + 1]:
+                    continue
+                out = d_reduced[v]
+                if not more.shape[0]:
+                    for j in range(g.shape[0]):
+                        out[j] = g[j]
+                    continue
+                _update(v, update, nodes, nodes.reduced[v], more)
                 for j in range(g.shape[0]):
-                    out[j] = g[j]
-                continue
-            _update(v, update, nodes, nodes.reduced[v], more)
-            for j in range(g.shape[0]):
-                d[j] = g[j]
-            _lead_back(update, more, d, other)
-            for j in range(out.shape[0]):
-                out[j] = 0
-            add_product(d, update.turned[0], nodes.told.shape[1], out.shape[0], out)
+                    d[j] = g[j]
+                _lead_back(update, more, d, other, node_tile, updates)
+                updates += 1
+                if updates == TILE:
+                    _add_tile(update, node_tile, updates, gradients.update[group])
+                    updates = 0
+                for j in range(nodes.told.shape[1]):
+                    gradients.told[v, j] = d[j]
+                for j in range(out.shape[0]):
+                    out[j] = 0
+                add_product(d, update.turned[0], nodes.told.shape[1], out.shape[0], out)
+        _add_tile(message, edge_tile, edges, gradients.message[group])
+        _add_tile(update, node_tile, updates, gradients.update[group])
+
+
+@parallel_kernel
+def add_heard(edges, indptr, out):
+    """`out[v]` is the sum of the rows of the edges that end at v."""
+    for v in numba.prange(out.shape[0]):
+        o = out[v]
+        for j in range(o.shape[0]):
+            o[j] = 0
+        for e in range(indptr[v], indptr[v + 1]):
+            row = edges[e]
+            for j in range(o.shape[0]):
+                o[j] += row[j]

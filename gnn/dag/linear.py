@@ -122,7 +122,8 @@ class _Scan(torch.autograd.Function):
         total = grad.contiguous().clone()
         d_scale, d_shift = torch.zeros_like(scale), torch.zeros_like(scale)
         out_indptr, by_source = edges.wires(ctx.plan.num_nodes)[3:]
-        shared = (ctx.how, out_indptr, by_source, edges.dst, np.diff(ctx.indptr), scale.detach().numpy(), h.numpy())
+        outgoing = kernels.Outgoing(out_indptr, by_source, edges.dst, np.diff(ctx.indptr))
+        shared = (ctx.how, outgoing, scale.detach().numpy(), h.numpy())
         out = (ctx.winners, total.numpy(), d_scale.numpy(), d_shift.numpy())
         with _threads():
             for first, last, wide in reversed(list(level_runs(ctx.plan.levels.offsets, _WIDE))):

@@ -6,6 +6,8 @@ level is shared among threads, each node's sum having one order.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numba
 import numpy as np
 
@@ -13,6 +15,15 @@ from ...graphlib.compute.jit import kernel, parallel_kernel
 
 SUM, MEAN, MAX, MIN = 0, 1, 2, 3
 """How messages are reduced."""
+
+
+class Outgoing(NamedTuple):
+    """A node's edges `edges[indptr[u]:indptr[u + 1]]`, the node `dst` each ends at, and that node's number of them."""
+
+    indptr: Any
+    edges: Any
+    dst: Any
+    in_degree: Any
 
 
 @kernel(forceinline=True)
@@ -51,8 +62,9 @@ def scan_wide(first, last, how, indptr, src, scale, shift, h, winners):
 
 
 @kernel(forceinline=True)
-def _push_back(u, how, out_indptr, out_edges, dst, in_degree, scale, h, winners, grad, d_scale, d_shift):
+def _push_back(u, how, outgoing, scale, h, winners, grad, d_scale, d_shift):
     """Add to a node's gradient what comes back from the edges that begin there, and note the edges' own."""
+    out_indptr, out_edges, dst, in_degree = outgoing
     g = grad[u]
     for k in range(out_indptr[u], out_indptr[u + 1]):
         e = out_edges[k]
@@ -72,14 +84,14 @@ def _push_back(u, how, out_indptr, out_edges, dst, in_degree, scale, h, winners,
 
 
 @kernel
-def scan_back_some(first, last, how, out_indptr, out_edges, dst, in_degree, scale, h, winners, grad, d_scale, d_shift):
+def scan_back_some(first, last, how, outgoing, scale, h, winners, grad, d_scale, d_shift):
     """Nodes from before `last` down to `first`, all of whose successors come after them."""
     for i in range(last - first):
-        _push_back(last - 1 - i, how, out_indptr, out_edges, dst, in_degree, scale, h, winners, grad, d_scale, d_shift)
+        _push_back(last - 1 - i, how, outgoing, scale, h, winners, grad, d_scale, d_shift)
 
 
 @parallel_kernel
-def scan_back_wide(first, last, how, out_indptr, out_edges, dst, in_degree, scale, h, winners, grad, d_scale, d_shift):
+def scan_back_wide(first, last, how, outgoing, scale, h, winners, grad, d_scale, d_shift):
     """One level on all threads."""
     for i in numba.prange(last - first):
-        _push_back(first + i, how, out_indptr, out_edges, dst, in_degree, scale, h, winners, grad, d_scale, d_shift)
+        _push_back(first + i, how, outgoing, scale, h, winners, grad, d_scale, d_shift)

@@ -101,8 +101,11 @@ class LevelPropagation(nn.Module):
     Notes
     -----
     O(nodes + edges) work beside the message modules; a level costs a few calls of torch (about 0.1 ms forward). One
-    rule made of `EdgePerceptron` and, if it updates, `NodePerceptron` is compiled, on the processor and without `emit`:
-    no calls per level, and memory for a few rows of the networks' widths per node. With `teacher`, all levels are
+    rule is compiled, on the processor and without `emit`, if its modules are recognised: `EdgePerceptron` and
+    `NodePerceptron`, and modules of your own that join inputs (`torch.cat`) and lead them through `nn.Linear` and
+    ReLU, LeakyReLU(0.2), ELU, sigmoid or tanh. Their code then runs once a pass, on proxies of `torch.fx`. It costs no
+    calls per level, and memory for a few rows of the networks' widths per node, for gradients also one of the first
+    layer's per edge where messages read x_dst or attr. With `teacher`, all levels are
     computed at once. Batch statistics in message modules are those of a level, and are updated twice under
     `checkpoint`; random modules such as dropout draw the same numbers again. There are no second derivatives.
 
@@ -187,8 +190,9 @@ class LevelPropagation(nn.Module):
         else:
             from . import fused, sequence
 
-            if fused.fits(self, roots, x, attrs):
-                ordered, emitted = fused.run_fused(self, plan, roots, x, attrs[0]), [None]
+            found = fused.networks(self, roots, x, attrs[0])
+            if found is not None:
+                ordered, emitted = fused.run_fused(self, found, plan, roots, x, attrs[0]), [None]
             else:
                 ordered, emitted = sequence.run_levels(self, plan, roots, x, attrs)
         edges = {

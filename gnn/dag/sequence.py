@@ -69,19 +69,11 @@ class Firing:
     def __init__(self, rule: LevelRule, piece: Slice, at: int) -> None:
         self.rule, self.piece, self.at = rule, piece, at
 
-    def fire(
-        self,
-        states: Tensor,
-        x: Tensor | None,
-        attr: Tensor | None,
-        wanted: tuple[bool, bool],
-        *,
-        through_states: bool = True,
-    ) -> None:
-        """Compute the new states; `wanted` says whether gradients for x and attr are, as `through_states` does."""
+    def fire(self, states: Tensor, x: Tensor | None, attr: Tensor | None, wanted: tuple[bool, bool]) -> None:
+        """Compute the new states; `wanted` says whether gradients for x and attr are."""
         piece = self.piece
         grad = torch.is_grad_enabled()
-        self.state_src = states.index_select(0, piece.src).requires_grad_(grad and through_states)
+        self.state_src = states.index_select(0, piece.src).requires_grad_(grad)
         self.x_src = None if x is None else x.index_select(0, piece.src).requires_grad_(grad and wanted[0])
         self.x_rows = None
         if x is not None:

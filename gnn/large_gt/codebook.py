@@ -106,11 +106,8 @@ class Codebook(nn.Module):
         if vectors.shape[0] == 0:
             raise InvalidInput("a codebook needs the vectors of at least one node to begin with")
         variance, mean = torch.var_mean(vectors, 0, unbiased=False)
-        averages = self.norm.running_mean, self.norm.running_var
-        assert averages[0] is not None
-        assert averages[1] is not None
-        averages[0].copy_(mean)
-        averages[1].copy_(variance)
+        for average, now in zip(self._averages(), (mean, variance), strict=True):
+            average.copy_(now)
         moved = ((vectors - mean) / torch.sqrt(variance + self.norm.eps)).cpu().numpy()
         number = min(self.centroids.shape[0], moved.shape[0])
         rng = generator(self.seed, Purpose.CODEBOOK, "k-means")
@@ -140,10 +137,12 @@ class Codebook(nn.Module):
 
     def _moments(self) -> tuple[Tensor, Tensor]:
         """Moving mean and deviation of the vectors."""
-        mean, variance = self.norm.running_mean, self.norm.running_var
-        assert mean is not None
-        assert variance is not None
+        mean, variance = self._averages()
         return mean, torch.sqrt(variance + self.norm.eps)
+
+    def _averages(self) -> tuple[Tensor, Tensor]:
+        """Moving mean and variance."""
+        return self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
 
     def _normalised(self, vectors: Tensor) -> Tensor:
         self.norm.train(vectors.shape[0] > 1)

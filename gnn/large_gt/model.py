@@ -158,8 +158,12 @@ class LargeGT(nn.Module):
         table = first_layer(batch.tables, self.token_input.weight, self.token_input.bias)
         out = self.local(table, batch.index, plain=plain)
         if self.attend is not None and self.node_input is not None:
-            assert batch.position is not None
-            out = torch.cat([out, self.attend(self._nodes(batch), batch.position, batch.nodes)], 1)
+            if batch.position is None:
+                raise InvalidInput(
+                    'mode="full" needs positional encodings and the batch has none: make batches with `model.batch`'
+                )
+            nodes = self.node_input(batch.tables[0][batch.index[:, 0]].float())
+            out = torch.cat([out, self.attend(nodes, batch.position, batch.nodes)], 1)
         scores: Tensor = self.head(out)
         return scores
 
@@ -179,20 +183,14 @@ class LargeGT(nn.Module):
     @torch.no_grad()
     def vectors(self, nodes: ArrayLike, *, batch_size: int = 4096) -> Tensor:
         """What the codebook is asked with, [Wp x ; pos], of some nodes (n, 2 g)."""
-        if self.attend is None:
+        if self.attend is None or self.node_input is None:
             raise InvalidInput('mode="local" has no codebook')
         chosen, made = np.asarray(nodes, np.int64), []
         with evaluating(self):
             for at in range(0, chosen.shape[0], batch_size):
                 x, position = self.tokens.seeds(chosen[at : at + batch_size])
-                assert self.node_input is not None
                 made.append(self.attend.vectors(self.node_input(x.float()), position))
         return torch.cat(made) if made else torch.empty(0, 2 * self.config.global_dim)
-
-    def _nodes(self, batch: TokenBatch) -> Tensor:
-        assert self.node_input is not None
-        found: Tensor = self.node_input(batch.tables[0][batch.index[:, 0]].float())
-        return found
 
 
 def _layer(given: int, made: int, dropout: float) -> tuple[nn.Module, ...]:

@@ -84,10 +84,10 @@ class PairSketches:
             for hop in range(hops):
                 if hop:
                     signs = np.empty_like(self._signs[0])
-                    kernels.spread_minimum(own.indptr, own.indices, self._signs[-1], signs)
+                    kernels.spread(own.indptr, own.indices, self._signs[-1], False, signs)
                     self._signs.append(signs)
                 spread = np.empty_like(registers)
-                kernels.spread_maximum(own.indptr, own.indices, registers, spread)
+                kernels.spread(own.indptr, own.indices, registers, True, spread)
                 registers = spread
                 size = np.empty(n)
                 kernels.cardinalities(registers, size)

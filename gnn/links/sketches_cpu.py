@@ -9,27 +9,19 @@ from ...graphlib.compute.jit import kernel, parallel_kernel
 
 
 @parallel_kernel
-def spread_minimum(indptr, indices, sketches, out):
-    """`out[v]` = minimum of the sketches of v's neighbours."""
+def spread(indptr, indices, sketches, largest, out):
+    """`out[v]` = minimum of the sketches of v and its neighbours, or with `largest` their maximum."""
     for v in numba.prange(indptr.shape[0] - 1):
         o = out[v]
         o[:] = sketches[v]
         for e in range(indptr[v], indptr[v + 1]):
             row = sketches[indices[e]]
-            for c in range(o.shape[0]):
-                o[c] = min(o[c], row[c])
-
-
-@parallel_kernel
-def spread_maximum(indptr, indices, sketches, out):
-    """`out[v]` = maximum of the sketches of v's neighbours."""
-    for v in numba.prange(indptr.shape[0] - 1):
-        o = out[v]
-        o[:] = sketches[v]
-        for e in range(indptr[v], indptr[v + 1]):
-            row = sketches[indices[e]]
-            for c in range(o.shape[0]):
-                o[c] = max(o[c], row[c])
+            if largest:
+                for c in range(o.shape[0]):
+                    o[c] = max(o[c], row[c])
+            else:
+                for c in range(o.shape[0]):
+                    o[c] = min(o[c], row[c])
 
 
 @parallel_kernel

@@ -36,6 +36,16 @@ class TimeEncoding(nn.Module):
         return torch.cos(torch.addcmul(self.phase[:, None], self.frequency[:, None], times[None, :]))
 
 
+def _arrays(*tensors: Tensor) -> list[NDArray[Any]]:
+    return [tensor.detach().numpy() for tensor in tensors]
+
+
+def _rows(joint: JointRead) -> Any:
+    from . import layers_cpu as nat_cpu
+
+    return nat_cpu.Rows(joint.indptr, joint.code, joint.member_indptr, joint.slot, joint.row)
+
+
 class _SlotStep(torch.autograd.Function):
     """The compiled recurrent step; see `nat_cpu.update_slots`."""
 
@@ -45,9 +55,9 @@ class _SlotStep(torch.autograd.Function):
         from . import layers_cpu as nat_cpu
 
         out = torch.empty_like(old)
-        arguments = [part.detach().numpy() for part in (table, row, extra, old, live, w, b)]
+        slots = nat_cpu.Slots(*_arrays(table, row, extra, old, live))
         with threads_in_use(_threads(old.shape[0])):
-            nat_cpu.update_slots(*arguments, CHUNKS, out.numpy())
+            nat_cpu.update_slots(slots, nat_cpu.Cell(*_arrays(w, b)), CHUNKS, out.numpy())
         ctx.save_for_backward(table, row, extra, old, live, w, b)
         return out
 
@@ -59,9 +69,9 @@ class _SlotStep(torch.autograd.Function):
         table, _, extra, _, _, w, b = saved = ctx.saved_tensors
         d_table, d_w, d_b = (torch.empty((CHUNKS, *part.shape)) for part in (table, w, b))
         d_extra = torch.empty_like(extra)
-        arrays = [part.detach().numpy() for part in (*saved, grads[0].contiguous(), d_table, d_extra, d_w, d_b)]
+        slots, cell = nat_cpu.Slots(*_arrays(*saved[:5])), nat_cpu.Cell(*_arrays(w, b))
         with threads_in_use(_threads(saved[3].shape[0])):
-            nat_cpu.update_slots_gradient(*arrays)
+            nat_cpu.update_slots_gradient(slots, cell, *_arrays(grads[0].contiguous(), d_table, d_extra, d_w, d_b))
         return d_table.sum(0), None, d_extra, None, None, d_w.sum(0), d_b.sum(0)
 
 
@@ -75,7 +85,7 @@ class _RowStep(torch.autograd.Function):
 
         hidden, out = torch.addmm(b, old, w.t()), torch.empty_like(old)
         with threads_in_use(_threads(old.numel())):
-            nat_cpu.update_rows(*(part.detach().numpy() for part in (given, hidden, old, live, out)))
+            nat_cpu.update_rows(*_arrays(given, hidden, old, live, out))
         ctx.save_for_backward(given, hidden, old, live)
         return out
 
@@ -87,8 +97,7 @@ class _RowStep(torch.autograd.Function):
         saved = ctx.saved_tensors
         d_given, d_hidden = torch.empty_like(saved[0]), torch.empty_like(saved[0])
         with threads_in_use(_threads(saved[2].numel())):
-            arrays = (*saved, grads[0].contiguous(), d_given, d_hidden)
-            nat_cpu.update_rows_gradient(*(part.detach().numpy() for part in arrays))
+            nat_cpu.update_rows_gradient(*_arrays(*saved, grads[0].contiguous(), d_given, d_hidden))
         return d_given, None, None, d_hidden.t() @ saved[2], d_hidden.sum(0)
 
 
@@ -166,12 +175,9 @@ class _Attend(torch.autograd.Function):
         pairs = joint.indptr.shape[0] - 1
         total, share = torch.empty((len(joint), value.shape[1])), torch.empty(len(joint))
         out = torch.empty((pairs, w_score.shape[0]))
-        arrays = [part.detach().numpy() for part in (value, codes, w_value, w_score)]
+        weights = nat_cpu.Weights(*_arrays(codes, w_value, w_score))
         with threads_in_use(_threads(joint.row.shape[0])):
-            nat_cpu.attend(
-                *(joint.indptr, joint.code, joint.member_indptr, joint.slot, joint.row, *arrays, CHUNKS),
-                *(total.numpy(), share.numpy(), out.numpy()),
-            )
+            nat_cpu.attend(_rows(joint), *_arrays(value), weights, CHUNKS, *_arrays(total, share, out))
         ctx.joint, ctx.slots = joint, value.shape[0]
         ctx.save_for_backward(codes, w_value, w_score, total, share, out)
         return out
@@ -181,13 +187,13 @@ class _Attend(torch.autograd.Function):
         from ...graphlib.compute.jit import threads_in_use
         from . import layers_cpu as nat_cpu
 
-        codes, w_value, w_score, total, _, _ = saved = ctx.saved_tensors
+        codes, w_value, w_score, total, share, out = ctx.saved_tensors
         d_value = torch.empty((CHUNKS, ctx.slots, total.shape[1]))
         others = [torch.empty((CHUNKS, *part.shape)) for part in (codes, w_value, w_score)]
-        joint = ctx.joint
-        arrays = [part.detach().numpy() for part in (*saved, grads[0].contiguous(), d_value, *others)]
-        with threads_in_use(_threads(joint.row.shape[0])):
-            nat_cpu.attend_gradient(joint.indptr, joint.code, joint.member_indptr, joint.slot, joint.row, *arrays)
+        weights = nat_cpu.Weights(*_arrays(codes, w_value, w_score))
+        arrays = _arrays(total, share, out, grads[0].contiguous(), d_value, *others)
+        with threads_in_use(_threads(ctx.joint.row.shape[0])):
+            nat_cpu.attend_gradient(_rows(ctx.joint), weights, *arrays)
         return None, d_value.sum(0), *(part.sum(0) for part in others)
 
 

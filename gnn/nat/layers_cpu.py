@@ -7,12 +7,51 @@ the recurrent cell is one loop over neighbouring numbers.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import prange
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 
 BLOCK = 256
+
+
+class Slots(NamedTuple):
+    """What n slots meet: `table` (k, 3 F) at `row`, plus `extra` (3 F, n); their `old` values (n, F); which `live`."""
+
+    table: Any
+    row: Any
+    extra: Any
+    old: Any
+    live: Any
+
+
+class Cell(NamedTuple):
+    """A recurrent cell's weights on the old value, gates in the order reset, update, new (torch's)."""
+
+    weight: Any
+    bias: Any
+
+
+class Rows(NamedTuple):
+    """Pair p has the rows from `indptr[p]` on, each of a `code`; a member of the pair is a `slot` in a `row`."""
+
+    indptr: Any
+    code: Any
+    member_indptr: Any
+    slot: Any
+    row: Any
+
+
+class Weights(NamedTuple):
+    """Of the attention: a vector per code, of the values, and of the score."""
+
+    codes: Any
+    value: Any
+    score: Any
+
+
 _HALF, _ONE, _TWO, _LIMIT = np.float32(0.5), np.float32(1), np.float32(2), np.float32(9)
 _C0, _C1, _C2 = np.float32(135135), np.float32(17325), np.float32(378)
 _D1, _D2, _D3 = np.float32(62370), np.float32(3150), np.float32(28)
@@ -33,11 +72,12 @@ def sigmoid32(x):
 
 
 @kernel(fastmath={"contract"})
-def _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden, before):
+def _gates(first, count, slots, cell, gate_in, hidden, before):
     """Pre-activations of a block: `gate_in` (3 F, BLOCK) from the input side, `hidden` from the old value.
 
     `before` (F, BLOCK) becomes the old values, transposed.
     """
+    table, row, extra, old, _ = slots
     gates = gate_in.shape[0]
     dim = old.shape[1]
     for i in range(count):
@@ -53,9 +93,9 @@ def _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden, be
     for g in range(gates):
         into = hidden[g]
         for i in range(count):
-            into[i] = b_hh[g]
+            into[i] = cell.bias[g]
         for f in range(dim):
-            weight, held_row = w_hh[g, f], before[f]
+            weight, held_row = cell.weight[g, f], before[f]
             for i in range(count):
                 into[i] += weight * held_row[i]
 
@@ -75,21 +115,20 @@ def _activate(count, dim, gate_in, hidden, reset, update, fresh):
 
 
 @parallel_kernel(fastmath={"contract"})
-def update_slots(table, row, extra, old, live, w_hh, b_hh, chunks, out):
-    """One step of a gated recurrent unit per slot: `out` = GRU(table[row] + extra[:, slot], old), zero where not live.
-
-    table (k, 3 F), row (n,), extra (3 F, n), old and out (n, F); gates in the order reset, update, new (torch's).
-    """
-    slots, dim = old.shape
-    blocks = (slots + BLOCK - 1) // BLOCK
+def update_slots(slots, cell, chunks, out):
+    """One step of a gated recurrent unit per slot: `out` (n, F) = GRU(table[row] + extra[:, slot], old), zero where not
+    live."""
+    old, live = slots.old, slots.live
+    count_all, dim = old.shape
+    blocks = (count_all + BLOCK - 1) // BLOCK
     for chunk in prange(chunks):
         gate_in, hidden = np.empty((3 * dim, BLOCK), np.float32), np.empty((3 * dim, BLOCK), np.float32)
         reset, update = np.empty((dim, BLOCK), np.float32), np.empty((dim, BLOCK), np.float32)
         fresh, before = np.empty((dim, BLOCK), np.float32), np.empty((dim, BLOCK), np.float32)
         for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
             first = block * BLOCK
-            count = min(BLOCK, slots - first)
-            _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden, before)
+            count = min(BLOCK, count_all - first)
+            _gates(first, count, slots, cell, gate_in, hidden, before)
             _activate(count, dim, gate_in, hidden, reset, update, fresh)
             for f in range(dim):
                 for i in range(count):
@@ -99,14 +138,15 @@ def update_slots(table, row, extra, old, live, w_hh, b_hh, chunks, out):
 
 
 @parallel_kernel(fastmath={"contract", "reassoc"})
-def update_slots_gradient(table, row, extra, old, live, w_hh, b_hh, grad, d_table, d_extra, d_w, d_b):
-    """Gradients of `update_slots` for every argument but `old`, of which d_table, d_w, d_b have one part per chunk.
+def update_slots_gradient(slots, cell, grad, d_table, d_extra, d_w, d_b):
+    """Gradients of `update_slots` for everything but `old`, of which d_table, d_w, d_b have one part per chunk.
 
     The activations are computed again: that is cheaper than to keep them. Sums are reassociated to run in vectors.
     """
-    slots, dim = old.shape
+    row, old, live = slots.row, slots.old, slots.live
+    count_all, dim = old.shape
     chunks = d_table.shape[0]
-    blocks = (slots + BLOCK - 1) // BLOCK
+    blocks = (count_all + BLOCK - 1) // BLOCK
     for chunk in prange(chunks):
         gate_in, hidden = np.empty((3 * dim, BLOCK), np.float32), np.empty((3 * dim, BLOCK), np.float32)
         reset, update = np.empty((dim, BLOCK), np.float32), np.empty((dim, BLOCK), np.float32)
@@ -116,8 +156,8 @@ def update_slots_gradient(table, row, extra, old, live, w_hh, b_hh, grad, d_tabl
         d_b[chunk] = 0
         for block in range(chunk * blocks // chunks, (chunk + 1) * blocks // chunks):
             first = block * BLOCK
-            count = min(BLOCK, slots - first)
-            _gates(first, count, table, row, extra, old, w_hh, b_hh, gate_in, hidden, before)
+            count = min(BLOCK, count_all - first)
+            _gates(first, count, slots, cell, gate_in, hidden, before)
             _activate(count, dim, gate_in, hidden, reset, update, fresh)
             for f in range(dim):
                 r, z, n, hn, held = reset[f], update[f], fresh[f], hidden[2 * dim + f], before[f]
@@ -222,12 +262,14 @@ def _dot(a, b):
 
 
 @parallel_kernel(fastmath={"contract", "reassoc"})
-def attend(indptr, code, member_indptr, slot, row, value, codes, w_value, w_score, chunks, total, share, out):
+def attend(rows, value, weights, chunks, total, share, out):
     """Per pair, the mean of its rows' hidden vectors, weighted by the softmax of their scores.
 
     Row r has the sum of its slots' values, kept in `total` (rows, F); hidden vector relu(codes[code] + total @ w_value)
     of H numbers; score hidden . w_score; weight `share[r]`. out (pairs, H); a pair without rows gets zeros.
     """
+    indptr, code, member_indptr, slot, row = rows
+    codes, w_value, w_score = weights
     pairs = out.shape[0]
     for chunk in prange(chunks):
         low, high = chunk * pairs // chunks, (chunk + 1) * pairs // chunks
@@ -259,11 +301,10 @@ def attend(indptr, code, member_indptr, slot, row, value, codes, w_value, w_scor
 
 
 @parallel_kernel(fastmath={"contract", "reassoc"})
-def attend_gradient(
-    indptr, code, member_indptr, slot, row, codes, w_value, w_score, total, share, out, grad,
-    d_value, d_codes, d_w_value, d_w_score,
-):  # fmt: skip
+def attend_gradient(rows, weights, total, share, out, grad, d_value, d_codes, d_w_value, d_w_score):
     """Gradients of `attend`, each with one part per chunk of pairs (the first axis)."""
+    indptr, code, member_indptr, slot, row = rows
+    codes, w_value, w_score = weights
     pairs, width = out.shape
     chunks, dim = d_value.shape[0], w_value.shape[0]
     for chunk in prange(chunks):

@@ -330,5 +330,6 @@ class _Norm(torch.autograd.Function):
         saved = ctx.saved_tensors
         d_x = torch.empty_like(saved[0])
         d_gamma, d_beta, d_alpha = (torch.empty_like(saved[4]) for _ in range(3))
-        run("normalise_gradient", grad.numel(), grad.contiguous(), *saved, d_x, d_gamma, d_beta, d_alpha)
+        kept = tuple(_array(part) for part in saved)
+        run("normalise_gradient", grad.numel(), grad.contiguous(), kept, d_x, d_gamma, d_beta, d_alpha)
         return d_x, None, d_gamma.sum(0), d_beta.sum(0), d_alpha.sum(0), None

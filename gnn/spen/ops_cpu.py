@@ -281,8 +281,9 @@ def normalise(x, ptr, gamma, beta, alpha, eps, out, mean, deviation):
 
 
 @parallel_kernel
-def normalise_gradient(grad, x, ptr, gamma, alpha, mean, deviation, d_x, d_gamma, d_beta, d_alpha):
-    """Gradients of `normalise`; those of the parameters per graph."""
+def normalise_gradient(grad, kept, d_x, d_gamma, d_beta, d_alpha):
+    """Gradients of `normalise` from (x, ptr, gamma, alpha, mean, deviation); those of the parameters per graph."""
+    x, ptr, gamma, alpha, mean, deviation = kept
     for g in numba.prange(mean.shape[0]):
         mu, sd, width = mean[g], deviation[g], x.shape[1]
         dg, db, da = d_gamma[g], d_beta[g], d_alpha[g]

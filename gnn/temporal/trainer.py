@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ...graphlib.checkpoints import prefixed, save_checkpoint
-from ...graphlib.errors import InvalidInput, NotFitted
-from ...graphlib.scalars import integer
+from ...graphlib.checkpoints import prefixed
+from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
+from ...graphlib.scalars import integer, is_finite
 from ..threads import steady
-from ..training.checkpoint import state_arrays, take_over
+from ..training.checkpoint import Resumable
 from ..training.evaluating import evaluating
 from .metrics import LinkScores
 from .negatives import TemporalNegatives
@@ -155,7 +155,7 @@ class Progress:
     best: bool = False
 
 
-class TemporalTrainer:
+class TemporalTrainer(Resumable):
     """Train a temporal model on a split, stop early, test it; resume exactly from a file.
 
     Every epoch resets the memory, reads the training events in order (score, observe, learn), then validates on from
@@ -198,6 +198,8 @@ class TemporalTrainer:
     True
     """
 
+    LOSS = "loss"
+
     def __init__(self, model: Any, events: Events, split: TemporalSplit, options: TrainOptions | None = None) -> None:
         import torch
 
@@ -210,7 +212,7 @@ class TemporalTrainer:
         self.history: list[float] = []
         self.best_epoch = -1
         self.best: dict[str, NDArray[Any]] = {}
-        self._loss = 0.0
+        self._loss_sum = 0.0
         known = np.concatenate([split.train, split.val])
         self._train_negatives, self._val_negatives = (
             TemporalNegatives(events, pool, collisions=made.collisions, seed=made.seed + number)
@@ -233,11 +235,11 @@ class TemporalTrainer:
         while not self.finished:
             if self.batch == 0:
                 self.model.reset()
-                self._loss = 0.0
+                self._loss_sum = 0.0
             while self.batch < len(parts):
-                self._loss += self._learn(parts[self.batch])
+                self._loss_sum += self._learn(parts[self.batch])
                 self.batch += 1
-                told = Progress(self.epoch, self.batch, len(parts), self._loss / self.batch)
+                told = Progress(self.epoch, self.batch, len(parts), self._loss_sum / self.batch)
                 if self.batch < len(parts) and callback is not None and callback(told) is True:
                     return
             told = self._close_epoch(len(parts))
@@ -270,49 +272,16 @@ class TemporalTrainer:
             seed=self.options.seed + 2,
         )
         size = batch_size or self.options.eval_batch_size
-        before = self._model_state()
+        before = self._state()
         try:
-            self._load_model(self.best)
+            self._set_state(self.best)
             with steady(), evaluating(self.model):
                 if split.replay is not None:
                     self.model.reset()
                     replay(self.model, self.events, split.replay, batch_size=self.options.eval_batch_size)
                 return evaluate(self.model, self.events, split.test, negatives, batch_size=size)
         finally:
-            self._load_model(before)
-
-    def save(self, path: str) -> None:
-        """Write everything that training depends on to one `.npz` file, replacing it at once.
-
-        Raises
-        ------
-        StoreWriteFailed
-            The disk is full or failed; a file that was there is whole.
-        """
-        state = state_arrays(self._model_state(), self.best, self.optimizer)
-        facts = {"epoch": self.epoch, "batch": self.batch, "loss": self._loss, "history": self.history}
-        save_checkpoint(path, state, {**facts, "best_epoch": self.best_epoch, "options": asdict(self.options)})
-
-    def load(self, path: str) -> None:
-        """Go on where a trainer of the same model, events, split and options was saved.
-
-        Raises
-        ------
-        StoreMissing
-            There is no such file.
-        InvalidInput
-            The file was written with other options.
-        StoreCorrupt
-            It is not such a file, is damaged, or does not fit the model. The whole file is checked first, so trainer
-            and model are as they were.
-        """
-        from .checkpoint import read
-
-        saved = read(path, self)
-        both = saved.best, saved.model
-        take_over(path, self._load_model, both, self._model_state(), self.optimizer, saved.adam)
-        self.best, self.history, self.best_epoch = saved.best, saved.history, saved.best_epoch
-        self.epoch, self.batch, self._loss = saved.epoch, saved.batch, saved.loss
+            self._set_state(before)
 
     @steady()
     def _learn(self, part: NDArray[np.int64]) -> float:
@@ -341,18 +310,28 @@ class TemporalTrainer:
         better = reached is None or (value - reached) / max(abs(reached), 1e-12) > options.tolerance
         self.history.append(value)
         if better:
-            self.best_epoch, self.best = self.epoch, self._model_state()
-        told = Progress(self.epoch, count, count, self._loss / max(1, count), scores, better)
+            self.best_epoch, self.best = self.epoch, self._state()
+        told = Progress(self.epoch, count, count, self._loss_sum / max(1, count), scores, better)
         logger.info("epoch %d: loss %.4f, validation %s %.4f", self.epoch, told.loss, options.monitor, value)
         self.epoch, self.batch = self.epoch + 1, 0
         return told
 
-    def _model_state(self) -> dict[str, NDArray[Any]]:
+    def _state(self) -> dict[str, NDArray[Any]]:
         weights = {f"weights.{n}": w.detach().cpu().numpy().copy() for n, w in self.model.state_dict().items()}
         return {**weights, **{f"memory.{name}": array for name, array in self.model.state().items()}}
 
-    def _load_model(self, state: dict[str, NDArray[Any]]) -> None:
+    def _set_state(self, state: dict[str, NDArray[Any]]) -> None:
         import torch
 
         self.model.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in prefixed(state, "weights.").items()})
         self.model.load_state(prefixed(state, "memory."))
+
+    def _most_batches(self) -> int:
+        return len(self.split.train)
+
+    def _checked_history(self, path: str, given: Any, epoch: int, best_epoch: int) -> list[float]:
+        if not isinstance(given, list) or not all(map(is_finite, given)):
+            raise StoreCorrupt(f"{path} is not a whole checkpoint: its history is not made of numbers")
+        if len(given) != epoch or (epoch > 0) != (best_epoch >= 0):
+            raise StoreCorrupt(f"{path} is not a whole checkpoint: {epoch} epochs, but a history of {len(given)}")
+        return [float(value) for value in given]

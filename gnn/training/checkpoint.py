@@ -1,23 +1,19 @@
-"""A trainer's checkpoint, read whole and compared with what the trainer has before anything changes."""
+"""Trainers that are saved and go on: a checkpoint is read whole and compared before anything changes."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...graphlib.checkpoints import check_arrays, load_checkpoint, prefixed, whole_fact
+from ...graphlib.checkpoints import check_arrays, load_checkpoint, prefixed, save_checkpoint, whole_fact
 from ...graphlib.errors import InvalidInput, StoreCorrupt
 from ...graphlib.scalars import is_finite
 from .adam import adam_arrays, read_adam
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from .options import Training
-
-_SERIES = ("epoch", "loss", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,8 @@ class Saved:
         The optimizer's state by the number of the parameter, as torch takes it.
     epoch, batch, best_epoch : int
     loss_sum : float
-    history : dict of lists
+    history : Any
+        As the trainer keeps it.
     """
 
     model: dict[str, NDArray[Any]]
@@ -42,96 +39,100 @@ class Saved:
     batch: int
     best_epoch: int
     loss_sum: float
-    history: dict[str, list[float]]
+    history: Any
 
 
-def read(path: str, options: Training, optimizer: Any, state: Mapping[str, NDArray[Any]]) -> Saved:
-    """A checkpoint of these options that fits a model of this state, or an error."""
-    arrays, facts = loaded(path, asdict(options))
-    epoch, batch, best_epoch = turns(path, facts, options.epochs, 1 << 62)
-    history = _history(path, facts.get("history"), epoch, best_epoch)
-    loss_sum: Any = facts.get("loss_sum")
-    if not is_finite(loss_sum):
-        raise StoreCorrupt(f"{path} is not a whole checkpoint: its loss is {loss_sum!r:.80}")
-    model, best, adam = states(path, arrays, best_epoch, state, optimizer)
-    return Saved(model, best, adam, epoch, batch, best_epoch, float(loss_sum), history)
+class Resumable(ABC):
+    """A trainer that is saved whole and goes on to the same bits."""
 
+    LOSS: ClassVar[str] = "loss_sum"  # what files call the sum of losses
+    options: Any
+    optimizer: Any
+    epoch: int
+    batch: int
+    best_epoch: int
+    best: dict[str, NDArray[Any]]
+    history: Any
+    _loss_sum: float
 
-def loaded(path: str, options: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and facts of a checkpoint that a trainer with these options has written."""
-    arrays, facts = load_checkpoint(path)
-    if facts.get("options") != options:
-        raise InvalidInput(f"{path}: was trained with {facts.get('options')}, not with {options}")
-    unknown = [name for name in arrays if not name.startswith(("model.", "best.", "adam."))]
-    if unknown:
-        raise StoreCorrupt(f"{path} is not a whole checkpoint: it has an unknown array {unknown[0]!r}")
-    return arrays, facts
+    def save(self, path: str) -> None:
+        """Write everything that training depends on to one `.npz` file, replacing it at once.
 
+        Raises
+        ------
+        StoreWriteFailed
+            The disk is full or failed; a file that was there is whole.
+        """
+        arrays = {f"model.{name}": part for name, part in self._state().items()}
+        arrays |= {f"best.{name}": part for name, part in self.best.items()}
+        facts = {name: getattr(self, name) for name in ("epoch", "batch", "best_epoch", "history")}
+        save_checkpoint(
+            path,
+            arrays | adam_arrays(self.optimizer),
+            {**facts, self.LOSS: self._loss_sum, "options": asdict(self.options)},
+        )
 
-def turns(path: str, facts: dict[str, Any], epochs: int, batches: int) -> tuple[int, int, int]:
-    """Epoch, batch and best epoch, in their ranges."""
-    epoch = whole_fact(path, facts, "epoch", 0, epochs)
-    batch = whole_fact(path, facts, "batch", 0, batches)
-    return epoch, batch, whole_fact(path, facts, "best_epoch", -1, epoch - 1)
+    def load(self, path: str) -> None:
+        """Go on where a trainer of the same model, data and options was saved.
 
+        Raises
+        ------
+        StoreMissing
+            There is no such file.
+        InvalidInput
+            It was written with other options.
+        StoreCorrupt
+            It is not such a file, is damaged, or does not fit the model. All of it is checked first: trainer and model
+            are as they were.
+        """
+        before = self._state()
+        saved = self._read(path, before)
+        try:
+            for state in (saved.best, saved.model):
+                if state:
+                    self._set_state(state)
+        except Exception as error:  # what this model refuses is its own affair
+            self._set_state(before)
+            raise StoreCorrupt(f"{path} does not fit this model ({error}); nothing was changed") from error
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.adam})
+        self.best, self.history, self.best_epoch = saved.best, saved.history, saved.best_epoch
+        self.epoch, self.batch, self._loss_sum = saved.epoch, saved.batch, saved.loss_sum
 
-def states(
-    path: str, arrays: dict[str, NDArray[Any]], best_epoch: int, state: Mapping[str, NDArray[Any]], optimizer: Any
-) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]], dict[int, dict[str, Any]]]:
-    """The model's state now and at its best, both like `state`, and the optimizer's."""
-    model, best = prefixed(arrays, "model."), prefixed(arrays, "best.")
-    check_arrays(path, model, state)
-    if best or best_epoch >= 0:
-        check_arrays(path, best, state)
-    return model, best, read_adam(path, prefixed(arrays, "adam."), optimizer)
+    @abstractmethod
+    def _state(self) -> dict[str, NDArray[Any]]:
+        """Copies of everything in the model that training changes."""
 
+    @abstractmethod
+    def _set_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Give the model such a state."""
 
-def state_arrays(
-    model: Mapping[str, NDArray[Any]], best: Mapping[str, NDArray[Any]], optimizer: Any
-) -> dict[str, NDArray[Any]]:
-    """What `states` reads: the model's state now and at its best, and the optimizer's."""
-    arrays = {f"model.{name}": part for name, part in model.items()}
-    arrays |= {f"best.{name}": part for name, part in best.items()}
-    return arrays | adam_arrays(optimizer)
+    @abstractmethod
+    def _most_batches(self) -> int:
+        """Steps of an epoch, at most."""
 
+    @abstractmethod
+    def _checked_history(self, path: str, given: Any, epoch: int, best_epoch: int) -> Any:
+        """The history of so many epochs in a file, or `StoreCorrupt`."""
 
-def take_over(
-    path: str,
-    put: Callable[[dict[str, NDArray[Any]]], None],
-    wanted: Iterable[dict[str, NDArray[Any]]],
-    before: dict[str, NDArray[Any]],
-    optimizer: Any,
-    adam: dict[int, dict[str, Any]],
-) -> None:
-    """Put states into a model one after another, the last to stay, and the optimizer's; or leave all as it was."""
-    try:
-        for state in wanted:
-            if state:
-                put(state)
-    except Exception as error:  # what this model refuses is its own affair
-        put(before)
-        raise StoreCorrupt(f"{path} does not fit this model ({error}); nothing was changed") from error
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": adam})
-
-
-def _history(path: str, given: Any, epoch: int, best_epoch: int) -> dict[str, list[float]]:
-    def fail(why: str) -> StoreCorrupt:
-        return StoreCorrupt(f"{path} is not a whole checkpoint: its history {why}")
-
-    if not isinstance(given, dict) or set(given) != set(_SERIES):
-        raise fail(f"must have the series {', '.join(_SERIES)}")
-    for name, values in given.items():
-        if not isinstance(values, list) or not all(map(is_finite, values)):
-            raise fail(f"is not made of numbers ({name})")
-    judged = given["epoch"]
-    if len({len(values) for values in given.values()}) != 1:
-        raise fail("has series of several lengths")
-    if any(type(at) is not int for at in judged) or judged != sorted(set(judged)):
-        raise fail("must number its epochs in order")
-    if (judged and (judged[0] < 0 or judged[-1] >= epoch)) or (best_epoch >= 0) != bool(judged):
-        raise fail(f"does not fit {epoch} epochs")
-    if best_epoch >= 0 and best_epoch not in judged:
-        raise fail(f"has no epoch {best_epoch}, which is said to be the best")
-    if any(not math.isfinite(value) for values in given.values() for value in values):
-        raise fail("is not finite")
-    return {name: list(given[name]) for name in _SERIES}
+    def _read(self, path: str, state: Mapping[str, NDArray[Any]]) -> Saved:
+        """A checkpoint of these options that fits a model of this state, or an error."""
+        arrays, facts = load_checkpoint(path)
+        options = asdict(self.options)
+        if facts.get("options") != options:
+            raise InvalidInput(f"{path}: was trained with {facts.get('options')}, not with {options}")
+        unknown = [name for name in arrays if not name.startswith(("model.", "best.", "adam."))]
+        if unknown:
+            raise StoreCorrupt(f"{path} is not a whole checkpoint: it has an unknown array {unknown[0]!r}")
+        epoch = whole_fact(path, facts, "epoch", 0, self.options.epochs)
+        batch = whole_fact(path, facts, "batch", 0, self._most_batches())
+        best_epoch = whole_fact(path, facts, "best_epoch", -1, epoch - 1)
+        history = self._checked_history(path, facts.get("history"), epoch, best_epoch)
+        loss_sum: Any = facts.get(self.LOSS)
+        if not is_finite(loss_sum):
+            raise StoreCorrupt(f"{path} is not a whole checkpoint: its loss is {loss_sum!r:.80}")
+        model, best = prefixed(arrays, "model."), prefixed(arrays, "best.")
+        check_arrays(path, model, state)
+        if best or best_epoch >= 0:
+            check_arrays(path, best, state)
+        adam = read_adam(path, prefixed(arrays, "adam."), self.optimizer)
+        return Saved(model, best, adam, epoch, batch, best_epoch, float(loss_sum), history)

@@ -7,17 +7,17 @@ import logging
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ...embed.progress import TrainingDiverged
-from ...graphlib.checkpoints import save_checkpoint
 from ...graphlib.compute.streams import Purpose, root_of
+from ...graphlib.errors import StoreCorrupt
+from ...graphlib.scalars import is_finite
 from ..threads import steady
-from .checkpoint import read, state_arrays, take_over
+from .checkpoint import Resumable
 from .evaluating import evaluating
 from .options import Progress, Training
 
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 Callback = Callable[[Progress], object]
+_SERIES = ("epoch", "loss", "val_loss", "val_accuracy")
 
 
-class EpochTrainer:
+class EpochTrainer(Resumable):
     """What trainers share. A subclass gives `_batches`, `_loss` and `_judge`.
 
     Random numbers of torch are seeded for every step by (seed, epoch, step) and for every validation by (seed, epoch):
@@ -61,7 +62,7 @@ class EpochTrainer:
         self.optimizer = kind(given, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
         self.epoch = self.batch = 0
         self.best_epoch = -1
-        self.history: dict[str, list[float]] = {name: [] for name in ("epoch", "loss", "val_loss", "val_accuracy")}
+        self.history: dict[str, list[float]] = {name: [] for name in _SERIES}
         self.best: dict[str, NDArray[Any]] = {}
         self._loss_sum = 0.0
 
@@ -106,35 +107,6 @@ class EpochTrainer:
                     break
         if checkpoint is not None and not paused:
             self.save(checkpoint)
-
-    def save(self, path: str) -> None:
-        """Write everything that training depends on to one `.npz` file, replacing it at once.
-
-        Raises
-        ------
-        StoreWriteFailed
-            The disk is full or failed; a file that was there is whole.
-        """
-        arrays = state_arrays(self._state(), self.best, self.optimizer)
-        facts = {name: getattr(self, name) for name in ("epoch", "batch", "best_epoch", "history")}
-        save_checkpoint(path, arrays, {**facts, "loss_sum": self._loss_sum, "options": asdict(self.options)})
-
-    def load(self, path: str) -> None:
-        """Go on where a trainer of the same model, data and options was saved.
-
-        Raises
-        ------
-        StoreMissing
-            There is no such file.
-        InvalidInput
-            It was written with other options.
-        StoreCorrupt
-            It is not such a file, is damaged, or does not fit the model. All of it is checked before anything changes.
-        """
-        saved = read(path, self.options, self.optimizer, self._state())
-        take_over(path, self._set_state, [saved.model], self._state(), self.optimizer, saved.adam)
-        self.best, self.history, self.best_epoch = saved.best, saved.history, saved.best_epoch
-        self.epoch, self.batch, self._loss_sum = saved.epoch, saved.batch, saved.loss_sum
 
     def use_best(self) -> None:
         """Give the model the weights of the epoch that the rule chose."""
@@ -233,3 +205,28 @@ class EpochTrainer:
 
     def _set_state(self, state: dict[str, NDArray[Any]]) -> None:
         self.model.load_state_dict({name: torch.from_numpy(np.array(part)) for name, part in state.items()})
+
+    def _most_batches(self) -> int:
+        return 1 << 62  # batches may be prepared anew, in other numbers
+
+    def _checked_history(self, path: str, given: Any, epoch: int, best_epoch: int) -> dict[str, list[float]]:
+        def fail(why: str) -> StoreCorrupt:
+            return StoreCorrupt(f"{path} is not a whole checkpoint: its history {why}")
+
+        if not isinstance(given, dict) or set(given) != set(_SERIES):
+            raise fail(f"must have the series {', '.join(_SERIES)}")
+        for name, values in given.items():
+            if not isinstance(values, list) or not all(map(is_finite, values)):
+                raise fail(f"is not made of numbers ({name})")
+        judged = given["epoch"]
+        if len({len(values) for values in given.values()}) != 1:
+            raise fail("has series of several lengths")
+        if any(type(at) is not int for at in judged) or judged != sorted(set(judged)):
+            raise fail("must number its epochs in order")
+        if (judged and (judged[0] < 0 or judged[-1] >= epoch)) or (best_epoch >= 0) != bool(judged):
+            raise fail(f"does not fit {epoch} epochs")
+        if best_epoch >= 0 and best_epoch not in judged:
+            raise fail(f"has no epoch {best_epoch}, which is said to be the best")
+        if any(not math.isfinite(value) for values in given.values() for value in values):
+            raise fail("is not finite")
+        return {name: list(given[name]) for name in _SERIES}

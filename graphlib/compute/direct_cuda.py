@@ -88,8 +88,8 @@ def _flatten(torch: Any, argument: Any, kinds: list[Any], values: list[Any]) -> 
     elif kind in _WORDS:
         kinds.append(np.uint64 if kind is int and argument >> 63 > 0 else kind)  # as Numba types them
         values.append(argument)
-    elif kind is tuple:
-        kinds.append(len(argument))
+    elif isinstance(argument, tuple):
+        kinds.append(len(argument) if kind is tuple else kind)
         for part in argument:
             _flatten(torch, part, kinds, values)
     else:
@@ -103,7 +103,7 @@ def _layout(kinds: Iterable[Any]) -> str:
     for kind in kinds:
         if isinstance(kind, tuple):
             words.append("q" * (_HEADER + 2 * kind[1]))
-        elif not isinstance(kind, int):
+        elif kind in _WORDS:  # else a tuple, whose parts follow
             words.append(_WORDS[kind])
     return "".join(words)
 
@@ -120,5 +120,6 @@ def _bound(kernel: Any, arguments: list[Any], kinds: list[Any]) -> _Function | N
 
 def _wrapped(argument: Any) -> Any:
     if isinstance(argument, tuple):
-        return tuple(_wrapped(part) for part in argument)
+        parts = [_wrapped(part) for part in argument]
+        return tuple(parts) if type(argument) is tuple else type(argument)(*parts)
     return cuda.as_cuda_array(argument, sync=False) if hasattr(argument, "__cuda_array_interface__") else argument

@@ -36,9 +36,8 @@ def split(function: Callable[..., Any]) -> tuple[Callable[..., int], FunctionTyp
     """The counter of the turns and the function of a range of them."""
     source = textwrap.dedent(inspect.getsource(function))
     definition = ast.parse(source).body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    loop = definition.body[-1]
-    if not (isinstance(loop, ast.For) and _is_prange(loop.iter)):
+    loop = definition.body[-1] if isinstance(definition, ast.FunctionDef) else None
+    if not (isinstance(definition, ast.FunctionDef) and isinstance(loop, ast.For) and _is_prange(loop.iter)):
         raise TypeError(f"{function.__qualname__}: a parallel kernel ends with its one loop over numba.prange(...)")
     definition.decorator_list = []
     ast.increment_lineno(definition, function.__code__.co_firstlineno - 1)

@@ -153,7 +153,7 @@ def hop_contexts(
                 progress((hop - 1) * rows.num_rows + last, hops * rows.num_rows)
         names.append(name)
         source = filling.array
-    kept = dict(store.attributes.get(ATTRIBUTE, {}))
+    kept = dict(_recorded(store))
     kept[_place(recipe.edge_type[0], column)] = {**asdict(recipe), "edge_type": list(recipe.edge_type)}
     store.attributes[ATTRIBUTE] = kept
     return names
@@ -186,7 +186,8 @@ def check_contexts(
     """
     columns = store.nodes if node_type is None else store.nodes(node_type)
     chosen = store._parts.node_type(node_type)
-    given = store.attributes.get(ATTRIBUTE, {}).get(_place(chosen, column))
+    given = _recorded(store).get(_place(chosen, column))
+    hops = integer("hops", hops, 1)
     names = [f"{column}_hop{hop}" for hop in range(1, hops + 1)]
     missing = [name for name in names if name not in columns]
     if not isinstance(given, dict) or missing:
@@ -214,6 +215,12 @@ def check_contexts(
                 "written; make them again with hop_contexts"
             )
     return names
+
+
+def _recorded(store: GraphStore) -> dict[str, Any]:
+    """What the store's attribute says; nothing where it is not of the kind that `hop_contexts` writes."""
+    found = store.attributes.get(ATTRIBUTE)
+    return found if isinstance(found, dict) else {}
 
 
 def _place(node_type: str, column: str) -> str:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType
-from ..store.adjacency import Adjacency, id_dtype
+from ..store.adjacency import Adjacency, CompressedRows, id_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CSR:
+class CSR(CompressedRows):
     """A sparse matrix by rows. Arrays may be shared or memory-mapped: treat them as read-only.
 
     Attributes
@@ -39,18 +39,6 @@ class CSR:
     indices: NDArray[Any]
     values: NDArray[Any] | None
     num_cols: int
-
-    @property
-    def num_rows(self) -> int:
-        return int(self.indptr.shape[0]) - 1
-
-    @property
-    def num_entries(self) -> int:
-        return int(self.indices.shape[0])
-
-    @property
-    def nbytes(self) -> int:
-        return sum(a.nbytes for a in (self.indptr, self.indices, self.values) if a is not None)
 
     def row(self, i: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Columns and values of row i, as views."""

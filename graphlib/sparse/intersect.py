@@ -70,7 +70,8 @@ def intersect(
     place = np.empty((workers, A.num_cols if valued else 0), np.int64)
     cols = plain_view(pairs[1]), plain_view(pairs[2])
     kernels.intersect(
-        *(combine, left, right, factors, (pairs[0], *cols), np.zeros(1, np.int64), starts, bits, place, out, counts)
+        *(combine, left, right, factors, (pairs[0], *cols), (np.zeros(1, np.int64), starts), (bits, place)),
+        *(out, counts),
     )
     return out, counts
 

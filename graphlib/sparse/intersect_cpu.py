@@ -83,14 +83,17 @@ def _scanned(combine, A, B, v, factors, bits, place, met):
 
 
 @parallel_kernel
-def intersect(combine, A, B, factors, pairs, ticket, starts, bits, place, out, counts):
+def intersect(combine, A, B, factors, pairs, tasks, marks, out, counts):
     """`out[p]` = merged terms over the columns that row u of A and row v of B share, for the pairs of every u.
 
     `pairs` is (indptr, v, p) by u; `factors` (columns or none) multiplies the terms of a column, and its dtype is that
-    of the sums; `counts[p]`, where there is room, is how many columns are shared. Tasks are rows
-    starts[t]:starts[t + 1]; `bits` and `place` have one row per worker, `place` no columns where no values are read.
+    of the sums; `counts[p]`, where there is room, is how many columns are shared. `tasks` are (ticket, starts), rows
+    starts[t]:starts[t + 1] each; `marks` are (bits, place) with one row per worker, `place` without columns where no
+    values are read.
     """
     p_indptr, p_rows, p_ids = pairs
+    ticket, starts = tasks
+    bits, place = marks
     for w in numba.prange(bits.shape[0]):
         own, own_place = bits[w], place[w]
         while True:

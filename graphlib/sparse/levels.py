@@ -139,14 +139,14 @@ def _peel(rows: Adjacency, names: NDArray[Any] | None, threads: int | None) -> L
     ready, found = np.empty(count, id_dtype(count)), np.zeros(1, np.int64)
     found[0] = kernels.first_frontier(waiting, shortest, ready)
     begin, end, depth = 0, int(found[0]), 0
-    state = (indptr, indices, waiting, shortest, level, ready, found)
+    arcs, state = (indptr, indices), kernels.Peeling(level, waiting, shortest, ready, found)
     with threads_in_use(threads) as used:
         most = _WIDE if used > 1 else count + 1
         while begin < end:
             if end - begin < most:
-                begin, end, depth = kernels.peel_narrow(begin, end, depth, most, *state)
+                begin, end, depth = kernels.peel_narrow(begin, end, depth, most, arcs, state)
             else:
-                kernels.peel_wide(begin, end, depth, *state)
+                kernels.peel_wide(begin, end, depth, arcs, state)
                 begin, end, depth = end, int(found[0]), depth + 1
     if end < count:
         raise _cycle(rows, waiting, names)

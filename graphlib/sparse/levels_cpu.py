@@ -6,7 +6,7 @@ counts and least depths are changed by atomic instructions, and the nodes of a l
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 from numba.core import types
@@ -39,6 +39,17 @@ _atomic_add: Any = _atomic("add")
 _atomic_min: Any = _atomic("min")
 
 
+class Peeling(NamedTuple):
+    """Per node its level, how many predecessors it waits for and its least depth; the nodes `ready` so far, in order,
+    of which there are `found[0]`."""
+
+    level: Any
+    waiting: Any
+    shortest: Any
+    ready: Any
+    found: Any
+
+
 @kernel
 def count_in_edges(indices, waiting):
     """`waiting[v]` gains the number of edges that end at v."""
@@ -47,7 +58,9 @@ def count_in_edges(indices, waiting):
 
 
 @kernel(forceinline=True)
-def _peel(v, indptr, indices, waiting, shortest, ready, found):
+def _peel(v, rows, state):
+    indptr, indices = rows
+    _, waiting, shortest, ready, found = state
     beyond = shortest[v] + 1
     for k in range(indptr[v], indptr[v + 1]):
         w = indices[k]
@@ -69,26 +82,26 @@ def first_frontier(waiting, shortest, ready):
 
 
 @kernel
-def peel_narrow(begin, end, depth, most, indptr, indices, waiting, shortest, level, ready, found):
+def peel_narrow(begin, end, depth, most, rows, state):
     """Peel level by level until a frontier has `most` nodes or none.
 
-    `ready[begin:end]` is the frontier and `depth` its level; returns these of the frontier to be peeled next.
-    `found[0]` counts the nodes in `ready`.
+    `rows` are (indptr, indices); `ready[begin:end]` is the frontier and `depth` its level; returns these of the
+    frontier to be peeled next.
     """
     while begin < end and end - begin < most:
         for i in range(begin, end):
-            level[ready[i]] = depth
-            _peel(ready[i], indptr, indices, waiting, shortest, ready, found)
-        begin, end, depth = end, found[0], depth + 1
+            state.level[state.ready[i]] = depth
+            _peel(state.ready[i], rows, state)
+        begin, end, depth = end, state.found[0], depth + 1
     return begin, end, depth
 
 
 @parallel_kernel
-def peel_wide(begin, end, depth, indptr, indices, waiting, shortest, level, ready, found):
+def peel_wide(begin, end, depth, rows, state):
     """Peel one frontier on all threads; what it finds ready follows in `ready`."""
     for i in numba.prange(end - begin):
-        level[ready[begin + i]] = depth
-        _peel(ready[begin + i], indptr, indices, waiting, shortest, ready, found)
+        state.level[state.ready[begin + i]] = depth
+        _peel(state.ready[begin + i], rows, state)
 
 
 @kernel

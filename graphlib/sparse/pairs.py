@@ -7,7 +7,7 @@ the adjacency matrix is never formed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -50,9 +50,12 @@ class TopPairs:
     scores: NDArray[np.float32]
     counts: NDArray[np.int32]
 
+    OF: ClassVar[str] = "nodes"  # what rows belong to
+
     def __repr__(self) -> str:
         rows, k = self.nodes.shape
-        return f"TopPairs({rows:,} nodes, top {k}, {self.nodes.nbytes + self.scores.nbytes:,} bytes)"
+        size = self.nodes.nbytes + self.scores.nbytes
+        return f"{type(self).__name__}({rows:,} {self.OF}, top {k}, {size:,} bytes)"
 
 
 def pair_scores(

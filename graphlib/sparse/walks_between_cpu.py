@@ -41,13 +41,14 @@ def _start(u, x, reached):
 
 
 @parallel_kernel
-def pair_walks(rows, back, scale, steps, pairs, ticket, vectors, marked, reached, out):
+def pair_walks(rows, back, scale, steps, pairs, ticket, workspace, out):
     """`out[p]` = sum over l of steps[l] * (walks of length l from u to v), for the pairs (indptr, v, p) of every u.
 
     `back` lists for every v the entries of its column. Walks to v of all lengths end with a step into v, so that
     vectors are pushed one step less and merged, y = sum of steps[l + 1] x_l, before they meet the columns.
     """
     p_indptr, p_cols, p_ids = pairs
+    vectors, marked, reached = workspace
     for w in numba.prange(marked.shape[0]):
         y, seen, own = vectors[w, 2], marked[w], reached[w]
         held = np.empty(y.shape[0], np.int64)
@@ -89,9 +90,10 @@ def pair_walks(rows, back, scale, steps, pairs, ticket, vectors, marked, reached
 
 
 @parallel_kernel
-def top_walks(rows, scale, steps, seeds, ticket, vectors, marked, reached, nodes, scores, counts):
+def top_walks(rows, scale, steps, seeds, ticket, workspace, nodes, scores, counts):
     """The best columns of sum over l of steps[l] * T^l, for the rows `seeds`; the seed itself is left out."""
     k = nodes.shape[1]
+    vectors, marked, reached = workspace
     for w in numba.prange(marked.shape[0]):
         y, seen, own = vectors[w, 2], marked[w], reached[w]
         held = np.empty(y.shape[0], np.uint32)

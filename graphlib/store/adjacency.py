@@ -16,8 +16,27 @@ EDGES_AT_ONCE = 1 << 20  # some milliseconds of counting
 _INT32_MAX = np.iinfo(np.int32).max
 
 
+class CompressedRows:
+    """Entries by rows: row v is the slice `indptr[v]:indptr[v + 1]` of `indices` and of what lies beside them."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[Any]
+
+    @property
+    def num_rows(self) -> int:
+        return int(self.indptr.shape[0]) - 1
+
+    @property
+    def num_entries(self) -> int:
+        return int(self.indices.shape[0])
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in vars(self).values() if isinstance(part, np.ndarray))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Adjacency:
+class Adjacency(CompressedRows):
     """Compressed rows of neighbours. Arrays are shared with the store: treat them as read-only.
 
     Attributes
@@ -40,19 +59,6 @@ class Adjacency:
     weight: NDArray[np.float32] | None
     time: NDArray[Any] | None
     num_cols: int
-
-    @property
-    def num_rows(self) -> int:
-        return int(self.indptr.shape[0]) - 1
-
-    @property
-    def num_entries(self) -> int:
-        return int(self.indices.shape[0])
-
-    @property
-    def nbytes(self) -> int:
-        arrays = (self.indptr, self.indices, self.edge_ids, self.weight, self.time)
-        return sum(a.nbytes for a in arrays if a is not None)
 
     def degrees(self) -> NDArray[np.int64]:
         """Entries per row, int64 (num_rows,); parallel edges count each."""

@@ -123,12 +123,13 @@ def _lines_past_cache(to, source, width):
 
 
 @kernel(inline="always")
-def _rows(move, table, stride, count, index, first, last, out, width, ahead, lines):
+def _rows(move, table, stride, count, index, first, last, out, width, look):
     """Rows by `move(to, source, width)`. Positions are unsigned, which spares a check for negative ones.
 
     A short loop matters: the processor runs ahead over as many rows as fit its window, and that is all there is to
-    hide the way to memory where nothing is asked for beforehand.
+    hide the way to memory where nothing is asked for beforehand; `look` is (ahead, lines).
     """
+    ahead, lines = look
     for i in range(np.uint64(first), np.uint64(last)):
         row = np.uint64(index[i])
         if row >= np.uint64(count):
@@ -150,29 +151,29 @@ def copy_rows(table, stride, count, index, first, last, out, width, ahead, lines
     The usual narrow widths get loops of their own, compiled to plain moves.
     """
     if width == 4:
-        return _rows(copy, table, stride, count, index, first, last, out, 4, 0, 0)
+        return _rows(copy, table, stride, count, index, first, last, out, 4, (0, 0))
     if width == 8:
-        return _rows(copy, table, stride, count, index, first, last, out, 8, 0, 0)
+        return _rows(copy, table, stride, count, index, first, last, out, 8, (0, 0))
     if width == 16:
-        return _rows(copy, table, stride, count, index, first, last, out, 16, 0, 0)
+        return _rows(copy, table, stride, count, index, first, last, out, 16, (0, 0))
     if width == 32:
-        return _rows(copy, table, stride, count, index, first, last, out, 32, 0, 0)
+        return _rows(copy, table, stride, count, index, first, last, out, 32, (0, 0))
     if width == 64:
-        return _rows(copy, table, stride, count, index, first, last, out, 64, 0, 0)
+        return _rows(copy, table, stride, count, index, first, last, out, 64, (0, 0))
     if lines == 0:
-        return _rows(copy, table, stride, count, index, first, last, out, width, 0, 0)
-    return _rows(copy, table, stride, count, index, first, last, out, width, ahead, lines)
+        return _rows(copy, table, stride, count, index, first, last, out, width, (0, 0))
+    return _rows(copy, table, stride, count, index, first, last, out, width, (ahead, lines))
 
 
 @kernel
 def copy_rows_past_cache(table, stride, count, index, first, last, out, width, ahead, lines):
     """As `copy_rows`, for rows of a line or more and an `out` too large for the cache, which is passed by."""
     if width == LINE and out % LINE == 0:
-        bad = _rows(_lines_past_cache, table, stride, count, index, first, last, out, LINE, 0, 0)
+        bad = _rows(_lines_past_cache, table, stride, count, index, first, last, out, LINE, (0, 0))
     elif width % LINE == 0 and out % LINE == 0:
-        bad = _rows(_lines_past_cache, table, stride, count, index, first, last, out, width, ahead, lines)
+        bad = _rows(_lines_past_cache, table, stride, count, index, first, last, out, width, (ahead, lines))
     else:
-        bad = _rows(_copy_past_cache, table, stride, count, index, first, last, out, width, ahead, lines)
+        bad = _rows(_copy_past_cache, table, stride, count, index, first, last, out, width, (ahead, lines))
     settle()
     return bad
 

@@ -12,6 +12,7 @@ from ...graphlib.scalars import is_integer, is_number
 from ...graphlib.store.times import float_times
 from ..arguments import check_count, node_positions, threads_for
 from .read import CacheRead
+from .sizes import check_sizes, key_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -389,24 +390,6 @@ class NCache:
         if count and (names.dtype.kind not in "iu" or names.min() < 0):
             raise InvalidInput(f"insert: edge_ids must be integers >= 0; got {names.dtype}, smallest {names.min()}")
         return times, np.ascontiguousarray(names, np.int64)
-
-
-def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
-    """Slots per hop without trailing zeros, or an error that says what is allowed."""
-    checked = [check_count(f"sizes[{hop}]", size) for hop, size in enumerate(sizes)]
-    while checked and checked[-1] == 0:
-        checked.pop()
-    if not checked or checked[0] != 1 or 0 in checked or len(checked) > 3 or sum(checked) > np.iinfo(np.int16).max:
-        raise InvalidInput(
-            "sizes must be 1 for the node itself, then the slots at one hop and at two, such as (1, 32, 16); "
-            f"got {sizes!r}"
-        )
-    return tuple(checked)
-
-
-def key_dtype(num_nodes: int) -> type[np.int32] | type[np.int64]:
-    """Of node ids: 32 bits where they fit."""
-    return np.int32 if num_nodes <= np.iinfo(np.int32).max else np.int64
 
 
 def _by_rank(times: NDArray[np.float64], names: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -7,7 +7,7 @@ has one slot per hop, so whether the other node holds it is one comparison.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numba import config
@@ -98,12 +98,44 @@ def sum_members(values, member, total):
         total[row, f] = whole
 
 
+class Rule(NamedTuple):
+    """How keys find their slots and take them from others, and the name of the streams that decide."""
+
+    kind: int
+    parameter: int
+    alpha: float
+    keep_self: bool
+    root: int
+    epoch: int
+
+
+class Events(NamedTuple):
+    """Events in order of time: their nodes, ids, and the rows of the nodes in the read."""
+
+    src: Any
+    dst: Any
+    ids: Any
+    src_row: Any
+    dst_row: Any
+
+
+class Columns(NamedTuple):
+    """A table of slots (rows, width), or a copy of some of its rows."""
+
+    keys: Any
+    edge_ids: Any
+    times: Any
+    values: Any
+
+
 @cuda.jit
-def claim(keys, starts, kind, parameter, alpha, keep_self, root, epoch, src, dst, event_id, src_row, dst_row, read_key, winner):  # fmt: skip  # noqa: E501
+def claim(keys, starts, rule, events, read_key, winner):
     """A thread per event, side and write: accepted writes claim their slot of `winner` (rows read, width) by rank.
 
     Write 0 is hop 0, write 1 is hop 1, write 2 + s comes from slot s of the other's hop 1.
     """
+    kind, parameter, alpha, keep_self, root, epoch = rule
+    src, dst, event_id, src_row, dst_row = events
     hops = starts.shape[0] - 1
     near = starts[2] - starts[1] if hops > 1 else 0
     writes = 2 + near
@@ -132,11 +164,11 @@ def claim(keys, starts, kind, parameter, alpha, keep_self, root, epoch, src, dst
 
 
 @cuda.jit
-def write_winners(
-    keys, edge_ids, times, values, starts, src, dst, event_time, event_id, src_row, dst_row, nodes,
-    read_key, read_edge, read_time, new_value, winner,
-):  # fmt: skip
+def write_winners(columns, starts, events, event_time, nodes, read, winner):
     """A thread per slot of the nodes read: the winner's entry is written, no two to one slot."""
+    keys, edge_ids, times, values = columns
+    src, dst, event_id, src_row, dst_row = events
+    read_key, read_edge, read_time, new_value = read
     width = winner.shape[1]
     hops = starts.shape[0] - 1
     writes = 2 + (starts[2] - starts[1] if hops > 1 else 0)
@@ -284,22 +316,18 @@ class CudaNCache:
         """The events `words` (src, dst, id, rows of both in `read`), in the order of time."""
         like = self.like
         events = place.put(words)
-        source, target, name, source_row, target_row = (events[i] for i in range(5))
+        given = Events(*(events[i] for i in range(5)))
         winner = place.empty(read.key.shape, np.int64)
         slots = winner.shape[0] * winner.shape[1]
         place.run(fill, *_grid(slots), winner.reshape(slots), -1)
         writes = 2 + (like.sizes[1] if len(like.sizes) > 1 else 0)
-        place.run(
-            *(claim, *_grid(2 * writes * words.shape[1])),
-            *(self.keys, self._starts, *self._hash()),
-            *(like.replace_prob, like.keep_self, root_of(like.seed, Purpose.NCACHE), epoch),
-            *(source, target, name, source_row, target_row, read.key, winner),
-        )
-        columns = (getattr(self, column) for column in COLUMNS)
+        rule = Rule(*self._hash(), like.replace_prob, like.keep_self, root_of(like.seed, Purpose.NCACHE), epoch)
+        grid = _grid(2 * writes * words.shape[1])
+        place.run(claim, *grid, self.keys, self._starts, rule, given, read.key, winner)
         place.run(
             *(write_winners, *_grid(slots)),
-            *(*columns, self._starts, source, target, place.put(times), name, source_row, target_row),
-            *(place.put(read.nodes), read.key, read.edge_id, read.time, new, winner),
+            *(Columns(*(getattr(self, column) for column in COLUMNS)), self._starts, given, place.put(times)),
+            *(place.put(read.nodes), Columns(read.key, read.edge_id, read.time, new), winner),
         )
 
     def from_host(self) -> None:

@@ -18,7 +18,7 @@ from ...graphlib.compute.launch_cuda import Place, device_number, launching
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK
 from .numbering_cuda import THREADS, count_new, enter, number_new, read_numbers, reset_table
 from .picks import neighbor_root
-from .picks_cuda import count_picks, pick_uniform, place_picks
+from .picks_cuda import Rule, count_picks, pick_uniform, place_picks
 from .subgraph import SampledSubgraph
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class CudaSampler:
             place.run(place_picks, shares, THREADS, hop.counts, state, h, hops, room.sums, hop.room, hop.offsets)
             place.run(
                 *(pick_uniform, _blocks(hop.size, WARPS_PER_BLOCK), WARPS_PER_BLOCK * LANES),
-                *(indptr, room.nodes, state, room.given, self._root, h, hops, fanout, self.replace),
+                *(indptr, room.nodes, state, room.given, Rule(self._root, h, hops, fanout, self.replace)),
                 *(hop.offsets, hop.targets, hop.positions, room.near),
             )
             self._number(place, room, h, indices, edge_ids, hop.positions, hop.slots, room.far, room.edges)

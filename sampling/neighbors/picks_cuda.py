@@ -7,6 +7,8 @@ order by asking all lanes whether they hold the candidate already; more picks ar
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...graphlib.compute.numba_cuda import cuda
@@ -124,12 +126,23 @@ def _draw_together(lane, key, first, degree, picks, replace, at, targets, positi
     return True
 
 
+class Rule(NamedTuple):
+    """How hop `hop` of `hops` is drawn: at most `fanout` of a node's edges (below 0: all), the streams' root."""
+
+    root: int
+    hop: int
+    hops: int
+    fanout: int
+    replace: bool
+
+
 @cuda.jit
-def pick_uniform(indptr, nodes, state, given, root, hop, hops, fanout, replace, offsets, targets, positions, near):
+def pick_uniform(indptr, nodes, state, given, rule, offsets, targets, positions, near):
     """Positions of the edges picked for the nodes of a hop, and the number of their node; a warp per node.
 
-    `given` begins with the epoch.
+    `given` begins with the epoch; `rule` is a `Rule`.
     """
+    root, hop, hops, fanout, replace = rule
     lane = cuda.threadIdx.x % LANES
     warp = (cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x) // LANES
     warps = cuda.gridDim.x * cuda.blockDim.x // LANES

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_number
+from ...graphlib.sparse.pairs import TopPairs
 from ..arguments import check_count, node_positions, threads_for
 from ..neighbors.picks import checked_weight
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from ...graphlib.store.store import GraphStore
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class PPRNeighbors:
+class PPRNeighbors(TopPairs):
     """The nodes of highest personalised PageRank from each seed, best first.
 
     Attributes
@@ -30,13 +29,7 @@ class PPRNeighbors:
     counts : int32 (num_seeds,)
     """
 
-    nodes: NDArray[Any]
-    scores: NDArray[np.float32]
-    counts: NDArray[np.int32]
-
-    def __repr__(self) -> str:
-        seeds, top = self.nodes.shape
-        return f"PPRNeighbors({seeds:,} seeds, top {top}, {self.nodes.nbytes + self.scores.nbytes:,} bytes)"
+    OF = "seeds"
 
 
 def ppr_topk(

@@ -10,6 +10,7 @@ import pytest
 
 import nearhop
 from nearhop import ann
+from nearhop.ann.opening import KINDS
 from nearhop.tests.support import ROOT
 
 NAMES = [
@@ -18,6 +19,10 @@ NAMES = [
     *("hnsw-float16-l2", "hnsw-hamming", "ivf-l2", "lsh"),
 ]
 FEW_BITS = [f"hnsw-{s}-{m}" for s in ("int4", "1bit", "int4-only", "1bit-only") for m in ("l2", "cosine", "ip")]
+
+PACKED = [f"hnsw-packed-{metric}" for metric in ("l2", "cosine", "ip")]
+LISTS = ["neural-int8", "neural-float32", "neural-pair"]
+COLORS = ["cann-grids", "cann-range", "cann-cosine"]
 
 
 def unpacked(name, folder):
@@ -34,6 +39,11 @@ def written(tmp_path_factory):
 @pytest.fixture(scope="module")
 def few_bits(tmp_path_factory):
     return unpacked("indexes-rabitq", tmp_path_factory.mktemp("golden"))
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory):
+    return unpacked("indexes-lists-colors-packed", tmp_path_factory.mktemp("golden"))
 
 
 def queries(written, name):
@@ -67,6 +77,29 @@ def test_an_index_of_the_first_release_opens(written, name, in_memory):
 def test_an_index_of_few_bits_opens(few_bits, name):
     expected = json.loads((few_bits / "expected.json").read_text())[name]
     check(ann.load(few_bits / name).search(np.load(few_bits / "queries_8x10.npy"), 5), expected)
+
+
+@pytest.mark.parametrize("name", [*PACKED, *LISTS])
+def test_a_packed_index_and_one_of_learned_lists_open(later, name):
+    expected = json.loads((later / "expected.json").read_text())[name]
+    index = ann.load(later / name)
+    assert name not in PACKED or index.layout == "packed"
+    check(index.search(np.load(later / "queries_8x12.npy"), 5), expected)
+
+
+@pytest.mark.parametrize("name", COLORS)
+def test_an_index_of_colors_opens(later, name):
+    expected = json.loads((later / "expected.json").read_text())[name]
+    given = np.load(later / "queries_8x12.npy")
+    found = ann.load(later / name).search([given[:4], given[4:]], 3)
+    assert (found.colors.tolist(), found.counts.tolist()) == (expected["colors"], expected["counts"])
+    np.testing.assert_allclose(found.scores, expected["scores"], rtol=1e-6)
+
+
+def test_every_kind_of_index_has_one():
+    """A kind that `ann.load` opens is here, but for FAISS's own, whose files are FAISS's (`test_faiss.py`)."""
+    named = {name.partition("-")[0] for name in (*NAMES, *FEW_BITS, *PACKED, *LISTS, *COLORS)}
+    assert named == set(KINDS) - {"faiss"}
 
 
 def test_an_index_beside_its_column_opens(written):

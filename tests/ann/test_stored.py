@@ -13,7 +13,15 @@ from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw.plan import NAMES, make_plan, row_bytes
 from nearhop.ann.opening import from_saved
 from nearhop.ann.storage.rows import storages
-from nearhop.graphlib.errors import IndexMismatch, NotFitted, NotFound, StoreCorrupt, StoreExists, StoreMissing
+from nearhop.graphlib.errors import (
+    IndexMismatch,
+    InvalidInput,
+    NotFitted,
+    NotFound,
+    StoreCorrupt,
+    StoreExists,
+    StoreMissing,
+)
 
 
 def hnsw_store(index, *, edges=False):
@@ -449,3 +457,19 @@ def test_an_opened_index_is_changed_without_its_file(tmp_path):
     again = ann.load(tmp_path / "a.nh")
     assert nearhop.open(tmp_path / "a.nh").verify().files > 5
     assert same(again.search(vectors_of(20, seed=1), 5), index.search(vectors_of(20, seed=1), 5))
+
+
+@pytest.mark.parametrize("field", ["dim", "M", "ef_construction", "ef_search", "seed", "entry", "top"])
+@pytest.mark.parametrize("value", [1 << 70, -(1 << 70)])
+def test_a_number_beyond_64_bits_in_a_file_is_refused(field, value):
+    store = hnsw_store(HNSW(M=4).add(vectors_of(20)))
+    store.attributes["index"][field] = value
+    with pytest.raises(StoreCorrupt, match=f"{field}|level"):
+        from_saved(store)
+
+
+def test_no_parameter_is_larger_than_64_bits():
+    index = HNSW(M=4).add(vectors_of(20))
+    for call in (lambda n: index.search(vectors_of(1), n), lambda n: index.search(vectors_of(1), 1, ef_search=n)):
+        with pytest.raises(InvalidInput, match="must be at most 9223372036854775807; got 1180591620717411303424"):
+            call(1 << 70)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -123,13 +124,16 @@ def test_pseudo_labels_are_mutual_and_near():
     assert found.tolist() == [[1, 5], [0, 4]]  # 6 is near to 1, which has its match; 7 to nothing
 
 
-def test_a_seed_is_a_model(tmp_path):
+def test_a_seed_is_a_model(tmp_path, monkeypatch):
     left, right, truth = two_tables(80)
     matches = keys_of(left, right, truth[:40])
     one, two, other = (NLSHBlock(epochs=2, seed=seed).fit(left, right, matches) for seed in (0, 0, 1))
     vectors = [blocker.encode(left) for blocker in (one, two, other)]
     assert vectors[0].tobytes() == vectors[1].tobytes() != vectors[2].tobytes()
+    flushed, fsync = set(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.add(os.fstat(handle).st_ino) or fsync(handle))
     one.save(tmp_path / "m")
+    assert {part.stat().st_ino for part in (tmp_path / "m").iterdir()} <= flushed
     opened = load(tmp_path / "m")
     assert opened.codes is one.codes_
     assert opened.encode(left).tobytes() == vectors[0].tobytes()

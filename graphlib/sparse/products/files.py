@@ -18,7 +18,6 @@ from ...store.adjacency import id_dtype
 from ..csr import CSR
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from numpy.typing import DTypeLike, NDArray
@@ -37,15 +36,14 @@ class ProductWriter:
         self, path: str | Path, num_rows: int, num_cols: int, ids: DTypeLike, dtype: np.dtype[Any] | None
     ) -> None:
         self._final = Path(path)
-        self._making: AbstractContextManager[Path] | None = making_folder(self._final)
+        self._making = contextlib.ExitStack()
         self._indptr = np.zeros(num_rows + 1, np.int64)
         self._num_cols = num_cols
         self._kinds = {"indices": np.dtype(ids)} | ({} if dtype is None else {"values": dtype})
         self._open: dict[str, int] = {}
 
     def __enter__(self) -> ProductWriter:
-        assert self._making is not None
-        self._folder = self._making.__enter__()
+        self._folder = self._making.enter_context(making_folder(self._final))
         try:
             for name in self._kinds:
                 self._open[name] = files.create(self._folder / f"{name}.npy")
@@ -91,9 +89,7 @@ class ProductWriter:
         for name in self._open:
             files.sync(self._open[name])
         self._close()
-        making, self._making = self._making, None
-        if making is not None:
-            making.__exit__(None, None, None)
+        self._making.close()
         return open_product(self._final)
 
     def _close(self) -> None:
@@ -104,12 +100,9 @@ class ProductWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close()
-        making, self._making = self._making, None
-        if making is None:
-            return
         with contextlib.suppress(_UnfinishedError):
             unfinished = error or _UnfinishedError()
-            making.__exit__(type(unfinished), unfinished, trace)
+            self._making.__exit__(type(unfinished), unfinished, trace)  # nothing to leave after `finish`
 
 
 def open_product(path: str | Path) -> CSR:

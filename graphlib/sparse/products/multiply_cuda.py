@@ -21,7 +21,7 @@ from ...compute.numba_cuda import cuda
 from ...errors import InvalidInput
 from ..csr import CSR, as_csr
 from .plan import make_plan
-from .semirings import MAX_TIMES, MIN_PLUS, PLUS_PAIR, PLUS_TIMES, check_range, result_dtype, semiring_code
+from .semirings import ANY_PAIR, MAX_TIMES, MIN_PLUS, PLUS_PAIR, PLUS_TIMES, check_range, result_dtype, semiring_code
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,9 +122,9 @@ def _shared_kernel(size: int, dtype: Any) -> Any:
 
 
 @cuda.jit
-def _rows_in_global_memory(semiring, unit, rows, A, B, tables, table_values, offsets, out_indices, out_values, sizes):
-    """Block b takes row b with table b."""
-    keys, values = tables[cuda.blockIdx.x], table_values[cuda.blockIdx.x]
+def _rows_in_global_memory(semiring, unit, rows, A, B, tables, offsets, out_indices, out_values, sizes):
+    """Block b takes row b with table b of `tables`, which are (columns, values)."""
+    keys, values = tables[0][cuda.blockIdx.x], tables[1][cuda.blockIdx.x]
     row = rows[cuda.blockIdx.x]
     _fill(semiring, unit, row, A, B, keys, values)
     _sort(keys, values)
@@ -165,10 +165,9 @@ def spgemm(A: Any, B: Any, *, semiring: str = "plus_times", dtype: Any = None) -
     if right.num_cols >= int(_EMPTY):
         raise InvalidInput(f"spgemm: at most {int(_EMPTY) - 1} columns on a GPU; B has {right.num_cols}")
     code = semiring_code("spgemm", semiring)
-    if code not in (PLUS_TIMES, PLUS_PAIR, MAX_TIMES, MIN_PLUS):
+    kind = None if code == ANY_PAIR else result_dtype("spgemm", code, left, right, dtype)
+    if kind is None:
         raise InvalidInput(f"spgemm: {semiring} gives no values to merge; use plus_pair")
-    kind = result_dtype("spgemm", code, left, right, dtype)
-    assert kind is not None  # only any_pair has none
     check_range("spgemm", code, left, right, kind)
     plan = make_plan(left, right, None, False, 0, kind, 1)
     bounds = np.minimum(plan.products, right.num_cols)
@@ -206,7 +205,7 @@ def _long_rows(
         same = int((2 * bounds[rows] <= size).sum())
         count = max(1, min(same, _GLOBAL_BYTES // (size * (4 + kind.itemsize))))
         tables = cuda.device_array((count, size), np.int32), cuda.device_array((count, size), kind)
-        _rows_in_global_memory[count, threads](code, unit, cuda.to_device(rows[:count]), *matrices, *tables, *ending)
+        _rows_in_global_memory[count, threads](code, unit, cuda.to_device(rows[:count]), *matrices, tables, *ending)
         rows = rows[count:]
 
 

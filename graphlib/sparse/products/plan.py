@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from ..csr import CSR
 
-WAVE_BYTES = 20 << 20  # of output per worker, before it is moved to the result
-_TASK = 1 << 19  # products
+WAVE_BYTES = 20 << 20  # of output per worker, of one worker or with a mask
+_SHARED_WAVE_BYTES = 4 << 20  # of several: it is moved to the result while it lies in the cache
+_TASK, _SHARED_TASK = 1 << 19, 1 << 17  # products
 _HASHED_COLUMNS = 1 << 21  # from this width on, rows of few products go through a hash table in the first cache
 _FEW_PRODUCTS = 512
 _DENSE_COLUMNS = 1 << 25  # from this width on, all rows do
@@ -61,11 +62,17 @@ class Plan:
     workers: int
     entry_bytes: int
     num_cols: int
+    keeps: bool
 
     @property
     def places(self) -> int:
-        """Slots of a worker's dense accumulator."""
-        return self.num_cols if self.few_products < np.iinfo(np.int64).max else 0
+        """Slots of a worker's array of places."""
+        return 0 if self.few_products == np.iinfo(np.int64).max else self.num_cols
+
+    @property
+    def cells(self) -> int:
+        """Slots of a worker's dense accumulator: a value and a stamp each."""
+        return 0 if self.keeps else self.places
 
     @property
     def table_size(self) -> int:
@@ -75,16 +82,18 @@ class Plan:
 
     @property
     def wave_entries(self) -> int:
-        return int(max((self.bounds[a:b].sum() for a, b in zip(self.waves, self.waves[1:], strict=False)), default=0))
+        """Slots of a wave's output: a task may write to the one behind its last entry."""
+        waves = zip(self.waves, self.waves[1:], strict=False)
+        return int(max(((self.bounds[a:b] + 1).sum() for a, b in waves), default=0))
 
     def estimate(self) -> ProductEstimate:
         own = 4 * self.places + 4 * self.table_size + self.num_cols // 7 + self.longest_mask
-        own += self.entry_bytes * self.longest_row
+        own += (8 if self.entry_bytes <= 8 else 16) * self.cells + self.entry_bytes * self.longest_row
         return ProductEstimate(
             int(self.products.sum()),
             self.max_entries,
             self.max_entries * self.entry_bytes + 8 * (self.products.shape[0] + 1),
-            self.workers * own + self.entry_bytes * (self.wave_entries + 1),
+            self.workers * own + self.entry_bytes * self.wave_entries,
             self.longest_row,
         )
 
@@ -98,18 +107,19 @@ def make_plan(
     products = np.empty(A.num_rows, np.int64)
     kernels.count_products(A.indptr, A.indices, B.indptr, products)
     bounds = np.minimum(products, B.num_cols)
-    longest_mask = 0
+    longest_mask, keeps = 0, False
     if mask is not None and not complement:
+        keeps = True
         bounds = np.diff(mask.indptr)  # a row is marked whole before it is filled
         longest_mask = int(bounds.max(initial=0))
     kept = np.minimum(bounds, top_k) if top_k else bounds
     work = np.concatenate([[0], np.cumsum(products + 1)])
-    size = int(np.clip(work[-1] // (16 * threads), 1 << 12, _TASK))
+    size = int(np.clip(work[-1] // (16 * threads), 1 << 12, _TASK if threads == 1 else _SHARED_TASK))
     cuts = np.searchsorted(work, np.arange(1, max(1, int(work[-1]) // size)) * size)
     starts = np.unique(np.concatenate([[0], cuts, [A.num_rows]])).astype(np.int64)
     entry_bytes = np.dtype(id_dtype(B.num_cols)).itemsize + (0 if dtype is None else dtype.itemsize)
     room = np.concatenate([[0], np.cumsum(bounds)])
-    most = WAVE_BYTES * threads // entry_bytes
+    most = (WAVE_BYTES if threads == 1 or keeps else _SHARED_WAVE_BYTES) * threads // entry_bytes
     starts = _split_rooms(starts, room, max(1, most // threads))
     task_bounds = np.diff(room[starts])
     hashed = B.num_cols >= _HASHED_COLUMNS and mask is None
@@ -118,7 +128,7 @@ def make_plan(
         few = np.iinfo(np.int64).max
     return Plan(
         *(products, starts, task_bounds, _waves(task_bounds, most), int(kept.sum()), int(bounds.max(initial=0))),
-        *(longest_mask, int(few), threads, entry_bytes, B.num_cols),
+        *(longest_mask, int(few), threads, entry_bytes, B.num_cols, keeps),
     )
 
 

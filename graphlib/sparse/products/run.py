@@ -58,14 +58,17 @@ def multiply(job: Job, sort: bool, upper: bool, threads: int, out: str | Path | 
     most = plan.max_entries
     if most * plan.entry_bytes > _RESERVE:  # count first: the bound may be far above the result
         most = sum(int(offsets[-1] - offsets[0]) for _, _, offsets, _, _ in _waves(job, plan, False, upper))
+    alone = threads == 1 and most == plan.max_entries and not job.top_k and job.threshold is None
+    most += alone  # a wave that is written where it belongs may write to the place behind its last entry
     indices = np.empty(most, kind)
     values = None if job.dtype is None else np.empty(most, job.dtype)
     indptr = np.zeros(job.A.num_rows + 1, np.int64)
-    for starts, room, offsets, idx, val in _waves(job, plan, sort, upper):
+    into = (unsigned(indices), np.empty(0, np.float32) if values is None else values)
+    for starts, room, offsets, idx, val in _waves(job, plan, sort, upper, into if alone else None):
         first, last = int(offsets[0]), int(offsets[-1])
         indptr[starts[0] : starts[-1] + 1] = offsets
-        part = np.empty(0, np.float32) if values is None else values[first:last]
-        _gather(starts, room, offsets, idx, val, unsigned(indices[first:last]), part)
+        if not alone:
+            _gather(starts, room, offsets, idx, val, into[0][first:last], into[1][first:last])
     entries = int(indptr[-1])
     indices.resize(entries, refcheck=False)  # gives back the address space that was not written to
     if values is not None:
@@ -80,38 +83,53 @@ def _gather(*arguments: Any) -> None:
     gather(starts - starts[0], room, offsets, *rest)
 
 
-def _waves(job: Job, plan: Plan, sort: bool, upper: bool) -> Iterator[tuple[NDArray[Any], ...]]:
-    """(starts, room, offsets, columns, values) of each wave: rows of task t lie from room[t] on, without gaps."""
+def _waves(
+    job: Job, plan: Plan, sort: bool, upper: bool, into: tuple[NDArray[Any], NDArray[Any]] | None = None
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    """(starts, room, offsets, columns, values) of each wave: rows of task t lie from room[t] on, without gaps.
+
+    With `into`, the columns and values of a result that one worker makes, a wave is one task that lies there already.
+    """
     from . import multiply_cpu as kernels
 
     A, B = (kernel_matrix(m, job.dtype, job.semiring) for m in (job.A, job.B))
     mask = job.mask if job.mask is not None else CSR(np.zeros(1, np.int64), np.empty(0, np.int32), None, 0)
     M = kernel_matrix(mask, None, ANY_PAIR)[:2]
     masked = (True,) * (0 if job.mask is None else kernels.COMPLEMENT if job.complement else kernels.KEEP)
-    best = (job.top_k, job.threshold or 0.0, job.threshold is not None)
-    idx = unsigned(np.empty(plan.wave_entries + 1, id_dtype(job.B.num_cols)))
-    val = np.empty(0, np.float32) if job.dtype is None else np.empty(plan.wave_entries + 1, job.dtype)
-    scratch = _scratch(plan, idx, val, sort)
+    choice = kernels.Choice(upper, sort, job.top_k, job.threshold or 0.0, job.threshold is not None)
+    own = plan.wave_entries if into is None else 0
+    idx = unsigned(np.empty(own, id_dtype(job.B.num_cols)))
+    val = np.empty(0, np.float32) if job.dtype is None else np.empty(own, job.dtype)
+    scratch = _scratch(plan, idx, val if job.dtype is None else np.empty(1, job.dtype), sort)
     sizes = np.zeros(job.A.num_rows, np.int64)
     row_starts = np.empty(job.A.num_rows, np.int64)
     done = np.int64(0)
     for a, b in zip(plan.waves, plan.waves[1:], strict=False):
         starts = plan.starts[a : b + 1]
-        room = 1 + np.concatenate([[0], np.cumsum(plan.bounds[a:b])])[:-1].astype(np.int64)
+        room = np.concatenate([[0], np.cumsum(plan.bounds[a:b] + 1)])[:-1].astype(np.int64)
+        if into is not None:
+            starts, room = starts[[0, -1]], room[:1]
+            idx, val = into[0][done:], into[1][done:]
+        tasks = kernels.Tasks(np.zeros(1, np.int64), starts, room, plan.products, plan.few_products)
         kernels.multiply(
-            *((True,) * job.semiring, masked, upper, sort, best, A, B, M, plan.products, plan.few_products),
-            *(np.zeros(1, np.int64), starts, room, scratch, (idx, val), row_starts, sizes),
+            (True,) * job.semiring, masked, choice, A, B, M, tasks, scratch, (idx, val), (row_starts, sizes)
         )
         offsets = done + np.concatenate([[0], np.cumsum(sizes[starts[0] : starts[-1]])]).astype(np.int64)
         done = offsets[-1]
         yield starts, room, offsets, idx, val
 
 
-def _scratch(plan: Plan, idx: NDArray[Any], val: NDArray[Any], sort: bool) -> tuple[NDArray[Any], ...]:
+def _scratch(plan: Plan, idx: NDArray[Any], val: NDArray[Any], sort: bool) -> Any:
+    from .multiply_cpu import Scratch
+
     words = -(-plan.num_cols // 64)
     longest = plan.longest_row if sort else 0
-    return (
+    cells = np.zeros((plan.workers, plan.cells, 2), val.dtype)
+    return Scratch(
         np.empty((plan.workers, plan.places), np.uint32),
+        cells,
+        cells.view(np.uint32 if val.dtype.itemsize == 4 else np.uint64),
+        np.zeros(plan.workers, np.uint64),
         np.empty((plan.workers, plan.table_size), np.uint32),
         np.zeros((plan.workers, words), np.uint64),
         np.zeros((plan.workers, -(-words // 64)), np.uint64),

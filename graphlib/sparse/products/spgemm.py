@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidInput, InvalidType
-from ...scalars import is_integer
+from ...scalars import is_finite, is_integer
 from ...store.adjacency import id_dtype
 from ..csr import CSR, as_csr, rows_sorted, transposed, with_sorted_rows
 from .plan import ProductEstimate, make_plan
@@ -88,8 +88,9 @@ def spgemm(
     Notes
     -----
     Time is proportional to the number of products, `estimate(A, B).products`. Every row is summed by one thread in the
-    order of A's row, so the result has the same bits at any thread count. Beside the result each thread has about 20
-    MiB of output in work, 4 bytes per column, and space for its longest row. With a mask that keeps, the products of a
+    order of A's row, so the result has the same bits at any thread count. Beside the result, which
+    one thread writes in place, each thread has at most 20 MiB of output in work, 12 to 20 bytes per column, and space
+    for its longest row. With a mask that keeps, the products of a
     row are read but only its places are written; where that is cheaper, rows of A are intersected with columns of B.
 
     References
@@ -203,7 +204,7 @@ def _prepare(
         raise InvalidInput(f"{_OWNER}: complement=True needs a mask to stay outside of")
     if top_k is not None and (not is_integer(top_k) or top_k < 1):
         raise InvalidInput(f"{_OWNER}: top_k must be an integer >= 1 or None; got {top_k!r}")
-    if threshold is not None and not np.isfinite(threshold):
+    if threshold is not None and not is_finite(threshold):
         raise InvalidInput(f"{_OWNER}: threshold must be a finite number or None; got {threshold!r}")
     if kind is None and (top_k is not None or threshold is not None):
         raise InvalidInput(

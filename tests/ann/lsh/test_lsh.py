@@ -290,13 +290,19 @@ def test_an_index_of_empty_sets_only(tmp_path):
     assert len(index.similarity_graph(0.5).src) == 0
 
 
-@pytest.mark.parametrize("what", ["row", "key", "place", "bands", "dtype"])
+@pytest.mark.parametrize(
+    "what", ["row", "key", "place", "bands", "dtype", "key axes", "row axes", "place axes", "id axes", "dead axes"]
+)
 def test_damaged_indexes_are_refused(what, tmp_path):
     index_of(families()).save(tmp_path / "a.nh")
     store = nearhop.open(tmp_path / "a.nh")
     entries, places = store.nodes("entry"), store.nodes("start")
     if what == "row":
         entries["row"] = np.where(np.arange(len(entries["row"])) == 7, 10_000, entries["row"]).astype(np.int32)
+    elif what.endswith("axes"):
+        name = what.removesuffix(" axes")
+        columns = {"key": entries, "row": entries, "place": places}.get(name, store.nodes("set"))
+        columns[name] = np.stack([columns[name]] * 2, axis=1)
     elif what == "key":
         entries["key"] = entries["key"][::-1].copy()
     elif what == "place":

@@ -183,3 +183,10 @@ def test_damaged_stores_are_refused(name, tmp_path):
         store.nodes(name)["row"] = np.full_like(table, np.nan) if name.endswith("0") else table[:, 1:].copy()
     with pytest.raises(StoreCorrupt, match=r"a\.nh"):
         NeuralLSH._opened(store)
+
+
+@pytest.mark.parametrize("rows", [32, 96, 288])
+def test_schedules_of_any_length(rows):
+    """288 rows are nine steps of one epoch and one round, whose warm-up ends at its first step."""
+    index = NeuralLSH(nlist=2, hidden=8, epochs=1, rounds=1).add(rows_of(rows))
+    assert index.search(rows_of(rows), 1).ids.shape == (rows, 1)

@@ -8,7 +8,6 @@ from scipy.sparse import csr_array
 
 import nearhop
 from nearhop.ann import balanced_partition
-from nearhop.ann.neural_lsh import partition_cpu as kernels
 from nearhop.ann.neural_lsh.partition import Graph
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.graphlib.sparse.csr import as_csr
@@ -37,7 +36,6 @@ def test_a_grid_is_cut_well_and_evenly(parts):
     assert sizes.sum() == 1600
     assert sizes.max() <= np.ceil(1.03 * 1600 / parts)
     assert sizes.min() > 0
-    assert cut_of(graph, found) == pytest.approx(kernels.cut_weight(graph.indptr, graph.indices, graph.weights, found))
     # Squares of equal area cut 2 * 40 * (sqrt(parts) - 1) edges, of weight 2 since both ends name them.
     assert cut_of(graph, found) <= 1.35 * 2 * 2 * 40 * (np.sqrt(parts) - 1) + 40
     assert found.tolist() == balanced_partition(graph, parts, seed=1).tolist()

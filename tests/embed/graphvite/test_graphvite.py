@@ -12,6 +12,7 @@ from nearhop import GraphStore, datasets
 from nearhop.embed import GraphVite, TrainingDiverged
 from nearhop.embed.evaluation import evaluate
 from nearhop.embed.graphvite.grid import Grid
+from nearhop.embed.graphvite.parts_cpu import Draws, Moments, Negatives, Samples, Step
 from nearhop.embed.graphvite.pools import PoolMaker
 from nearhop.embed.graphvite.train_cpu import ADAGRAD, ADAM, MOMENTUM, train_moments, train_sgd
 from nearhop.embed.skipgram.logistic_cpu import logistic_table
@@ -59,15 +60,16 @@ def test_kernel_equals_reference(optimizer, negatives):
         optimizer=optimizer,
     )
     common = (
-        *(width_of(dim), vertex, context, heads, tails, 11, 4, 6, keep, alias, negatives, np.float32(5.0)),
-        *(np.float32(0.005), 0.05, -0.0005, 4, 2, 5, logistic_table()),
+        *(width_of(dim), vertex, context, Samples(heads, tails, 11)),
+        Negatives(negatives, np.float32(5.0), 4, 6, keep, alias),
+        *(Step(0.05, -0.0005, np.float32(0.005)), Draws(4, 2, 5), logistic_table()),
     )
     if optimizer == "sgd":
         loss = train_sgd(*common)
     else:
         moments = [np.zeros_like(vertex) for _ in range(4)]
         rule = {"momentum": MOMENTUM, "adagrad": ADAGRAD, "adam": ADAM}[optimizer]
-        loss = train_moments(*common, rule, *moments)
+        loss = train_moments(*common, Moments(rule, *moments))
     np.testing.assert_allclose(vertex, expected[0], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(context, expected[1], rtol=1e-3, atol=1e-3)
     assert loss == pytest.approx(expected[2], rel=1e-3)

@@ -10,7 +10,7 @@ from nearhop.embed import SkipGram, TrainingDiverged
 from nearhop.embed.evaluation import evaluate
 from nearhop.embed.skipgram.logistic_cpu import logistic_table
 from nearhop.embed.skipgram.rows_cpu import aligned_table, width_of
-from nearhop.embed.skipgram.skipgram_cpu import train_walks
+from nearhop.embed.skipgram.skipgram_cpu import Corpus, Negatives, Windows, train_walks
 from nearhop.embed.skipgram.walk_source import WalkSource
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFitted
 from nearhop.tests.reference import embedding as reference
@@ -48,8 +48,8 @@ def test_kernel_equals_reference(shared, shrink):
     )
     sums = np.zeros(4)
     train_walks(
-        *(width_of(dim), vertex, context, walks, 3, shrink, 4, shared, keep, alias, logistic_table(), total, rates),
-        *(7, 2, sums),
+        *(width_of(dim), vertex, context, Corpus(walks, rates, 7, 2), Windows(3, shrink)),
+        *(Negatives(4, shared, keep, alias), logistic_table(), total, sums),
     )
     np.testing.assert_allclose(vertex, expected[0], rtol=2e-4, atol=2e-4)
     np.testing.assert_allclose(context, expected[1], rtol=2e-4, atol=2e-4)

@@ -128,8 +128,7 @@ def test_tanh_of_tiny_huge_and_missing_numbers():
         torch.testing.assert_close(found, torch.tanh(state[0]), rtol=3e-7, atol=0, equal_nan=True)
 
 
-def test_wide_levels_and_parts_give_the_same_bits_at_any_thread_count(monkeypatch):
-    monkeypatch.setattr(fused, "_AT_ONCE", 500)
+def test_wide_levels_give_the_same_bits_at_any_thread_count():
     rng = np.random.default_rng(0)
     src = rng.integers(0, 3000, 9000)
     ends = (src, src // 1000 * 1000 + 1000 + rng.integers(0, 1000, 9000))
@@ -167,6 +166,61 @@ def test_what_does_not_fit_goes_the_other_way(compiled):
         EdgePerceptron({"x_src": 3}, [4])
     with pytest.raises(InvalidInput, match=r"last must be one of none, relu, .*; got 'gelu'"):
         NodePerceptron({"reduced": 3}, [4], last="gelu")
+
+
+class Written(nn.Module):
+    """A message as one would write it: `how` says in which words, and what stands in the way of a compiled pass."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.first, self.second = how, nn.Linear(DIM + FEATURES + ATTR, 8), nn.Linear(8, DIM)
+        kinds = {
+            "module": nn.ELU(),
+            "leaky": nn.LeakyReLU(0.2),
+            "other slope": nn.LeakyReLU(0.1),
+            "norm": nn.LayerNorm(8),
+        }
+        self.layers = nn.Sequential(self.first, kinds.get(how, nn.Identity()), nn.Dropout(0.5), self.second)
+
+    def forward(self, state_src, x_src, x_dst, attr):
+        h = torch.cat([attr, x_dst, state_src], dim=-1)
+        if self.how == "functions":
+            return self.second(nn.functional.leaky_relu(self.first(h), 0.2)).sigmoid()
+        if self.how == "branch" and (h > 0).all():
+            return self.second(self.first(h))
+        return self.second(self.first(h).tanh()) + attr[:, :1] if self.how == "sum" else self.layers(h)
+
+
+class Bounded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(DIM, DIM)
+
+    def forward(self, reduced, x_dst):
+        return torch.tanh(self.layer(reduced))
+
+
+@pytest.mark.parametrize("how", ["functions", "module", "leaky", "other slope", "norm", "branch", "sum"])
+def test_modules_written_in_torch_are_recognised(how, compiled):
+    num_nodes, ends, inputs = case(6)
+    plan, written = plan_of(num_nodes, ends), Written(how).double().eval()
+    update = Bounded().double()
+    model = LevelPropagation({"edge": LevelRule(written, reduce="mean", update=update)})
+    out, found = run(model, plan, inputs)
+    assert len(compiled) == (2 if how in ("functions", "module", "leaky") else 0)
+    expected = run(plain(model), plan, inputs)
+    torch.testing.assert_close(out, expected[0])
+    for one, two in zip(found, expected[1], strict=True):
+        torch.testing.assert_close(one, two)
+    before = len(compiled)
+    update.forward = lambda reduced, x_dst: update.layer(reduced)  # not what the class says
+    run(model, plan, inputs)
+    assert len(compiled) == before
+    del update.forward
+    written.train()
+    compiled.clear()
+    run(model, plan, inputs)
+    assert len(compiled) == (2 if how == "functions" else 0)  # the others drop at random now
 
 
 def test_frozen_parameters_and_a_second_backward_pass():

@@ -277,7 +277,7 @@ def test_looking_at_the_test_set_leaves_training_as_it_was():
             trainer.fit(lambda told: told.val is not None)
             if look:
                 trainer.test("random" if trainer.epoch % 2 else "historical")
-        histories.append((trainer.history, {name: part.tobytes() for name, part in trainer._model_state().items()}))
+        histories.append((trainer.history, {name: part.tobytes() for name, part in trainer._state().items()}))
     assert histories[0] == histories[1]
 
 
@@ -341,7 +341,7 @@ def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
         arrays = dict(file)
     facts = json.loads(arrays["facts.json"].tobytes())
     trainer = trainer_of()
-    before = {name: part.tobytes() for name, part in trainer._model_state().items()}
+    before = {name: part.tobytes() for name, part in trainer._state().items()}
     cases = [*spoiled_checkpoints(arrays)]
     for new in spoiled_facts(facts):
         cases.append((str(new), {**arrays, "facts.json": np.frombuffer(json.dumps(new).encode(), np.uint8)}))
@@ -349,7 +349,7 @@ def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
         np.savez(path, **spoiled)
         with pytest.raises((StoreCorrupt, InvalidInput), match=r"run\.npz"):
             trainer.load(str(path))
-        now = {name: part.tobytes() for name, part in trainer._model_state().items()}
+        now = {name: part.tobytes() for name, part in trainer._state().items()}
         assert now == before, what
         assert (trainer.epoch, trainer.batch, trainer.best, trainer.history) == (0, 0, {}, []), what
         assert not trainer.optimizer.state_dict()["state"], what

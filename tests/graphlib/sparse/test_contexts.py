@@ -237,6 +237,11 @@ def test_bad_input_is_named():
     store = graph()
     with pytest.raises(NotFound, match="has no contexts of 2 hops"):
         check_contexts(store)
+    with pytest.raises(InvalidInput, match="hops must be an integer >= 1"):
+        check_contexts(store, hops="2")
+    store.attributes["hop_contexts"] = [1]  # another's, or damaged
+    with pytest.raises(NotFound, match="has no contexts of 2 hops"):
+        check_contexts(store)
     with pytest.raises(NotFound, match="no column 'y'"):
         hop_contexts(store, "y")
     store.nodes["y"] = np.zeros(NODES, np.float32)
