@@ -72,6 +72,8 @@ def _smaller(path: str) -> bytes:
     import cv2
 
     picture = cv2.imread(path)
+    if picture is None:
+        raise SystemExit(f"{path} is no photograph that OpenCV can read")
     size = (2 * WIDTH, round(2 * WIDTH * picture.shape[0] / picture.shape[1]))
     smaller = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return bytes(cv2.imencode(".jpg", smaller, [cv2.IMWRITE_JPEG_QUALITY, 80])[1])
