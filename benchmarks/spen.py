@@ -1,9 +1,10 @@
 """SPEN's layers against the fifteen-fold stack of basis maps in torch, and memory against whole graphs.
 
 Parts: `layer` (2 -> 2 forward and backward on the ego networks of real sets: time and peak memory), `epoch` (MUTAG at
-the paper's width, batch 4: a pass over the set), `memory` (bytes of a layer on ever larger graphs, ego networks against
-whole graphs). Contenders run in turn, in one process, on one thread; the processor's time is compared, as machines are
-shared. Peak memory (of 64 -> 64) is what a process of its own grows by (Linux).
+the paper's width, batch 4: a pass over the set), `phases` (where its steps go), `memory` (bytes of a layer on ever
+larger graphs, ego networks against whole graphs). Contenders run in turn, in one process, on one thread; the
+processor's time is compared, as machines are shared. Peak memory (of 64 -> 64) is what a process of its own grows by
+(Linux).
 
     NEARHOP_DATA=... python benchmarks/spen.py
     python benchmarks/spen.py --only epoch --repeats 3
@@ -150,6 +151,32 @@ def epoch(given):
     )
 
 
+def phases(given):
+    """Where a step of that epoch goes: milliseconds of the processor, medians over batches."""
+    graphs = datasets.load_graphs("mutag")
+    data = EgoGraphs(graphs)
+    classes = SizeClasses.fit(data.bag.sizes)
+    labels = torch.from_numpy(graphs.labels)
+    model = SPEN(data.num_tags, 2, sizes=classes, hidden=[64] * 5)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, weight_decay=0, fused=True)
+    order, taken = np.random.default_rng(0).permutation(len(graphs)), []
+    for first in range(0, 4 * given.repeats + 12, 4):
+        ids = order[first : first + 4]
+        times = [time.process_time()]
+        batch = data.batch(ids, classes)
+        times.append(time.process_time())
+        loss = cross_entropy(model(batch), labels[ids], reduction="sum")
+        times.append(time.process_time())
+        optimiser.zero_grad()
+        loss.backward()
+        times.append(time.process_time())
+        optimiser.step()
+        taken.append(np.diff([*times, time.process_time()]))
+    found = 1e3 * np.median(taken[3:], axis=0)
+    names = ("batch", "forward", "backward", "AdamW")
+    print("a step: " + ", ".join(f"{name} {part:.1f} ms" for name, part in zip(names, found, strict=True)))
+
+
 def memory(given):
     """Bytes held by a plan and the features of one layer of 32 channels."""
     print("| nodes | sum of m^2 | n^2 | ego networks MiB | whole graph MiB |\n|---|---|---|---|---|")
@@ -183,9 +210,12 @@ def held(bag):
     return sum(memory.values()) / 2**20
 
 
+PARTS = {"layer": layers, "epoch": epoch, "phases": phases, "memory": memory}
+
+
 def main():
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--only", nargs="+", choices=["layer", "epoch", "memory"], default=["layer", "epoch", "memory"])
+    made.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     made.add_argument("--datasets", nargs="+", default=list(SETS))
     made.add_argument("--graphs", type=int, default=188, help="graphs of each set; an eighth of imdb-binary's")
     made.add_argument("--repeats", type=int, default=5)
@@ -197,7 +227,7 @@ def main():
         return
     print(versions("torch"), "\n")
     for part in given.only:
-        {"layer": layers, "epoch": epoch, "memory": memory}[part](given)
+        PARTS[part](given)
         print()
 
 
