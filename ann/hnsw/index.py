@@ -183,6 +183,11 @@ class HNSW(VectorIndex):
         return None if self._graph is None else self._graph.rows.dim
 
     @property
+    def fit_queries(self) -> ArrayLike | None:
+        """The queries that codes are chosen for: those given or, once there are rows, those kept; None without."""
+        return self._fit_queries if self._graph is None else getattr(self._graph.codes, "fit_queries", None)
+
+    @property
     def ids(self) -> NDArray[Any]:
         """User ids in row order, deleted rows included; the order of bitmap filters.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -38,15 +40,16 @@ def test_ranks_for_queries_from_elsewhere_are_better(elsewhere, metric):
 def test_the_queries_stay_with_the_index(elsewhere, tmp_path):
     rows, given, queries = elsewhere
     index = HNSW(storage="int8", layout="packed", fit_queries=given).add(rows)
-    kept = index.graph.codes.fit_queries
-    assert np.array_equal(kept, given)
+    assert np.array_equal(index.fit_queries, given)
     index.save(tmp_path / "index")
     opened = ann.load(tmp_path / "index")
-    assert np.array_equal(opened.graph.codes.fit_queries, given)
+    assert np.array_equal(opened.fit_queries, given)
     assert np.array_equal(opened.search(queries, 5).ids, index.search(queries, 5).ids)
+    copied = pickle.loads(pickle.dumps(HNSW(storage="int8", fit_queries=given)))  # noqa: S301
+    assert np.array_equal(copied.fit_queries, given)
     opened.remove(opened.ids[: len(rows) * 3 // 4])
     opened.compact()  # built anew
-    assert np.array_equal(opened.graph.codes.fit_queries, given)
+    assert np.array_equal(opened.fit_queries, given)
 
 
 def test_what_cannot_be_fitted_is_refused(elsewhere):
