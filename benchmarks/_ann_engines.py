@@ -274,6 +274,63 @@ def vsag(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Pa
     return search, index
 
 
+def zvec(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None) -> tuple[Search, Any]:
+    import tempfile
+
+    import zvec
+
+    zvec.init(log_level=zvec.LogLevel.ERROR, query_threads=search_threads, optimize_threads=threads)
+    if kept is not None and kept.exists():
+        index = zvec.open(str(kept))
+    else:
+        graph = zvec.HnswIndexParam(
+            metric_type=zvec.MetricType.L2, m=16, ef_construction=200, quantize_type=zvec.QuantizeType.INT8
+        )
+        column = zvec.VectorSchema("x", zvec.DataType.VECTOR_FP32, x.shape[1], graph)
+        path = str(kept or Path(tempfile.mkdtemp()) / "zvec")
+        index = zvec.create_and_open(path, zvec.CollectionSchema("rows", vectors=column))
+        rows = unit(x, metric)
+        for start in range(0, len(x), 1000):
+            index.insert(
+                [zvec.Doc(str(i), vectors={"x": rows[i].tolist()}) for i in range(start, min(start + 1000, len(x)))]
+            )
+        index.optimize(zvec.OptimizeOption(concurrency=threads))
+
+    def search(q: np.ndarray, ef: int) -> Any:
+        how = zvec.HnswQueryParam(ef=ef, is_using_refiner=True)
+        return np.array(
+            [[int(doc.id) for doc in index.query(zvec.Query("x", vector=row, param=how), topk=K)] for row in q]
+        )
+
+    return search, index
+
+
+def diskann(
+    x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Path | None = None
+) -> tuple[Search, Any]:
+    import tempfile
+
+    import diskannpy
+
+    folder = str(kept or tempfile.mkdtemp())
+    if kept is None or not kept.exists():
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        diskannpy.build_async_index(
+            np.ascontiguousarray(unit(x, metric)), "l2", folder, complexity=200, graph_degree=64, num_start_pts=1,
+            num_threads=threads, graph_slack_factor=1.2, max_fp_vecs_per_prune=0, num_tasks=threads, pq_seed=0,
+            insert_minibatch_size=1, tags=np.arange(1, len(x) + 1, dtype=np.uint32),
+        )  # fmt: skip
+    index = diskannpy.AsyncDiskIndex(
+        folder, num_threads=search_threads, r=64, l=200, distance_metric="l2", vector_dtype=np.float32,
+        dimensions=x.shape[1],
+    )  # fmt: skip
+
+    def search(q: np.ndarray, ef: int) -> Any:
+        return np.asarray(index.batch_search(q, K, ef, search_threads).identifiers).astype(np.int64)
+
+    return search, index
+
+
 def unit(rows: np.ndarray, metric: str) -> np.ndarray:
     return rows if metric == "l2" else rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -292,6 +349,8 @@ ENGINES: dict[str, tuple[str, Callable[..., tuple[Search, Any]]]] = {
     "symphonyqg-64": ("rabitqlib", symphonyqg(64)),
     "rabitq-hnsw": ("rabitqlib", rabitq_hnsw),
     "vsag-sq8": ("pyvsag", vsag),
+    "zvec-int8": ("zvec", zvec),
+    "diskann": ("diskannpy", diskann),
     "hnswlib": ("hnswlib", hnswlib),
     "faiss-flat": ("faiss", faiss(False)),
     "faiss-sq8-refine": ("faiss", faiss(True)),

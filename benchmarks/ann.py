@@ -138,6 +138,8 @@ def main() -> None:
             "scalable-vs",
             "rabitqlib",
             "pyvsag",
+            "zvec",
+            "diskannpy-rust",
         )
     )
     print(

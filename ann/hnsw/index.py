@@ -75,7 +75,7 @@ class HNSW(VectorIndex):
         Beam width of searches that do not give one; see `tune`.
     layout : {"plain", "packed"}, default "plain"
         "packed", for storage "int8": every node keeps codes of its neighbours beside its links (see Notes). Searches
-        read one block a step instead of a row a neighbour, 1.2 to 2.3 times as many queries a second on vectors of a
+        read one block a step instead of a row a neighbour, 1.3 to 2.5 times as many queries a second on vectors of a
         hundred dimensions or more, for 1 to 2.5 KiB a row.
     fit_queries : float32 (num_queries, dim), optional
         For storage "int8": examples of queries that come from elsewhere than the rows, such as questions asked of
