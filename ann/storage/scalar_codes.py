@@ -214,15 +214,15 @@ class ScalarCodes(FollowingCodes):
         return out
 
     def tables(self) -> dict[str, NDArray[Any]]:
-        """The centre and the basis, as a matrix in a file, and queries that they were chosen for."""
-        tables = {"code_basis": np.concatenate([self.centre[None, :], self.basis])}
-        return tables if self.fit_queries is None else {**tables, "code_queries": self.fit_queries}
+        """The centre, the basis and the queries that they were chosen for, as a matrix in a file."""
+        queries = [] if self.fit_queries is None else [self.fit_queries]
+        return {"code_basis": np.concatenate([self.centre[None, :], self.basis, *queries])}
 
     def fields(self) -> dict[str, Any]:
         """JSON fields in a file."""
         return {
             "code_step": self.step, "code_rows": self.fitted_rows, "code_ill": self.ill_at_fit,
-            "code_sound": self.sound, "code_queries": self.fit_queries is not None,
+            "code_sound": self.sound, "code_queries": 0 if self.fit_queries is None else len(self.fit_queries),
         }  # fmt: skip
 
     def open(self, codes: NDArray[Any], tables: Any, fields: dict[str, Any]) -> None:
@@ -230,15 +230,13 @@ class ScalarCodes(FollowingCodes):
         step, fitted = fields.get("code_step"), fields.get("code_rows")
         if type(step) is not float or type(fitted) is not int:
             raise IndexMismatch(f"index parameters code_step and code_rows must be numbers; got {step!r}, {fitted!r}")
-        rows, dim = tables["code_basis"], len(self.centre)
-        if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dim or not 1 <= len(rows) <= 1 + dim:
+        rows, dim, asked = tables["code_basis"], len(self.centre), fields.get("code_queries", 0)
+        if rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != dim:
             raise IndexMismatch(f"the basis of the codes is {rows.dtype} {rows.shape}, not (1 + width, dim) float32")
-        self.centre, self.basis = np.array(rows[0]), np.array(rows[1:])
-        if fields.get("code_queries") is True:
-            queries = np.array(tables["code_queries"])
-            if queries.dtype != np.float32 or queries.ndim != 2 or queries.shape[1] != dim or not len(queries):
-                raise IndexMismatch(f"fit_queries are {queries.dtype} {queries.shape}, not (any, {dim}) float32")
-            self.fit_queries = queries
+        if type(asked) is not int or not 0 <= asked < len(rows) or len(rows) - asked > 1 + dim:
+            raise IndexMismatch(f"the basis of the codes has {len(rows)} rows for dim {dim} and {asked!r} queries")
+        self.centre, self.basis = np.array(rows[0]), np.array(rows[1 : len(rows) - asked])
+        self.fit_queries = np.array(rows[len(rows) - asked :]) if asked else None
         self.step, self.fitted_rows = step, fitted
         ill, sound = fields.get("code_ill"), fields.get("code_sound")  # older files do not have them
         self.ill_at_fit, self.keeps_order, self.audited = ill if type(ill) is int else 0, sound is not False, False

@@ -43,8 +43,11 @@ def build(
     nlist: int = typer.Option(256, help="Lists of an inverted file."),
     storage: str = typer.Option(
         "float32",
-        help="How HNSW keeps vectors: float32, float16, int8, int8-only, int4, 1bit, int4-only, 1bit-only; "
+        help="How HNSW keeps vectors: float32, float16, int8, int8-only, int4, 1bit, int4-only, 1bit-only, auto; "
         "in FAISS files float32, fp16, sq8, sq4.",
+    ),
+    fit_queries: str | None = typer.Option(
+        None, help="Vectors of queries from elsewhere than the rows, which the codes of int8 are to serve too."
     ),
     given_options: list[str] = typer.Option(
         [], "--set", help="Another parameter of the kind, as NAME=VALUE; may be given again.", show_default=False
@@ -74,7 +77,7 @@ def build(
     from ..targets import check_folder
     from ..words import find_column
     from .files import check_free, format_for, save_index
-    from .sources import metric_of, read_source, some
+    from .sources import metric_of, read_queries, read_source, some
 
     known = kind_names()
     if kind not in known and not kind.startswith("faiss:"):
@@ -95,6 +98,10 @@ def build(
         written = "faiss"
     if written == "nearhop" and kind == "hnsw":
         parameters["storage"] = storage
+    if fit_queries is not None:
+        if "storage" not in parameters:
+            raise InvalidInput("--fit-queries are for an hnsw index in nearhop's own format, --storage int8 or auto")
+        parameters["fit_queries"] = read_queries(fit_queries, None)
     with progress_bar("building") as progress:
         if out is None:
             store = open_store(source)

@@ -470,6 +470,13 @@ def test_the_text_ids_of_a_store_go_where_they_can(told, here):
     assert told("index", "search", "theirs2.bin", "v.npy", "-k", 1, "--metric", "l2")["ids"][7] == [7]
 
 
+def test_codes_serve_queries_from_a_file(told, run, here):
+    told("index", "build", "v.npy", "--out", "fitted.nh", "--storage", "int8", "--fit-queries", "v.npy")
+    assert np.array_equal(ann.load("fitted.nh").fit_queries, np.load("v.npy"))
+    code, _, err = run("index", "build", "v.npy", "--out", "x.bin", "--fit-queries", "v.npy")
+    assert (code, "--fit-queries are for an hnsw index" in err) == (3, True)
+
+
 @pytest.mark.parametrize("storage", ["float16", "int8-only", "int4", "1bit"])
 def test_storages_that_keep_rounded_vectors(here, told, storage):
     told("index", "build", "v.npy", "--out", "s.nh", "--storage", storage)

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from nearhop import ann
+from nearhop import GraphStore, ann
 from nearhop.ann import HNSW, Exact
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput
 
@@ -50,6 +50,17 @@ def test_the_queries_stay_with_the_index(elsewhere, tmp_path):
     opened.remove(opened.ids[: len(rows) * 3 // 4])
     opened.compact()  # built anew
     assert np.array_equal(opened.fit_queries, given)
+
+
+def test_an_index_inside_a_store_leaves_nothing_else_there(elsewhere):
+    rows, given, _ = elsewhere
+    store = GraphStore()
+    store.add_node_type("row", 600)
+    store.nodes("row")["x"] = rows[:600]
+    HNSW.from_store(store, "x", storage="int8", fit_queries=given).save_into(store, "near")
+    assert np.array_equal(HNSW.attach(store, "near").fit_queries, given)
+    store.drop(index="near")
+    assert (list(store.node_types), list(store.nodes("row"))) == (["row"], ["x"])
 
 
 def test_what_cannot_be_fitted_is_refused(elsewhere):
