@@ -30,26 +30,29 @@ def _vpdpbusd(builder: Any, bits: int, total: Any, codes: Any, query: Any) -> An
 
 
 def _multiply_add(builder: Any, bits: int, total: Any, codes: Any, query: Any) -> Any:
-    """The same sums from 16-bit products of the even bytes and of the odd ones, so that nothing crosses a 32-bit lane.
-
-    LLVM turns either half into a multiply-add of pairs.
-    """
-    words, longs = ir.VectorType(ir.IntType(16), bits // 16), ir.VectorType(_I32, bits // 16)
+    """The same sums from 16-bit products of even bytes and of odd ones, so that nothing crosses a 32-bit lane."""
+    words = ir.VectorType(ir.IntType(16), bits // 16)
     codes, query = builder.bitcast(codes, words), builder.bitcast(query, words)
     eight = ir.Constant(words, [8] * words.count)
     even = builder.and_(codes, ir.Constant(words, [255] * words.count)), builder.ashr(builder.shl(query, eight), eight)
     odd = builder.lshr(codes, eight), builder.ashr(query, eight)
-    undefined = ir.Constant(longs, ir.Undefined)
     for left, right in (even, odd):
-        product = builder.mul(builder.sext(left, longs), builder.sext(right, longs))
-        pair = [
-            builder.shuffle_vector(
-                product, undefined, ir.Constant(ir.VectorType(_I32, bits // 32), list(range(start, bits // 16, 2)))
-            )
-            for start in (0, 1)
-        ]
-        total = builder.add(total, builder.add(*pair))
+        total = builder.add(total, pair_products(builder, left, right))
     return total
+
+
+def pair_products(builder: Any, left: Any, right: Any) -> Any:
+    """a[2i] b[2i] + a[2i+1] b[2i+1] per 32-bit lane of signed 16-bit words, which LLVM makes a multiply-add of."""
+    longs = ir.VectorType(_I32, left.type.count)
+    product = builder.mul(builder.sext(left, longs), builder.sext(right, longs))
+    undefined = ir.Constant(longs, ir.Undefined)
+    halves = [
+        builder.shuffle_vector(
+            product, undefined, ir.Constant(ir.VectorType(_I32, longs.count // 2), list(range(start, longs.count, 2)))
+        )
+        for start in (0, 1)
+    ]
+    return builder.add(*halves)
 
 
 def byte_product(able: frozenset[str]) -> tuple[Any, int]:

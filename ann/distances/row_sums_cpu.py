@@ -51,6 +51,13 @@ def declared(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
 
 
+def splat(builder: Any, value: Any, lanes: int) -> Any:
+    """A vector that holds the value in every lane."""
+    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    one = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
+
+
 def row_start(context: Any, builder: Any, kind: Any, table: Any, node: Any) -> tuple[Any, Any]:
     """The address of the first byte of row `node`, a 64-bit integer, and the row's length in bytes."""
     view = context.make_array(kind)(context, builder, table)
@@ -227,11 +234,7 @@ def _wide_sums(
     rest = builder.sub(width, full)
     with builder.if_then(builder.icmp_signed(">", rest, integer(0))):
         lane = ir.VectorType(_I32, lanes)
-        undefined = ir.Constant(lane, ir.Undefined)
-        first = builder.trunc(builder.sub(integer(lanes), rest), _I32)
-        spread = builder.shuffle_vector(
-            builder.insert_element(undefined, first, ir.Constant(_I32, 0)), undefined, ir.Constant(lane, [0] * lanes)
-        )
+        spread = splat(builder, builder.trunc(builder.sub(integer(lanes), rest), _I32), lanes)
         keep = builder.icmp_signed(">=", ir.Constant(lane, list(range(lanes))), spread)
         place = builder.sub(width, integer(lanes))
         for term, own in zip(terms, slots, strict=True):

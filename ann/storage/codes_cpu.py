@@ -19,7 +19,7 @@ from ..distances.numbers import ABSENT
 from ..distances.row_sums_cpu import integer, products, row_start
 from ..distances.rows_cpu import emitter, field, row_kind
 from ..distances.scan_cpu import _dot_block
-from .directions_cpu import LANES, PAIR, in_words, turned
+from .directions_cpu import LANES, PAIR, TOGETHER, in_words, turned
 from .limits import HELD, MISSED, MISSED_ALONE
 
 
@@ -98,12 +98,18 @@ def orthonormalise(rows):
 
 
 @kernel
-def _project(rows, first, count, factors, centre, basis, centred, out):
-    """out[i] = basis (factor * row - centre) for up to four rows from `first`; `centred` has four, or the one."""
+def _centre(rows, first, count, factors, centre, out):
+    """out[i] = factor * row - centre for rows from `first`."""
     for i in range(count):
         factor = factors[first + i] if factors.shape[0] > 1 else factors[0]
         for j in range(rows.shape[1]):
-            centred[i, j] = rows[first + i, j] * factor - centre[j]
+            out[i, j] = rows[first + i, j] * factor - centre[j]
+
+
+@kernel
+def _project(rows, first, count, factors, centre, basis, centred, out):
+    """out[i] = basis (factor * row - centre) for up to four rows from `first`; `centred` has four."""
+    _centre(rows, first, count, factors, centre, centred)
     if basis.shape[0] == 0:
         for i in range(count):
             copy_to(out[i], centred[i])
@@ -185,21 +191,17 @@ def project_queries(queries, factors, centre, basis, step, width, out):
 @kernel
 def encode_queries(queries, factors, centre, directions, width, step, first, last, out):
     """Signed codes of queries first..last-1; `step` 0 gives each query a step of its own (inner products)."""
-    together = _ROWS if last - first > 1 else 1
-    dim = queries.shape[1]
-    centred = np.zeros((together, dim), np.float32)
+    together = TOGETHER if last - first > 1 else 1
+    centred = np.empty((together, queries.shape[1]), np.float32)
     words = np.empty((together, PAIR * directions.shape[1]), np.int16)
     sums = np.empty((together, LANES * directions.shape[0]), np.int32)
     units = np.ones(together, np.float64)
-    for start in range(first, last, _ROWS):
-        count = min(_ROWS, last - start)
-        for at in range(count):
-            factor = factors[start + at] if factors.shape[0] > 1 else factors[0]
-            for j in range(dim):
-                centred[at, j] = queries[start + at, j] * factor - centre[j]
-            if directions.shape[0] > 0:
-                units[at] = in_words(centred[at], words[at])
+    for start in range(first, last, TOGETHER):
+        count = min(TOGETHER, last - start)
+        _centre(queries, start, count, factors, centre, centred)
         if directions.shape[0] > 0:
+            for at in range(count):
+                units[at] = in_words(centred[at], words[at])
             turned(directions, words, count, sums)
             for at in range(count):
                 for j in range(width):

@@ -16,7 +16,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ...graphlib.compute.jit import kernel
-from ..distances.row_sums_cpu import features, integer, outlined
+from ..distances.int8_dot_cpu import pair_products
+from ..distances.row_sums_cpu import features, integer, outlined, splat
 from .room import aligned_bytes
 
 if TYPE_CHECKING:
@@ -115,31 +116,11 @@ def _some_blocks(
         for query, own in enumerate(sums):
             place = builder.add(builder.mul(integer(query), pairs), pair)
             both = builder.load(builder.gep(builder.bitcast(asked, _I32.as_pointer()), [place]), align=2)
-            spread = builder.bitcast(_splat(builder, both), _WORDS)
+            spread = builder.bitcast(splat(builder, both, LANES), _WORDS)
             for directions, slot in zip(loaded, own, strict=True):
-                builder.store(builder.add(builder.load(slot), _pair_products(builder, directions, spread)), slot)
+                builder.store(builder.add(builder.load(slot), pair_products(builder, directions, spread)), slot)
     for query, own in enumerate(sums):
         for at, slot in enumerate(own):
             place = builder.add(builder.mul(integer(query), blocks), builder.add(block, integer(at)))
             address = builder.gep(out, [builder.mul(place, integer(LANES))])
             builder.store(builder.load(slot), builder.bitcast(address, _SUMS.as_pointer()), align=4)
-
-
-def _splat(builder: Any, value: Any) -> Any:
-    undefined = ir.Constant(_SUMS, ir.Undefined)
-    one = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
-
-
-def _pair_products(builder: Any, left: Any, right: Any) -> Any:
-    """a[2i] b[2i] + a[2i+1] b[2i+1] per 32-bit lane: LLVM makes a multiply-add of pairs of it."""
-    longs = ir.VectorType(_I32, PAIR * LANES)
-    product = builder.mul(builder.sext(left, longs), builder.sext(right, longs))
-    undefined = ir.Constant(longs, ir.Undefined)
-    halves = [
-        builder.shuffle_vector(
-            product, undefined, ir.Constant(ir.VectorType(_I32, LANES), list(range(start, PAIR * LANES, PAIR)))
-        )
-        for start in range(PAIR)
-    ]
-    return builder.add(*halves)

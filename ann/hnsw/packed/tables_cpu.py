@@ -21,7 +21,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ....graphlib.compute.jit import kernel
-from ...distances.row_sums_cpu import declared, features, integer, outlined
+from ...distances.row_sums_cpu import declared, features, integer, outlined, splat
 from .layout import ENTRIES
 
 _PER = 1, 2, 4  # coordinates of a group, of 4, 2 and 1 bits
@@ -94,17 +94,17 @@ def _tables(per: int, builder: Any, query: Any, weights: Any, tables: Any, scale
     last = builder.gep(weights, [integer(ENTRIES - 1)])  # every weight's largest value stands at the last entry
     top = builder.fmul(builder.load(last), scale)
     rows = [builder.bitcast(builder.gep(weights, [integer(p * ENTRIES)]), floats.as_pointer()) for p in range(per)]
-    shares = [builder.fmul(builder.load(row, align=4), _splat(builder, scale, ENTRIES)) for row in rows]
+    shares = [builder.fmul(builder.load(row, align=4), splat(builder, scale, ENTRIES)) for row in rows]
     half = ir.Constant(floats, [0.5] * ENTRIES)
     with cgutils.for_range_slice(builder, integer(0), groups, integer(1)) as (group, _):
         raised, lowest = half, ir.Constant(_F32, 0.0)
         for p, share in enumerate(shares):
             place = builder.add(builder.mul(group, integer(per)), integer(p))
             value = builder.sitofp(builder.load(builder.gep(query, [place])), _F32)
-            raised = builder.fadd(raised, builder.fmul(share, _splat(builder, value, ENTRIES)))
+            raised = builder.fadd(raised, builder.fmul(share, splat(builder, value, ENTRIES)))
             size = builder.select(builder.fcmp_ordered("<", value, ir.Constant(_F32, 0.0)), builder.fneg(value), value)
             lowest = builder.fadd(lowest, builder.fmul(size, top))
-        raised = builder.fadd(raised, _splat(builder, lowest, ENTRIES))
+        raised = builder.fadd(raised, splat(builder, lowest, ENTRIES))
         place = builder.gep(tables, [builder.mul(group, integer(ENTRIES))])
         entries = builder.trunc(builder.fptosi(raised, ir.VectorType(_I32, ENTRIES)), bytes_)
         builder.store(entries, builder.bitcast(place, bytes_.as_pointer()), align=1)
@@ -166,22 +166,15 @@ def _block(
         high = builder.bitcast(builder.and_(word, ir.Constant(ints, [0xFFFF0000] * 16)), floats)
         low = builder.bitcast(builder.shl(word, ir.Constant(ints, [16] * 16)), floats)
         product = builder.fadd(
-            builder.fmul(builder.uitofp(total, floats), _splat(builder, scale, 16)), _splat(builder, offset, 16)
+            builder.fmul(builder.uitofp(total, floats), splat(builder, scale, 16)), splat(builder, offset, 16)
         )
-        rank = builder.fadd(builder.fadd(_splat(builder, base, 16), high), builder.fmul(low, product))
+        rank = builder.fadd(builder.fadd(splat(builder, base, 16), high), builder.fmul(low, product))
         rank = builder.fptosi(rank, ints)
         builder.store(rank, builder.bitcast(builder.gep(out, [integer(64 * half)]), ints.as_pointer()), align=4)
-        below = builder.bitcast(builder.icmp_signed("<", rank, _splat(builder, limit, 16)), _I16)
+        below = builder.bitcast(builder.icmp_signed("<", rank, splat(builder, limit, 16)), _I16)
         mask = builder.zext(below, _I64)
         result = mask if result is None else builder.or_(result, builder.shl(mask, integer(16)))
     return result
-
-
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
-    kind = ir.VectorType(value.type, lanes)
-    undefined = ir.Constant(kind, ir.Undefined)
-    one = builder.insert_element(undefined, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
 
 
 def _shuffled(builder: Any, width: int, codes: Any, tables: Any, size: Any) -> list[Any]:
