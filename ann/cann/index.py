@@ -249,14 +249,13 @@ class CANN(IdentifiedRows):
     def _insert(self, parts: list[Any], ids: NDArray[Any]) -> None:
         if not len(ids):
             return
-        before = self.num_points
-        if before + len(ids) > MOST_POINTS:
-            raise InvalidInput(f"add: an index holds at most {MOST_POINTS:,} points; got {before + len(ids):,}")
         dtype = None if self._points is None else self._points.vectors.dtype
         self._insert_kept(kept_rows(parts, self.metric, self.dim, dtype), ids)
 
     def _insert_kept(self, kept: NDArray[Any], ids: NDArray[Any]) -> None:
         before = self.num_points
+        if before + len(ids) > MOST_POINTS:
+            raise InvalidInput(f"add: an index holds at most {MOST_POINTS:,} points; got {before + len(ids):,}")
         numbers, new = numbered(ids, self._rows)
         new = self._rows.for_new_rows(len(new), new)
         grids = self._grids

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearhop import ann
+from nearhop import GraphStore, ann
 from nearhop.ann import CANN
 from nearhop.ann.cann.grids import Grids, axis_probability
 from nearhop.ann.cann.grids_cpu import axes_apart
@@ -208,7 +208,6 @@ def test_filters_by_colour(method, tmp_path):
 
 def of_a_store(points, dtype=np.float32):
     """A store that knows nothing of indexes: spots, a column and edges that name their images, images with a year."""
-    from nearhop import GraphStore
 
     rows, colors = rows_of(points)
     store = GraphStore()
@@ -412,6 +411,11 @@ def test_more_points_than_kernels_can_number(monkeypatch):
     with pytest.raises(InvalidInput, match="at most 100 points; got 120"):
         index.add(points[1])
     assert index.num_points == 60
+    store = GraphStore()
+    store.add_node_type("spot", 120)
+    store.nodes("spot")["x"], store.nodes("spot")["of"] = np.concatenate(points[:2]), np.repeat([0, 1], 60)
+    with pytest.raises(InvalidInput, match="at most 100 points; got 120"):
+        CANN.from_store(store, "x", "of", node_type="spot", radius=0.6)
 
 
 @pytest.mark.parametrize(
