@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.checks import unmasked
-from ..graphlib.compute.streams import seeded
+from ..graphlib.compute.streams import Purpose, generator
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.types import chosen_edge_type
 from .agreement import check_labels
@@ -270,7 +270,7 @@ def _cohesiveness(inside: Any, starts: int, seed: int) -> float:
     degree = np.asarray(inside.sum(axis=1)).reshape(-1)
     if count < 3 or not degree.sum():
         return 1.0
-    chosen = seeded(seed).permutation(count)[:starts]
+    chosen = generator(seed, Purpose.COHESIVENESS).permutation(count)[:starts]
     spread = np.where(degree > 0, degree, 1)
     rank = np.zeros((count, len(chosen)))
     restart = np.zeros_like(rank)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from ..distances.scan import nearest_rows
 from ..growing import Growing
@@ -124,7 +124,7 @@ class IVFFlat(VectorIndex):
         rows = check_vectors("fit", vectors, dim=None)
         if len(rows) < self.nlist:
             raise InvalidInput(f"fit: {len(rows)} vectors cannot make nlist = {self.nlist} lists; give more, or fewer")
-        rng = seeded(self.seed)
+        rng = generator(self.seed, Purpose.LISTS)
         most = min(len(rows), self.nlist * _SAMPLE_PER_LIST)
         sample = rows[np.sort(rng.choice(len(rows), most, replace=False))]
         if metric == COSINE:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, NotFitted
 from ...graphlib.scalars import is_finite, is_integer, is_number
 from ..index import Progress, VectorIndex
@@ -181,7 +181,7 @@ class NeuralLSH(VectorIndex):
         most = max(_LEAST_SAMPLE, _SAMPLE_PER_LIST * lists)
         some: Any = slice(None)
         if len(rows) > most:
-            some = np.sort(seeded(self.seed).choice(len(rows), most, replace=False))
+            some = np.sort(generator(self.seed, Purpose.LEARNED_LISTS, "rows").choice(len(rows), most, replace=False))
         sample = unit_rows(rows[some]) if metric == COSINE else np.array(rows[some])
         how = Training(
             self.hidden, self.depth, self.epochs, self.rounds, _BATCH, _RATE, _DECAY, _DROPOUT, self.seed

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.compute.jit import plain_view, threads_in_use
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.extras import require
-from ...graphlib.scalars import integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def train(
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(integer("seed", how.seed, 0, 2**63 - 1))
+            torch.manual_seed(root_of(how.seed, Purpose.LEARNED_LISTS, "network"))
             return _trained(torch, rows, neighbors, parts, count, how, relabel, progress)
     finally:
         torch.set_num_threads(threads)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
 from ...graphlib.extras import require
 from ...graphlib.sparse.csr import as_csr
@@ -115,7 +115,7 @@ def balanced_partition(
         raise InvalidInput(f"imbalance must be at least 0; got {imbalance!r}")
     if parts == 1:
         return np.zeros(n, np.int64)
-    rng = seeded(seed)
+    rng = generator(seed, Purpose.LEARNED_LISTS, "parts")
     most = int(np.ceil((1 + imbalance) * graph.sizes.sum() / parts))
     if method == "kahip":
         found = _by_kahip(graph, parts, imbalance, seed)

@@ -10,12 +10,11 @@ import numpy as np
 
 from ...ann.metrics import check_count
 from ...graphlib.checkpoints import check_arrays
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.disk.replacing import replacing_stream
 from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.extras import require
 from ...graphlib.guarded import Npz, read_numpy
-from ...graphlib.scalars import integer
 from ..blocker import Progress
 from ..codes import with_codes
 from ..ngrams.blocker import NGramBlocker
@@ -208,7 +207,7 @@ class NLSHBlock(VectorBlocker):
                 progress(done, total)
 
         with self._one_thread(torch), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(integer("seed", self.seed, 0, 2**63 - 1))
+            torch.manual_seed(root_of(self.seed, Purpose.BLOCKER, "network"))
             model = self._made(torch)
             if hasattr(model, "prepare"):
                 model.prepare(texts)
@@ -216,7 +215,7 @@ class NLSHBlock(VectorBlocker):
                 self.R, self.c, self.epochs, self.batch_size or int(getattr(model, "batch_size", 32)),
                 self.learning_rate or float(getattr(model, "learning_rate", 1e-4)), self.augment, self.guard, self.seed,
             )  # fmt: skip
-            rng = seeded(self.seed)
+            rng = generator(self.seed, Purpose.BLOCKER, "records paired with themselves")
 
             def material(pairs: NDArray[np.int64]) -> Material:
                 selves = np.empty(0, np.int64)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator
 from .augment import augmented
 from .loss import hardest, lsh_loss
 
@@ -65,7 +65,7 @@ def train(
     The spread is the mean distance of unrelated records of a batch; a warning says when it falls below 0.1: everything
     is then near everything, which the loss allows where R is too large.
     """
-    rng = seeded(schedule.seed)
+    rng = generator(schedule.seed, Purpose.BLOCKER, "steps")
     rate = schedule.learning_rate
     groups: Any = encoder.groups(rate) if hasattr(encoder, "groups") else [{"params": encoder.parameters(), "lr": rate}]
     rates = [group["lr"] for group in groups]

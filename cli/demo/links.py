@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.store.store import GraphStore
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def measure_links(data: DemoData, seed: int) -> LinkResult:
     from ...embed import FastRP
     from ...graphlib.sparse import pair_scores
 
-    rng = np.random.default_rng(seed)
+    rng = generator(seed, Purpose.DEMO, "pairs")
     edges, n = data.store.edge_list(), data.store.num_nodes
     apart = edges.src != edges.dst
     src, dst = edges.src[apart].astype(np.int64), edges.dst[apart].astype(np.int64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, generator
 from .data import GRAPH, one_class
 from .pictures import canvas, png
 from .result import DemoResult
@@ -79,7 +80,7 @@ def embedding_map(result: DemoResult, colors: Colors) -> Map:
 
     from ...ann.metrics import unit_rows
 
-    rng = np.random.default_rng(result.seed)
+    rng = generator(result.seed, Purpose.DEMO, "points")
     vectors = np.asarray(result.store.nodes["fastrp"])
     chosen = np.sort(rng.choice(len(vectors), min(len(vectors), _MOST_POINTS), replace=False))
     rows = unit_rows(vectors[chosen])
@@ -111,7 +112,7 @@ def _lines(axes: Any, result: DemoResult, chosen: NDArray[Any], places: NDArray[
         lengths = np.hypot(*(places[pairs[:, 0]] - places[pairs[:, 1]]).T)
         drawn = pairs[lengths <= _LONGEST * np.ptp(places, axis=0).max()]
         if len(drawn) > _MOST_LINES:
-            drawn = np.random.default_rng(result.seed).choice(drawn, _MOST_LINES, replace=False)
+            drawn = generator(result.seed, Purpose.DEMO, "lines").choice(drawn, _MOST_LINES, replace=False)
     axes.add_collection(LineCollection(places[drawn], colors=_LINE, linewidths=0.5, alpha=0.6, zorder=1))
     return len(drawn), len(pairs)
 

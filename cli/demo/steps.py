@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import NearhopError
 from ...graphlib.store.store import GraphStore
 from ..clock import timed
@@ -113,7 +114,7 @@ def measure_search(result: DemoResult, index: Any, vectors: NDArray[Any], seed: 
     """Recall against exact search and queries per second, at several beam widths, on one thread each."""
     from ...ann import Exact, recall
 
-    rng = np.random.default_rng(seed)
+    rng = generator(seed, Purpose.DEMO, "queries")
     chosen = np.sort(rng.choice(len(vectors), min(len(vectors), _MOST_QUERIES), replace=False))
     queries = vectors[chosen]
     result.num_queries = len(queries)

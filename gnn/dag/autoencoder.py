@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import integer, is_finite, is_integer
 from .plan import LevelPlan
@@ -161,7 +162,7 @@ def pretrain(
     integer("epochs", epochs, 0)
     if not is_finite(lr) or lr <= 0:
         raise InvalidInput(f"lr must be a number > 0; got {lr!r}")
-    generator = torch.Generator().manual_seed(integer("seed", seed, 0, 2**63 - 1))
+    generator = torch.Generator().manual_seed(root_of(integer("seed", seed, 0), Purpose.TRAINING, "auto-encoder"))
     optimiser = torch.optim.Adam(model.parameters(), lr=lr)
     model.train()
     losses = []

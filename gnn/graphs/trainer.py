@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import integer, is_finite, is_integer
 from ..threads import steady
@@ -143,10 +143,10 @@ def train_fold(
         parts = max(2, min(9, rarest))
         inner = stratified_folds(classes[train], num_folds=parts, seed=options.seed)[0]
         train, val = fold.train[inner.train], fold.train[inner.test]
-    rng = seeded(options.seed, number)
+    rng = generator(options.seed, Purpose.BATCHES, "graphs", number)
     test_curve, val_curve = [], []
     with steady(), torch.random.fork_rng([]):
-        torch.manual_seed(options.seed + number)
+        torch.manual_seed(root_of(options.seed, Purpose.TRAINING, "graphs", number))
         model: Any = build(train)
         where = next(model.parameters()).device
         optimiser = torch.optim.AdamW(

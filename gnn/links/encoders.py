@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import integer, is_number
 from ..sparse.sparse_tensor import SparseTensor, dropped
@@ -90,7 +91,7 @@ class Encoder(nn.Module):
         self.mixed = nn.ModuleList(nn.Linear(hidden, hidden, bias=kind == "gcn") for _ in range(num_layers * mixes))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(num_layers * layer_norm))
         self.num_layers, self.dropout, self.tail = num_layers, nn.Dropout(dropout), nn.Dropout(tail_dropout)
-        self._generator = torch.Generator().manual_seed(integer("seed", seed, 0, 2**63 - 1))
+        self._generator = torch.Generator().manual_seed(root_of(integer("seed", seed, 0), Purpose.TRAINING, "encoder"))
 
     @property
     def normalisation(self) -> str:

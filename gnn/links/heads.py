@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ...graphlib.compute.streams import Purpose, root_of
+from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import integer, is_number
 from ...graphlib.sparse.shared import shared_neighbors
 from ..sparse.propagation import kept_entries
 from ..sparse.sparse_tensor import SparseTensor
@@ -104,6 +107,11 @@ class CommonNeighborHead(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        for name, count, low in (("hidden", hidden, 1), ("layers", layers, 0)):
+            integer(name, count, low)
+        for name, share in (("dropout", dropout), ("edge_dropout", edge_dropout)):
+            if not is_number(share) or not 0 <= share < 1:
+                raise InvalidInput(f"{name} must be a number in [0, 1); got {share!r}")
         norm = [layer_norm]
         self.own = behind_relu(hidden, norms=[False, *norm], dropout=dropout)
         self.common = behind_relu(hidden, norms=[False, *norm], dropout=dropout)
@@ -111,7 +119,7 @@ class CommonNeighborHead(nn.Module):
         self.out = behind_relu(hidden, norms=norm * layers, dropout=dropout).append(nn.Linear(hidden, 1))
         self.beta = nn.Parameter(torch.ones(1))
         self.edge_dropout = edge_dropout
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(root_of(integer("seed", seed, 0), Purpose.TRAINING, "head"))
 
     def forward(self, states: Tensor, src: NDArray[np.int64], dst: NDArray[np.int64], neighbors: CSR) -> Tensor:
         """Scores (m,) of the pairs."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...ann.minhash.minhash import MinHash
 from ...graphlib.compute.jit import threads_in_use
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import integer
 from ...graphlib.sparse.csr import as_adjacency
 from ...sampling.arguments import pair_positions
 from ..sparse.propagation import neighbor_sets, with_loops
@@ -80,7 +81,7 @@ class PairSketches:
         if hops not in (1, 2):
             raise InvalidInput(f"hops must be 1 or 2; got {hops!r}")
         self.hops, self.compat, self._threads = hops, compat, threads
-        self._num_perm, self._seed = num_perm, seed
+        self._num_perm, self._seed = num_perm, integer("seed", seed, 0)
         self._sketch(neighbor_sets(store))
 
     def of(self, neighbors: CSR) -> PairSketches:
@@ -97,7 +98,7 @@ class PairSketches:
         n = neighbors.num_rows
         own = with_loops(neighbors)
         registers = np.zeros((n, _REGISTERS), np.uint8)
-        hashes = seeded(self._seed).integers(0, 2**64, n, np.uint64)
+        hashes = generator(self._seed, Purpose.SKETCHES).integers(0, 2**64, n, np.uint64)
         self._signs = [MinHash(self._num_perm, seed=self._seed).fit_transform(as_adjacency(own))]
         self._registers: list[NDArray[np.uint8]] = []
         self.sizes: list[NDArray[np.float64]] = []

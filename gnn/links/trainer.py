@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...embed.evaluation.link_splits import EdgeSplit
 from ...embed.evaluation.metrics import hits
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.scalars import integer, is_finite
 from ...sampling.arguments import pair_positions
@@ -239,7 +239,7 @@ class _Job:
         options, trained = self.options, self.trained
         if options.reweighting is not None:
             self.matrix = options.reweighting.matrix(number, trained, self.base) or self.matrix
-        order = seeded(options.seed, number).permutation(self.src.shape[0])
+        order = generator(options.seed, Purpose.BATCHES, "links", number).permutation(self.src.shape[0])
         negative = self.sampler.sample_pairs(order.shape[0], epoch=number)
         trained.encoder.train()
         trained.head.train()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
-from ...graphlib.compute.streams import seeded
+from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_integer
 from ...graphlib.sparse import intersect_cpu
@@ -158,7 +158,7 @@ def approximate_concentration(
     neighbors = neighbor_sets(store)
     n = neighbors.num_rows
     rows = as_adjacency(mean_over_neighbors(neighbors))
-    x = seeded(seed).standard_normal((n, dim), dtype=np.float32) / np.float32(np.sqrt(dim))
+    x = generator(seed, Purpose.CONCENTRATION).standard_normal((n, dim), dtype=np.float32) / np.float32(np.sqrt(dim))
     M = np.zeros((n, dim), np.float32)
     for weight in given:
         following = np.empty_like(x)

@@ -58,11 +58,18 @@ class Purpose(Enum):
     GENERATED = "generated"  # codes that features are generated from
     UNSEEN = "unseen"  # which nodes are hidden
     CODEBOOK = "codebook"  # first centroids and assignments
+    BLOCKER = "blocker"  # weights, order and rewritten records of an encoder of records
+    SKETCHES = "sketches"  # what numbers stand for nodes in their neighbours' registers
+    CONCENTRATION = "concentration"  # random vectors whose products stand for shared neighbours
     # indexes and clusters
     LEVELS = "levels"  # of an HNSW graph
     GRIDS = "grids"  # rotations and shifts of random grids
     PROJECTION_SIGNS = "projection signs"  # of hashed character n-grams
     DIFFUSION = "diffusion"  # the order of the pushes of a pass
+    LISTS = "lists"  # first centroids of an inverted file, and the rows they are fitted to
+    LEARNED_LISTS = "learned lists"  # the partition that a network learns, and the network
+    COHESIVENESS = "cohesiveness"  # from which nodes of a group walks set out
+    DEMO = "demo"  # hidden pairs, query rows and drawn edges of the report
 
 
 # Random functions, not samples: what they give is kept in files or compared with later values, so they go by numbers
@@ -98,7 +105,10 @@ def generator(seed: int, purpose: Purpose, *words: Any) -> np.random.Generator:
 
 
 def seeded(seed: Any, *more: int) -> np.random.Generator:
-    """NumPy's generator from the seed itself, for draws that are kept as they were in the first version.
+    """NumPy's generator from the seed itself, for draws that published tables and saved models rest on.
+
+    These are the splits that labels and links are judged by, the classifier of those tables, labels with noise, the
+    layout of pictures, and the signs under dense vectors of n-grams. Anything else is drawn by `generator`.
 
     Raises
     ------

@@ -30,6 +30,7 @@ from nearhop.tests.support import needs
 
 ITEMS = 4000
 ROOM = Path(nearhop.__file__).parent
+ROOMS = ("graphlib", "sampling", "embed", "ann", "communities", "gnn", "blocking", "datasets", "interop", "cli/demo")
 
 
 @kernel
@@ -92,6 +93,35 @@ def test_no_kernel_draws_from_a_seed_as_it_is():
     assert by_seed == {"projection_cpu.py", "oph_cpu.py", "probminhash_cpu.py", "hashing_cpu.py"}
     others = {first.rpartition(".")[2] for _, first in calls} - {"seed"}
     assert others == {"root", "shared_root", "seeds[i]", "epoch"}  # the last two make names, not numbers
+
+
+BY_THE_SEED_ITSELF = {
+    # splits, classifiers and noise that published tables were made with
+    "embed/evaluation/labels.py",
+    "embed/evaluation/linear_classifier.py",
+    "embed/evaluation/link_splits.py",
+    "communities/local/noisy_labels.py",
+    "gnn/graphs/folds.py",
+    # functions that files or pictures are compared with
+    "ann/minhash/schemes.py",
+    "ann/storage/directions.py",
+    "blocking/vectors.py",
+    "gnn/nodes/features.py",  # by a root
+    "communities/pictures/layout.py",
+}
+
+
+def test_no_generator_of_numpy_is_made_from_a_seed_without_a_purpose():
+    found = set()
+    for file in (f for room in ROOMS for f in (ROOM / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            called = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+            fixed = called and all(
+                isinstance(given, ast.Constant) or ast.unparse(given).isupper() for given in node.args
+            )
+            if called in ("default_rng", "RandomState", "seeded") and not fixed:
+                found.add(str(file.relative_to(ROOM)))
+    assert found - {"graphlib/compute/streams.py"} == BY_THE_SEED_ITSELF
 
 
 def ranks(rows, near, far):
