@@ -108,6 +108,8 @@ class RowIds:
         """
         if not len(rows):
             return
+        if len(rows) == 1 and not replacing and self._place_last(int(rows[0]), new):
+            return
         highest = self._largest()
         old = self.positions(new) if replacing else np.empty(0, np.int64)
         old = old[old >= 0]
@@ -127,6 +129,17 @@ class RowIds:
         if not self.is_text:
             self._highest = max(highest, int(new.max()))
         self._remember(rows, new)
+
+    def _place_last(self, row: int, new: NDArray[Any]) -> bool:
+        """`place` for one integer id behind the present ones, where there is room: what one vector a call takes."""
+        if row != self._count or row >= len(self._ids) or self._borrowed or self.is_text:
+            return False
+        value = int(new[0])
+        highest = max(self._largest(), value)
+        self._ids[row], self._gone[row] = value, False
+        self._live, self._count, self._highest = None, row + 1, highest
+        self._remember(np.array([row]), new)
+        return True
 
     def chosen(self, rows: NDArray[np.int64]) -> RowIds:
         """The ids of some rows alone; default ids still continue behind the largest so far."""

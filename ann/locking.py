@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import threading
 import weakref
@@ -9,6 +10,11 @@ from types import FrameType
 from typing import Any
 
 from ..graphlib.errors import InvalidInput
+
+try:  # what `signal` wraps to turn handlers into enumerations and back, which costs several times the call itself
+    _signals: Any = importlib.import_module("_signal")
+except ImportError:
+    _signals = signal
 
 
 class SharedLock:
@@ -102,6 +108,7 @@ class _Change:
     def __init__(self, lock: SharedLock) -> None:
         self._lock = lock
         self._calm = HeldBack()  # of the change that holds the turn
+        self._taken: list[Any] = []  # the readers' locks that it takes
 
     def __enter__(self) -> None:
         lock, calm = self._lock, HeldBack()
@@ -110,7 +117,8 @@ class _Change:
             lock._turn.acquire()
             self._calm = calm
             lock._is_wanted = True
-            for reader in list(lock._readers):
+            self._taken = list(lock._readers)
+            for reader in self._taken:
                 reader.acquire()
             lock.kept = None
         except BaseException:
@@ -126,7 +134,7 @@ class _Change:
         lock, calm = self._lock, self._calm
         if not lock._turn._is_owned():
             return
-        for reader in list(lock._readers):
+        for reader in self._taken:
             while reader._is_owned():
                 reader.release()
         lock._is_wanted = False
@@ -155,12 +163,12 @@ class HeldBack:
         self._held: list[tuple[int, FrameType | None]] = []
 
     def __enter__(self) -> None:
-        before = signal.getsignal(signal.SIGINT)
+        before = _signals.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or not callable(before):
             return
         self._before = before
         try:
-            signal.signal(signal.SIGINT, self._hold)
+            _signals.signal(signal.SIGINT, self._hold)
         except BaseException:  # something else came just then
             self.__exit__()
             raise
@@ -169,7 +177,7 @@ class HeldBack:
         before, self._before = self._before, None
         if before is None:
             return
-        signal.signal(signal.SIGINT, before)
+        _signals.signal(signal.SIGINT, before)
         if self._held:
             before(*self._held.pop(0))
 

@@ -51,8 +51,11 @@ def check_vectors(where: str, given: ArrayLike, *, dim: int | None, what: str = 
         )
     if array.shape[1] == 0:
         raise InvalidInput(f"{where}: {what} must have at least one column; got shape {array.shape}")
-    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes inf, which is refused below
-        rows = np.ascontiguousarray(array, dtype=np.float32)
+    if array.dtype == np.float32:
+        rows = np.ascontiguousarray(array)
+    else:
+        with np.errstate(over="ignore"):  # a float64 too large for float32 becomes inf, which is refused below
+            rows = np.ascontiguousarray(array, dtype=np.float32)
     check_finite(where, rows, what)
     return rows
 

@@ -94,10 +94,12 @@ class HNSWGraph:
             self.blocks.make_room(len(self.links))
             self.blocks.changed[n:total] = True
         self.levels[n:total] = levels
-        used = self.upper_rows(n)
-        above = np.cumsum(levels, dtype=np.int64)
-        self.upper_row[n:total] = used + above - levels
-        rows = used + int(above[-1]) if len(above) else used
+        used = rows = self.upper_rows(n)
+        if len(levels) == 1:
+            self.upper_row[n], rows = used, used + int(levels[0])
+        elif len(levels):
+            above = np.cumsum(levels, dtype=np.int64)
+            self.upper_row[n:total], rows = used + above - levels, used + int(above[-1])
         if rows > len(self.upper) or not self.upper.flags.writeable:
             room = max(rows, used + used // 2, len(self.upper))
             self.upper = grown(self.upper, used, room, -1)

@@ -329,7 +329,8 @@ class HNSW(VectorIndex):
                 graph.rows.append(start, given[here:])
                 graph.reserve(levels)
             self._graph = graph
-        members = np.concatenate([places, np.arange(start, total)])
+        new = np.arange(start, total)
+        members = np.concatenate([places, new]) if here else new
         if len(graph.rows.to_mend()):
             graph.rows.mended(members)  # they have no links yet
         return members

@@ -20,6 +20,7 @@ _MOST_ROTATED = 256
 _LEAST_FOUND = 0.98
 _WORTH_ROTATING = 0.8
 _MOST_QUERIES = 2048
+_NOWHERE = np.empty(0, np.float32)
 
 
 class ScalarCodes(FollowingCodes):
@@ -76,9 +77,9 @@ class ScalarCodes(FollowingCodes):
     @property
     def directions(self) -> NDArray[np.int16]:
         """The basis as queries take it (see `directions_cpu`)."""
-        from .directions_cpu import in_blocks
-
         if self._laid is None or self._laid[0] is not self.basis:
+            from .directions_cpu import in_blocks
+
             self._laid = self.basis, in_blocks(self.basis)
         return self._laid[1]
 
@@ -112,7 +113,7 @@ class ScalarCodes(FollowingCodes):
         Queries of other metrics are centred, and it is empty.
         """
         if self.metric != IP or self.alone:
-            return np.empty(0, np.float32)
+            return _NOWHERE
         return inside_of(self.centre[None, :], self.basis)[0] / np.float32(self.step)
 
     def _fit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
@@ -257,7 +258,7 @@ class ScalarCodes(FollowingCodes):
 
         self._reserve(first, len(vectors))
         ill = np.empty(last - first, np.uint8)
-        encode = kernels.encode_rows.at_once if last - first <= FEW else kernels.encode_rows
+        encode = kernels.encode_rows.one_turn if last - first <= FEW else kernels.encode_rows
         frame = kernels.Frame(self.centre, self.basis, np.float32(self.step))
         encode(vectors, scale, frame, self.metric != IP, self.alone, first, last, self.codes, self.terms, ill)
         self.clipped += int(np.count_nonzero(ill == kernels.CLIPPED))

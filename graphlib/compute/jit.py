@@ -91,6 +91,10 @@ class _ParallelKernel:
         count, ranged = self._parts
         ranged(0, count(*arguments), 0, *arguments)
 
+    def one_turn(self, *arguments: Any) -> None:
+        """`at_once` for a loop that is known to have one turn, whose count costs as much as the call itself."""
+        self._parts[1](0, 1, 0, *arguments)
+
 
 class _Memory:
     """Memory of an array, under NumPy's array interface."""

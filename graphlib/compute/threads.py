@@ -102,19 +102,30 @@ def resolve_threads(threads: int | None) -> int:
     return min(threads, most)
 
 
-@contextlib.contextmanager
-def threads_in_use(threads: int | None) -> Iterator[int]:
-    """Run the kernels called inside on `threads` threads and yield the number in force.
+class _Chosen:
+    """What `with threads_in_use(threads):` enters; a class, since it stands around calls of microseconds."""
 
-    It is 1 in a forked child and within a piece of another loop.
+    __slots__ = ("_before", "_count")
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._before: int | None = None
+
+    def __enter__(self) -> int:
+        self._before = before = getattr(_chosen, "count", None)
+        _chosen.count = count = 1 if is_forked() or before == 0 else self._count
+        return count
+
+    def __exit__(self, *details: object) -> None:
+        _chosen.count = self._before
+
+
+def threads_in_use(threads: int | None) -> _Chosen:
+    """Run the kernels called inside on `threads` threads; entered, it tells the number in force.
+
+    That is 1 in a forked child and within a piece of another loop.
     """
-    count = resolve_threads(threads)
-    before = getattr(_chosen, "count", None)
-    _chosen.count = 1 if is_forked() or before == 0 else count
-    try:
-        yield _chosen.count
-    finally:
-        _chosen.count = before
+    return _Chosen(resolve_threads(threads))
 
 
 def threads_now() -> int:
