@@ -1,11 +1,11 @@
 """Steady speed of this checkout beside another one: the same calls in turn, one thread, processor time.
 
 `python benchmarks/against.py CHECKOUT [--only NAME ...] [--processes 3] [--repeats 5] [--core 1]`. CHECKOUT is a folder
-called `nearhop` with another version of the library, which runs with the packages of this Python. Each version has a process
-of its own that prepares a job once, calls it once to compile, and then again whenever its turn comes, A B B A A B B A,
-pinned to the same core; then both begin anew, since where memory lies moves a process by several percent for as long
-as it lives. The figure is the median over processes of the median ratio of their turns, above 1 where this checkout is
-faster. MNIST comes from the data folder.
+called `nearhop` with another version of the library, which runs with the packages of this Python. Each version has a
+process of its own that prepares a job once, calls it once to compile, and then again whenever its turn comes, A B B A
+A B B A, pinned to the same core; then both begin anew, since where memory lies moves a process by several percent for
+as long as it lives. The figure is the median over processes of the median ratio of their turns, above 1 where this
+checkout is faster. MNIST comes from the data folder.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ..metrics import COSINE, HAMMING, IP
 from ..result import SearchResult
 from ..storage.code_scan import LEAST_QUERIES
 from .parts_cpu import Few, Found, Scratch
-from .plan import WALK, make_plan, row_bytes
+from .plan import WALK, least_beam, make_plan, row_bytes
 from .walks import EVERYTHING
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class _State(NamedTuple):
 
     dim: int
     live: int  # rows that are not deleted
+    coded: bool  # whether walks compare codes
     most_queries: int
     width: Callable[[int], int]  # of the walk that answers a query with this ef; 0 where something else is better
     kernel: Callable[..., bool]
@@ -49,7 +50,7 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
         state = index._lock.kept = _state_of(index, metric)
     if not state:
         return None
-    dim, live, most_queries, width, kernel, make_scratch, unused = state
+    dim, live, coded, most_queries, width, kernel, make_scratch, unused = state
     if ef is None:
         ef = index.ef_search
     if (
@@ -62,7 +63,8 @@ def search_few(index: HNSW, queries: Any, k: Any, ef: Any, threads: int | None) 
         return None
     if queries.ndim == 1:
         queries = queries[None]
-    ef = k if k > ef else ef
+    least = least_beam(k, coded=coded)
+    ef = least if least > ef else ef
     shape = len(queries), k
     if queries.shape[1:] != (dim,) or not 0 < shape[0] <= most_queries or shape[0] * ef > _MOST_ENTRIES:
         return None
@@ -106,6 +108,7 @@ def _state_of(index: HNSW, metric: int) -> _State | Literal[False]:
     return _State(
         dim=graph.rows.dim,
         live=graph.count - rows.num_dead,
+        coded=graph.is_coded,
         most_queries=_MOST_ENTRIES if allowed is None else LEAST_QUERIES - 1,  # more may be answered by a scan of codes
         width=functools.cache(functools.partial(_width, graph, allowed)),
         kernel=functools.partial(code, *fixed),

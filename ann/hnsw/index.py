@@ -23,7 +23,7 @@ from .deletes import compacted, places_for
 from .few import search_few
 from .graph import HNSWGraph
 from .parameters import check_parameters
-from .plan import answer
+from .plan import answer, least_beam
 from .statistics import HNSWStatistics, held_bytes, statistics
 from .tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
 from .within import search_within
@@ -352,7 +352,8 @@ class HNSW(VectorIndex):
         k : int >= 1
             Places without a result hold id -1 and distance inf; `counts` says how many are filled.
         ef_search : int >= 1, optional
-            Beam width (ef), raised to k; larger is slower and more exact. The index's `ef_search` by default.
+            Beam width (ef), raised to k, or to 1.2 k where walks compare codes; larger is slower and more exact. The
+            index's `ef_search` by default.
         filter : bool (rows,), bool (num_queries, rows), integer ids, range, str, or a list of these, optional
             Which rows may be returned: a bitmap in row order, ids, a range of ids, an SQL condition (indexes made by
             `from_store`), or a list with one of these, or None, per query. Where a fifth of the rows or more pass, the
@@ -433,9 +434,11 @@ class HNSW(VectorIndex):
         self, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None, threads: int | None,
         ef_search: int | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:  # fmt: skip
-        ef = max(k, self.ef_search if ef_search is None else check_count("ef_search", ef_search))
+        graph = self._filled()
+        asked = self.ef_search if ef_search is None else check_count("ef_search", ef_search)
+        ef = max(asked, least_beam(k, coded=graph.is_coded))
         factors = query_scales(queries, metric_code(self.metric, bits=True))
-        return answer(self._filled(), queries, factors, k, ef, allowed, threads)
+        return answer(graph, queries, factors, k, ef, allowed, threads)
 
     def remove(self, ids: ArrayLike) -> int:
         """Delete rows by id and return how many; `NotFound` names an unknown id and nothing is deleted.

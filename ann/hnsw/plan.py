@@ -25,6 +25,7 @@ _WALK_ABOVE = 0.2
 # from or stepped over from: fitted to 128 and 784 dimensions, float32 and codes.
 _SCAN, _WALKED, _STEPPED = (14.0, 0.014), (30.0, 0.045), (105.0, 0.075)
 _SEEDS = 16
+_SPARE = 5  # a beam over codes has room for a fifth more than k, since they rank the last of k rows less surely
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ def make_plan(
             cost = nanoseconds(passing, np.full(num_queries, kept_of_codes(ef, k)), row_bytes[0], num_queries)
             method[(cost < least) & (passing < n)] = SCAN_CODES
     return Plan(method, beam, passing)
+
+
+def least_beam(k: int, *, coded: bool) -> int:
+    """The narrowest beam that a search for k rows may have: k, or what codes need to rank about as vectors do."""
+    return k - (-k // _SPARE) if coded else k
 
 
 def kept_of_codes(ef: int, k: int) -> int:

@@ -17,7 +17,7 @@ from ..result import SearchResult, finish, recall
 from ..storage.rows import storage_class
 from .choosing import choose, link_bytes
 from .packed.layout import most_bytes
-from .plan import NAMES, make_plan, row_bytes
+from .plan import NAMES, least_beam, make_plan, row_bytes
 from .walks import Queries
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given:
         raise InvalidInput(f"explain: give one query of shape ({index.dim},); got {len(row)}")
     graph = index.graph
     allowed = allowed_rows(given, index._rows, 1, index._where)
-    ef = max(check_count("k", k), index.ef_search if ef_search is None else check_count("ef_search", ef_search))
+    asked = index.ef_search if ef_search is None else check_count("ef_search", ef_search)
+    ef = max(asked, least_beam(check_count("k", k), coded=graph.is_coded))
     plan = make_plan(ef, index.M, allowed, 1, graph.count, k, row_bytes(graph))
     result = index.search(row, k, ef_search=ef_search, filter=given)
     truth = _exact(index, row, k, allowed)

@@ -283,3 +283,19 @@ def test_searches_beside_a_writer_see_whole_states(storage):
     assert index.verify().live == 4000 - len(gone)
     kept = np.setdiff1d(np.arange(4000), gone)
     assert (index.search(rows[kept], 1, ef_search=50).ids[:, 0] == kept).mean() > 0.999
+
+
+def test_codes_rank_as_vectors_do_at_the_narrowest_beam():
+    """The last of k rows are nearly level, and codes confuse them: a beam of k alone lost up to three points here."""
+    rng = np.random.default_rng(1)
+    inner, outer = rng.normal(size=(3400, 12)), rng.normal(size=(12, 96))
+    rows = (np.tanh(inner @ outer / 2) + 0.05 * rng.normal(size=(3400, 96))).astype(np.float32)
+    queries, rows = rows[:400], rows[400:]
+    indexes = [HNSW(storage=kind, M=12, ef_construction=60).add(rows) for kind in ("float32", "int8")]
+    for k in (10, 60):
+        truth = Exact().add(rows).search(queries, k)
+        plain, coded = (ann.recall(index.search(queries, k, ef_search=1), truth) for index in indexes)
+        assert coded > plain - 0.01
+        for index in indexes:  # one query a call takes another way to the same beam
+            one = index.search(queries[:1], k, ef_search=1)
+            np.testing.assert_array_equal(one.ids, index.search(queries[:40], k, ef_search=1).ids[:1])
