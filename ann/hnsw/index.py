@@ -292,8 +292,13 @@ class HNSW(VectorIndex):
             graph.repair_if_due(ef)
             committed(1)
         else:
-            with self._lock.changing():
+            if graph is self._graph:
+                with self._lock.changing():
+                    members = self._make_room(graph, places, rows)
+            else:  # nobody reads it yet: choosing codes may take a while, and may be interrupted
                 members = self._make_room(graph, places, rows)
+                with self._lock.changing():
+                    self._graph = graph
             graph.insert(members, ef, self.threads, published, committed)
         graph.mend(ef, self.threads)
         graph.write_blocks(self.threads)
@@ -311,7 +316,7 @@ class HNSW(VectorIndex):
     def _make_room(self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any]) -> NDArray[np.int64]:
         """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them.
 
-        Called while searches wait.
+        Called while searches wait, or before they know of the graph.
         """
         from . import build_cpu as kernels
 
@@ -328,7 +333,6 @@ class HNSW(VectorIndex):
             if total > start:
                 graph.rows.append(start, given[here:])
                 graph.reserve(levels)
-            self._graph = graph
         new = np.arange(start, total)
         members = np.concatenate([places, new]) if here else new
         if len(graph.rows.to_mend()):

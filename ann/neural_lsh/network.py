@@ -54,7 +54,7 @@ class Network:
                     if number:
                         np.maximum(values, 0, out=values)
                     following = np.empty((len(values), len(layer)), np.float32)
-                    kernels.row_products(values, np.ascontiguousarray(layer[:, :-1]), following)
+                    kernels.row_products(values, np.ascontiguousarray(layer[:, :-1]), False, following)
                     values = following + layer[:, -1]
                 values -= values.max(axis=1, keepdims=True)
                 np.exp(values, out=values)

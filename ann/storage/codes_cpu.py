@@ -50,24 +50,36 @@ OK, ILL, CLIPPED = 0, 1, 2
 _MOST_TERM = np.float32(1 << 29)
 _MOST_CODE = np.float32(128.5)
 _ROWS, _TERM = 4, 4
+_TILE_BYTES, _PASS = 1 << 19, 64  # of the second factor of a product, and rows of the first that pass it in a turn
 _FIRST = np.int64(0)
 
 
+@kernel
+def _tile_of(b):
+    """How many rows of b stay in the second level of the cache while rows of a pass: a multiple of four."""
+    return max(4, _TILE_BYTES // (4 * max(1, b.shape[1])) // 4 * 4)
+
+
 @parallel_kernel
-def row_products(a, b, out):
-    """out[i, j] = a[i] . b[j] for float32 rows."""
+def row_products(a, b, symmetric, out):
+    """out[i, j] = a[i] . b[j] for float32 rows; `symmetric`: b is a, and each product is made once."""
     last_a, last_b = a.shape[0] - 1, b.shape[0] - 1
-    for i in numba.prange((a.shape[0] + 3) // 4):
+    for turn in numba.prange(((b.shape[0] + _tile_of(b) - 1) // _tile_of(b)) * ((a.shape[0] + _PASS - 1) // _PASS)):
         block = np.empty((2, 4), np.float32)
-        p = 4 * i
-        for j in range(0, b.shape[0], 2):
-            _dot_block(
-                a[p], a[min(p + 1, last_a)], a[min(p + 2, last_a)], a[min(p + 3, last_a)],
-                b[j], b[min(j + 1, last_b)], block,
-            )  # fmt: skip
-            for s in range(min(4, a.shape[0] - p)):
-                for t in range(min(2, b.shape[0] - j)):
-                    out[p + s, j + t] = block[t, s]
+        passes = (a.shape[0] + _PASS - 1) // _PASS
+        low, first = turn // passes * _tile_of(b), turn % passes * _PASS
+        high, last = min(low + _tile_of(b), b.shape[0]), min(first + _PASS, a.shape[0])
+        for p in range(max(first, low) if symmetric else first, last, 4):
+            for j in range(low, high, 2):
+                _dot_block(
+                    a[p], a[min(p + 1, last_a)], a[min(p + 2, last_a)], a[min(p + 3, last_a)],
+                    b[j], b[min(j + 1, last_b)], block,
+                )  # fmt: skip
+                for s in range(min(4, a.shape[0] - p)):
+                    for t in range(min(2, b.shape[0] - j)):
+                        out[p + s, j + t] = block[t, s]
+                        if symmetric:
+                            out[j + t, p + s] = block[t, s]
 
 
 @kernel(fastmath={"reassoc", "nsz", "contract"})

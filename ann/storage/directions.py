@@ -131,14 +131,14 @@ def bases(
         found = random_rows(min(dim, _WIDTHS[-1]), dim, seed=0)
         for _ in range(_SWEEPS):
             image = np.empty_like(found)
-            kernels.row_products(found, square, image)
+            kernels.row_products(found, square, False, image)
             kernels.orthonormalise(image)
             found = image
         if first is not None and first.any():
             found = np.concatenate([unit_rows(first[None, :]), found])[: len(found)]
             kernels.orthonormalise(found)
         image = np.empty_like(found)
-        kernels.row_products(found, square, image)
+        kernels.row_products(found, square, False, image)
         kept = np.cumsum(np.einsum("ij,ij->i", found, image, dtype=np.float64))
         total, ill = float(np.trace(square, dtype=np.float64)), _badly_held(sample, found)
         for width in sorted({min(width, dim) for width in _WIDTHS}):
@@ -146,7 +146,9 @@ def bases(
             enough = kept[width - 1] >= _KEPT_VARIANCE * total or whole
             if width == dim or (enough and ill[width - 1] <= _MOST_ILL):
                 rotated = np.empty((width, dim), np.float32)
-                kernels.row_products(random_rows(width, width, seed=1), np.ascontiguousarray(found[:width].T), rotated)
+                kernels.row_products(
+                    random_rows(width, width, seed=1), np.ascontiguousarray(found[:width].T), False, rotated
+                )
                 yield rotated
         if dim <= _WIDTHS[-1]:
             return
@@ -164,7 +166,7 @@ def _covariance(centred: NDArray[np.float32]) -> NDArray[np.float32]:
 
     columns = np.ascontiguousarray(centred.T)
     square = np.empty((len(columns), len(columns)), np.float32)
-    kernels.row_products(columns, columns, square)
+    kernels.row_products(columns, columns, True, square)
     return square
 
 
@@ -191,5 +193,5 @@ def inside_of(rows: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[
     if not len(basis):
         return rows
     inside = np.empty((len(rows), len(basis)), np.float32)
-    kernels.row_products(np.ascontiguousarray(rows), basis, inside)
+    kernels.row_products(np.ascontiguousarray(rows), basis, False, inside)
     return inside

@@ -199,7 +199,7 @@ class ScalarCodes(FollowingCodes):
         values = (codes[:, : self.width].astype(np.float32) - 128) * np.float32(self.step)
         if len(self.basis):
             turned = np.empty_like(values)
-            kernels.row_products(values, np.ascontiguousarray(self.basis.T), turned)
+            kernels.row_products(values, np.ascontiguousarray(self.basis.T), False, turned)
             values = turned
         values += self.centre
         values[codes.view(np.int32)[:, -1] >= ABSENT] = 0

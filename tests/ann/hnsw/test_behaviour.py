@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import signal
 import threading
 
 import numpy as np
@@ -15,6 +16,7 @@ from nearhop.ann.hnsw import tuning
 from nearhop.ann.hnsw.plan import NAMES, make_plan
 from nearhop.ann.ids import RowIds
 from nearhop.ann.locking import SharedLock
+from nearhop.ann.storage import scalar_codes
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted
 from nearhop.tests.support import data_file, kept_as
 
@@ -299,3 +301,24 @@ def test_codes_rank_as_vectors_do_at_the_narrowest_beam():
         for index in indexes:  # one query a call takes another way to the same beam
             one = index.search(queries[:1], k, ef_search=1)
             np.testing.assert_array_equal(one.ids, index.search(queries[:40], k, ef_search=1).ids[:1])
+
+
+def test_ctrl_c_is_obeyed_while_codes_are_chosen(monkeypatch):
+    """Codes of the first rows take seconds where rows are wide; nobody reads the graph yet, so nothing holds Ctrl-C."""
+    went_on, whole = [], scalar_codes.bases
+
+    def interrupted(*given):
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(given)
+        return whole(*given)
+
+    rows = np.random.default_rng(0).normal(size=(600, 40)).astype(np.float32)
+    index = HNSW(storage="int8", ef_construction=20)
+    with monkeypatch.context() as patched:
+        patched.setattr(scalar_codes, "bases", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            index.add(rows)
+    assert went_on == []
+    assert len(index) == 0
+    assert index.search(rows[:1], 3).counts[0] == 0
+    assert index.add(rows).search(rows[:1], 3).ids[0, 0] == 0
