@@ -65,12 +65,11 @@ def intersect(
     work = np.concatenate([[0], np.cumsum((np.diff(A.indptr) + np.diff(pairs[0]) + 1) * (np.diff(pairs[0]) > 0))])
     cuts = np.searchsorted(work, np.arange(1, max(1, int(work[-1]) // _TASK)) * _TASK)
     starts = np.unique(np.concatenate([[0], cuts, [A.num_rows]])).astype(np.int64)
-    workers = max(1, min(threads, starts.shape[0] - 1))
-    bits = np.zeros((workers, -(-A.num_cols // 64)), np.uint64)
-    place = np.empty((workers, A.num_cols if valued else 0), np.int64)
+    bits = np.zeros((threads, -(-A.num_cols // 64)), np.uint64)
+    place = np.empty((threads, A.num_cols if valued else 0), np.int64)
     cols = plain_view(pairs[1]), plain_view(pairs[2])
     kernels.intersect(
-        *(combine, left, right, factors, (pairs[0], *cols), (np.zeros(1, np.int64), starts), (bits, place)),
+        *(combine, left, right, factors, (pairs[0], *cols), starts, (bits, place)),
         *(out, counts),
     )
     return out, counts

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
 
-from ..compute.instructions import fetch_add
 from ..compute.jit import kernel, parallel_kernel, prefetch
 from .csr_cpu import lower_bound
 from .products.row_cpu import U
@@ -83,48 +83,44 @@ def _scanned(combine, A, B, v, factors, bits, place, met):
 
 
 @parallel_kernel
-def intersect(combine, A, B, factors, pairs, tasks, marks, out, counts):
+def intersect(combine, A, B, factors, pairs, starts, marks, out, counts):
     """`out[p]` = merged terms over the columns that row u of A and row v of B share, for the pairs of every u.
 
     `pairs` is (indptr, v, p) by u; `factors` (columns or none) multiplies the terms of a column, and its dtype is that
-    of the sums; `counts[p]`, where there is room, is how many columns are shared. `tasks` are (ticket, starts), rows
-    starts[t]:starts[t + 1] each; `marks` are (bits, place) with one row per worker, `place` without columns where no
+    of the sums; `counts[p]`, where there is room, is how many columns are shared. A turn takes the rows
+    starts[t]:starts[t + 1]; `marks` are (bits, place) with one row per worker, `place` without columns where no
     values are read.
     """
     p_indptr, p_rows, p_ids = pairs
-    ticket, starts = tasks
     bits, place = marks
-    for w in numba.prange(bits.shape[0]):
-        own, own_place = bits[w], place[w]
-        while True:
-            task = fetch_add(ticket, 0, 1)
-            if task >= starts.shape[0] - 1:
-                break
-            end = p_indptr[starts[task + 1]] - 1
-            for row in range(starts[task], starts[task + 1]):
-                if p_indptr[row] == p_indptr[row + 1]:
-                    continue
-                u = U(row)
-                first, last = U(A[0][u]), U(A[0][u + U(1)])
-                for e in range(first, last):
-                    k = U(A[1][e])
-                    own[k >> U(6)] |= U(1) << (k & U(63))
-                    if own_place.shape[0]:
-                        own_place[k] = e
-                for p in range(p_indptr[row], p_indptr[row + 1]):
-                    prefetch(B[0], p_rows[min(p + _FAR, end)])
-                    prefetch(B[1], B[0][p_rows[min(p + _NEAR, end)]])
-                    v = U(p_rows[p])
-                    length = U(B[0][v + U(1)] - B[0][v])
-                    if length > _SEARCH * (last - first):
-                        total, met = _searched(combine, A, B, u, v, factors, 0)
-                    else:
-                        total, met = _scanned(combine, A, B, v, factors, own, own_place, 0)
-                    out[p_ids[p]] = total
-                    if counts.shape[0]:
-                        counts[p_ids[p]] = met
-                for e in range(first, last):
-                    own[U(A[1][e]) >> U(6)] = U(0)
+    for task in numba.prange(starts.shape[0] - 1):
+        worker = get_thread_id()
+        own, own_place = bits[worker], place[worker]
+        end = p_indptr[starts[task + 1]] - 1
+        for row in range(starts[task], starts[task + 1]):
+            if p_indptr[row] == p_indptr[row + 1]:
+                continue
+            u = U(row)
+            first, last = U(A[0][u]), U(A[0][u + U(1)])
+            for e in range(first, last):
+                k = U(A[1][e])
+                own[k >> U(6)] |= U(1) << (k & U(63))
+                if own_place.shape[0]:
+                    own_place[k] = e
+            for p in range(p_indptr[row], p_indptr[row + 1]):
+                prefetch(B[0], p_rows[min(p + _FAR, end)])
+                prefetch(B[1], B[0][p_rows[min(p + _NEAR, end)]])
+                v = U(p_rows[p])
+                length = U(B[0][v + U(1)] - B[0][v])
+                if length > _SEARCH * (last - first):
+                    total, met = _searched(combine, A, B, u, v, factors, 0)
+                else:
+                    total, met = _scanned(combine, A, B, v, factors, own, own_place, 0)
+                out[p_ids[p]] = total
+                if counts.shape[0]:
+                    counts[p_ids[p]] = met
+            for e in range(first, last):
+                own[U(A[1][e]) >> U(6)] = U(0)
 
 
 @parallel_kernel

@@ -83,7 +83,7 @@ def walk_scores(
     pairs = grouped_by_row(u, v, rows.num_rows)
     with threads_in_use(threads) as count:
         kernels.pair_walks(
-            *(_plain(rows), _plain(transposed(rows)), scale, steps, pairs, np.zeros(1, np.int64)),
+            *(_plain(rows), _plain(transposed(rows)), scale, steps, pairs),
             *(_workspace(rows, count), out),
         )
     _check_sums("walk_scores", out, length)
@@ -125,7 +125,7 @@ def top_walks(
     counts = np.zeros(given.shape[0], np.int32)
     with threads_in_use(threads) as count:
         kernels.top_walks(
-            *(_plain(rows), scale, steps, given, np.zeros(1, np.int64), _workspace(rows, count)),
+            *(_plain(rows), scale, steps, given, _workspace(rows, count)),
             *(found, scores, counts),
         )
     _check_sums("top_walks", scores, length)
