@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
+from nearhop.graphlib.compute import jit
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.graphlib.sparse import pair_scores, top_pairs, top_walks, triangles, walk_scores
 
@@ -222,3 +223,26 @@ HUB = GraphStore.from_edges([0, 0, 0, 1, 1, 2], [1, 2, 3, 2, 3, 3])
 def test_bad_input_is_named(call, words):
     with pytest.raises(InvalidInput, match=words):
         call()
+
+
+def test_loops_over_pairs_have_turns_between_which_ctrl_c_is_obeyed(monkeypatch):
+    """One turn per thread, as a ticket counter has it, would be deaf until all pairs are done."""
+    turns = []
+
+    class Counted(jit.Loop):
+        def __init__(self, work, total, threads):
+            turns.append(total)
+            super().__init__(work, total, threads)
+
+    monkeypatch.setattr(jit, "Loop", Counted)
+    rng = np.random.default_rng(0)
+    store = GraphStore.from_edges(*rng.integers(0, 400, (2, 4000)), num_nodes=400)
+    src, dst = rng.integers(0, 400, (2, 100_000))
+    for score in (
+        lambda: pair_scores(store, src, dst, "adamic_adar", threads=1),
+        lambda: walk_scores(store, src, dst, length=2, threads=1),
+        lambda: top_walks(store, np.arange(400), 3, length=2, threads=1),
+    ):
+        turns.clear()
+        score()
+        assert max(turns) >= 8
