@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..ctrl_c import is_ctrl_c
 from ..errors import IngestError, StoreWriteFailed
 from ..names import shown
 
@@ -38,7 +39,7 @@ def rows(connection: Any, sql: str, explain: Explain | None = None) -> list[tupl
     try:
         return list(connection.sql(sql).fetchall())
     except Exception as error:
-        raise (explain or translated)(error) from error
+        raise meant(error, explain) from error
 
 
 def run(connection: Any, sql: str, explain: Explain | None = None) -> None:
@@ -46,7 +47,7 @@ def run(connection: Any, sql: str, explain: Explain | None = None) -> None:
     try:
         connection.execute(sql).fetchall()
     except Exception as error:
-        raise (explain or translated)(error) from error
+        raise meant(error, explain) from error
 
 
 def batches(
@@ -62,7 +63,12 @@ def batches(
     except GeneratorExit:
         raise
     except Exception as error:
-        raise (explain or translated)(error) from error
+        raise meant(error, explain) from error
+
+
+def meant(error: Exception, explain: Explain | None = None) -> BaseException:
+    """What a failed statement is to be told as: Ctrl-C as such, other errors as `explain` has them."""
+    return KeyboardInterrupt() if is_ctrl_c(error) else (explain or translated)(error)
 
 
 def translated(error: Exception) -> Exception:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import IngestError
-from .duckdb import ROWS_AT_ONCE, batches, ident, rows, translated
+from .duckdb import ROWS_AT_ONCE, batches, ident, meant, rows, translated
 from .text.header import MISSING
 
 KINDS = ("integer", "float", "bool", "date", "text")
@@ -95,7 +95,7 @@ class Table:
             try:
                 cursor.register(self.relation, self.renew())
             except Exception as error:
-                raise translated(error) from error
+                raise meant(error) from error
         return cursor
 
     def read(self, select: Mapping[str, str], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Any]:

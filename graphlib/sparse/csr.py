@@ -127,12 +127,27 @@ def rows_sorted(m: CSR) -> bool:
     """Whether every row's columns rise strictly: sorted and without duplicates."""
     from . import csr_cpu
 
-    return bool(csr_cpu.rows_rise(m.indptr, m.indices))
+    return bool(csr_cpu.rows_rise(m.indptr, m.indices, 1))
 
 
 def with_sorted_rows(m: CSR) -> CSR:
     """The same matrix with sorted rows; duplicates stay."""
     return transposed(transposed(m))
+
+
+def with_columns_once(m: CSR) -> CSR:
+    """The same matrix with sorted rows and each place once: the values of repeated ones added up in their order."""
+    from . import csr_cpu
+
+    if not csr_cpu.rows_rise(m.indptr, m.indices, 0):
+        m = with_sorted_rows(m)
+    indptr = np.zeros(m.num_rows + 1, np.int64)
+    csr_cpu.count_distinct(m.indptr, m.indices, indptr)
+    np.cumsum(indptr, out=indptr)
+    indices = np.empty(int(indptr[-1]), m.indices.dtype)
+    values = np.empty(0 if m.values is None else indices.shape[0], np.float32 if m.values is None else m.values.dtype)
+    csr_cpu.merge_repeated(m.indptr, m.indices, m.values, indptr, indices, values)
+    return CSR(indptr, indices, None if m.values is None else values, m.num_cols)
 
 
 def as_adjacency(m: CSR) -> Adjacency:

@@ -28,11 +28,11 @@ def transpose(indptr, indices, values, cursor, out_indices, out_values):
 
 
 @kernel
-def rows_rise(indptr, indices):
-    """Whether columns rise strictly within every row."""
+def rows_rise(indptr, indices, least):
+    """Whether columns rise by `least` at least within every row: 1 strictly, 0 with repeats."""
     for i in range(indptr.shape[0] - 1):
         for e in range(indptr[i] + 1, indptr[i + 1]):
-            if indices[e] <= indices[e - 1]:
+            if indices[e] < indices[e - 1] + least:
                 return False
     return True
 
@@ -87,3 +87,26 @@ def mirror(indptr, indices, values, bounds, cursor, full_indptr, full_indices, f
                 full_indices[at + s] = indices[indptr[i] + s]
                 if values.shape[0]:
                     full_values[at + s] = values[indptr[i] + s]
+
+
+@parallel_kernel
+def count_distinct(indptr, indices, counts):
+    """`counts[i + 1]` = distinct columns of row i, which is sorted."""
+    for i in numba.prange(indptr.shape[0] - 1):
+        found = 0
+        for e in range(indptr[i], indptr[i + 1]):
+            found += e == indptr[i] or indices[e] != indices[e - 1]
+        counts[i + 1] = found
+
+
+@parallel_kernel
+def merge_repeated(indptr, indices, values, into, columns, sums):
+    """Each column of sorted rows once, from `into[i]` on; where there are values, their sums in their order."""
+    for i in numba.prange(indptr.shape[0] - 1):
+        at = into[i] - 1
+        for e in range(indptr[i], indptr[i + 1]):
+            is_new = e == indptr[i] or indices[e] != indices[e - 1]
+            at += is_new
+            columns[at] = indices[e]
+            if values is not None:
+                sums[at] = values[e] if is_new else sums[at] + values[e]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import InvalidInput
-from .csr import CSR, as_csr, rows_sorted, transposed
+from .csr import CSR, as_csr, rows_sorted, transposed, with_columns_once
 from .products.spgemm import as_pairs
 
 if TYPE_CHECKING:
@@ -214,9 +214,7 @@ def as_sets(m: CSR, weighted: bool) -> CSR:
     values = m.values if weighted else None
     if rows_sorted(m):
         return CSR(m.indptr, m.indices, values, m.num_cols)
-    merged = CSR(m.indptr, m.indices, values, m.num_cols).to_scipy().copy()
-    merged.sum_duplicates()
-    return CSR(merged.indptr.astype(np.int64), merged.indices, None if values is None else merged.data, m.num_cols)
+    return with_columns_once(CSR(m.indptr, m.indices, values, m.num_cols))
 
 
 def _sizes(m: CSR, squares: bool) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..ctrl_c import is_ctrl_c
 from ..errors import InvalidInput, InvalidType
 from ..scalars import is_number
 from .conditions import AMBIGUOUS, listed, names_in, parse, shown
@@ -114,6 +115,10 @@ def where(
             raise InvalidInput(
                 f"where: {shown(sql)} took longer than timeout_s={timeout_s:g} and was given up"
             ) from error
+        except RuntimeError as error:
+            if is_ctrl_c(error):
+                raise KeyboardInterrupt from error
+            raise
         except duckdb.Error as error:
             raise InvalidInput(
                 f"where: {shown(sql)}: {str(error).splitlines()[0]}; columns: {listed(available)}"

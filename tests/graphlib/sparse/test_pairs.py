@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from nearhop import GraphStore
 from nearhop.graphlib.compute import jit
+from nearhop.graphlib.compute.threads import Loop
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.graphlib.sparse import pair_scores, top_pairs, top_walks, triangles, walk_scores
+from nearhop.graphlib.sparse.csr import CSR, rows_sorted
+from nearhop.graphlib.sparse.pairs import as_sets
 
 LOCAL = ("common_neighbors", "adamic_adar", "resource_allocation", "jaccard", "overlap", "cosine")
 
@@ -229,7 +232,7 @@ def test_loops_over_pairs_have_turns_between_which_ctrl_c_is_obeyed(monkeypatch)
     """One turn per thread, as a ticket counter has it, would be deaf until all pairs are done."""
     turns = []
 
-    class Counted(jit.Loop):
+    class Counted(Loop):
         def __init__(self, work, total, threads):
             turns.append(total)
             super().__init__(work, total, threads)
@@ -246,3 +249,31 @@ def test_loops_over_pairs_have_turns_between_which_ctrl_c_is_obeyed(monkeypatch)
         turns.clear()
         score()
         assert max(turns) >= 8
+
+
+@given(
+    n=st.integers(1, 12), m=st.integers(1, 12), count=st.integers(0, 60), is_sorted=st.booleans(),
+    seed=st.integers(0, 2**20),
+)  # fmt: skip
+@settings(max_examples=40)
+def test_repeated_columns_are_added_up(n, m, count, is_sorted, seed):
+    rng = np.random.default_rng(seed)
+    rows, columns = np.sort(rng.integers(0, n, count)), rng.integers(0, m, count).astype(np.int32)
+    values = rng.integers(-9, 9, count).astype(np.float32)
+    if is_sorted:
+        order = np.lexsort((columns, rows))
+        columns, values = columns[order], values[order]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]).astype(np.int64)
+    dense = np.zeros((n, m))
+    np.add.at(dense, (rows, columns), values)
+    for weighted in (True, False):
+        found = as_sets(CSR(indptr, columns, values, m), weighted)
+        assert found.indices.dtype == np.int32
+        assert rows_sorted(found)
+        assert (found.values is None) != weighted
+        owner = np.repeat(np.arange(n), np.diff(found.indptr))
+        if weighted:
+            kept = np.zeros((n, m))
+            kept[owner, found.indices] = found.values
+            np.testing.assert_array_equal(kept, dense)
+        assert sorted(zip(owner, found.indices, strict=True)) == sorted(set(zip(rows, columns, strict=True)))
