@@ -6,9 +6,11 @@ import contextlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -110,3 +112,14 @@ def run_example(name: str, data: Path, *options: str) -> dict[str, float]:
 def kept_as(form: str) -> dict[str, Any]:
     """What `HNSW` takes to keep rows in a storage of that name; "packed": as "int8", with codes beside the links."""
     return {"storage": "int8", "layout": "packed"} if form == "packed" else {"storage": form}
+
+
+@contextlib.contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """Ctrl-C in the middle of the block."""
+    clock = threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGINT])
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ import pytest
 
 import nearhop
 from nearhop.graphlib.errors import IngestError
+from nearhop.graphlib.ingest.duckdb import rows
+from nearhop.tests.support import interrupted_after
 
 ingest: Any = nearhop.ingest
 
@@ -142,3 +145,9 @@ def test_an_interrupted_ingest_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         ingest((np.arange(9), np.arange(9)), tmp_path / "out.nh", progress=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_duckdb_reads_is_ctrl_c():
+    """DuckDB tells it as RuntimeError("Query interrupted"), which is no complaint about the data."""
+    with interrupted_after(0.2), pytest.raises(KeyboardInterrupt), duckdb.connect() as connection:
+        rows(connection, "SELECT sum(sqrt(a.range + b.range)) FROM range(1000000) a, range(1000000) b")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import nearhop
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
 from nearhop.graphlib.store.filters import _as_arrow, where
+from nearhop.tests.support import interrupted_after
 
 N = 50
 
@@ -265,3 +266,13 @@ def test_a_list_of_a_hundred_thousand_takes_a_moment():
     found = where(store, f"id IN ({', '.join(map(str, range(0, 200_000, 2)))})")
     assert time.process_time() - begun < 1.0  # parsed as constants: four seconds
     assert np.array_equal(found, np.arange(0, 100_000, 2))
+
+
+def test_ctrl_c_is_not_taken_for_a_wrong_condition():
+    store = nearhop.GraphStore.from_edges([], [], num_nodes=300_000)
+    store.nodes["year"] = np.arange(300_000)
+    slow = "year::VARCHAR"
+    for _ in range(60):
+        slow = f"sha256({slow})"
+    with interrupted_after(0.5), pytest.raises(KeyboardInterrupt):
+        where(store, f"{slow} = 'x'", timeout_s=60)
