@@ -51,7 +51,7 @@ def strecha(folder: Path, name: str, most: int | None = None) -> Scene:
 
 
 def kermit(folder: Path, most: int | None = None) -> Scene:
-    """The photographs and the Bundler model of the toy; SIFT features are taken with OpenCV."""
+    """The photographs of the toy that have a camera in its Bundler model; SIFT features are taken with OpenCV."""
     import cv2
 
     words = iter((folder / "kermit" / "bundle.out").read_text().split("\n", 1)[1].split())
@@ -83,10 +83,11 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
         far = np.linalg.norm(places[-1][:, None] - table[None, :, :2], axis=2)
         near = far.argmin(axis=1)
         sees.append(np.where(far.min(axis=1) < 2, table[near, 2], -1).astype(int))
-    names, apart = [photo.stem for photo in photos], np.zeros(cameras, bool)
+    kept = [i for i in range(cameras) if K[i][0][0] > 0]  # Bundler writes zeros for a camera that it did not find
+    some = lambda parts: [parts[i] for i in kept]  # noqa: E731
     return Scene(
-        "kermit", names, descriptors, places, np.array(K), np.array(R), np.array(C), sizes, space, sees, apart,
-        list(photos),
+        "kermit", [photo.stem for photo in some(photos)], some(descriptors), some(places), np.array(K)[kept],
+        np.array(R)[kept], np.array(C)[kept], sizes[kept], space, some(sees), np.zeros(len(kept), bool), some(photos),
     )  # fmt: skip
 
 
