@@ -59,7 +59,7 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
     cameras, points = int(next(words)), int(next(words))
     flip, K, R, C = np.diag([1.0, -1, -1]), [], [], []
     photos = [folder / "kermit" / f"kermit{i:03d}.jpg" for i in range(cameras)]
-    pictures = [cv2.imread(str(photo), cv2.IMREAD_GRAYSCALE) for photo in photos]
+    pictures = [_grey(photo) for photo in photos]
     sizes = np.array([picture.shape[::-1] for picture in pictures])
     for width, height in sizes:
         focal, rotation, shift = number(3)[0], number(9).reshape(3, 3), number(3)
@@ -76,7 +76,7 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
             seen[int(camera)].append((sizes[int(camera)][0] / 2 + x, sizes[int(camera)][1] / 2 - y, point))
     descriptors, places, sees = [], [], []
     for picture, known in zip(pictures, seen, strict=True):
-        spots, found = cv2.SIFT_create(most or 2500).detectAndCompute(picture, None)
+        spots, found = cv2.SIFT.create(most or 2500).detectAndCompute(picture, None)
         places.append(np.array([spot.pt for spot in spots], np.float32))
         descriptors.append(found.astype(np.uint8))
         table = np.array([(-99, -99, -1), *known])  # a camera may see none
@@ -89,6 +89,15 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
         "kermit", [photo.stem for photo in some(photos)], some(descriptors), some(places), np.array(K)[kept],
         np.array(R)[kept], np.array(C)[kept], sizes[kept], space, some(sees), np.zeros(len(kept), bool), some(photos),
     )  # fmt: skip
+
+
+def _grey(photo: Path) -> np.ndarray:
+    import cv2
+
+    picture = cv2.imread(str(photo), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise SystemExit(f"{photo} is no photograph that OpenCV can read")
+    return picture
 
 
 def overlaps(scene: Scene, angle: float = 45) -> np.ndarray:
