@@ -157,15 +157,22 @@ def ngt(x: np.ndarray, metric: str, threads: int, search_threads: int, kept: Pat
     import tempfile
 
     import ngtpy
+    from threadpoolctl import threadpool_limits
 
     path = os.path.join(tempfile.mkdtemp(), "anng")
     ngtpy.create(path, x.shape[1], distance_type="L2" if metric == "l2" else "Cosine", edge_size_for_creation=20)
     index = ngtpy.Index(path)
     index.batch_insert(x, num_threads=threads)
     index.save()
-    return lambda q, ef: np.array(
-        [[n for n, _ in index.search(row, K, epsilon=(ef - 10) / 400)] for row in q], dtype=np.int64
-    ), index
+
+    def search(q: np.ndarray, ef: int) -> Any:
+        index.set(num_of_search_objects=K, epsilon=(ef - 10) / 400)
+        found = ngtpy.BatchResults()
+        with threadpool_limits(search_threads, "openmp"):
+            index.batch_search(q, found, K)
+        return found.get_ids().reshape(len(q), K)
+
+    return search, index
 
 
 def svs(primary: int, residual: int) -> Callable[..., tuple[Search, Any]]:

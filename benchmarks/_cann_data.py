@@ -7,22 +7,22 @@ import math
 import numba
 import numpy as np
 
-NORM = 512
 
-
-def planted(colors, per, sets, features, *, dim=128, noise=(20, 110), overlap=(0.05, 0.4), related=40, seed=0):
+def planted(
+    colors, per, sets, features, *, dim=128, norm=512, noise=(20, 110), overlap=(0.05, 0.4), related=40, seed=0
+):
     """Points uint8 (colors * per, dim), the colour of each, and sets of queries.
 
-    Background: sparse non-negative vectors of norm 512, as SIFT descriptors are. Of each set, a share drawn from
+    Background: sparse non-negative vectors of norm 512, as SIFT descriptors have. Of each set, a share drawn from
     `overlap` of the features has a point in each of `related` colours, at a distance drawn from `noise`.
     """
     rng = np.random.default_rng(seed)
     points = np.empty((colors, per, dim), np.uint8)
     for color in range(colors):
-        points[color] = _bytes(_background(rng, per, dim))
+        points[color] = _bytes(_background(rng, per, dim, norm))
     queries = []
     for _ in range(sets):
-        query = _background(rng, features, dim)
+        query = _background(rng, features, dim, norm)
         for color in rng.choice(colors, min(related, colors // 2), replace=False):
             count = int(rng.uniform(overlap[0], overlap[1]) * min(per, features))
             step = rng.normal(size=(count, dim)).astype(np.float32)
@@ -34,9 +34,9 @@ def planted(colors, per, sets, features, *, dim=128, noise=(20, 110), overlap=(0
     return points.reshape(-1, dim), np.repeat(np.arange(colors), per), queries
 
 
-def _background(rng, count, dim):
+def _background(rng, count, dim, norm):
     rows = rng.standard_gamma(0.6, (count, dim), np.float32)
-    return rows * (NORM / np.linalg.norm(rows, axis=1, keepdims=True))
+    return rows * (norm / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def _bytes(rows):

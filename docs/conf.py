@@ -16,6 +16,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 default_role = "code"  # `name` in a docstring is code
+smartquotes = False  # "l2" in a docstring is an argument, to be copied as it stands
 suppress_warnings = ["ref.python"]  # names of parameters are no references
 
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -7,32 +7,41 @@ import html
 from typing import Any
 
 import numpy as np
-from _scenes import Scene
+from _scenes import Scene, overlaps
 
 WIDTH, QUERIES, LINES = 320, 6, 60
-STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:1360px;margin:2rem auto;
-padding:0 1rem;color:#222;background:#fff}
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#16181c}}
-figure{display:inline-block;margin:.4rem}figcaption{font-size:13px}svg{background:#8882;max-width:100%;height:auto}
-line{stroke:#e8590c;stroke-opacity:.55}circle{fill:#1c7ed6}"""
+STYLE = """:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1360px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
+h1{font-size:1.7rem;line-height:1.25}h2{margin:2.2rem 0 0;border-bottom:1px solid #8886}
+h3{margin:1.2rem 0 .4rem;font-size:1rem}
+p{max-width:46rem}
+.found{display:grid;gap:.8rem 1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,23rem),1fr))}
+figure{margin:0}figcaption{font-size:13px}svg{display:block;width:100%;height:auto;background:#8882;border-radius:3px}
+line{stroke:#e8590c;stroke-opacity:.55}circle{fill:#1c7ed6}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#16181c}line{stroke:#ff922b}circle{fill:#74c0fc}}"""
 
 
 def page(found: list[tuple[Scene, Any]]) -> str:
     """HTML with everything inside."""
-    parts = [f"<!doctype html><html lang=en><meta charset=utf-8><title>Images found</title><style>{STYLE}</style>"]
-    parts.append("<h1>Images found by their descriptors</h1><p>Left of each pair the query, right an image found; "
-                 f"lines join features that met, the {LINES} nearest of them.</p>")  # fmt: skip
+    parts = ["<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+             f"<title>Images found by their descriptors</title><style>{STYLE}</style>"]  # fmt: skip
+    parts.append("<h1>Images found by their descriptors</h1><p>Left of each pair is the query, right an image found, "
+                 f"best first; lines join features that met, the {LINES} nearest of them. Without photographs, "
+                 "grey dots are the features. Overlap is the share of what either camera has in view that both have."
+                 "</p>")  # fmt: skip
     for scene, result in found:
+        overlap = overlaps(scene)
         parts.append(f"<h2>{html.escape(scene.name)}</h2>")
         for image in np.linspace(0, len(scene) - 1, min(QUERIES, len(scene))).astype(int):
-            parts.append(f"<h3>Query {html.escape(scene.names[image])}</h3>")
+            parts.append(f"<h3>Query {html.escape(scene.names[image])}</h3><div class=found>")
             for place, other in enumerate(result.colors[image].tolist()[:3]):
                 if other >= 0:
-                    parts.append(pair(scene, image, other, result, place))
+                    parts.append(pair(scene, image, other, result, place, overlap[image, other]))
+            parts.append("</div>")
     return "".join([*parts, "</html>"])
 
 
-def pair(scene: Scene, image: int, other: int, result, place: int) -> str:
+def pair(scene: Scene, image: int, other: int, result: Any, place: int, overlap: float) -> str:
     """The two images side by side and their matches."""
     features, points, distances = result.matches[image, place]
     best = np.argsort(distances, kind="stable")[:LINES]
@@ -49,10 +58,13 @@ def pair(scene: Scene, image: int, other: int, result, place: int) -> str:
         photo(scene, which, at, height)
         for which, at, height in ((image, 0, heights[0]), (other, WIDTH + 10, heights[1]))
     )
-    told = f"{scene.names[other]}: score {result.scores[image, place]:.3f}, {len(features):,} features met"
+    told = (
+        f"{scene.names[other]}: score {result.scores[image, place]:.3f}, {len(features):,} matches, "
+        f"overlap {overlap:.2f}"
+    )
     return (
-        f'<figure><svg role="img" aria-label="{html.escape(told)}" viewBox="0 0 {2 * WIDTH + 10} {max(heights):.0f}" '
-        f'width="{2 * WIDTH + 10}">{frames}{drawn}</svg><figcaption>{html.escape(told)}</figcaption></figure>'
+        f'<figure><svg role="img" aria-label="{html.escape(told)}" viewBox="0 0 {2 * WIDTH + 10} {max(heights):.0f}">'
+        f"{frames}{drawn}</svg><figcaption>{html.escape(told)}</figcaption></figure>"
     )
 
 

@@ -51,7 +51,7 @@ def strecha(folder: Path, name: str, most: int | None = None) -> Scene:
 
 
 def kermit(folder: Path, most: int | None = None) -> Scene:
-    """The photographs and the Bundler model of the toy; SIFT features are taken with OpenCV."""
+    """The photographs of the toy that have a camera in its Bundler model; SIFT features are taken with OpenCV."""
     import cv2
 
     words = iter((folder / "kermit" / "bundle.out").read_text().split("\n", 1)[1].split())
@@ -59,7 +59,7 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
     cameras, points = int(next(words)), int(next(words))
     flip, K, R, C = np.diag([1.0, -1, -1]), [], [], []
     photos = [folder / "kermit" / f"kermit{i:03d}.jpg" for i in range(cameras)]
-    pictures = [cv2.imread(str(photo), cv2.IMREAD_GRAYSCALE) for photo in photos]
+    pictures = [_grey(photo) for photo in photos]
     sizes = np.array([picture.shape[::-1] for picture in pictures])
     for width, height in sizes:
         focal, rotation, shift = number(3)[0], number(9).reshape(3, 3), number(3)
@@ -76,18 +76,28 @@ def kermit(folder: Path, most: int | None = None) -> Scene:
             seen[int(camera)].append((sizes[int(camera)][0] / 2 + x, sizes[int(camera)][1] / 2 - y, point))
     descriptors, places, sees = [], [], []
     for picture, known in zip(pictures, seen, strict=True):
-        spots, found = cv2.SIFT_create(most or 2500).detectAndCompute(picture, None)
+        spots, found = cv2.SIFT.create(most or 2500).detectAndCompute(picture, None)
         places.append(np.array([spot.pt for spot in spots], np.float32))
         descriptors.append(found.astype(np.uint8))
         table = np.array([(-99, -99, -1), *known])  # a camera may see none
         far = np.linalg.norm(places[-1][:, None] - table[None, :, :2], axis=2)
         near = far.argmin(axis=1)
         sees.append(np.where(far.min(axis=1) < 2, table[near, 2], -1).astype(int))
-    names, apart = [photo.stem for photo in photos], np.zeros(cameras, bool)
+    kept = [i for i in range(cameras) if K[i][0][0] > 0]  # Bundler writes zeros for a camera that it did not find
+    some = lambda parts: [parts[i] for i in kept]  # noqa: E731
     return Scene(
-        "kermit", names, descriptors, places, np.array(K), np.array(R), np.array(C), sizes, space, sees, apart,
-        list(photos),
+        "kermit", [photo.stem for photo in some(photos)], some(descriptors), some(places), np.array(K)[kept],
+        np.array(R)[kept], np.array(C)[kept], sizes[kept], space, some(sees), np.zeros(len(kept), bool), some(photos),
     )  # fmt: skip
+
+
+def _grey(photo: Path) -> np.ndarray:
+    import cv2
+
+    picture = cv2.imread(str(photo), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise SystemExit(f"{photo} is no photograph that OpenCV can read")
+    return picture
 
 
 def overlaps(scene: Scene, angle: float = 45) -> np.ndarray:

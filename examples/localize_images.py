@@ -2,8 +2,10 @@
 
 Every image of a scene asks for the others, itself left out: CANN ranks them, and is compared with exact scores and
 with VLAD and ASMK (aggregated descriptors). Recall@k is the share of the k images of largest true overlap (from the
-cameras' poses) among the k found. The pose is guessed by the barycentre of the three best images (EWB), and, where
-OpenCV is installed (`pip install nearhop[images]`), computed by PnP from the points that matched features show.
+cameras' poses) among the k found; images without overlap are not looked for. The pose is guessed by the barycentre of
+the three best images (EWB), and, where OpenCV is installed (`pip install nearhop[images]`), computed by PnP from the
+points that matched features show. With `--elsewhere` all that is tuned or learned, CANN's radius and shape and the
+words of VLAD and ASMK, comes from the other scenes named; else radius and shape are given, and words the scene's own.
 
 `python examples/localize_images.py --html found.html`. Scenes: herz-jesus-p25 and entry-p10 (Strecha et al., CVPR 2008)
 and kermit (photographs, needs OpenCV), in the folder `cann` of `--folder`.
@@ -22,24 +24,51 @@ from _report import Row, note, parser, show
 from _scenes import Scene, kermit, overlaps, strecha
 
 from nearhop.ann import CANN
+from nearhop.ann.cann.scoring import DEFAULT_SHAPE
 from nearhop.ann.ivf.kmeans import kmeans
 
 K = 5
 LEVELS = ((0.05, 0.5), (0.25, 2.0), (0.5, 5.0), (5.0, 10.0))  # metres and degrees; the first is for small scenes
 
 
-def recall(found: np.ndarray, overlap: np.ndarray, k: int) -> float:
-    """The mean share of the k images of largest overlap among the k found."""
+def largest(overlap: np.ndarray, k: int) -> list[np.ndarray]:
+    """Per image the k that overlap with it most; fewer where fewer do at all."""
     best = np.argsort(-overlap, axis=1, kind="stable")[:, :k]
-    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(found[:, :k].tolist(), best.tolist(), strict=True)]))
+    return [row[overlap[image, row] > 0] for image, row in enumerate(best)]
 
 
-def aggregated(scene: Scene, seed: int, short: bool) -> dict[str, np.ndarray]:
-    """Images by VLAD and by ASMK over vocabularies of the scene, itself left out."""
-    rows = np.concatenate(scene.descriptors).astype(np.float32)
+def recall(found: np.ndarray, overlap: np.ndarray, k: int) -> float:
+    """The mean share of the k images of largest overlap among the k found; images that overlap with none are not asked
+    for."""
+    pairs = zip(found[:, :k].tolist(), largest(overlap, k), strict=True)
+    return float(np.mean([len(set(top) & set(best.tolist())) / len(best) for top, best in pairs if len(best)]))
+
+
+def tuned_on(scenes: list[Scene], threads: int | None) -> tuple[float, float]:
+    """Radius and shape that put the K images of largest overlap first in these scenes, each among its own images."""
+    index, queries, answers, allowed = CANN("l2", method="exact", threads=threads), [], [], []
+    first, total = 0, sum(map(len, scenes))
+    for scene in scenes:
+        index.add(scene.descriptors, colors=np.arange(first, first + len(scene)))
+        for image, best in enumerate(largest(overlaps(scene), K)):
+            if len(best):
+                mask = np.zeros(total, bool)
+                mask[first : first + len(scene)] = True
+                mask[first + image] = False
+                queries.append(scene.descriptors[image])
+                answers.append(best + first)
+                allowed.append(mask)
+        first += len(scene)
+    told = index.tune(queries, answers, filter=np.stack(allowed))
+    return told.radius, told.shape
+
+
+def aggregated(scene: Scene, taught_by: list[Scene], words: tuple[int, int], seed: int) -> dict[str, np.ndarray]:
+    """Images by VLAD and by ASMK over vocabularies of some scenes, itself left out."""
+    rows = np.concatenate([part for one in taught_by for part in one.descriptors]).astype(np.float32)
     rng = np.random.default_rng(seed)
     sample = rows[rng.choice(len(rows), min(len(rows), 20_000), replace=False)]
-    few, many = (8, 32) if short else (64, 1024)
+    few, many = words
     table = Vlad(kmeans(sample, few, rng, None)).table(scene.descriptors)
     form = Asmk(kmeans(sample, many, rng, None)).index(scene.descriptors)
     alike = {"VLAD": table @ table.T, "ASMK": np.stack([form.scores(part) for part in scene.descriptors])}
@@ -106,22 +135,31 @@ def located(name: str, scene: Scene, poses: list) -> list[Row]:
             Row(scene.name, f"{name}, median degrees", float(median[1]))]  # fmt: skip
 
 
-def run(scene: Scene, radius: float, seeds: int, threads: int | None, short: bool) -> tuple[list[Row], Any]:
-    truth, others = overlaps(scene), ~np.eye(len(scene), dtype=bool)
+def run(scene: Scene, elsewhere: list[Scene], given: Any) -> tuple[list[Row], Any]:
+    """Everything about one scene; what is learned comes from the scenes `elsewhere`, if any."""
+    truth, others, seeds = overlaps(scene), ~np.eye(len(scene), dtype=bool), given.seeds
     rows: list[Row] = []
     result: Any = None
+    radius, shape = given.radius, given.shape
+    if elsewhere:
+        radius, shape = tuned_on(elsewhere, given.threads)
+        rows += [Row(scene.name, "radius, tuned elsewhere", radius), Row(scene.name, "shape, tuned elsewhere", shape)]
     for method in ("exact", "range", "grids"):
         tops = []
         for seed in range(1 if method != "grids" else seeds):
-            index = CANN("l2", radius, method=method, seed=seed, threads=threads)
+            index = CANN(
+                "l2", radius, shape=shape, method=method, num_grids=given.num_grids, candidates=given.candidates,
+                seed=seed, threads=given.threads,
+            )  # fmt: skip
             index.add(scene.descriptors, colors=np.arange(len(scene)))
             result = index.search(scene.descriptors, K, filter=others)
             tops.append(result.colors)
         rows += [Row.of(scene.name, f"CANN {method}, recall@{k}", [recall(top, truth, k) for top in tops])
                  for k in (3, 5)]  # fmt: skip
-    words = [aggregated(scene, seed, short) for seed in range(seeds)]
-    rows += [Row.of(scene.name, f"{name}, recall@{k}", [recall(tops[name], truth, k) for tops in words])
-             for name in words[0] for k in (3, 5)]  # fmt: skip
+    words = (8, 32) if given.short else tuple(given.words)
+    aggregates = [aggregated(scene, elsewhere or [scene], words, seed) for seed in range(seeds)]
+    rows += [Row.of(scene.name, f"{name}, recall@{k}", [recall(tops[name], truth, k) for tops in aggregates])
+             for name in aggregates[0] for k in (3, 5)]  # fmt: skip
     rows += located("EWB of 3", scene, [barycentre(scene, top[:3]) for top in result.colors])
     try:
         import cv2  # noqa: F401
@@ -140,13 +178,19 @@ def main() -> None:
     arguments.add_argument(
         "--radius", type=float, default=200, help="distance from which descriptors count for nothing"
     )
+    arguments.add_argument("--shape", type=float, default=DEFAULT_SHAPE, help="how the score falls up to the radius")
+    arguments.add_argument("--num-grids", type=int, default=40)
+    arguments.add_argument("--candidates", type=int, default=64, help="points that grids look at per feature and grid")
+    arguments.add_argument("--words", type=int, nargs=2, default=(64, 1024), help="of VLAD and of ASMK")
+    arguments.add_argument("--elsewhere", action="store_true", help="learn and tune on the other scenes named")
     arguments.add_argument("--html", type=Path, help="write a page of queries, images found and matches")
     given = arguments.parse_args()
-    rows, pages, most = [], [], 150 if given.short else None
-    for name in given.datasets:
-        folder = given.folder / "cann"
-        scene = kermit(folder, most) if name == "kermit" else strecha(folder, name, most)
-        found, result = run(scene, given.radius, given.seeds, given.threads, given.short)
+    rows, pages, most, folder = [], [], 150 if given.short else None, given.folder / "cann"
+    scenes = [kermit(folder, most) if name == "kermit" else strecha(folder, name, most) for name in given.datasets]
+    if given.elsewhere and len(scenes) < 2:
+        raise SystemExit("--elsewhere needs another scene to learn from: --datasets herz-jesus-p25 entry-p10")
+    for scene in scenes:
+        found, result = run(scene, [one for one in scenes if given.elsewhere and one is not scene], given)
         rows += found
         pages.append((scene, result))
     if given.html is not None:

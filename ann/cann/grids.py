@@ -12,7 +12,7 @@ from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, generator
 from ..lsh.buckets import Segment, make_segment, merged
 from .parts_cpu import Cells, Features, Held, Limits, Met, Turns
-from .points import Points, blocks_asked
+from .points import ByColor, Points, blocks_asked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -189,7 +189,7 @@ class Grids:
         return radii
 
     def near_colors(
-        self, asked: Asked, points: Points, num_colors: int, allowed: NDArray[np.bool_] | None, rule: Scoring,
+        self, asked: Asked, points: Points, by_color: ByColor, allowed: NDArray[np.bool_] | None, rule: Scoring,
         most: int, verify: bool, threads: int | None,
     ) -> Hits:  # fmt: skip
         """What features meet in the coarsest cells of at most `most` points, in every grid."""
@@ -201,12 +201,12 @@ class Grids:
         limits = Limits(_table(allowed), rule.reach, apart)
 
         def search(features: Features, turns: Turns, met: Met) -> None:
-            near_colors(features, self._cells(), self._held(points), limits, radii, most, turns, met)
+            near_colors(features, self._cells(), self._held(points, by_color), limits, radii, most, turns, met)
 
-        return self._in_chunks(asked, num_colors, most * self.num_grids, search, threads)
+        return self._in_chunks(asked, len(by_color), most * self.num_grids, search, threads)
 
     def colors_within(
-        self, asked: Asked, points: Points, num_colors: int, allowed: NDArray[np.bool_] | None, rule: Scoring,
+        self, asked: Asked, points: Points, by_color: ByColor, allowed: NDArray[np.bool_] | None, rule: Scoring,
         axes: int, threads: int | None,
     ) -> Hits:  # fmt: skip
         """What features meet in cells of so many axes, whatever their size, in every grid."""
@@ -219,16 +219,17 @@ class Grids:
         limits = Limits(_table(allowed), rule.reach, apart)
 
         def search(features: Features, turns: Turns, met: Met) -> None:
-            colors_within(features, axes, self._cells(), self._held(points), limits, seen, turns, met)
+            colors_within(features, axes, self._cells(), self._held(points, by_color), limits, seen, turns, met)
 
-        return self._in_chunks(asked, num_colors, num_colors, search, threads)
+        return self._in_chunks(asked, len(by_color), len(by_color), search, threads)
 
     def _cells(self) -> Cells:
         segment = self.segments[0]
         return Cells(segment.keys, segment.rows, segment.starts)
 
-    def _held(self, points: Points) -> Held:
-        return Held(points.held, points.colors, self.sketches)
+    def _held(self, points: Points, by_color: ByColor) -> Held:
+        ends = by_color.starts[1:] if by_color.in_order else by_color.starts[:0]
+        return Held(points.held, points.colors, self.sketches, ends)
 
     def entries_met(self, asked: NDArray[np.float32], axes: int, threads: int | None) -> int:
         """How many entries of the grids features would meet in cells of so many axes."""

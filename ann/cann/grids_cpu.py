@@ -8,14 +8,14 @@ from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
 
 from ...graphlib.compute.jit import kernel, parallel_kernel, prefetch
 from ..distances.rows_cpu import FAR, distance, prefetch_row
-from ..lsh.buckets_cpu import widest_prefix
+from ..lsh.buckets_cpu import bisect, widest_prefix
 from .cells_cpu import AXES
 from .parts_cpu import Own
 
 _BITS = 32 // AXES
 _NONE = np.int64(0)
 _AHEAD = 8  # rows are asked for so many before their turn
-_WALK = 256  # of a cell with too many rows, so many times those that are taken are looked at
+_WALK = 256  # of a cell with too many rows, so many times those that are taken are looked at, or their colours
 
 
 @kernel
@@ -29,19 +29,36 @@ def common_axes(a, b):
 
 
 @kernel
-def spread(order, window, most, color_of, allowed, which, own, rows, found):
+def next_color(order, place, end, points):
+    """The next of order[place:end], which ascends, whose colour is another than that of `place`.
+
+    Where points are not kept colour after colour, the next place, whatever its colour.
+    """
+    if points.ends.shape[0] == 0:
+        return place + 1
+    last, step = points.ends[points.colors[order[place]]], 1
+    while place + step < end and order[place + step] < last:
+        step *= 2
+    return max(place + 1, bisect(order, place + step // 2, min(end, place + step), np.uint64(last)))
+
+
+@kernel
+def spread(order, window, most, points, allowed, which, own, rows, found):
     """Take `most` rows of order[begin:end] whose colour may be found: the first of every colour that own.turn has not
     marked, then those from `fill` on. window = begin, end, fill. Returns the number of candidates with them."""
     begin, end, fill = window
-    room = found + most
-    for i in range(begin, end):
-        color = color_of[order[i]]
+    room, place = found + most, begin
+    for _ in range(_WALK * most):
+        if place >= end:
+            break
+        color = points.colors[order[place]]
         if own.mark[color] != own.turn and (which < 0 or allowed[which, color]):
             own.mark[color] = own.turn
-            rows[found] = order[i]
+            rows[found] = order[place]
             found += 1
             if found == room:
                 break
+        place = next_color(order, place, end, points)
     for i in range(fill, min(end, fill + room - found)):
         rows[found] = order[i]
         found += 1
@@ -49,14 +66,15 @@ def spread(order, window, most, color_of, allowed, which, own, rows, found):
 
 
 @kernel
-def members(asked, f, most, cells, color_of, allowed, which, own, rows, axes):
+def members(asked, f, most, cells, points, allowed, which, own, rows, axes):
     """Rows that lie in the same cell as feature f in any grid; returns their number.
 
     Where `axes` has room, along how many axes they do is told too.
 
     In every grid the cell is the coarsest of at most `most` rows. Of a finest cell that has more (points that are
-    nearly the same), `most` are taken: colours that no such cell has given yet among 256 times as many rows, then any
-    rows, of another place in each grid. Turn own.turn - 1 is used up.
+    nearly the same), `most` are taken: colours that no such cell has given yet, then any rows, of another place in each
+    grid. 256 times as many are looked at: colours, where points are kept colour after colour, else rows. Turn
+    own.turn - 1 is used up.
     """
     wanted, (keys, order, starts) = asked.wanted, cells
     table = np.uint64(starts.shape[1] - 1)
@@ -68,7 +86,7 @@ def members(asked, f, most, cells, color_of, allowed, which, own, rows, axes):
     first, last = np.empty(keys.shape[0], np.int64), np.empty(keys.shape[0], np.int64)
     for grid in range(keys.shape[0]):
         begin, end, _ = widest_prefix(wanted[grid, f], _BITS, most, keys[grid], starts[grid])
-        if end - begin > _WALK * most:
+        if end - begin > _WALK * most and points.ends.shape[0] == 0:
             begin += (end - begin - _WALK * most) * grid // max(1, keys.shape[0] - 1)
             end = begin + _WALK * most
         first[grid], last[grid] = begin, end
@@ -78,7 +96,7 @@ def members(asked, f, most, cells, color_of, allowed, which, own, rows, axes):
         before, crowd = found, last[grid] - first[grid]
         if crowd > most:
             window = (first[grid], last[grid], first[grid] + (grid * most) % (crowd - most + 1))
-            found = spread(order[grid], window, most, color_of, allowed, which, marked, rows, found)
+            found = spread(order[grid], window, most, points, allowed, which, marked, rows, found)
         else:
             for i in range(first[grid], last[grid]):
                 rows[found] = order[grid, i]
@@ -155,7 +173,7 @@ def near_colors(asked, cells, points, limits, radii, most, turns, met):
         which = min(np.int64(asked.sets[f]), np.int64(allowed.shape[0] - 1))
         candidates = np.empty(met.colors.shape[1], np.int32)
         axes = np.empty(met.colors.shape[1] if radii.shape[0] > 0 else 0, np.int8)
-        count = members(asked, f, most, cells, color_of, allowed, which, own, candidates, axes)
+        count = members(asked, f, most, cells, points, allowed, which, own, candidates, axes)
         if radii.shape[0] > 0:
             filled = _NONE
             for i in range(count):

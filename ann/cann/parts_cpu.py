@@ -22,11 +22,15 @@ class Features(NamedTuple):
 
 
 class Held(NamedTuple):
-    """Points as distances take them, their colours and their sketches."""
+    """Points as distances take them, their colours and their sketches.
+
+    `ends` is empty, or, where points are kept colour after colour, holds per colour the row behind its last point.
+    """
 
     rows: Any
     colors: Any
     sketches: Any
+    ends: Any
 
 
 class Limits(NamedTuple):

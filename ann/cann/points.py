@@ -65,6 +65,9 @@ class ByColor:
         np.cumsum(np.bincount(colors, minlength=num_colors), out=self.starts[1:])
         self._place: NDArray[np.int64] | None = None
 
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
     def within(self, rows: NDArray[Any], colors: NDArray[Any]) -> NDArray[np.int64]:
         """Numbers of points within their colours."""
         if self.in_order:

@@ -41,7 +41,8 @@ def ranked(
         walked = [s for s in range(len(asked)) if not scanned[s]]
         place_of = dict(zip(walked, range(len(walked)), strict=True))
         part = asked.some(walked)
-        met = _met(index, part, allowed if allowed is None or len(allowed) == 1 else allowed[walked], most, threads)
+        some = allowed if allowed is None or len(allowed) == 1 else allowed[walked]
+        met = _met(index, part, by_color, some, most, threads)
         for s in range(len(asked)):
             if index.compat and not exact:
                 sums = _released(index, asked[s], points, masks[s])
@@ -77,15 +78,17 @@ def _scans(
     return index.verified and passing * _SCAN_COSTS < most * grids.num_grids
 
 
-def _met(index: CANN, asked: Asked, allowed: NDArray[np.bool_] | None, most: int, threads: int | None) -> Hits:
+def _met(
+    index: CANN, asked: Asked, by_color: ByColor, allowed: NDArray[np.bool_] | None, most: int, threads: int | None
+) -> Hits:
     """What the features of all sets meet in the grids."""
     grids, points, rule = index._grids, index._points, index._rule()
     if grids is None or points is None or not len(asked):
         return Hits(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
     if index.method == "range":
         axes = grids.axes_for(rule.euclidean, _RECALL)
-        return grids.colors_within(asked, points, len(index._rows), allowed, rule, axes, threads)
-    return grids.near_colors(asked, points, len(index._rows), allowed, rule, most, index.verified, threads)
+        return grids.colors_within(asked, points, by_color, allowed, rule, axes, threads)
+    return grids.near_colors(asked, points, by_color, allowed, rule, most, index.verified, threads)
 
 
 def _scan(

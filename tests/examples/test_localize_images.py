@@ -22,4 +22,4 @@ def test_short_form(tmp_path):
         assert rows["PnP, within 0.25 m and 2 degrees"] > 0.8
     written = (tmp_path / "found.html").read_text(encoding="utf-8")
     assert written.count("<svg") == 18
-    assert "features met" in written
+    assert written.count(" matches, overlap 0.") + written.count(" matches, overlap 1.") == 36  # captions and labels

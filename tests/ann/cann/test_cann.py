@@ -208,7 +208,6 @@ def test_filters_by_colour(method, tmp_path):
 
 def of_a_store(points, dtype=np.float32):
     """A store that knows nothing of indexes: spots, a column and edges that name their images, images with a year."""
-
     rows, colors = rows_of(points)
     store = GraphStore()
     store.add_node_type("image", len(points))
@@ -277,17 +276,29 @@ def test_a_feature_counts_once_per_colour_and_by_the_number_of_queries():
     assert found.scores.tolist() == [[0.25, 0.25]]
 
 
-def test_copies_of_one_point_hide_no_colour():
-    copies = 3000
+@pytest.mark.parametrize("copies", [3000, 60_000])
+def test_copies_of_one_point_hide_no_colour(copies):
+    """However many copies a colour has, it takes one place of a cell, so that the 300 behind it are met."""
     point = np.random.default_rng(4).normal(size=(1, 8)).astype(np.float32)
-    rows, colors = np.repeat(point, copies + 30, axis=0), np.repeat(np.arange(31), [copies, *[1] * 30])
+    counts = [30, copies, *[30] * 200, copies, *[1] * 97]
+    rows, colors = np.repeat(point, sum(counts), axis=0), np.repeat(np.arange(300), counts)
     index = CANN("l2", 0.5).add(rows, colors)
-    assert set(index.search(point, 40).colors[0].tolist()) == {-1, *range(31)}
-    allowed = np.arange(31) % 2 == 1
-    assert set(index.search(point, 40, filter=allowed).colors[0].tolist()) == {-1, *range(1, 31, 2)}
+    found = index.search(point, 310)
+    assert set(found.colors[0].tolist()) == {-1, *range(300)}
+    assert found.scores[0, :300].tolist() == [1.0] * 300
+    allowed = np.arange(300) % 2 == 1
+    assert set(index.search(point, 310, filter=allowed).colors[0].tolist()) == {-1, *range(1, 300, 2)}
     unlike = np.concatenate([point + np.float32(i / 1e6) for i in range(40)])  # one cell, not one point
     near = CANN("l2", 0.5).add(unlike, np.arange(40) % 2).search(point, 2)
     assert near.scores[0, 0] == 1
+
+
+def test_copies_that_came_in_turns_hide_few_colours():
+    """Points that are not kept colour after colour are looked at one by one, 4,096 of a cell in every grid."""
+    point = np.random.default_rng(4).normal(size=(1, 8)).astype(np.float32)
+    index = CANN("l2", 0.5).add(np.repeat(point, 4000, axis=0), np.repeat(np.arange(40), 100))
+    index.add(np.repeat(point, 4000, axis=0), np.arange(4000) % 40)
+    assert set(index.search(point, 41).colors[0].tolist()) == {-1, *range(40)}
 
 
 @pytest.mark.parametrize("dim", [1, 3, 16, 100, 129])
