@@ -74,7 +74,7 @@ class Other(nn.Module):
         self.network = network
 
     def forward(self, *given):
-        return self.network(*given)
+        return torch.atleast_2d(self.network(*given))
 
 
 def any_module() -> LevelRule:

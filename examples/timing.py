@@ -15,11 +15,13 @@ other, placed circuits.
 
     python examples/timing.py                            # three seeds, about half an hour on two cores
     python examples/timing.py --variants full linear --seeds 1 --pictures timing/
+    python examples/timing.py --results timing.jsonl     # keeps each run's scores; called again, runs what is missing
     python examples/timing.py --short                    # two small circuits, a few epochs
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,29 @@ def scores(batch: TimingBatch, store: Any, state: np.ndarray) -> dict[str, Any]:
     return {"arrival": r2(truth[known, :4], state[known, :4]), "slack": r2(slack, guess), "slacks": (slack, guess)}
 
 
+class Finished:
+    """Scores by circuit of the runs that are finished, kept in a file of JSON lines where there is one."""
+
+    def __init__(self, path: Path | None, **setting: Any) -> None:
+        self._path, self._setting = path, setting
+        self._runs: dict[tuple[int, str], dict[str, dict[str, float]]] = {}
+        if path is not None and path.exists():
+            for line in path.read_text().splitlines():
+                run = json.loads(line)
+                if all(run.get(name) == value for name, value in setting.items()):
+                    self._runs[run["seed"], run["variant"]] = run["scores"]
+
+    def get(self, seed: int, variant: str) -> dict[str, dict[str, float]] | None:
+        return self._runs.get((seed, variant))
+
+    def add(self, seed: int, variant: str, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+        kept = {name: {key: scored[key] for key in ("arrival", "slack")} for name, scored in found.items()}
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"seed": seed, "variant": variant, **self._setting, "scores": kept}) + "\n")
+        return kept
+
+
 def picture(path: Path, variant: str, found: dict[str, Any]) -> None:
     """Predicted against true slack, a panel per circuit."""
     import matplotlib
@@ -168,12 +193,27 @@ def picture(path: Path, variant: str, found: dict[str, Any]) -> None:
     plt.close(figure)
 
 
+def run(
+    variant: str, stores: dict[str, Any], train: list[str], test: list[str], epochs: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Scores of each circuit tested."""
+    if variant == "linear":
+        states = linear(stores, train)
+        batches = {name: TimingBatch.from_store(store) for name, store in stores.items()}
+    else:
+        model, batches = train_one(stores, train, epochs, seed, **VARIANTS[variant])
+        with torch.no_grad():
+            states = {name: model(batches[name]).state.numpy() for name in test}
+    return {name: scores(batches[name], stores[name], states[name]) for name in test}
+
+
 def main() -> None:
     parser = _report.parser(__doc__, datasets=TEST, choices=(*TRAIN, *TEST), seeds=3)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--pretrain-epochs", type=int, default=60)
     parser.add_argument("--pictures", type=Path, help="a folder for scatter plots of slack (needs matplotlib)")
+    parser.add_argument("--results", type=Path, help="a file of JSON lines that keeps each finished run's scores")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
@@ -183,25 +223,24 @@ def main() -> None:
         train += ["tau2015-c432", "tau2015-s386"]
     stores = {name: datasets.load(name) for name in (*train, *test)}
     results: dict[tuple[str, str, str], list[float]] = {}
+    setting = {"train": train, "test": test, "epochs": given.epochs, "pretrain_epochs": given.pretrain_epochs}
+    finished = Finished(given.results, **setting)
     for seed in range(given.seeds):
-        if set(given.variants) - {"linear", "no pre-training"}:
+        missing = {variant for variant in given.variants if finished.get(seed, variant) is None}
+        if missing - {"linear", "no pre-training"}:
             latents(stores, train, given.pretrain_epochs, seed)
         for variant in given.variants:
-            _report.note(f"seed {seed}: {variant}")
-            if variant == "linear":
-                states = linear(stores, train)
-                batches = {name: TimingBatch.from_store(store) for name, store in stores.items()}
-            else:
-                model, batches = train_one(stores, train, given.epochs, seed, **VARIANTS[variant])
-                with torch.no_grad():
-                    states = {name: model(batches[name]).state.numpy() for name in test}
-            found = {name: scores(batches[name], stores[name], states[name]) for name in test}
+            found = finished.get(seed, variant)
+            if found is None:
+                _report.note(f"seed {seed}: {variant}")
+                scored = run(variant, stores, train, test, given.epochs, seed)
+                if given.pictures and seed == 0:
+                    picture(given.pictures, variant, scored)
+                found = finished.add(seed, variant, scored)
             for name in test:
                 for measure in ("arrival", "slack"):
                     results.setdefault((name, variant, measure), []).append(found[name][measure])
             _report.note("  " + ", ".join(f"{n} {f['arrival']:.3f} {f['slack']:.3f}" for n, f in found.items()))
-            if given.pictures and seed == 0:
-                picture(given.pictures, variant, found)
     rows = [
         _report.Row.of(name, f"{variant}: R2 of {measure}", values)
         for (name, variant, measure), values in results.items()

@@ -10,24 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.store.adjacency import id_dtype
-from .linear import level_runs
-from .lowering import Network, lowered
-from .perceptron import ACTIVATIONS
+from .lowering import lowered
 from .reduce import REDUCES
+from .steps import ENTRY, LINEAR
 
 if TYPE_CHECKING:
     from .plan import LevelPlan
     from .propagation import LevelPropagation
+    from .steps import Network
 
-_WIDE = 512  # nodes of a level from which threads pay
+_WIDE = 512  # nodes of a level that is shared out
+_PARTS = 8  # of a wide level, whose parameters' gradients are summed apart: a fixed number, so that sums have one order
 _KEPT_BYTES = 1 << 25  # of what messages are made of; more of it is computed again for the gradient
-_GROUPS = 8  # of blocks, whose parameters' gradients are summed apart: a fixed number, so that sums have one order
 
 
 def networks(
     model: LevelPropagation, roots: Tensor, x: Tensor | None, attr: Tensor | None
 ) -> tuple[Network, Network | None] | None:
-    """Message and update as perceptrons, where the rules are one rule made of such, with widths that agree.
+    """Message and update as small networks, where the rules are one rule made of such, with widths that agree.
 
     None for other rules, and off the processor.
     """
@@ -37,35 +37,25 @@ def networks(
     if rule.emit or any(map(_altered, rule.modules())):
         return None
     given: dict[str, Tensor | None] = {"state_src": roots, "x_src": x, "x_dst": x, "attr": attr}
-    message = lowered(rule.message, given, "state_src")
+    if any(part is not None and (part.dim() != 2 or part.dtype != roots.dtype) for part in given.values()):
+        return None
+    message = lowered(rule.message, given, "state_src", roots)
     if message is None:
         return None
-    made = message.layers[-1].out_features - (rule.reduce == "gated")
-    if rule.reduce == "gated" and made % 2:
+    made = message.width - (rule.reduce == "gated")
+    if made < 1 or (rule.reduce == "gated" and made % 2):
         return None
     update = None
     if rule.update is not None:
-        given["reduced"] = roots.new_empty((0, made))
-        update = lowered(rule.update, {name: given[name] for name in ("reduced", "x_dst")}, "reduced")
+        update = lowered(rule.update, {"reduced": roots.new_empty((0, made)), "x_dst": x}, "reduced", roots)
         if update is None:
             return None
+        made = update.width
     both = [message] if update is None else [message, update]
-    layers = [layer for network in both for layer in network.layers]
-    if any(type(layer) is not nn.Linear or layer.weight.dtype != roots.dtype for layer in layers):
+    tensors = [tensor for network in both for tensor in network.tensors]
+    if made != roots.shape[1] or any(t.dtype != roots.dtype or t.device.type != "cpu" for t in tensors):
         return None
-    if len({id(layer) for layer in layers}) != len(layers):  # a layer in two places: its gradients would add up
-        return None
-    for network in both:
-        for part, wide in network.reads.items():
-            values = given[part]
-            if values is None or values.dim() != 2 or values.shape[1] != wide or values.dtype != roots.dtype:
-                return None
-        widths = [sum(network.reads.values()), *(layer.out_features for layer in network.layers)]
-        if any(layer.in_features != wide for layer, wide in zip(network.layers, widths, strict=False)):
-            return None
-    if update is not None:
-        made = update.layers[-1].out_features
-    return (message, update) if made == roots.shape[1] else None
+    return message, update
 
 
 def _altered(module: nn.Module) -> bool:
@@ -85,7 +75,7 @@ def run_fused(
     """States in level order through the networks of `networks`; differentiable once."""
     name, rule = next(iter(model.rules.items()))
     chosen = _Chosen(name, rule.reduce, *found)
-    result: Tensor = _Fused.apply(chosen, plan, roots, x, attr, *[p for p in model.parameters() if p.requires_grad])
+    result: Tensor = _Fused.apply(chosen, plan, roots, x, attr, *chosen.tensors)
     return result
 
 
@@ -98,19 +88,29 @@ class _Chosen:
     message: Network
     update: Network | None
 
+    @property
+    def networks(self) -> list[Network]:
+        return [self.message] if self.update is None else [self.message, self.update]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [tensor for network in self.networks for tensor in network.tensors]
+
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *parameters: Tensor) -> Any:
+    def forward(ctx: Any, rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Any, attr: Any, *tensors: Tensor) -> Any:
         from . import fused_cpu as kernels
 
         nodes = _nodes(rule, plan, roots, x, attr, keep=any(ctx.needs_input_grad))
-        shared = (REDUCES.index(rule.reduce), _wires(plan, rule.name), *_networks(rule, roots), nodes)
+        dtype = nodes.states.dtype
+        packed = (_packed(rule.message, dtype), _packed(rule.update, dtype))
+        shared = (REDUCES.index(rule.reduce), _wires(plan, rule.name), *packed, nodes)
         with _threads():
-            for first, last, wide in level_runs(plan.levels.offsets, _WIDE):
-                _launch(kernels.forward_nodes, wide, first, last, *shared)
+            for first, last, parts in _runs(plan):
+                _launch(kernels.forward_levels, first, last, parts, *shared)
         states = torch.from_numpy(nodes.states)
-        ctx.rule, ctx.plan, ctx.shared, ctx.parameters = rule, plan, shared, parameters
+        ctx.rule, ctx.plan, ctx.shared = rule, plan, shared
         ctx.save_for_backward(states, x, attr)
         return states
 
@@ -120,32 +120,41 @@ class _Fused(torch.autograd.Function):
         from . import fused_cpu as kernels
 
         states, x, attr = (None if part is None else part.detach() for part in ctx.saved_tensors)
-        plan = ctx.plan
-        total = grad.clone(memory_format=torch.contiguous_format)
-        wanted, others = ctx.needs_input_grad[3:5], any(ctx.needs_input_grad[3:])
-        found = _gradients(ctx.rule, ctx.shared, total, by_edge=others)
-        alone = found._replace(message=found.message[:1], update=found.update[:1])
+        plan, total = ctx.plan, grad.clone(memory_format=torch.contiguous_format)
+        found = _gradients(ctx.rule, ctx.shared, total)
         with _threads():
-            for first, last, wide in reversed(list(level_runs(plan.levels.offsets, _WIDE))):
-                _launch(kernels.backward_nodes, wide, first, last, *ctx.shared, found if wide else alone)
-        width = int(plan.levels.offsets[1]) if plan.num_levels else 0
-        if not others:
-            return None, None, total[:width], *[None] * (2 + len(ctx.parameters))
-        d_x, d_attr, by_parameter = _others(ctx.rule, ctx.shared, found, states, x, attr, wanted)
-        return None, None, total[:width], d_x, d_attr, *[by_parameter.get(id(p)) for p in ctx.parameters]
+            for first, last, parts in reversed(_runs(plan)):
+                _launch(kernels.backward_levels, first, last, parts, *ctx.shared, found)
+            roots = total[: int(plan.levels.offsets[1])] if plan.num_levels else total
+            if not any(ctx.needs_input_grad[3:]):
+                return None, None, roots, *[None] * (len(ctx.needs_input_grad) - 3)
+            others = _others(ctx.rule, ctx.shared, found, states, x, attr, ctx.needs_input_grad[3:5])
+        return None, None, roots, *others
 
 
-def _gradients(rule: _Chosen, shared: Any, total: Tensor, *, by_edge: bool) -> Any:
-    """What the backward pass fills; edges' rows are kept where something is read of their ends or of themselves."""
+def _runs(plan: LevelPlan) -> list[tuple[int, int, int]]:
+    """Ranges of levels and into how many parts each is cut: a wide level alone, narrow ones between two together."""
+    sizes, runs, first = np.diff(plan.levels.offsets), [], 0
+    for level in np.flatnonzero(sizes >= _WIDE).tolist():
+        if first < level:
+            runs.append((first, level, 1))
+        runs.append((level, level + 1, _PARTS))
+        first = level + 1
+    if first < sizes.size:
+        runs.append((first, int(sizes.size), 1))
+    return runs
+
+
+def _gradients(rule: _Chosen, shared: Any, total: Tensor) -> Any:
+    """What the backward pass fills."""
     from .fused_cpu import Gradients
 
     _, wires, message, update, nodes = shared
-    kept = by_edge and not {"x_dst", "attr"}.isdisjoint(rule.message.reads)
-    edges = np.empty((wires.src.shape[0] if kept else 0, nodes.sent.shape[1]), nodes.states.dtype)
+    edges = np.empty((wires.src.shape[0], nodes.sent.shape[1]), nodes.states.dtype)
     sums = []
     for net in (message, update):
-        layers, most = net.bias.shape
-        sums.append(np.zeros((_GROUPS, max(layers - 1, 0), most + 1, most)))
+        steps, most = net.bias.shape
+        sums.append(np.zeros((_PARTS, steps, most + 1, most)))
     return Gradients(
         *(total.numpy(), np.empty_like(nodes.reduced), np.empty_like(nodes.sent), np.zeros_like(nodes.told)),
         *(edges, *sums),
@@ -154,52 +163,67 @@ def _gradients(rule: _Chosen, shared: Any, total: Tensor, *, by_edge: bool) -> A
 
 def _others(
     rule: _Chosen, shared: Any, found: Any, states: Any, x: Any, attr: Any, wanted: tuple[bool, bool]
-) -> tuple[Tensor | None, Tensor | None, dict[int, Tensor]]:
-    """Gradients of features and, by their ids, of parameters, from those of the first layers' sums."""
+) -> list[Tensor | None]:
+    """Gradients of features and of the networks' tensors, in their order, from those of the first layers' sums."""
     from . import fused_cpu as kernels
 
     _, wires, _, _, nodes = shared
-    sent, told, edges = (torch.from_numpy(part) for part in (found.sent, found.told, found.edges))
-    message = rule.message
-    by_part = {"state_src": (sent, states), "x_src": (sent, x), "attr": (edges, attr)}
-    if "x_dst" in message.reads and found.edges.shape[0]:
+    message, heard = rule.message, found.edges[:0]
+    if "x_dst" in message.reads:
         heard = np.empty_like(found.sent)
-        with _threads():
-            kernels.add_heard(found.edges, wires.indptr, heard)
-        by_part["x_dst"] = (torch.from_numpy(heard), x)
-    given = [(message, by_part, sent, found.message)]
+        kernels.add_heard(found.edges, wires.indptr, heard)
+    by_part = {
+        "state_src": (found.sent, states.numpy()),
+        "x_src": (found.sent, x),
+        "x_dst": (heard, x),
+        "attr": (found.edges, attr),
+    }
+    given = [(message, by_part, found.sent, found.message)]
     if rule.update is not None:
-        nodes.reduced[np.diff(wires.indptr) == 0] = 0  # never written, and their gradients are 0
-        by_part = {"reduced": (told, torch.from_numpy(nodes.reduced)), "x_dst": (told, x)}
-        given.append((rule.update, by_part, told, found.update))
+        given.append(
+            (rule.update, {"reduced": (found.told, nodes.reduced), "x_dst": (found.told, x)}, found.told, found.update)
+        )
     d_x = torch.zeros_like(x) if wanted[0] else None
     d_attr = torch.zeros_like(attr) if wanted[1] else None
-    by_parameter: dict[int, Tensor] = {}
+    tensors: list[Tensor | None] = []
     for network, by_part, first, sums in given:
-        layer = network.layers[0]
-        by_parameter[id(layer.bias)] = first.sum(0)
-        parts = []
+        columns, bias, wide = [], torch.zeros(0), network.steps[0].width
         for part in network.reads:
-            gradient, values = by_part.get(part, (None, None))
-            if gradient is None or values is None:  # no edges
-                parts.append(layer.weight.new_zeros((layer.out_features, network.reads[part])))
-                continue
-            parts.append(gradient.t() @ values)
+            gradient, values = by_part[part]
+            values = values if isinstance(values, np.ndarray) else values.contiguous().numpy()
+            product = _product(values, gradient)
+            columns.append(product[:-1, :wide].t())
+            if gradient is first:  # the needed input's, which is always read
+                bias = product[-1, :wide]
             target = {"x_src": d_x, "x_dst": d_x, "attr": d_attr}.get(part)
             if target is not None:
-                target += gradient @ _columns(network, part).detach()
-        by_parameter[id(layer.weight)] = torch.cat(parts, 1)
-        for layer, total in zip(network.layers[1:], torch.from_numpy(sums.sum(0)).to(states.dtype), strict=True):
-            by_parameter[id(layer.weight)] = total[: layer.in_features, : layer.out_features].t()
-            by_parameter[id(layer.bias)] = total[-1, : layer.out_features]
-    return d_x, d_attr, by_parameter
+                target += torch.from_numpy(gradient[:, :wide]) @ _columns(network, part).detach()
+        tensors.append(torch.cat(columns, 1).to(states.dtype))
+        if network.steps[0].bias is not None:
+            tensors.append(bias.to(states.dtype))
+        for step, total in zip(network.steps[1:], torch.from_numpy(sums.sum(0)[1:]).to(states.dtype), strict=True):
+            if step.weight is not None:
+                part = total[: step.weight.shape[-1], : step.width]
+                tensors.append(part.t() if step.op == LINEAR else total[0, : step.width])
+            if step.bias is not None:
+                tensors.append(total[-1, : step.width])
+    return [d_x, d_attr, *tensors]
 
 
-def _launch(kernel: Any, wide: bool, first: int, last: int, *rest: Any) -> None:
-    if wide:
-        kernel(first, last, *rest)
+def _product(values: Any, gradient: Any) -> Tensor:
+    """The transposed values times a gradient's rows, and the gradient's sum in a last row; float64."""
+    from .fused_cpu import products_by_row
+
+    out = np.zeros((_PARTS, values.shape[1] + 1, gradient.shape[1]))
+    products_by_row(values, gradient, _PARTS, out)
+    return torch.from_numpy(out.sum(0))
+
+
+def _launch(kernel: Any, first: int, last: int, parts: int, *rest: Any) -> None:
+    if parts > 1 and torch.get_num_threads() > 1:
+        kernel(first, last, parts, *rest)
     else:
-        kernel.at_once(first, last, *rest)
+        kernel.at_once(first, last, parts, *rest)
 
 
 def _nodes(rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr: Tensor | None, *, keep: bool) -> Any:
@@ -210,77 +234,80 @@ def _nodes(rule: _Chosen, plan: LevelPlan, roots: Tensor, x: Tensor | None, attr
     states = roots.new_zeros((n, roots.shape[1]))
     states[: roots.shape[0]] = roots
     given = {"x_src": x, "x_dst": x, "attr": attr}
-    hidden = message.layers[0].out_features
     sent = _part(message, "x_src", given, n)
-    heard = _part(message, "x_dst", given, n).add_(message.layers[0].bias)
-    by_edge = _part(message, "attr", given, 0) if attr is None else _part(message, "attr", given, attr.shape[0])
-    if "attr" not in message.reads:
-        by_edge = roots.new_empty((0, hidden))
-    made = message.layers[-1].out_features - (rule.reduce == "gated")
-    told = roots.new_empty((0, 1))
-    if update is not None:
-        told = _part(update, "x_dst", given, n).add_(update.layers[0].bias)
+    heard = _part(message, "x_dst", given, n, bias=True)
+    by_edge = _part(message, "attr", given, plan.relation(rule.name).num_edges if "attr" in message.reads else 0)
+    told = roots.new_empty((0, 8)) if update is None else _part(update, "x_dst", given, n, bias=True)
+    made = message.width - (rule.reduce == "gated")
     columns = {"max": made, "gated": made // 2}.get(rule.reduce, 0)
-    winners = np.empty((n, columns), id_dtype(plan.relation(rule.name).num_edges))
+    edges = plan.relation(rule.name).num_edges
+    winners = np.empty((n, columns), id_dtype(edges))
     reduced = roots.new_empty((n, made)).numpy()
-    edges, layers = plan.relation(rule.name).num_edges, len(message.layers)
-    most = _padded([roots.shape[1], *(layer.out_features for layer in message.layers)])
-    if not keep or edges * layers * most * roots.element_size() > _KEPT_BYTES:
-        edges = 0
-    kept = roots.new_empty((edges, layers, most)).numpy()
+    size = edges * sum(_padded(step.width) for step in message.steps)
+    kept = roots.new_empty(size if keep and size * roots.element_size() <= _KEPT_BYTES else 0).numpy()
     return Nodes(states.numpy(), sent.numpy(), heard.numpy(), reduced, told.numpy(), winners, by_edge.numpy(), kept)
 
 
-def _padded(widths: list[int]) -> int:
-    """Rows and columns of all layers' weights in one array."""
-    return -(-max(widths) // 8) * 8
+def _padded(width: int) -> int:
+    return -(-width // 8) * 8
 
 
-def _part(network: Any, part: str, given: dict[str, Tensor | None], rows: int) -> Tensor:
-    """What a first layer's product with one of its inputs gives, without bias; zeros where it does not read it."""
-    weight, values = network.layers[0].weight, given[part]
-    if part not in network.reads or values is None:
-        return weight.new_zeros((rows, weight.shape[0]))
-    product: Tensor = values @ _columns(network, part).t()
-    return product
+def _part(network: Network, part: str, given: dict[str, Tensor | None], rows: int, *, bias: bool = False) -> Tensor:
+    """What a first layer's product with one of its inputs gives, padded; zeros where it does not read it."""
+    entry, values = network.steps[0], given[part]
+    rest = _padded(entry.width) - entry.width
+    shift = nn.functional.pad(entry.bias.detach(), (0, rest)) if bias and entry.bias is not None else None
+    if part in network.reads and values is not None:
+        weight = nn.functional.pad(_columns(network, part).detach(), (0, 0, 0, rest))
+        product: Tensor = (
+            values.detach() @ weight.t() if shift is None else torch.addmm(shift, values.detach(), weight.t())
+        )
+        return product
+    made = entry.matrix.new_zeros((rows, entry.width + rest))
+    return made if shift is None else made.copy_(shift)
 
 
-def _columns(network: Any, part: str) -> Tensor:
+def _columns(network: Network, part: str) -> Tensor:
     """The first layer's weights of one input."""
     names = list(network.reads)
     first = sum(network.reads[name] for name in names[: names.index(part)])
-    weight: Tensor = network.layers[0].weight[:, first : first + network.reads[part]]
-    return weight
+    return network.steps[0].matrix[:, first : first + network.reads[part]]
 
 
-def _networks(rule: _Chosen, roots: Tensor) -> tuple[Any, Any]:
-    dtype = torch.empty(0, dtype=roots.dtype).numpy().dtype
-    return _packed(rule.message, dtype), _packed(rule.update, dtype)
+def _packed(network: Network | None, dtype: Any) -> Any:
+    """The steps of a network as arrays, weights padded with zeros."""
+    from .steps_cpu import Layers
 
-
-def _packed(network: Any, dtype: Any) -> Any:
-    """Weights of all layers in one array each way, padded with zeros."""
-    from .fused_cpu import Layers
-
-    if network is None:
-        empty = np.zeros((0, 1, 1), dtype)
-        return Layers(empty, empty, empty[:, 0], np.zeros(1, np.int64), np.zeros(0, np.int64))
-    matrices = [_columns(network, network.needed), *(layer.weight for layer in network.layers[1:])]
-    widths = [matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices)]
-    most = _padded(widths)
-    turned, bias = np.zeros((len(matrices), most, most), dtype), np.zeros((len(matrices), most), dtype)
-    for layer, matrix in enumerate(matrices):
-        turned[layer, : matrix.shape[0], : matrix.shape[1]] = matrix.detach().numpy()
-        bias[layer, : matrix.shape[0]] = network.layers[layer].bias.detach().numpy()
-    kinds = [ACTIVATIONS.index(kind) for kind in network.activations]
-    straight = np.ascontiguousarray(turned.transpose(0, 2, 1))
-    return Layers(straight, turned, bias, np.array(widths, np.int64), np.array(kinds, np.int64))
+    steps = [] if network is None else network.steps
+    rows = np.array([(s.op, s.source, s.other, s.kind, s.width) for s in steps], np.int64).reshape(-1, 5)
+    padded = -(-rows[:, 4] // 8) * 8
+    starts = np.cumsum(padded) - padded
+    most = int(padded.max(initial=8))
+    if network is not None:
+        most = max(most, _padded(network.reads[network.needed]))
+    turned, bias = np.zeros((len(steps), most, most), dtype), np.zeros((len(steps), most), dtype)
+    straight = np.zeros_like(turned)
+    for s, step in enumerate(steps):
+        weight = None if step.weight is None else step.weight.detach()
+        if network is not None and step.op == ENTRY:
+            weight = _columns(network, network.needed).detach()
+        if weight is not None and weight.dim() == 2:
+            turned[s, : weight.shape[0], : weight.shape[1]] = weight.numpy()
+            straight[s] = turned[s].T
+        elif weight is not None:
+            straight[s, 0, : step.width] = weight.numpy()
+        if step.bias is not None and step.op != ENTRY:
+            bias[s, : step.width] = step.bias.detach().numpy()
+    args = np.array([s.arg for s in steps], np.float64)
+    ops, sources, others, kinds, widths = (np.ascontiguousarray(column) for column in rows.T)
+    return Layers(ops, sources, others, kinds, args, widths, padded, starts, straight, turned, bias)
 
 
 def _wires(plan: LevelPlan, name: str) -> Any:
     from .fused_cpu import Wires
 
-    return Wires(*plan.relation(name).wires(plan.num_nodes))
+    indptr, src, dst, out_indptr, out_edges = plan.relation(name).wires(plan.num_nodes)
+    return Wires(indptr, src, dst, out_indptr, out_edges, plan.levels.offsets)
 
 
 def _threads() -> Any:

@@ -1,8 +1,8 @@
-"""Kernels that carry states along a directed acyclic graph through perceptrons, and their gradients back, in one call.
+"""Kernels that carry states along a directed acyclic graph through small networks, and gradients back, in one call.
 
-Nodes come in level order, edges by the node they end at. What a first layer reads of a node is computed once per node:
-`sent[u]` is the part of the source, `heard[v]` that of the destination with the bias, and an edge adds the two. A
-node's sums have one order and one thread.
+Nodes come in level order, edges by the node they end at: those of a few nodes of one level lie together, a tile.
+What a first layer reads of a node is computed once per node: `sent[u]` is the part of the source, `heard[v]` that of
+the destination with the bias, and an edge adds the two. A node's sums have one order and one thread.
 """
 
 from __future__ import annotations
@@ -13,45 +13,30 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
-from ..products_cpu import add_product
-from .activations_cpu import activate, slope
+from ..blocks_cpu import add_products
+from .activations_cpu import sigmoid
+from .steps_cpu import TILE, Sums, flush, rows_of, run_steps, steps_back
 
 SUM, MEAN, MAX, GATED = 0, 1, 2, 3
 """How messages are reduced."""
-BLOCK = 64
-"""Nodes that one turn of a loop takes."""
-TILE = 64
-"""Edges or nodes whose gradients of weights are added up together."""
 
 
 class Wires(NamedTuple):
-    """Edges e by destination, `src[e]`, `dst[e]`, `indptr`, and by source, `out_edges`, `out_indptr`."""
+    """Edges e by destination, `src[e]`, `dst[e]`, `indptr`, and by source, `out_edges`, `out_indptr`; levels."""
 
     indptr: Any
     src: Any
     dst: Any
     out_indptr: Any
     out_edges: Any
-
-
-class Layers(NamedTuple):
-    """A perceptron: weights (layer, in, out) and turned (layer, out, in) padded with zeros, bias (layer, out).
-
-    The first layer holds the part of the states, or of the reduced messages, alone; its bias lies in `heard`, `told`.
-    `widths[l]:widths[l + 1]` are those before and behind layer l.
-    """
-
-    weights: Any
-    turned: Any
-    bias: Any
-    widths: Any
-    activations: Any
+    levels: Any
 
 
 class Nodes(NamedTuple):
     """Rows per node: states, sent, heard, reduced, told (the update's own part), winners; `attr` per edge, or none.
 
-    `kept` (edges, layers, width) are the values behind every layer of a message, where there is room for them.
+    Rows of sent, heard, told and attr are padded as steps are. `kept` holds the rows of all messages, where there is
+    room for them; otherwise it is empty.
     """
 
     states: Any
@@ -67,8 +52,7 @@ class Nodes(NamedTuple):
 class Gradients(NamedTuple):
     """Gradients of states and reduced messages, and of the first layers' sums: as a source, of the update, of an edge.
 
-    `edges` has no rows where nobody asks; `message` and `update` hold sums for the layers behind the first, float64
-    (groups of blocks, layer, in + 1, out), the bias's last.
+    `message` and `update` hold the sums of the parameters behind the first layers, float64 (parts, step, in + 1, out).
     """
 
     states: Any
@@ -80,98 +64,59 @@ class Gradients(NamedTuple):
     update: Any
 
 
-@kernel(forceinline=True)
-def _even(width):
-    """The next multiple of eight, to which weights are padded: vectors without a rest."""
-    return (width + 7) & -8
+class Scratch(NamedTuple):
+    """A thread's tiles: rows of steps and their gradients, for edges and nodes; products; gates."""
+
+    rows: Any
+    grads: Any
+    more: Any
+    more_grads: Any
+    through: Any
+    gates: Any
 
 
-@kernel(forceinline=True)
-def _finish(net, rows):
-    """The layers behind the first, whose sums lie in `rows[0]`; each layer's values stay in its row."""
-    activate(net.activations[0], rows[0], net.widths[1])
-    for layer in range(1, rows.shape[0]):
-        out, bias = rows[layer], net.bias[layer]
-        for j in range(_even(net.widths[layer + 1])):
-            out[j] = bias[j]
-        add_product(rows[layer - 1], net.weights[layer], net.widths[layer], _even(net.widths[layer + 1]), out)
-        activate(net.activations[layer], out, net.widths[layer + 1])
+@kernel
+def _scratch(message, update, states, made):
+    dtype = states.dtype
+    wide = message.starts[-1] + message.padded[-1]
+    high = update.starts[-1] + update.padded[-1] if update.ops.shape[0] else 0
+    side = (max(states.shape[1], made) + 7) & -8
+    return Scratch(
+        np.zeros(TILE * wide, dtype),
+        np.zeros(TILE * wide, dtype),
+        np.zeros(TILE * high, dtype),
+        np.zeros(TILE * high, dtype),
+        np.zeros((TILE, side), dtype),
+        np.zeros(TILE, dtype),
+    )
 
 
-@kernel(forceinline=True)
-def _lead_back(net, rows, d, other, tile, t):
-    """From the gradient of the values in the last row to that of the first layer's sums, in `d`; `other` is scratch.
-
-    `tile` is (values, slopes): place t gets what the gradients of the layers behind the first are products of.
-    """
-    values, slopes = tile
-    for turn in range(rows.shape[0] - 1):
-        layer = rows.shape[0] - 1 - turn
-        slope(net.activations[layer], rows[layer], d, net.widths[layer + 1])
-        for j in range(net.widths[layer + 1]):
-            slopes[layer - 1, t, j] = d[j]
-        for i in range(net.widths[layer]):
-            values[layer - 1, i, t] = rows[layer - 1, i]
-        width = _even(net.widths[layer])
-        for j in range(width):
-            other[j] = 0
-        add_product(d, net.turned[layer], net.widths[layer + 1], width, other)
-        for j in range(width):
-            d[j] = other[j]
-    slope(net.activations[0], rows[0], d, net.widths[1])
+@kernel
+def _sums(net, total):
+    shape = net.weights.shape
+    return Sums(np.zeros((shape[0], shape[1] + 1, shape[2]), net.weights.dtype), total, np.zeros(1, np.int64))
 
 
-@kernel(forceinline=True)
-def _tile(net, like):
-    """(values, slopes) of `TILE` edges or nodes by layer behind the first; the last value is 1, for the bias."""
-    layers, most = max(net.bias.shape[0] - 1, 0), net.bias.shape[1]
-    values = np.zeros((layers, most + 1, TILE), like.dtype)
-    for layer in range(layers):
-        values[layer, most] = 1
-    return values, np.zeros((layers, TILE, most), like.dtype)
+@kernel
+def _start_messages(wires, nodes, first, count, out):
+    """The first layer's sums of edges; indices here and below, as a view of a row costs more."""
+    src, dst, sent, heard, attr = wires.src, wires.dst, nodes.sent, nodes.heard, nodes.attr
+    for t in range(count):
+        u, v = src[first + t], dst[first + t]
+        for j in range(out.shape[1]):
+            out[t, j] = sent[u, j] + heard[v, j]
+    if attr.shape[0]:
+        for t in range(count):
+            for j in range(out.shape[1]):
+                out[t, j] += attr[first + t, j]
 
 
-@kernel(forceinline=True)
-def _add_tile(net, tile, count, sums):
-    """Add the products of a tile's first places to a group's sums: few terms at a time, into float64."""
-    values, slopes = tile
-    own = np.empty(net.bias.shape[1], values.dtype)
-    for layer in range(values.shape[0]):
-        width = _even(net.widths[layer + 2])
-        for i in range(net.widths[layer + 1] + 1):
-            at = i if i < net.widths[layer + 1] else values.shape[1] - 1
-            for j in range(width):
-                own[j] = 0
-            add_product(values[layer, at], slopes[layer], count, width, own)
-            total = sums[layer, at]
-            for j in range(width):
-                total[j] += own[j]
-
-
-@kernel(forceinline=True)
-def _message(e, u, v, net, nodes, rows, h):
-    """The message of edge e from u to v, in the last of the rows; h is the first."""
-    for j in range(nodes.sent.shape[1]):
-        h[j] = nodes.sent[u, j] + nodes.heard[v, j]
-    if nodes.attr.shape[0]:
-        for j in range(nodes.sent.shape[1]):
-            h[j] += nodes.attr[e, j]
-    _finish(net, rows)
-
-
-@kernel(forceinline=True)
-def _update(v, net, nodes, reduced, rows):
-    """The update of node v, in the last of the rows."""
-    h, width = rows[0], nodes.told.shape[1]
-    for j in range(width):
-        h[j] = nodes.told[v, j]
-    add_product(reduced, net.weights[0], reduced.shape[0], width, h)
-    _finish(net, rows)
-
-
-@kernel(forceinline=True)
-def _gate(value):
-    return 1 / (1 + np.exp(-value))
+@kernel
+def _start_updates(net, nodes, first, count, out):
+    """The same of nodes: what they have and the reduced messages' part."""
+    out[:] = nodes.told[first : first + count]
+    reduced = nodes.reduced[first : first + count]
+    add_products(reduced, net.weights[0], out, count, reduced.shape[1], out.shape[1])
 
 
 @kernel(forceinline=True)
@@ -185,158 +130,208 @@ def _clear(how, e, out, winners):
 
 
 @kernel(forceinline=True)
-def _take(how, e, m, out, winners):
-    """Reduce a message into its row."""
-    width = out.shape[0]
-    if how == GATED:
-        gate, half = m.dtype.type(_gate(m[0])), width // 2
-        for j in range(half):
-            out[j] += gate * m[1 + j]
-        _raise(gate, m, 1 + half, e, out, half, winners)
-    elif how == MAX:
-        _raise(m.dtype.type(1), m, 0, e, out, 0, winners)
-    else:
-        for j in range(width):
-            out[j] += m[j]
-
-
-@kernel(forceinline=True)
-def _raise(gate, m, at, e, out, begin, winners):
+def _raise(gate, rows, t, at, e, out, w, begin, winners):
     """Maxima; of equal values the first stays, and what is not a number wins."""
-    e = winners.dtype.type(e)
-    for j in range(out.shape[0] - begin):
-        value = gate * m[at + j]
-        more = (value > out[begin + j]) | (value != value)
-        out[begin + j] = value if more else out[begin + j]
-        winners[j] = e if more else winners[j]
+    for j in range(winners.shape[1]):
+        value = gate * rows[t, at + j]
+        more = (value > out[w, begin + j]) | (value != value)
+        out[w, begin + j] = value if more else out[w, begin + j]
+        winners[w, j] = e if more else winners[w, j]
 
 
-@kernel(forceinline=True)
-def _give_back(how, e, w, m, grad, winners, count, d):
-    """The gradient of message e from that of row w, to which it belongs; indices, as a view of a row costs more."""
-    width = grad.shape[1]
-    e = winners.dtype.type(e)
+@kernel
+def _take(how, wires, nodes, first, rows, gates):
+    """Reduce messages into the rows of the nodes they end at."""
+    dst, out, winners = wires.dst, nodes.reduced, nodes.winners
     if how == GATED:
-        gate, half = m.dtype.type(_gate(m[0])), width // 2
-        none = gate * 0
-        total = none
-        for j in range(half):
-            d[1 + j] = gate * grad[w, j]
-        for j in range(half):
-            d[1 + half + j] = gate * grad[w, half + j] if winners[w, j] == e else none
-        for j in range(2 * half):
-            total += m[1 + j] * d[1 + j]
-        d[0] = total * (1 - gate)
-        return
-    for j in range(width):
-        if how == SUM:
-            d[j] = grad[w, j]
-        elif how == MEAN:
-            d[j] = grad[w, j] / count
+        for t in range(rows.shape[0]):
+            gates[t] = rows[t, 0]
+        sigmoid(gates[: rows.shape[0]])
+    width, half = out.shape[1], out.shape[1] // 2
+    for t in range(rows.shape[0]):
+        w, e = dst[first + t], winners.dtype.type(first + t)
+        if how == GATED:
+            gate = gates[t]
+            for j in range(half):
+                out[w, j] += gate * rows[t, 1 + j]
+            _raise(gate, rows, t, 1 + half, e, out, w, half, winners)
+        elif how == MAX:
+            _raise(rows.dtype.type(1), rows, t, 0, e, out, w, 0, winners)
         else:
-            d[j] = grad[w, j] if winners[w, j] == e else grad[w, j] * 0
+            for j in range(width):
+                out[w, j] += rows[t, j]
+
+
+@kernel(fastmath={"reassoc", "nsz"})  # a sum of few dozen products, in any order
+def _gate_slopes(rows, d, gates, width):
+    """The gradients of gates, behind whose messages `d` holds the gradients."""
+    for t in range(rows.shape[0]):
+        total = gates.dtype.type(0)
+        for j in range(width):
+            total += rows[t, 1 + j] * d[t, 1 + j]
+        d[t, 0] = total * (1 - gates[t])
+
+
+@kernel
+def _give_back(how, wires, nodes, grad, first, rows, d, gates):
+    """The gradients of messages from those of the rows they went into."""
+    dst, winners, width, half = wires.dst, nodes.winners, grad.shape[1], grad.shape[1] // 2
+    none = grad.dtype.type(0)
+    if how == GATED:
+        for t in range(rows.shape[0]):
+            gates[t] = rows[t, 0]
+        sigmoid(gates[: rows.shape[0]])
+    for t in range(rows.shape[0]):
+        w, e = dst[first + t], winners.dtype.type(first + t)
+        if how == GATED:
+            gate = gates[t]
+            for j in range(half):
+                d[t, 1 + j] = gate * grad[w, j]
+            for j in range(half):
+                d[t, 1 + half + j] = gate * grad[w, half + j] if winners[w, j] == e else none
+        elif how == MAX:
+            for j in range(width):
+                d[t, j] = grad[w, j] if winners[w, j] == e else none
+        else:
+            share = grad.dtype.type(wires.indptr[w + 1] - wires.indptr[w] if how == MEAN else 1)
+            for j in range(width):
+                d[t, j] = grad[w, j] / share
+    if how == GATED:
+        _gate_slopes(rows, d, gates, width)
+
+
+@kernel
+def _forward_tile(how, wires, message, update, nodes, a, b, room):
+    """New states of nodes a to b, of one level."""
+    for v in range(a, b):
+        _clear(
+            how if wires.indptr[v] < wires.indptr[v + 1] else SUM, wires.indptr[v], nodes.reduced[v], nodes.winners[v]
+        )
+    end, edges = wires.indptr[b], wires.src.shape[0]
+    last = message.ops.shape[0] - 1
+    for first in range(wires.indptr[a], end, TILE):
+        count = min(TILE, end - first)
+        flat, capacity, place = (nodes.kept, edges, first) if nodes.kept.shape[0] else (room.rows, TILE, 0)
+        out = rows_of(flat, capacity, place, count, 0, message.padded[0])
+        _start_messages(wires, nodes, first, count, out)
+        run_steps(message, flat, capacity, place, count)
+        made = rows_of(flat, capacity, place, count, message.starts[last], message.padded[last])
+        _take(how, wires, nodes, first, made, room.gates)
+    if how == MEAN:
+        for v in range(a, b):
+            for j in range(nodes.reduced.shape[1]):
+                nodes.reduced[v, j] /= max(wires.indptr[v + 1] - wires.indptr[v], 1)
+    new = nodes.reduced[a:b]
+    last = update.ops.shape[0] - 1
+    if last >= 0:
+        out = rows_of(room.more, TILE, 0, b - a, 0, update.padded[0])
+        _start_updates(update, nodes, a, b - a, out)
+        run_steps(update, room.more, TILE, 0, b - a)
+        new = rows_of(room.more, TILE, 0, b - a, update.starts[last], update.padded[last])
+    for v in range(a, b):
+        if wires.indptr[v] < wires.indptr[v + 1]:
+            for j in range(nodes.states.shape[1]):
+                nodes.states[v, j] = new[v - a, j]
+    states, sent = nodes.states[a:b], nodes.sent[a:b]
+    add_products(states, message.weights[0], sent, b - a, states.shape[1], sent.shape[1])
+
+
+@kernel
+def _heard_back(wires, message, gradients, a, b, room):
+    """Gradients of the states of nodes a to b, from those of the edges they start."""
+    sent, edges, states, through = gradients.sent, gradients.edges, gradients.states, room.through
+    indptr, order = wires.out_indptr, wires.out_edges
+    hidden, width = sent.shape[1], states.shape[1]
+    sent[a:b] = 0
+    for v in range(a, b):
+        for k in range(indptr[v], indptr[v + 1]):
+            e = order[k]
+            for j in range(hidden):
+                sent[v, j] += edges[e, j]
+    through[:] = 0
+    add_products(sent[a:b], message.turned[0], through, b - a, message.widths[0], (width + 7) & -8)
+    for v in range(a, b):
+        for j in range(width):
+            states[v, j] += through[v - a, j]
+
+
+@kernel
+def _update_back(wires, update, nodes, gradients, a, b, room, sums):
+    """From the gradients of states to those of reduced messages."""
+    last, count = update.ops.shape[0] - 1, b - a
+    grad = gradients.states[a:b]
+    if last < 0:
+        gradients.reduced[a:b] = grad
+        return
+    out = rows_of(room.more, TILE, 0, count, 0, update.padded[0])
+    _start_updates(update, nodes, a, count, out)
+    run_steps(update, room.more, TILE, 0, count)
+    d = rows_of(room.more_grads, TILE, 0, count, update.starts[last], update.padded[last])
+    for t in range(count):
+        there = wires.indptr[a + t] < wires.indptr[a + t + 1]
+        for j in range(d.shape[1]):
+            d[t, j] = grad[t, j] if there and j < grad.shape[1] else grad.dtype.type(0)
+    through, wide = room.through, (nodes.reduced.shape[1] + 7) & -8
+    through[:] = 0
+    steps_back(update, room.more, TILE, 0, count, room.more_grads, sums)
+    first = rows_of(room.more_grads, TILE, 0, count, 0, update.padded[0])
+    gradients.told[a:b] = first
+    add_products(first, update.turned[0], through, count, update.widths[0], wide)
+    gradients.reduced[a:b] = through[:count, : nodes.reduced.shape[1]]
+
+
+@kernel
+def _edges_back(how, wires, message, nodes, gradients, a, b, room, sums):
+    """Gradients of the first layer's sums of the edges that end at nodes a to b."""
+    end, edges, last = wires.indptr[b], wires.src.shape[0], message.ops.shape[0] - 1
+    for first in range(wires.indptr[a], end, TILE):
+        count = min(TILE, end - first)
+        flat, capacity, place = (nodes.kept, edges, first) if nodes.kept.shape[0] else (room.rows, TILE, 0)
+        if not nodes.kept.shape[0]:
+            out = rows_of(flat, capacity, place, count, 0, message.padded[0])
+            _start_messages(wires, nodes, first, count, out)
+            run_steps(message, flat, capacity, place, count)
+        made = rows_of(flat, capacity, place, count, message.starts[last], message.padded[last])
+        d = rows_of(room.grads, TILE, 0, count, message.starts[last], message.padded[last])
+        _give_back(how, wires, nodes, gradients.reduced, first, made, d, room.gates)
+        steps_back(message, flat, capacity, place, count, room.grads, sums)
+        d = rows_of(room.grads, TILE, 0, count, 0, message.padded[0])
+        gradients.edges[first : first + count] = d
 
 
 @parallel_kernel
-def forward_nodes(first, last, how, wires, message, update, nodes):
-    """New states of nodes `first` to `last`, in order; all they read is there or among them, in a block before."""
-    for block in numba.prange((last - first + BLOCK - 1) // BLOCK):
-        rows = np.empty(message.bias.shape, nodes.states.dtype)
-        more = np.empty(update.bias.shape, nodes.states.dtype)
-        h, m = rows[0], rows[-1]
-        begin = first + block * BLOCK
-        for v in range(begin, min(last, begin + BLOCK)):
-            state, reduced = nodes.states[v], nodes.reduced[v]
-            start, stop = wires.indptr[v], wires.indptr[v + 1]
-            winners = nodes.winners[v]
-            _clear(how, start, reduced, winners)
-            for e in range(start, stop):
-                if nodes.kept.shape[0]:
-                    rows = nodes.kept[e]
-                    h, m = rows[0], rows[-1]
-                _message(e, wires.src[e], v, message, nodes, rows, h)
-                _take(how, e, m, reduced, winners)
-            if start < stop:
-                if how == MEAN:
-                    for j in range(reduced.shape[0]):
-                        reduced[j] /= stop - start
-                if more.shape[0]:
-                    _update(v, update, nodes, reduced, more)
-                    for j in range(state.shape[0]):
-                        state[j] = more[-1, j]
-                else:
-                    for j in range(state.shape[0]):
-                        state[j] = reduced[j]
-            sent = nodes.sent[v]
-            add_product(state, message.weights[0], state.shape[0], sent.shape[0], sent)
+def forward_levels(first, last, parts, how, wires, message, update, nodes):
+    """New states of the nodes of levels `first` to before `last`; of several parts, each takes one of every level.
 
-
-@parallel_kernel
-def backward_nodes(first, last, how, wires, message, update, nodes, gradients):
-    """Gradients of the states of nodes from before `last` down to `first`, and what else `Gradients` names.
-
-    Of several groups, each takes every so many blocks: those must not depend on one another.
+    Those must not depend on one another: there is one level then.
     """
-    for group in numba.prange(gradients.message.shape[0]):
-        grad, d_reduced = gradients.states, gradients.reduced
-        rows = np.empty(message.bias.shape, grad.dtype)
-        more = np.empty(update.bias.shape, grad.dtype)
-        widest = max(message.bias.shape[1], update.bias.shape[1])
-        d, other, total = np.empty(widest, grad.dtype), np.empty(widest, grad.dtype), np.empty(widest, grad.dtype)
-        edge_tile, edges, node_tile, updates = _tile(message, grad), 0, _tile(update, grad), 0
-        h, m, hidden = rows[0], rows[-1], nodes.sent.shape[1]
-        for block in range(group, (last - first + BLOCK - 1) // BLOCK, gradients.message.shape[0]):
-            end = last - block * BLOCK
-            for back in range(min(BLOCK, end - first)):
-                v = end - 1 - back
-                g = grad[v]
-                for j in range(hidden):
-                    total[j] = 0
-                for k in range(wires.out_indptr[v], wires.out_indptr[v + 1]):
-                    e = wires.out_edges[k]
-                    w = wires.dst[e]
-                    if nodes.kept.shape[0]:
-                        rows = nodes.kept[e]
-                        m = rows[-1]
-                    else:
-                        _message(e, v, w, message, nodes, rows, h)
-                    count = wires.indptr[w + 1] - wires.indptr[w]
-                    _give_back(how, e, w, m, d_reduced, nodes.winners, count, d)
-                    _lead_back(message, rows, d, other, edge_tile, edges)
-                    edges += 1
-                    if edges == TILE:
-                        _add_tile(message, edge_tile, edges, gradients.message[group])
-                        edges = 0
-                    for j in range(hidden):
-                        total[j] += d[j]
-                    if gradients.edges.shape[0]:
-                        for j in range(hidden):
-                            gradients.edges[e, j] = d[j]
-                for j in range(hidden):
-                    gradients.sent[v, j] = total[j]
-                add_product(total, message.turned[0], hidden, g.shape[0], g)
-                if wires.indptr[v] == wires.indptr[v + 1]:
-                    continue
-                out = d_reduced[v]
-                if not more.shape[0]:
-                    for j in range(g.shape[0]):
-                        out[j] = g[j]
-                    continue
-                _update(v, update, nodes, nodes.reduced[v], more)
-                for j in range(g.shape[0]):
-                    d[j] = g[j]
-                _lead_back(update, more, d, other, node_tile, updates)
-                updates += 1
-                if updates == TILE:
-                    _add_tile(update, node_tile, updates, gradients.update[group])
-                    updates = 0
-                for j in range(nodes.told.shape[1]):
-                    gradients.told[v, j] = d[j]
-                for j in range(out.shape[0]):
-                    out[j] = 0
-                add_product(d, update.turned[0], nodes.told.shape[1], out.shape[0], out)
-        _add_tile(message, edge_tile, edges, gradients.message[group])
-        _add_tile(update, node_tile, updates, gradients.update[group])
+    for part in numba.prange(parts):
+        room = _scratch(message, update, nodes.states, nodes.reduced.shape[1])
+        for level in range(first, last):
+            start, wide = wires.levels[level], wires.levels[level + 1] - wires.levels[level]
+            stop = start + wide * (part + 1) // parts
+            for a in range(start + wide * part // parts, stop, TILE):
+                _forward_tile(how, wires, message, update, nodes, a, min(a + TILE, stop), room)
+
+
+@parallel_kernel
+def backward_levels(first, last, parts, how, wires, message, update, nodes, gradients):
+    """Gradients of the states of nodes from levels before `last` down to `first`, and what else `Gradients` names."""
+    for part in numba.prange(parts):
+        room = _scratch(message, update, nodes.states, nodes.reduced.shape[1])
+        sums, more = _sums(message, gradients.message[part]), _sums(update, gradients.update[part])
+        for back in range(last - first):
+            level = last - 1 - back
+            start, wide = wires.levels[level], wires.levels[level + 1] - wires.levels[level]
+            stop = start + wide * (part + 1) // parts
+            for a in range(start + wide * part // parts, stop, TILE):
+                b = min(a + TILE, stop)
+                _heard_back(wires, message, gradients, a, b, room)
+                if wires.indptr[a] < wires.indptr[b]:
+                    _update_back(wires, update, nodes, gradients, a, b, room, more)
+                    _edges_back(how, wires, message, nodes, gradients, a, b, room, sums)
+        flush(message, sums)
+        flush(update, more)
 
 
 @parallel_kernel
@@ -350,3 +345,21 @@ def add_heard(edges, indptr, out):
             row = edges[e]
             for j in range(o.shape[0]):
                 o[j] += row[j]
+
+
+@parallel_kernel
+def products_by_row(a, b, parts, out):
+    """`out[part]` float64 is `a.T @ b` over a part of the rows, the sum of `b` behind it; `b` and `out` are padded."""
+    for part in numba.prange(parts):
+        own = np.zeros((a.shape[1] + 1, b.shape[1]), b.dtype)
+        first, last = a.shape[0] * part // parts, a.shape[0] * (part + 1) // parts
+        for begin in range(first, last, 2 * TILE):
+            end = min(begin + 2 * TILE, last)
+            own[:] = 0
+            add_products(a[begin:end].T, b[begin:end], own, a.shape[1], end - begin, b.shape[1])
+            for v in range(begin, end):
+                for j in range(b.shape[1]):
+                    own[-1, j] += b[v, j]
+            for i in range(own.shape[0]):
+                for j in range(own.shape[1]):
+                    out[part, i, j] += own[i, j]

@@ -13,7 +13,7 @@ from torch.nn import functional
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_integer
 
-ACTIVATIONS = ("none", "relu", "leaky_relu", "elu", "sigmoid", "tanh")
+ACTIVATIONS = ("none", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "gelu")
 SLOPE = 0.2  # of leaky_relu, below zero
 _APPLY: dict[str, Any] = {
     "none": lambda x: x,
@@ -22,6 +22,9 @@ _APPLY: dict[str, Any] = {
     "elu": functional.elu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
+    "softplus": functional.softplus,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
 }
 
 
@@ -76,7 +79,7 @@ class EdgePerceptron(_Perceptron):
         In the order in which they are joined; state_src must be among them.
     widths : sequence of int
         Of the layers; the last is the messages'.
-    activation : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "none"}, default "relu"
+    activation : {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "gelu", "none"}, default "relu"
         Between layers; leaky_relu has slope 0.2.
     last : the same, default "none"
         Behind the last layer.

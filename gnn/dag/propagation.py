@@ -102,12 +102,14 @@ class LevelPropagation(nn.Module):
     -----
     O(nodes + edges) work beside the message modules; a level costs a few calls of torch (about 0.1 ms forward). One
     rule is compiled, on the processor and without `emit`, if its modules are recognised: `EdgePerceptron` and
-    `NodePerceptron`, and modules of your own that join inputs (`torch.cat`) and lead them through `nn.Linear` and
-    ReLU, LeakyReLU(0.2), ELU, sigmoid or tanh. Their code then runs once a pass, on proxies of `torch.fx`. It costs no
-    calls per level, and memory for a few rows of the networks' widths per node, for gradients also one of the first
-    layer's per edge where messages read x_dst or attr. With `teacher`, all levels are
-    computed at once. Batch statistics in message modules are those of a level, and are updated twice under
-    `checkpoint`; random modules such as dropout draw the same numbers again. There are no second derivatives.
+    `NodePerceptron`, and modules of your own made of linear layers, with or without bias; ReLU, LeakyReLU, ELU,
+    sigmoid, tanh, softplus, SiLU, GELU; `LayerNorm`, `GRUCell`, dropout that drops nothing; `torch.cat`, `chunk`,
+    columns `[:, a:b]`; sums, differences and products of rows, or with numbers and parameters; as modules or as
+    functions, nested at will. Their code then runs once a pass, on stand-ins for tensors. It costs no calls per level,
+    and memory for a few rows of the networks' widths per node, for gradients also one of the first layer's per edge.
+    With `teacher`, all levels are computed at once. Batch statistics in message modules are those of a level, and are
+    updated twice under `checkpoint`; random modules such as dropout draw the same numbers again. There are no second
+    derivatives.
 
     References
     ----------

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nearhop.gnn.dag import EdgePerceptron, LevelPlan, LevelPropagation, LevelRule, NodePerceptron, fused
+from nearhop.gnn.dag.perceptron import ACTIVATIONS
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.tests.gnn.dag.test_propagation import ATTR, DIM, FEATURES, gradients, random_dag
 from nearhop.tests.reference import dag as reference
@@ -21,7 +22,7 @@ class Unknown(nn.Module):
         self.network = network
 
     def forward(self, *given):
-        return self.network(*given)
+        return torch.atleast_2d(self.network(*given))
 
 
 def model_of(how, *, activation="tanh", widths=(8, 6), updated=True, reads=READS, seed=0):
@@ -71,7 +72,7 @@ def compiled(monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["sum", "mean", "max", "gated"])
-@pytest.mark.parametrize("activation", ["none", "relu", "leaky_relu", "elu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
 def test_states_and_gradients_are_those_of_the_modules_and_of_the_reference(how, activation, compiled):
     if how == "gated" and activation == "none":
         pytest.skip("as with relu")
@@ -139,7 +140,7 @@ def test_wide_levels_give_the_same_bits_at_any_thread_count():
         for threads in (1, 2):
             torch.set_num_threads(threads)
             out, grads = run(model, plan, inputs)
-            found.append([out, *grads[:3]])
+            found.append([out, *grads])
     finally:
         torch.set_num_threads(before)
     for one, two in zip(*found, strict=True):
@@ -164,8 +165,12 @@ def test_what_does_not_fit_goes_the_other_way(compiled):
         wrong(plan, inputs[0])
     with pytest.raises(InvalidInput, match="reads maps some of state_src, x_src, x_dst, attr, state_src among them"):
         EdgePerceptron({"x_src": 3}, [4])
-    with pytest.raises(InvalidInput, match=r"last must be one of none, relu, .*; got 'gelu'"):
-        NodePerceptron({"reduced": 3}, [4], last="gelu")
+    with pytest.raises(InvalidInput, match=r"last must be one of none, relu, .*; got 'mish'"):
+        NodePerceptron({"reduced": 3}, [4], last="mish")
+
+
+WORDS = ("functions", "module", "other slope", "norm", "residual", "gates", "dense", "plain weights", "given alone")
+"""Ways to write a message that are recognised."""
 
 
 class Written(nn.Module):
@@ -174,13 +179,15 @@ class Written(nn.Module):
     def __init__(self, how):
         super().__init__()
         self.how, self.first, self.second = how, nn.Linear(DIM + FEATURES + ATTR, 8), nn.Linear(8, DIM)
-        kinds = {
-            "module": nn.ELU(),
-            "leaky": nn.LeakyReLU(0.2),
-            "other slope": nn.LeakyReLU(0.1),
-            "norm": nn.LayerNorm(8),
-        }
+        kinds = {"module": nn.ELU(), "other slope": nn.LeakyReLU(0.1), "norm": nn.LayerNorm(8), "power": nn.Mish()}
         self.layers = nn.Sequential(self.first, kinds.get(how, nn.Identity()), nn.Dropout(0.5), self.second)
+        if how == "gates":
+            self.wide = nn.Linear(2 * DIM, 2 * DIM, bias=False)
+        if how == "plain weights":
+            self.second, self.free = nn.Identity(), nn.Parameter(torch.randn(DIM, 8))
+            self.layers = nn.Identity()
+        if how == "given alone":
+            self.first = self.second = self.layers = nn.Identity()
 
     def forward(self, state_src, x_src, x_dst, attr):
         h = torch.cat([attr, x_dst, state_src], dim=-1)
@@ -188,6 +195,23 @@ class Written(nn.Module):
             return self.second(nn.functional.leaky_relu(self.first(h), 0.2)).sigmoid()
         if self.how == "branch" and (h > 0).all():
             return self.second(self.first(h))
+        if self.how == "residual":
+            deep = nn.functional.gelu(self.first(h))
+            return state_src - 0.5 * self.second(deep + nn.functional.softplus(deep))
+        if self.how == "gates":
+            gate, new = self.wide(torch.cat([self.second(self.first(h).relu()), state_src], 1)).chunk(2, 1)
+            return gate.sigmoid() * nn.functional.silu(new) + (1 - gate) * state_src
+        if self.how == "dense":
+            deep = self.first(nn.functional.dropout(h, 0.5, self.training))
+            return self.second(torch.tanh(deep) * deep)[:, :DIM] / 2
+        if self.how == "plain weights":
+            return nn.functional.linear(nn.functional.gelu(self.first(h), approximate="tanh"), self.free)
+        if self.how == "given alone":
+            return -state_src + 1
+        if self.how == "random":
+            return self.layers(h) + torch.rand(DIM).double()
+        if self.how == "rows":
+            return self.layers(h) * (1 if len(h.shape) == h.shape[0] else 2)
         return self.second(self.first(h).tanh()) + attr[:, :1] if self.how == "sum" else self.layers(h)
 
 
@@ -200,27 +224,72 @@ class Bounded(nn.Module):
         return torch.tanh(self.layer(reduced))
 
 
-@pytest.mark.parametrize("how", ["functions", "module", "leaky", "other slope", "norm", "branch", "sum"])
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(FEATURES, DIM)
+
+    def forward(self, reduced, x_dst):
+        return self.cell(x_dst, reduced)
+
+
+@pytest.mark.parametrize("how", [*WORDS, "power", "branch", "sum", "rows"])
 def test_modules_written_in_torch_are_recognised(how, compiled):
     num_nodes, ends, inputs = case(6)
     plan, written = plan_of(num_nodes, ends), Written(how).double().eval()
-    update = Bounded().double()
+    update = Gated().double() if how in ("gates", "given alone") else Bounded().double()
     model = LevelPropagation({"edge": LevelRule(written, reduce="mean", update=update)})
     out, found = run(model, plan, inputs)
-    assert len(compiled) == (2 if how in ("functions", "module", "leaky") else 0)
+    assert len(compiled) == (2 if how in WORDS else 0)
     expected = run(plain(model), plan, inputs)
     torch.testing.assert_close(out, expected[0])
     for one, two in zip(found, expected[1], strict=True):
         torch.testing.assert_close(one, two)
-    before = len(compiled)
-    update.forward = lambda reduced, x_dst: update.layer(reduced)  # not what the class says
-    run(model, plan, inputs)
-    assert len(compiled) == before
-    del update.forward
-    written.train()
     compiled.clear()
-    run(model, plan, inputs)
-    assert len(compiled) == (2 if how == "functions" else 0)  # the others drop at random now
+    with torch.no_grad():
+        update.forward = lambda reduced, x_dst: torch.sin(reduced)  # not what the class says
+        model(plan, inputs[0], inputs[1], {"edge": inputs[2]})
+        assert not compiled
+        del update.forward
+        written.train()
+        model(plan, inputs[0], inputs[1], {"edge": inputs[2]})
+    dropping = how in ("module", "other slope", "norm", "dense")
+    assert len(compiled) == (how in WORDS and not dropping)
+
+
+def test_random_numbers_are_those_of_every_level(compiled):
+    num_nodes, ends, inputs = case(6)
+    plan, model = plan_of(num_nodes, ends), LevelPropagation({"edge": LevelRule(Written("random").double().eval())})
+    drawn = []
+    for network in (model, plain(model)):
+        torch.manual_seed(0)
+        drawn.append(network(plan, inputs[0], inputs[1], {"edge": inputs[2]}).state)
+    assert torch.equal(*drawn)
+    assert not compiled
+
+
+class Rectified(nn.Module):
+    """What reads a value before and after an activation."""
+
+    def __init__(self, inplace, passed):
+        super().__init__()
+        self.layer, self.act, self.passed = nn.Linear(DIM, DIM), nn.ReLU(inplace=inplace), passed
+
+    def forward(self, state_src, x_src, x_dst, attr):
+        h = self.layer(state_src)
+        other = nn.functional.dropout(h, 0.5, training=False) if self.passed else h
+        return self.act(other) * 3 + h
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("passed", [False, True])
+def test_values_that_others_read_stay(inplace, passed, compiled):
+    num_nodes, ends, inputs = case(6)
+    model = LevelPropagation({"edge": LevelRule(Rectified(inplace, passed).double())})
+    with torch.no_grad():
+        out = model(plan_of(num_nodes, ends), inputs[0]).state
+        torch.testing.assert_close(out, plain(model)(plan_of(num_nodes, ends), inputs[0]).state)
+    assert len(compiled) == 1
 
 
 def test_frozen_parameters_and_a_second_backward_pass():
