@@ -16,9 +16,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
 from . import notice
+from .inner import ONLY_INNER, link_inner
 from .kernel_cache import KernelCache
 from .ranges import split
 from .threads import Loop, resolve_threads, threads_in_use, threads_now
@@ -31,10 +33,19 @@ notice.install()
 
 
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    dispatcher = _compiled(function, options)
+    if isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
+        link_inner(dispatcher, lambda: _compiled(function, {**options, **ONLY_INNER}, "inner"))
+    return dispatcher
+
+
+def _compiled(function: Callable[..., Any], options: dict[str, Any], kind: str = "") -> Any:
     dispatcher = numba.njit(**options)(function)
     try:
-        dispatcher._cache = KernelCache(function)
+        dispatcher._cache = KernelCache(function, kind)
     except RuntimeError as error:  # neither the user's cache folder nor the package folder can be written
+        if kind:  # it has been said
+            return dispatcher
         warnings.warn(
             f"compiled code of {function.__qualname__} cannot be cached ({error}); every process will compile it "
             "again. Set NUMBA_CACHE_DIR to a writable folder.",

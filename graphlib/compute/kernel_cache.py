@@ -51,9 +51,16 @@ class _Impl(CompileResultCacheImpl):
 
 
 class KernelCache(FunctionCache):
-    """Numba's cache of one function, with one file per signature; what cannot be read is compiled again."""
+    """Numba's cache of one function, with one file per signature; what cannot be read is compiled again.
+
+    `kind` tells apart what is compiled from one function in several ways.
+    """
 
     _impl_class = _Impl
+
+    def __init__(self, function: Any, kind: str = "") -> None:
+        super().__init__(function)
+        self._kind = kind
 
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
         key = self._index_key(sig, target_context.codegen())
@@ -74,7 +81,7 @@ class KernelCache(FunctionCache):
             return
 
     def _file(self, key: Any) -> _SignedFile:
-        signature = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        signature = hashlib.sha256((repr(key) + self._kind).encode()).hexdigest()[:16]
         stamp = self._impl.locator.get_source_stamp()
         return _SignedFile(self._cache_path, f"{self._impl.filename_base}-{signature}", stamp)
 

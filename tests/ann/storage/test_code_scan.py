@@ -18,8 +18,8 @@ import numpy as np
 from nearhop.tests.ann.storage.test_code_scan import scanned, sorted_ranks
 for width in (32, 96, 128):
     assert scanned(500, 20, width, 13).tolist() == sorted_ranks(500, 20, width, 13).tolist()
-from nearhop.ann.storage.code_scan_cpu import _scan_for_sixteen
-print("vpdpbusd" in next(iter(_scan_for_sixteen.inspect_asm().values())))
+from nearhop.ann.storage.code_scan_cpu import scan
+print("vpdpbusd" in next(iter(scan.ranged.inspect_asm().values())))
 """
 
 
