@@ -3,6 +3,11 @@
 `kernel` and `parallel_kernel` are the only two ways to compile: both release the GIL and cache machine code on disk, so
 that the second process pays milliseconds. `prefetch` and `prefetch_far` reach the processor's software prefetch
 instructions.
+
+A kernel that another one calls is linked into it: Numba compiles it as if Python called it too, with code that turns
+Python's objects into its arguments and back, which for tuples of arrays is longer than many a kernel, and with machine
+code of its own, though the caller holds a copy of it, optimised there once more. Of such inner kernels neither is made;
+what callers hold stays the same.
 """
 
 from __future__ import annotations
@@ -15,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils, sigutils, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
 from . import notice
-from .inner import ONLY_INNER, link_inner
 from .kernel_cache import KernelCache
 from .ranges import split
 from .threads import Loop, resolve_threads, threads_in_use, threads_now
@@ -31,11 +37,89 @@ if TYPE_CHECKING:
 
 notice.install()
 
+_ONLY_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+class _NoMachineCode:
+    """The code generator of a library without machine code, whose environment lies in the libraries that link it."""
+
+    def set_env(self, name: str, environment: Any) -> None:
+        pass
+
+
+class InnerLibrary(JITCodeLibrary):  # type: ignore[misc, unused-ignore]
+    """Optimised functions for other libraries to link; machine code is made only where somebody asks for an address."""
+
+    _is_native = False
+
+    def _finalize_final_module(self) -> None:
+        if self._is_native:
+            super()._finalize_final_module()
+            return
+        self._finalize_dynamic_globals()
+        self._verify_declare_only_symbols()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> Any:
+        self._ensure_finalized()
+        if not any(one.name == name and not one.is_declaration for one in self._final_module.functions):
+            return 0
+        if not self._is_native:
+            self._is_native = True
+            self._finalize_final_module()
+        return super().get_pointer_to_function(name)
+
+    def serialize_using_object_code(self) -> Any:
+        return self.serialize_using_bitcode()
+
+    @property
+    def codegen(self) -> Any:
+        return self._codegen if self._is_native else _NoMachineCode()
+
+
+def _link_inner(outer: Any, inner: Callable[[], Any]) -> None:
+    """Let kernels that call `outer` link what `inner()` compiles: the same function with the options `_ONLY_INNER`."""
+    made: list[Any] = []
+
+    def only() -> Any:
+        if not made:
+            made.append(_without_machine_code(inner()))
+        return made[0]
+
+    outer.get_call_template = lambda args, kws: only().get_call_template(args, kws)
+    outer.get_overload = lambda signature: only().get_overload(signature)
+    plain = outer.compile
+
+    def compiled(signature: Any) -> Any:
+        entry = plain(signature)
+        result = outer.overloads[tuple(sigutils.normalize_signature(signature)[0])]
+        for environment in result._find_referenced_environments():  # those of the kernels that it holds
+            result.library.codegen.set_env(environment.env_name, environment)
+        return entry
+
+    outer.compile = compiled
+
+
+def _without_machine_code(dispatcher: Any) -> Any:
+    plain = dispatcher.compile
+
+    def compiled(signature: Any) -> Any:
+        with global_compiler_lock:
+            codegen = dispatcher.targetctx.codegen()
+            before, codegen._library_class = codegen._library_class, InnerLibrary
+            try:
+                return plain(signature)
+            finally:
+                codegen._library_class = before
+
+    dispatcher.compile = compiled
+    return dispatcher
+
 
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     dispatcher = _compiled(function, options)
     if isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
-        link_inner(dispatcher, lambda: _compiled(function, {**options, **ONLY_INNER}, "inner"))
+        _link_inner(dispatcher, lambda: _compiled(function, {**options, **_ONLY_INNER}, "inner"))
     return dispatcher
 
 
@@ -159,6 +243,7 @@ prefetch: Any = _prefetcher("prefetch", 3)
 prefetch_far: Any = _prefetcher("prefetch_far", 2)
 
 __all__ = [
+    "InnerLibrary",
     "kernel",
     "parallel_kernel",
     "plain_view",

@@ -11,8 +11,7 @@ import textwrap
 import pytest
 from numba import types
 
-from nearhop.graphlib.compute.inner import InnerLibrary
-from nearhop.graphlib.compute.jit import kernel
+from nearhop.graphlib.compute.jit import InnerLibrary, kernel
 
 KERNELS = """
 import numpy as np
