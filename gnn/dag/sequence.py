@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -60,6 +61,8 @@ def _forward(
             _store(level, names[level.at], states, emitted)
         if kept is not None:
             kept.append(levels)
+    if dice is not None:
+        dice.finish()
     return states, emitted
 
 
@@ -204,11 +207,15 @@ def lead_back(
 
 
 class _Dice:
-    """The state of torch's random numbers before every level; equal states are kept once."""
+    """The state of torch's random numbers before every level; equal states are kept once.
+
+    Where none were drawn at all, levels are computed again without setting any.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device if device.type == "cuda" else None
         self._states: list[tuple[Tensor, ...]] = []
+        self._drawn = True
 
     def _now(self) -> tuple[Tensor, ...]:
         here = torch.get_rng_state()
@@ -219,7 +226,14 @@ class _Dice:
         same = self._states and all(torch.equal(a, b) for a, b in zip(now, self._states[-1], strict=True))
         self._states.append(self._states[-1] if same else now)
 
+    def finish(self) -> None:
+        """All levels are computed."""
+        self.record()
+        self._drawn = any(state is not self._states[0] for state in self._states)
+
     def replay(self, number: int) -> Any:
+        if not self._drawn:
+            return nullcontext()
         return _Replay(self._states[number], self._device)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from nearhop import datasets
 from nearhop.tests.support import data_file, needs, run_example
 
@@ -11,7 +13,11 @@ def test_short_form(tmp_path):
     for name in ("tau2015-c432", "tau2015-s386", "tau2015-s344"):
         for path in datasets.info(name).files:
             folder = data_file(path).parents[2]
-    options = ("--threads", "1", "--variants", "full", "linear", "--pictures", str(tmp_path))
+    kept = tmp_path / "scores.jsonl"
+    options = ("--threads", "1", "--variants", "full", "linear", "--pictures", str(tmp_path), "--results", str(kept))
     rows = run_example("timing.py", folder, *options)
     assert rows["full: R2 of arrival"] > 0.9 > 0.5 > rows["linear: R2 of arrival"]
     assert (tmp_path / "slack_full.png").stat().st_size > 1000
+    for run in map(json.loads, kept.read_text().splitlines()):
+        assert run["scores"]["tau2015-s344"]["arrival"] == rows[f"{run['variant']}: R2 of arrival"]
+    assert len(kept.read_text().splitlines()) == 2

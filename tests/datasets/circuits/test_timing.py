@@ -79,6 +79,17 @@ def test_with_wires_arrival_times_are_near_opensta_s(name, libraries, tmp_path):
         assert error.max() < (0.03 if name in apart else 0.01)
 
 
+@needs_opensta
+@pytest.mark.parametrize("name", circuits_marked())
+def test_with_wires_arrival_times_are_near_opensta_s_default(name, libraries, tmp_path):
+    """The same against the calculator that OpenSTA takes unless told otherwise."""
+    graph, (arrival, _, _) = both(name, libraries, tmp_path, "dmp_ceff_elmore")
+    ends = np.isfinite(graph.required).any(axis=1)
+    error = np.abs(circuits.analyse(graph, inputs="step").arrival - arrival)[ends, 2:] / arrival[ends, 2:]
+    assert error.mean() < 0.01
+    assert error.max() < (0.1 if name in ("c2670", "c5315", "s1494", "wb_dma") else 0.01)
+
+
 def tiny_library(factor=1.0, extra=""):
     """An inverter and a flip-flop with linear tables: delay = 10 + slew / 10 + 2 load; slew = 4 + load."""
 
