@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 notice.install()
 
 _ONLY_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# Linking without machine code reaches into Numba's libraries: with versions that were not tried kernels compile plainly.
+_LINKS_INNER = numba.version_info[:2] == (0, 68)
 
 
 class _NoMachineCode:
@@ -118,7 +120,7 @@ def _without_machine_code(dispatcher: Any) -> Any:
 
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     dispatcher = _compiled(function, options)
-    if isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
+    if _LINKS_INNER and isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
         _link_inner(dispatcher, lambda: _compiled(function, {**options, **_ONLY_INNER}, "inner"))
     return dispatcher
 
