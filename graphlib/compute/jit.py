@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 notice.install()
 
 _ONLY_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-# Linking without machine code reaches into Numba's libraries: with versions that were not tried kernels compile plainly.
+# Linking without machine code reaches into Numba's libraries: versions that were not tried compile kernels plainly.
 _LINKS_INNER = numba.version_info[:2] == (0, 68)
 
 
