@@ -27,16 +27,22 @@ def lowered(module: nn.Module, given: Mapping[str, Tensor | None], needed: str, 
     """
     build = Builder({name: t.shape[1] for name, t in given.items() if t is not None}, like)
     before = torch.get_rng_state()
+    buffers = [(buffer, buffer._version, buffer.clone()) for buffer in module.buffers()]
     try:
         if type(module) in _PERCEPTRONS:
             return build.finish(_perceptron(build, module), needed)
         result = module(*(None if t is None else Row(build, name) for name, t in given.items()))
-        drawn = not torch.equal(torch.get_rng_state(), before)  # random numbers are a level's own
-        return None if drawn or not isinstance(result, Row) else build.finish(result.number, needed)
+        drawn = not torch.equal(torch.get_rng_state(), before)  # random numbers and statistics are a level's own
+        counted = any(buffer._version != version for buffer, version, _ in buffers)
+        return None if drawn or counted or not isinstance(result, Row) else build.finish(result.number, needed)
     except Exception:  # any code may stand there; what cannot be written down is run as it is
         return None
     finally:
         torch.set_rng_state(before)
+        with torch.no_grad():
+            for buffer, version, held in buffers:
+                if buffer._version != version:
+                    buffer.copy_(held)
 
 
 def _perceptron(build: Builder, module: Any) -> int:

@@ -268,6 +268,24 @@ def test_random_numbers_are_those_of_every_level(compiled):
     assert not compiled
 
 
+class Counted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(DIM)
+
+    def forward(self, state_src, x_src, x_dst, attr):
+        return self.norm(state_src)
+
+
+def test_statistics_are_those_of_every_level(compiled):
+    ends = (np.array([0, 1, 2, 3]), np.array([2, 2, 4, 4]))  # levels of two edges: batches that have a deviation
+    message = Counted().double()
+    with torch.no_grad():
+        LevelPropagation({"edge": LevelRule(message)})(plan_of(5, ends), torch.randn(5, DIM).double())
+    assert int(message.norm.num_batches_tracked) == 2
+    assert not compiled
+
+
 class Rectified(nn.Module):
     """What reads a value before and after an activation."""
 
