@@ -64,7 +64,7 @@ def main() -> None:
     for data in given.data:
         rows, _, given_metric = dataset(data, 100_000)
         metric: Literal["l2", "cosine"] = "cosine" if given_metric == "cosine" else "l2"
-        for before in given.before:
+        for before in (count for count in given.before if count + given.rows <= len(rows)):
             runs = []
             for repeat in range(given.repeats):
                 order = np.random.default_rng(repeat).permutation(len(rows))[: before + given.rows]
