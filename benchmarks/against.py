@@ -102,7 +102,7 @@ JOBS = {
     + """
 batches = [np.random.default_rng(i).integers(0, 1_000_000, 1024) for i in range(50)]
 sampler = sampling.NeighborSampler(store, [15, 10], seed=1)
-serve(lambda: list(sampler.sample_batches(batches)), 1)
+serve(lambda: sum(batch.num_edges for batch in sampler.sample_batches(batches)), 1)
 """,
     "walks": GRAPH
     + """
