@@ -148,12 +148,21 @@ def _doubt_comments(head: Head, above: list[str], below: list[str]) -> None:
     """Refuse to take for a comment what may be a row whose first id begins with the mark."""
     width = len(head.cells[0])
     rows = head.cells[1:] or head.cells
-    if all(_NUMERIC.fullmatch(row[0].strip()) for row in rows):
-        return
-    for line in (*above, *below):
+    among_numbers = all(_NUMERIC.fullmatch(row[0].strip()) for row in rows)
+    for place, line in enumerate((*above, *below)):
         found = next(records([line], head.delimiter, head.quote), None)
-        named = found is not None and all(is_known(cell.strip("#% \t")) for cell in found.cells)
-        if found is not None and len(found.cells) == width and len(line) > 1 and line[1] not in "#% \t!" and not named:
+        if found is None or len(found.cells) != width:
+            continue
+        if (
+            among_numbers
+        ):  # a comment, unless the mark alone stands where an id does; "% 10 5 5" is how some files begin
+            mark, *others = (cell.strip() for cell in found.cells)
+            doubtful = mark in ("#", "%") and (head.delimiter != WHITESPACE or place >= len(above))
+            doubtful = doubtful and all(_NUMERIC.fullmatch(cell) for cell in others)
+        else:
+            named = all(is_known(cell.strip("#% \t")) for cell in found.cells)
+            doubtful = len(line) > 1 and line[1] not in "#% \t!" and not named
+        if doubtful:
             raise _ask(
                 head.facts.name,
                 f"the line {line[:60]!r} may be a comment or a row",

@@ -64,7 +64,7 @@ def test_kernels_work_where_nothing_can_be_cached(tmp_path):
         "from readonly_kernels import double; print(double(21))"
     )
     blocked = str(tmp_path / "__pycache__")
-    environment = {**os.environ, "HOME": blocked, "XDG_CACHE_HOME": blocked, "NUMBA_CACHE_DIR": ""}
+    environment = {**os.environ, "HOME": blocked, "XDG_CACHE_HOME": blocked, "NUMBA_CACHE_DIR": "", "NEARHOP_CACHE": ""}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "42", done.stderr
     assert "NUMBA_CACHE_DIR" in done.stderr

@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -559,3 +560,20 @@ def test_a_frame_written_with_its_index():
     store = ingest(data_file("temporal/ml_uci.csv.gz"), directed=True)
     assert (store.num_nodes, pairs(store)[:2]) == (1899, [(1, 2), (3, 4)])
     assert "column0" in store.ingest_report.left_out
+
+
+@pytest.mark.parametrize("text", ["7,7\n%,7\n", "%,7\n7,7\n8,7\n", "7 7\n# 7\n", "7\t7\n%\t7\n8\t8\n"])
+def test_a_mark_that_stands_where_an_id_does_is_asked_for(tmp_path, text):
+    """Among numbers a marked line is a comment, but a comment has no reason to have a row's cells after nothing."""
+    path = tmp_path / "edges.txt"
+    path.write_text(text)
+    with pytest.raises(IngestError, match="may be a comment or a row"):
+        ingest(path)
+    assert ingest(path, comment="", ids="text").num_edges == text.count("\n")
+    assert ingest(path, comment=re.search("[#%]", text)[0], header=False).num_edges == text.count("\n") - 1
+
+
+def test_a_file_that_begins_with_counts_behind_a_mark_is_as_it_was(tmp_path):
+    path = tmp_path / "out.konect"
+    path.write_text("% asym weighted\n% 3 2 2\n1 2 1 5\n2 1 1 6\n")
+    assert ingest(path).num_edges == 2
