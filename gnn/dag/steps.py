@@ -160,9 +160,7 @@ class Builder:
         """Let activations stand in the place of values that nothing else reads; the result's number after it."""
         readers = [0] * len(self._steps)
         for step in self._steps:
-            for source in (
-                () if step.op == ENTRY else (step.source, step.other) if step.op in _PAIRS else (step.source,)
-            ):
+            for source in step.sources:
                 readers[source] += 1
         readers[result] += 1
         moved: dict[int, int] = {}

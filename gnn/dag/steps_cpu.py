@@ -132,14 +132,20 @@ def _combine(net, s, flat, capacity, first, count):
 
 
 @kernel
-def _norm(x, out, width, epsilon):
+def _moments(x, width, epsilon):
+    """The mean, and one over the deviation."""
     mean, square = 0.0, 0.0
     for j in range(width):
         mean += x[j]
     mean /= width
     for j in range(width):
         square += (x[j] - mean) ** 2
-    factor = 1 / np.sqrt(square / width + epsilon)
+    return mean, 1 / np.sqrt(square / width + epsilon)
+
+
+@kernel
+def _norm(x, out, width, epsilon):
+    mean, factor = _moments(x, width, epsilon)
     for j in range(width):
         out[j] = (x[j] - mean) * factor
 
@@ -147,15 +153,11 @@ def _norm(x, out, width, epsilon):
 @kernel
 def _norm_back(x, h, d, out, width, epsilon):
     """Add to `out` the gradient of x, from that of its normalised h."""
-    mean, square, along, level = 0.0, 0.0, 0.0, 0.0
+    _, factor = _moments(x, width, epsilon)
+    along, level = 0.0, 0.0
     for j in range(width):
-        mean += x[j]
         along += d[j] * h[j]
         level += d[j]
-    mean /= width
-    for j in range(width):
-        square += (x[j] - mean) ** 2
-    factor = 1 / np.sqrt(square / width + epsilon)
     for j in range(width):
         out[j] += factor * (d[j] - level / width - h[j] * along / width)
 
