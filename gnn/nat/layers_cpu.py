@@ -114,7 +114,7 @@ def _activate(count, dim, gate_in, hidden, reset, update, fresh):
             n[i] = tanh32(inn[i] + r[i] * hn[i])
 
 
-@parallel_kernel(fastmath={"contract"})
+@parallel_kernel(even=True, fastmath={"contract"})
 def update_slots(slots, cell, chunks, out):
     """One step of a gated recurrent unit per slot: `out` (n, F) = GRU(table[row] + extra[:, slot], old), zero where not
     live."""
@@ -137,7 +137,7 @@ def update_slots(slots, cell, chunks, out):
                     out[s, f] = value if live[s] else np.float32(0)
 
 
-@parallel_kernel(fastmath={"contract", "reassoc"})
+@parallel_kernel(even=True, fastmath={"contract", "reassoc"})
 def update_slots_gradient(slots, cell, grad, d_table, d_extra, d_w, d_b):
     """Gradients of `update_slots` for everything but `old`, of which d_table, d_w, d_b have one part per chunk.
 
@@ -188,7 +188,7 @@ def update_slots_gradient(slots, cell, grad, d_table, d_extra, d_w, d_b):
                     target[gate] += gate_in[gate, i]
 
 
-@parallel_kernel(fastmath={"contract"})
+@parallel_kernel(even=True, fastmath={"contract"})
 def update_rows(gate_in, hidden, old, live, out):
     """The recurrent step of wide values from ready pre-activations (n, 3 F), made by matrix products."""
     dim = old.shape[1]
@@ -203,7 +203,7 @@ def update_rows(gate_in, hidden, old, live, out):
             into[f] += sigmoid32(given[dim + f] + own[dim + f]) * (before[f] - into[f])
 
 
-@parallel_kernel(fastmath={"contract"})
+@parallel_kernel(even=True, fastmath={"contract"})
 def update_rows_gradient(gate_in, hidden, old, live, grad, d_in, d_hidden):
     """Gradients of `update_rows` for both pre-activations."""
     dim = old.shape[1]
@@ -261,7 +261,7 @@ def _dot(a, b):
     return total
 
 
-@parallel_kernel(fastmath={"contract", "reassoc"})
+@parallel_kernel(even=True, fastmath={"contract", "reassoc"})
 def attend(rows, value, weights, chunks, total, share, out):
     """Per pair, the mean of its rows' hidden vectors, weighted by the softmax of their scores.
 
@@ -300,7 +300,7 @@ def attend(rows, value, weights, chunks, total, share, out):
                     pooled[h] += share[r] * mine[h]
 
 
-@parallel_kernel(fastmath={"contract", "reassoc"})
+@parallel_kernel(even=True, fastmath={"contract", "reassoc"})
 def attend_gradient(rows, weights, total, share, out, grad, d_value, d_codes, d_w_value, d_w_score):
     """Gradients of `attend`, each with one part per chunk of pairs (the first axis)."""
     indptr, code, member_indptr, slot, row = rows

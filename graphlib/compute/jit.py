@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import le
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -29,7 +31,7 @@ from numba.extending import intrinsic
 from . import notice
 from .kernel_cache import KernelCache
 from .ranges import split
-from .threads import Loop, resolve_threads, threads_in_use, threads_now
+from .threads import Loop, pieces, resolve_threads, threads_in_use, threads_now
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 notice.install()
 
+_SHORT_S = 5e-3  # even calls that took less need not be cut
 _ONLY_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Linking without machine code reaches into Numba's libraries: versions that were not tried compile kernels plainly.
 _LINKS_INNER = numba.version_info[:2] == (0, 68)
@@ -148,11 +151,15 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     return _compile(function, {"nogil": True, "error_model": "numpy", **options})
 
 
-def parallel_kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Compile a kernel whose one `numba.prange` loop runs on threads (see `threads_in_use` and `ranges.split`)."""
+def parallel_kernel(function: Callable[..., Any] | None = None, *, even: bool = False, **options: Any) -> Any:
+    """Compile a kernel whose one `numba.prange` loop runs on threads (see `threads_in_use` and `ranges.split`).
+
+    `even` says that the sizes of its arrays alone decide how long a call takes. Where one thread ran such a call in
+    less than five milliseconds, it runs those whose arrays are each at most four times as large in one piece.
+    """
     if function is None:
-        return functools.partial(parallel_kernel, **options)
-    return _ParallelKernel(function, {"nogil": True, "error_model": "numpy", **options})
+        return functools.partial(parallel_kernel, even=even, **options)
+    return _ParallelKernel(function, even, {"nogil": True, "error_model": "numpy", **options})
 
 
 class _ParallelKernel:
@@ -162,8 +169,9 @@ class _ParallelKernel:
     before the first call.
     """
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
-        self._function, self._options = function, options
+    def __init__(self, function: Callable[..., Any], even: bool, options: dict[str, Any]) -> None:
+        self._function, self._even, self._options = function, even, options
+        self._short: list[int] = []  # calls on arrays of so many numbers take milliseconds
         functools.update_wrapper(self, function)
 
     @functools.cached_property
@@ -178,9 +186,22 @@ class _ParallelKernel:
 
     def __call__(self, *arguments: Any) -> None:
         count, ranged = self._parts
-        Loop(
-            lambda first, last, worker: ranged(first, last, worker, *arguments), count(*arguments), threads_now()
-        ).run()
+        total, threads = count(*arguments), threads_now()
+        if threads == 1:
+            self._alone(ranged, total, arguments)
+        else:
+            Loop(lambda first, last, worker: ranged(first, last, worker, *arguments), total, threads).run()
+
+    def _alone(self, ranged: Any, total: int, arguments: tuple[Any, ...]) -> None:
+        sizes = [*_sizes(arguments)] if self._even else []
+        if len(self._short) == len(sizes) and self._even and all(map(le, sizes, self._short)):
+            ranged(0, total, 0, *arguments)
+            return
+        begin = perf_counter()
+        for first, last in pieces(total):
+            ranged(first, last, 0, *arguments)
+        if self._even and perf_counter() - begin < _SHORT_S:
+            self._short = [4 * size for size in sizes]
 
     def at_once(self, *arguments: Any) -> None:
         """All turns on this thread in one piece, deaf to Ctrl-C meanwhile: for loops of microseconds, which a clock
@@ -191,6 +212,15 @@ class _ParallelKernel:
     def one_turn(self, *arguments: Any) -> None:
         """`at_once` for a loop that is known to have one turn, whose count costs as much as the call itself."""
         self._parts[1](0, 1, 0, *arguments)
+
+
+def _sizes(arguments: tuple[Any, ...]) -> Iterator[int]:
+    """How many numbers each of the arrays among arguments holds, those in tuples too."""
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            yield argument.size
+        elif isinstance(argument, tuple):
+            yield from _sizes(argument)
 
 
 class _Memory:

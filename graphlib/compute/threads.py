@@ -4,12 +4,11 @@ Nothing spins: a waiting thread sleeps, and what is small runs where it was aske
 pieces of a few milliseconds that threads claim one by one, so that a busy processor costs only its share, and Ctrl-C is
 obeyed between two pieces: Python handles a signal on the main thread, between two of its own instructions, and a kernel
 that runs for an hour is deaf for an hour. Kernels without a parallel loop are cut by `pieces`; work on threads of a
-library's own, which no signal reaches, ends by `ended_by`.
+library's own, which no signal reaches, ends by `end_with`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -32,15 +31,9 @@ class Stopped(BaseException):
     """Work on another thread was told to end; like an interrupt, it is no `Exception`."""
 
 
-@contextlib.contextmanager
-def ended_by(stop: threading.Event) -> Iterator[None]:
-    """Loops and pieces called inside, on this thread, end with `Stopped` soon after `stop` is set."""
-    before = getattr(_chosen, "stop", None)
+def end_with(stop: threading.Event) -> None:
+    """From now on, loops and pieces called on this thread end with `Stopped` soon after `stop` is set."""
     _chosen.stop = stop
-    try:
-        yield
-    finally:
-        _chosen.stop = before
 
 
 def _check(stop: threading.Event | None) -> None:
@@ -158,7 +151,8 @@ class Loop:
         if self._total <= 0:
             return
         if self._threads == 1 or self._total == 1:
-            self._alone()
+            for first, last in pieces(self._total):
+                self._turns(first, last, 0)
         elif self._total <= _COARSE * self._threads or self._first_piece() > _SMALL_S:
             self._together()
         else:
@@ -183,10 +177,6 @@ class Loop:
     def _at_most(self, step: int) -> int:
         """No piece takes more than its share of what is left, so that all threads end together."""
         return max(1, min(step, (self._total - self._next) // (2 * self._threads)))
-
-    def _alone(self) -> None:
-        for first, last in pieces(self._total):
-            self._turns(first, last, 0)
 
     def _together(self) -> None:
         for worker in range(1, self._threads):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
 
-from .threads import Stopped, ended_by
+from .threads import Stopped, end_with
 
 __all__ = ["Stopped", "Workers"]
 
@@ -27,15 +25,8 @@ class Workers(ThreadPoolExecutor):
     """
 
     def __init__(self, count: int, name: str = "nearhop") -> None:
-        super().__init__(count, thread_name_prefix=name)
         self.stop = threading.Event()
-
-    def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
-        return super().submit(self._led, work, arguments, options)
-
-    def _led(self, work: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        with ended_by(self.stop):
-            return work(*arguments, **options)
+        super().__init__(count, thread_name_prefix=name, initializer=end_with, initargs=(self.stop,))
 
     def end(self) -> None:
         """Drop what has not begun, stop what has, and wait for it."""

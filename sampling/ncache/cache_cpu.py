@@ -42,7 +42,7 @@ def count_slots(keys, nodes, indptr):
         indptr[i + 1] = total
 
 
-@parallel_kernel
+@parallel_kernel(even=True)
 def read_slots(columns, nodes, indptr, place, out):
     """Copy the occupied slots of every node; `place[i, j]` is where column j of `nodes[i]` went, or -1.
 
@@ -111,7 +111,7 @@ def _enter(key, bit, table, rows, mask, row, base, out_key, out_code):
     return found, row
 
 
-@parallel_kernel
+@parallel_kernel(even=True)
 def join(read, hop_of, hops, ends, bounds, slots, counts, out):
     """Join the dictionaries of rows `first[p]` and `second[p]` of a read.
 
@@ -186,7 +186,7 @@ def chain(src, dst, head, follow, targets):
     return count
 
 
-@parallel_kernel
+@parallel_kernel(even=True)
 def write_events(columns, rule, name, events, rows, targets, links, read):
     """Write events into the tables of their ends, from the last to the first; a slot that was written stays.
 

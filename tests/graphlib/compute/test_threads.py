@@ -86,7 +86,7 @@ SCRIPT = """
 import os, signal, sys, threading, time
 import numba, numpy as np
 from nearhop.graphlib.compute.jit import kernel, parallel_kernel, threads_in_use
-from nearhop.graphlib.compute.threads import Stopped, ended_by, pieces
+from nearhop.graphlib.compute.threads import Stopped, end_with, pieces
 
 @kernel
 def work(x, turns):
@@ -113,8 +113,8 @@ def go():
 
 def led():
     try:
-        with ended_by(stop):
-            go()
+        end_with(stop)
+        go()
     except Stopped:
         print("stopped")
     ended.set()
@@ -197,3 +197,27 @@ def test_a_forked_child_runs_on_one_thread():
     os.close(writing)
     assert os.waitpid(child, 0)[1] == 0
     assert os.read(reading, 100).decode() == "1 1"
+
+
+def test_an_even_kernel_that_was_short_runs_in_one_piece_until_an_array_grows():
+    @parallel_kernel(even=True)
+    def double(parts, out):
+        for i in numba.prange(out.shape[0]):
+            out[i] = 2 * parts[0][i]
+
+    def calls(size, extra=1):
+        x, out, ranges = np.arange(float(size)), np.empty(size), []
+        count, ranged = double._parts
+        double.__dict__["_parts"] = count, lambda *given: (ranges.append(given[:2]), ranged(*given))
+        with threads_in_use(1):
+            double((x, np.zeros(extra)), out)
+        double.__dict__["_parts"] = count, ranged
+        np.testing.assert_array_equal(out, 2 * x)
+        return ranges
+
+    calls(100)  # compiles
+    assert calls(100)[0] == (0, 1)
+    assert calls(100) == calls(100, 4) == [(0, 100)]
+    assert calls(400) == [(0, 400)]
+    assert len(calls(401)) > 1
+    assert len(calls(100, 2000)) > 1  # another array is larger
