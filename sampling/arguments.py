@@ -24,7 +24,9 @@ def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.in
     if nodes.size == 0:
         nodes = nodes.astype(np.int64)
     if nodes.dtype.kind not in "iu":
-        raise InvalidType(f"{name} must hold integer node positions; got dtype {nodes.dtype}")
+        raise InvalidType(
+            f"{name} must hold integer node positions; got dtype {nodes.dtype} (see store.lookup for ids)"
+        )
     if nodes.ndim != 1:
         raise InvalidInput(f"{name} must have one dimension; got shape {nodes.shape}")
     outside = (nodes < 0) | (nodes >= num_nodes)

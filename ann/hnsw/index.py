@@ -284,21 +284,22 @@ class HNSW(VectorIndex):
             if progress is not None:
                 progress(done, len(rows))
 
+        graph.rows.check(rows)
+        total, most = graph.count + len(rows) - len(places), np.iinfo(np.int32).max
+        if total > most:
+            raise InvalidInput(f"add: an index holds at most {most} rows; this would make {total}")
+        behind = self._behind(graph, rows) if not len(places) else None
         if len(rows) == 1 and graph.entry >= 0:
             with self._lock.changing():
-                members = self._make_room(graph, places, rows)
+                members = self._make_room(graph, places, rows, behind)
                 published(0, 1)
                 graph.insert_one(members, ef)
             graph.repair_if_due(ef)
             committed(1)
         else:
-            if graph is self._graph:
-                with self._lock.changing():
-                    members = self._make_room(graph, places, rows)
-            else:  # nobody reads it yet: choosing codes may take a while, and may be interrupted
-                members = self._make_room(graph, places, rows)
-                with self._lock.changing():
-                    self._graph = graph
+            with self._lock.changing():
+                members = self._make_room(graph, places, rows, behind)
+                self._graph = graph
             graph.insert(members, ef, self.threads, published, committed)
         graph.mend(ef, self.threads)
         graph.write_blocks(self.threads)
@@ -313,26 +314,37 @@ class HNSW(VectorIndex):
             kept.expect(queries)
         return kept
 
-    def _make_room(self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any]) -> NDArray[np.int64]:
+    def _behind(self, graph: HNSWGraph, given: NDArray[Any]) -> Rows:
+        """The graph's rows with others behind them, while searches read those in use: codes of all may be chosen anew,
+        which takes a while and may be interrupted."""
+        rows = graph.rows.staged()
+        with threads_in_use(self.threads):
+            rows.append(graph.count, given)
+        return rows
+
+    def _make_room(
+        self, graph: HNSWGraph, places: NDArray[np.int64], given: NDArray[Any], behind: Rows | None
+    ) -> NDArray[np.int64]:
         """Put vectors, codes and levels into free places and behind the rows in use; the nodes that now hold them.
 
-        Called while searches wait, or before they know of the graph.
+        Called while searches wait. `behind` is what `_behind` made, where no place is free.
         """
         from . import build_cpu as kernels
 
         start, here = graph.count, len(places)
         total = start + len(given) - here
-        if total > np.iinfo(np.int32).max:
-            raise InvalidInput(f"add: an index holds at most {np.iinfo(np.int32).max} rows; this would make {total}")
         levels = np.empty(total - start, np.int8)
         kernels.draw_levels(_root_of_levels(self.seed), start, self.M, levels)
         with threads_in_use(self.threads):
-            graph.rows.check(given)
-            if here:
+            if behind is not None:
+                graph.rows = behind
+            else:
                 graph.rows.replace(places, given[:here], start)
-            if total > start:
-                graph.rows.append(start, given[here:])
-                graph.reserve(levels)
+                if total > start:
+                    graph.rows.append(start, given[here:])
+        if total > start:
+            graph.reserve(levels)
+        graph.mark(np.empty(0, np.int64))  # codes may be others now, of which its blocks know nothing
         new = np.arange(start, total)
         members = np.concatenate([places, new]) if here else new
         if len(graph.rows.to_mend()):

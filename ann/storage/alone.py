@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..stored import laid_out
 from .coded import ranks
 from .floats import floats
 from .following import ENOUGH
-from .room import aligned_bytes, copied
+from .room import aligned_bytes, copied, twin
 from .rows import Rows
 from .scalar_codes import ScalarCodes, widest_row
 
@@ -72,6 +72,11 @@ class OnlyCodes(Rows):
     @property
     def exact(self) -> Any:
         return self.exact_codes if self.is_coded else floats(self.kept, self.scale, self.metric)
+
+    def staged(self) -> Self:
+        part = super().staged()
+        part.coder = twin(self.coder)
+        return part
 
     def taken(self, n: int, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Codes are chosen where there are enough rows now, and anew where too many of the new ones are held badly."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from ...graphlib.compute.jit import plain_view
 from ..stored import laid_out
 from .floats import FloatRows
-from .room import copied
+from .room import copied, twin
 from .rows import Rows
 from .scalar_codes import ScalarCodes, widest_row
 
@@ -34,6 +34,11 @@ class BesideCodes(Rows):
         self, queries: NDArray[Any], factors: NDArray[np.float32], first: int, last: int, room: NDArray[Any]
     ) -> None:
         self.codes.encode_queries(queries, factors, first, last, room)
+
+    def staged(self) -> Self:
+        part = super().staged()
+        part.codes = twin(self.codes)
+        return part
 
     def append(self, n: int, rows: NDArray[Any]) -> None:
         super().append(n, rows)

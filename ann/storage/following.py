@@ -84,6 +84,10 @@ class FollowingCodes(abc.ABC):
             bigger[:first] = self.codes[:first]
             self.codes = bigger
 
+    def _apart(self) -> None:
+        """Write codes to memory of their own from now on: searches may read the present ones."""
+        self.codes = np.empty((0, self.row_bytes), np.uint8)
+
     def _copied_marks(self, part: Self) -> Self:
         part.centre, part.fitted_rows, part.keeps_order = self.centre, self.fitted_rows, self.keeps_order
         part.audited, part.ill_at_fit = self.audited, self.ill_at_fit
@@ -128,6 +132,7 @@ class FollowingCodes(abc.ABC):
         some = spread(count, SAMPLE)
         found = self._like()._encode(vectors[some], scale[some] if self.metric == COSINE else scale, 0, len(some))
         if found.mean() > _MOST_ILL:
+            self._apart()
             found = self._encode(vectors, scale, 0, count)
             self._doubt(vectors, scale, count, np.flatnonzero(found))
 
@@ -145,6 +150,7 @@ class FollowingCodes(abc.ABC):
         """Choose the codes anew and code all rows; the links of those that were ill held, and are not now, are to
         `mend`."""
         self._fit(vectors[:count], scale)
+        self._apart()
         found = self._encode(vectors, scale, 0, count)
         better = self.ill[~found[self.ill]] if self.sound else self.ill
         self.mend, self.ill, self.ill_at_fit = np.union1d(self.mend, better), self.ill[:0], int(found.sum())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 _LINE = 64
 
@@ -33,3 +35,10 @@ def grown(array: NDArray[Any], used: int, room: int, fill: int = 0) -> NDArray[A
     bigger = np.full((room, *array.shape[1:]), fill, array.dtype)
     bigger[:used] = array[:used]
     return bigger
+
+
+def twin(thing: T) -> T:
+    """Another object with the same attributes, in a fraction of the time of `copy.copy`."""
+    made = object.__new__(type(thing))
+    made.__dict__.update(thing.__dict__)
+    return made

@@ -7,14 +7,14 @@ kernels as named tuples of arrays (see `distances.rows_cpu`), and says what of i
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
 from ..metrics import COSINE, HAMMING
 from ..stored import laid_out
-from .room import copied, grown
+from .room import copied, grown, twin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,6 +145,10 @@ class Rows:
     def taken(self, n: int, rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """`encoded` rows, about to be kept beside the n in use, which may have to be kept otherwise because of them."""
         return self.encoded(rows)
+
+    def staged(self) -> Self:
+        """The same rows, to append others to while these are read: no memory of rows in use is written."""
+        return twin(self)
 
     def append(self, n: int, rows: NDArray[Any]) -> None:
         """Keep given rows behind the n in use."""

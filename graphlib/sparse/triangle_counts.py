@@ -47,6 +47,8 @@ def triangles(store: GraphStore, *, threads: int | None = None) -> NDArray[np.in
     [1, 1, 1, 0]
     """
     from ..compute.jit import threads_in_use
+    from ..compute.threads import pieces
+    from ..store.adjacency import EDGES_AT_ONCE
     from . import intersect_cpu as kernels
     from .intersect import grouped_by_row, intersect
 
@@ -58,13 +60,14 @@ def triangles(store: GraphStore, *, threads: int | None = None) -> NDArray[np.in
         both = type(store).from_edges(src, rows.indices, num_nodes=rows.num_rows)
         rows = as_csr("the store's edges", both.csr())
     rows = as_sets(rows, False)
-    src = np.repeat(np.arange(rows.num_rows), np.diff(rows.indptr))
     degree = np.diff(rows.indptr)
-    dst = rows.indices.astype(np.int64)
-    marked = (degree[src] > degree[dst]) | ((degree[src] == degree[dst]) & (src > dst))
-    u, v = src[marked], dst[marked]
-    looped = np.zeros(rows.num_rows, bool)
-    looped[src[src == dst]] = True
+    src, looped, ends = np.repeat(np.arange(rows.num_rows), degree), np.zeros(rows.num_rows, bool), []
+    for first, last in pieces(src.shape[0], first=EDGES_AT_ONCE):
+        a, b = src[first:last], rows.indices[first:last].astype(np.int64)
+        looped[a[a == b]] = True
+        falling = degree[a] - degree[b]
+        ends.append(np.stack([a, b])[:, (falling > 0) | ((falling == 0) & (a > b))])
+    u, v = np.concatenate([np.empty((2, 0), np.int64), *ends], axis=1)
     with threads_in_use(threads) as count:
         shared, _ = intersect(
             *(kernels.COUNT, rows, rows, grouped_by_row(u, v, rows.num_rows)),

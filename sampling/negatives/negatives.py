@@ -262,7 +262,9 @@ def historical_negatives(
 def _integers(name: str, given: ArrayLike) -> NDArray[np.int64]:
     nodes: NDArray[Any] = unmasked(name, given)
     if nodes.size and nodes.dtype.kind not in "iu":
-        raise InvalidType(f"{name} must hold integer node positions; got dtype {nodes.dtype}")
+        raise InvalidType(
+            f"{name} must hold integer node positions; got dtype {nodes.dtype} (see store.lookup for ids)"
+        )
     return np.ascontiguousarray(nodes, np.int64)
 
 

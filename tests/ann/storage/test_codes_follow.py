@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
 
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
-from nearhop.ann.storage.rows import storages
+from nearhop.ann.metrics import L2
+from nearhop.ann.storage.rows import storage_class, storages
 from nearhop.ann.storage.scalar_codes import ENOUGH
 
 DIM = 64
@@ -132,6 +134,36 @@ def test_single_rows_of_a_new_kind_make_the_codes_be_chosen_anew():
     assert not len(index.graph.codes.mend)
     truth = Exact().add(later, ids=np.arange(900, 1050)).search(later, 5)
     assert found(index, later, truth, ef=20) > 0.98
+
+
+CODED = [name for name in storages() if storage_class(name, L2).has_codes]
+
+
+@pytest.mark.parametrize("storage", CODED)
+def test_searches_go_on_while_codes_are_chosen_anew_and_ctrl_c_leaves_the_old_ones(storage, monkeypatch):
+    first, later, queries, met = surface(400), 50 * surface(1600, 1, 1), surface(20, 0, 2), []
+    index, whole = (HNSW(storage=storage, M=8, ef_construction=40, seed=0, threads=1).add(first) for _ in range(2))
+    before, rows = index.search(queries, 5), index.graph.rows
+    kind = type(rows.codes if hasattr(rows, "codes") else rows.coder)
+
+    def fit(*given):
+        plain(*given)
+        reader = threading.Thread(target=lambda: met.append(index.search(queries, 5)), daemon=True)
+        reader.start()
+        reader.join(20)
+        raise KeyboardInterrupt
+
+    plain = kind._fit
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "_fit", fit)
+        with pytest.raises(KeyboardInterrupt):
+            index.add(later)
+    for seen in (met[0], index.search(queries, 5)):
+        assert (seen.ids == before.ids).all()
+        assert (seen.distances == before.distances).all()
+    ours, theirs = (one.add(later).search(queries, 5) for one in (index, whole))
+    assert (ours.ids == theirs.ids).all()
+    assert (ours.distances == theirs.distances).all()
 
 
 def test_codes_that_do_not_keep_the_order_are_not_walked_on(tmp_path):
