@@ -203,15 +203,19 @@ def ingest(
             progress or (lambda what, done: None),
         )
         store = job.build(node_table, num_nodes, directed, in_memory=target is None)
+        doubts = job.doubts
         if bipartite is None and node_table is None:
-            remarks += _share_ids(store, roles.src, roles.dst)
+            doubts += _share_ids(store, roles.src, roles.dst)
+        for told in doubts:
+            warnings.warn(f"ingest: {told}", UserWarning, stacklevel=2)
+        remarks += doubts
         store.attributes[KEY] = of_table(job, store, node_table, directed, remarks).to_dict()
         connection.close()  # its buffers make room for the adjacency that `save` builds
         return store if target is None else store.save(target)
 
 
 def _share_ids(store: GraphStore, src: str, dst: str) -> list[str]:
-    """A remark, and a warning, where users and items, by the names of their columns, have ids in common."""
+    """A doubt where users and items, by the names of their columns, have ids in common."""
     if (plain(src), plain(dst)) not in TWO_KINDS:
         return []
     edges = store.edge_list()
@@ -223,9 +227,8 @@ def _share_ids(store: GraphStore, src: str, dst: str) -> list[str]:
         return []
     told = (
         f"ids that stand in both columns {src!r} and {dst!r} ({both:,} of them) are one node each; bipartite=True "
-        "keeps the two sides apart"
+        "keeps the two sides apart; bipartite=False says that they are the same"
     )
-    warnings.warn(f"ingest: {told}; bipartite=False says that they are the same", UserWarning, stacklevel=3)
     return [told]
 
 

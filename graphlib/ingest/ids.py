@@ -18,6 +18,7 @@ from ..errors import IngestError
 from ..store.adjacency import id_dtype
 from .columns import ColumnFile, IdFile
 from .duckdb import batches, rows, run
+from .table import not_missing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,8 @@ Complain = Callable[[str, int, str], Exception]
 class Ends:
     """Both ends of every edge as positions, the number of nodes, and the user id of each where there are user ids.
 
-    `side` names the column each node comes from, in a bipartite graph; `rule` and `remarks` are for the report.
+    `side` names the column each node comes from, in a bipartite graph; `rule` and `doubts` are for the
+    report; doubts are told aloud, too.
     """
 
     src: ColumnFile
@@ -39,7 +41,7 @@ class Ends:
     user_ids: NDArray[Any] | None
     rule: str
     side: NDArray[Any] | None = None
-    remarks: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
 
 def integer_ends(
@@ -252,13 +254,22 @@ def text_ends(
     texts: list[str] = []
     for batch in batches(connection, "SELECT id FROM ids ORDER BY rowid"):
         texts.extend(batch.column(0).to_pylist())
+    doubts = _like_missing(connection)
     if sides is None:
-        return Ends(files[0], files[1], num_nodes, _texts(texts), "text, kept in a map")
+        return Ends(files[0], files[1], num_nodes, _texts(texts), "text, kept in a map", None, doubts)
     first = rows(connection, "SELECT count(*) FROM ids WHERE side = 0")[0][0]
     texts = [f"{sides[row >= first]}:{text}" for row, text in enumerate(texts)]
-    return Ends(
-        files[0], files[1], num_nodes, _texts(texts), _two_sides(sides), _sides(sides, (first, num_nodes - first))
-    )
+    side = _sides(sides, (first, num_nodes - first))
+    return Ends(files[0], files[1], num_nodes, _texts(texts), _two_sides(sides), side, doubts)
+
+
+def _like_missing(connection: Any) -> list[str]:
+    """A doubt about ids that other tables write for a missing value."""
+    found = rows(connection, f"SELECT DISTINCT id FROM ids WHERE NOT {not_missing('id')} ORDER BY id LIMIT 4")
+    if not found:
+        return []
+    listed = ", ".join(repr(word) for (word,) in found)
+    return [f"ids such as {listed} are nodes like any other; leave their rows out where they stand for no end"]
 
 
 def check_mixture(connection: Any, rule: str, complain: Complain) -> None:

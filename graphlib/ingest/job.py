@@ -36,7 +36,7 @@ class IdsAreText(Exception):
 
 @dataclass
 class Job:
-    """What one ingest has to do. `remarks` and `id_rule` are what it found out, for the report."""
+    """What one ingest has to do. `remarks`, `doubts` and `id_rule` are what it found out, for the report."""
 
     connection: Any
     scratch: Path
@@ -47,6 +47,7 @@ class Job:
     bipartite: bool | None
     progress: Progress
     remarks: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     id_rule: str = ""
 
     def build(
@@ -70,7 +71,7 @@ class Job:
         self.progress("numbering the nodes", count)
         ends = self._ends(files, nodes, num_nodes, as_text)
         self.id_rule = ends.rule + (f" ({why})" if why else "")
-        self.remarks += ends.remarks
+        self.doubts = ends.doubts
         unit = self._settle_unit(files)
         arrays = {role: file.finish(in_memory) for role, file in files.items() if role not in ("src", "dst")}
         store = GraphStore.from_edges(

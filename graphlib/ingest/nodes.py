@@ -48,6 +48,8 @@ def read_nodes(table: Table, node_id: str | None, rule: str) -> NodeTable:
     """Read a node table into memory; ids must be present and distinct."""
     names = [name for name in table.kinds if name not in table.indexes] or list(table.kinds)
     column = find_column(table, "node_id", node_id) if node_id is not None else names[0]
+    if node_id is not None:
+        table.take_words(column)
     kind, padded = table.kinds[column], column in table.padded
     if kind not in ("integer", "text"):
         raise IngestError(f"{table.name}: node ids {column!r} hold {kind}; allowed are integer and text")

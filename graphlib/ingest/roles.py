@@ -60,10 +60,13 @@ def choose_roles(
         raise InvalidInput("give both src and dst, or neither")
     if src is None or dst is None:
         first, second = _find_ends(table)
+        sure = table.named and usual_pair(names) is not None
     else:
-        first, second = find_column(table, "src", src), find_column(table, "dst", dst)
+        first, second, sure = find_column(table, "src", src), find_column(table, "dst", dst), True
     if first == second:
         raise InvalidInput(f"src and dst are both column {first!r}")
+    if sure:
+        table.take_words(first, second)
     weight = table.weight if weight is None else find_column(table, "weight", weight)
     if time is not None:
         time = find_column(table, "time", time)
@@ -172,8 +175,17 @@ def _wrong_kind(table: Table, role: str, column: str, allowed: tuple[str, ...]) 
             where, told = found
     return IngestError(
         f"{where}: {role} column {column!r} holds {table.kinds[column]} ({table.types[column]}); allowed are "
-        f"{', '.join(allowed)}{told}"
+        f"{', '.join(allowed)}{told}{_cure(table, role, column)}"
     )
+
+
+def _cure(table: Table, role: str, column: str) -> str:
+    """What to do about ends that look like something else."""
+    if role not in ("src", "dst") or table.kinds[column] not in ("bool", "date"):
+        return ""
+    if table.all_text:
+        return "; say which columns are the ends with src= and dst= if these are ids, which are then kept as written"
+    return "; make it text in the source if these are ids"
 
 
 def _first_misfit(table: Table, column: str, tests: dict[str, str]) -> tuple[str, str] | None:

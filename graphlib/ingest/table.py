@@ -171,6 +171,13 @@ class Table:
                 self.lenient.add(column)
         self.fine |= {name for name, kind in self.types.items() if kind.upper().endswith("_NS")}
 
+    def take_words(self, *columns: str) -> None:
+        """Ids of a text file that look like dates, or are true and false, are the words that were written."""
+        for column in columns:
+            if self.all_text and self.kinds[column] in ("bool", "date"):
+                self.remarks.append(f"column {column!r} looks like {self.kinds[column]}s; its ids are kept as written")
+                self.kinds[column] = "text"
+
     def _judge_all(self, decimal: str | None) -> None:
         """Count, in one pass over the head of every file, what the cells of each column are."""
         counts = [count for column in self.types for count in self._counts(column, decimal)]

@@ -49,6 +49,10 @@ GOOD = {
     "blank lines first": ("\n \n1,2\n2,3\n", {}, [(1, 2), (2, 3)]),
     "old Macintosh": ("1,2\r2,3\r", {}, [(1, 2), (2, 3)]),
     "mixed line ends": ("1,2\r\n2,3\n3,1\r\n", {}, [(1, 2), (2, 3), (3, 1)]),
+    # ids that look like something else, where their columns are certain
+    "dates": ("src,dst\n2020-01-01,2020-1-2\n2020-1-2,x\n", {}, [("2020-01-01", "2020-1-2"), ("2020-1-2", "x")]),
+    "true and false": ("src,dst\ntrue,TRUE\nTRUE,false\n", {}, [("true", "TRUE"), ("TRUE", "false")]),
+    "dates asked for": ("2020-01-01,2020-01-02\n", {"src": 0, "dst": 1}, [("2020-01-01", "2020-01-02")]),
     # comments
     "mark inside ids": ("# languages\nJava\tC#\nC\tF#\n", {}, [("Java", "C#"), ("C", "F#")]),
     "percent inside": ("% urls\na\tNew%20York\t3\nb\tx%20y\t4\n", {}, [("a", "New%20York"), ("b", "x%20y")]),
@@ -116,6 +120,7 @@ def test_what_goes_in_comes_out(tmp_path, content, options, expected):
 
 
 ASKED = {
+    "dates by place": ("user,at\n1,2020-01-02\n", {}, r"dst column 'at' holds date .*; say which columns are the ends"),
     "damaged first id": ("NA,2\n1,3\n2,4\n", {}, r"e\.txt, line 1: src 'column0' is 'NA', not an integer id"),
     "header or row": ("ann,bob\ncy,dee\n", {}, r"'ann,bob' / 'cy,dee'; say header=True or header=False"),
     "letters": ("a,b\nc,d\n", {}, "header=True or header=False"),
@@ -577,3 +582,13 @@ def test_a_file_that_begins_with_counts_behind_a_mark_is_as_it_was(tmp_path):
     path = tmp_path / "out.konect"
     path.write_text("% asym weighted\n% 3 2 2\n1 2 1 5\n2 1 1 6\n")
     assert ingest(path).num_edges == 2
+
+
+def test_ids_that_elsewhere_mean_nothing_are_told_aloud(tmp_path):
+    path = put(tmp_path, "e.csv", "src,dst\nann,NULL\nNaN,cy\nbob,n/a\n")
+    with pytest.warns(UserWarning, match="ids such as 'NULL', 'NaN', 'n/a' are nodes like any other"):
+        store = ingest(path)
+    assert pairs(store) == [("ann", "NULL"), ("NaN", "cy"), ("bob", "n/a")]
+    assert "ids such as 'NULL'" in str(store.ingest_report)
+    with pytest.warns(UserWarning, match="ids such as"):
+        assert ingest(path, bipartite=True).num_nodes == 6
