@@ -217,6 +217,8 @@ def _scalar(reader: Reader, name: str, depth: int) -> FaissFile:
     if dim != head.dim or size != sq.code_size(kind, head.dim):
         raise reader.corrupt(f"its quantizer codes width {dim} in {size} bytes, its header says width {head.dim}")
     trained = reader.vector("<f4", "the quantizer's ranges", length=sq.trained_size(kind, head.dim))
+    if not np.isfinite(trained).all():
+        raise reader.corrupt("the quantizer's ranges hold NaN or infinite values")
     codes = reader.vector(np.uint8, "the codes", length=head.count * size).reshape(head.count, size)
     found = sq.ScalarCodes(kind, head.dim, np.array(trained, np.float32), codes)
     return FaissFile((CLASSES[name],), head.metric, head.dim, head.count, found)

@@ -144,6 +144,19 @@ def test_levels_of_an_hnswlib_file_are_bounded_before_they_are_read(levels, says
     assert made == []
 
 
+@pytest.mark.parametrize("value", [b"\x01\x00\xa0\x7f", np.float32(np.inf).tobytes(), np.float32(3e38).tobytes()])
+def test_ranges_of_codes_that_are_not_finite_are_refused(value, tmp_path):
+    path, rows = tmp_path / "ranges.idx", rows_of(30)
+    write_faiss(Exact().add(rows), path, storage="sq8")
+    data, low = bytearray(path.read_bytes()), rows[:, 0].min()
+    at = data.index(low.tobytes())
+    for place in (at, at + 4 * rows.shape[1]):  # the minimum, and the range
+        data[place : place + 4] = value
+    path.write_bytes(data)
+    with pytest.raises(StoreCorrupt, match=r"ranges\.idx: .*(infinite|finite)"):
+        read_faiss(path)
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_every_truncation_is_refused(kind, tmp_path):
     path = tmp_path / "cut.idx"
