@@ -37,7 +37,7 @@ def timing_store(graph: TimingGraph, timing: Timing | None = None) -> GraphStore
     ----------
     graph : TimingGraph
     timing : Timing, optional
-        By default `analyse(graph)`.
+        By default as OpenSTA times it, `analyse(graph, inputs="step", cells="waveform")`.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def timing_store(graph: TimingGraph, timing: Timing | None = None) -> GraphStore
     edges, here stand fan-out, the sinks' capacitance and both depths, and where it has the distance between a net's
     pins, fan-out and capacitance again. Nothing that is known only after routing is among the features.
     """
-    timing = analyse(graph) if timing is None else timing
+    timing = analyse(graph, inputs="step", cells="waveform") if timing is None else timing
     fan_out = np.bincount(graph.net_src, minlength=graph.num_pins).astype(np.float64)
     sinks = np.zeros(graph.num_pins)
     np.add.at(sinks, graph.net_src, graph.capacitance[graph.net_dst, 2])

@@ -17,6 +17,7 @@ from ...graphlib.errors import CycleFound, InvalidInput
 from ...graphlib.sparse.levels import topological_levels
 from ...graphlib.store.adjacency import build_adjacency
 from .tables import value
+from .waveforms import Nets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class Timing:
     levels: Levels
 
 
-def analyse(graph: TimingGraph, *, inputs: str = "ramp") -> Timing:
+def analyse(graph: TimingGraph, *, inputs: str = "ramp", cells: str = "ramp") -> Timing:
     """Propagate arrival times and slews forward and required times backward.
 
     Parameters
@@ -65,6 +66,11 @@ def analyse(graph: TimingGraph, *, inputs: str = "ramp") -> Timing:
         How wires respond that an input of the circuit drives: to the ramp that its slew says, as all others do; or, as
         OpenSTA has it, to a step, with ln 2 of the Elmore delay, and a slew to which that of the step's response is
         added whole.
+    cells : {"ramp", "waveform"}, default "ramp"
+        What wires answer that a cell drives: a ramp of the slew that its table says at the effective load; or, as
+        OpenSTA's calculator dmp_ceff_elmore has it, the waveform of a ramp behind the cell's resistance, from which the
+        cell's own slew is read, too (after Dartu, Menezes and Pileggi, "Performance computation for precharacterized
+        CMOS gates with RC loads", IEEE TCAD 1996), with its rules where no ramp fits.
 
     Raises
     ------
@@ -77,14 +83,16 @@ def analyse(graph: TimingGraph, *, inputs: str = "ramp") -> Timing:
     -----
     O(pins + edges) time in NumPy calls, some dozens per level.
     """
-    if inputs not in ("ramp", "step"):
-        raise InvalidInput(f"analyse: inputs must be 'ramp' or 'step'; got {inputs!r}")
+    for name, given, other in (("inputs", inputs, "step"), ("cells", cells, "waveform")):
+        if given not in ("ramp", other):
+            raise InvalidInput(f"analyse: {name} must be 'ramp' or {other!r}; got {given!r}")
     levels = pin_levels(graph)
     low, high = graph.thresholds
     factor = float(np.log((1 - low) / (1 - high)))  # slew of a step behind a wire, in Elmore delays
     arrival, slew = graph.arrival.copy(), graph.slew.copy()
     nets = _by_level(levels, graph.net_dst)
-    cells = _by_level(levels, graph.cell_dst)
+    by_cells = _by_level(levels, graph.cell_dst)
+    waves = Nets(graph) if cells == "waveform" else None
     cell_delay = np.full((graph.cell_src.size, 4), np.nan)
     net_delay = np.zeros_like(graph.net_elmore)
     cases: list[tuple[NDArray[np.int64], int, int, NDArray[np.float64]]] = []
@@ -98,8 +106,11 @@ def analyse(graph: TimingGraph, *, inputs: str = "ramp") -> Timing:
                 stepped = graph.is_port[src]
                 net_delay[edges[stepped]] = np.log(2) * elmore[stepped]
                 slew[dst[stepped]] = slew[src[stepped]] + factor * elmore[stepped]
+            if waves is not None:
+                driven = ~graph.is_port[src]
+                net_delay[edges[driven]], slew[dst[driven]] = waves.delay[edges[driven]], waves.slew[edges[driven]]
             arrival[dst] = arrival[src] + net_delay[edges]
-            cases += _fire_cells(graph, cells[level], arrival, slew, cell_delay)
+            cases += _fire_cells(graph, by_cells[level], arrival, slew, cell_delay, waves)
         required = _required(graph, arrival, slew, net_delay, levels, nets, cases)
         slack = np.concatenate([arrival[:, :2] - required[:, :2], required[:, 2:] - arrival[:, 2:]], axis=1)
     return Timing(arrival, slew, required, slack, cell_delay, net_delay, levels)
@@ -135,6 +146,7 @@ def _fire_cells(
     arrival: NDArray[np.float64],
     slew: NDArray[np.float64],
     cell_delay: NDArray[np.float64],
+    waves: Nets | None,
 ) -> list[tuple[NDArray[np.int64], int, int, NDArray[np.float64]]]:
     """New arrival times and slews behind one level's cell edges; returns (edges, input, output corner, delays)."""
     senses = graph.tables.sense[graph.cell_arc[edges]]
@@ -147,9 +159,12 @@ def _fire_cells(
             src, dst, arc = graph.cell_src[some], graph.cell_dst[some], graph.cell_arc[some]
             for transition in _inputs(int(sense), output):
                 given = 2 * mode + transition
-                load = effective_load(graph, arc, corner, slew[src, given], dst)
-                delay = graph.tables.lookup(arc, corner, slew[src, given], load)
-                ramp = graph.tables.lookup(arc, 4 + corner, slew[src, given], load)
+                if waves is not None:
+                    delay, ramp = waves.drive(arc, corner, slew[src, given], dst, worst)
+                else:
+                    load = effective_load(graph, arc, corner, slew[src, given], dst)
+                    delay = graph.tables.lookup(arc, corner, slew[src, given], load)
+                    ramp = graph.tables.lookup(arc, 4 + corner, slew[src, given], load)
                 worst.at(arrival[:, corner], dst, arrival[src, given] + delay)
                 worst.at(slew[:, corner], dst, ramp)
                 cell_delay[some, corner] = worst(cell_delay[some, corner], delay)
