@@ -43,6 +43,16 @@ def find_files(path: Path) -> tuple[list[Path], list[str]]:
 
     A name that exists is that file, whatever characters it holds; only what does not exist can be a pattern.
     """
+    found, remarks = _found(path)
+    for each in found:
+        try:
+            str(each).encode()
+        except UnicodeEncodeError:
+            raise IngestError(f"{shown(each)}: its name is not UTF-8, which reading needs; rename it") from None
+    return found, remarks
+
+
+def _found(path: Path) -> tuple[list[Path], list[str]]:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -315,6 +315,12 @@ def test_pipes_and_devices_are_refused(tmp_path):
 
 
 def test_names_are_shown_as_text(tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv")
+    put(tmp_path, odd, "1,2\n")
+    for given in (odd, tmp_path):
+        with pytest.raises(IngestError, match=r"/\\udcff\.csv: its name is not UTF-8"):
+            ingest(given)
+    os.remove(odd)
     path = put(tmp_path, "e\x1b[31m[bold].csv", "1\n2,3\n4,5\n")
     with pytest.raises(IngestError) as raised:
         ingest(path)
