@@ -32,7 +32,8 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports_of(module: str) -> set[str]:
+@cache
+def imports_of(module: str) -> frozenset[str]:
     """The modules of the package that a module imports, wherever it does; imports for type checking alone are free."""
     path = modules()[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -48,7 +49,7 @@ def imports_of(module: str) -> set[str]:
             while target and target not in modules():
                 target = target.rpartition(".")[0]
             found.add(target)
-    return found - {"", module}
+    return frozenset(found - {"", module})
 
 
 def kernels_of(tree: ast.AST, stem: str) -> Iterator[tuple[str, int]]:

@@ -68,7 +68,10 @@ WIDE: dict[str, str] = {}
 def test_kernels_take_few_arguments():
     wide = {}
     for path in house.modules().values():
-        for name, count in house.kernels_of(ast.parse(path.read_text(encoding="utf-8")), path.stem):
+        text = path.read_text(encoding="utf-8")
+        if not path.stem.endswith(("_cpu", "_cuda")) and "kernel" not in text and "cuda.jit" not in text:
+            continue  # `kernels_of` would find none
+        for name, count in house.kernels_of(ast.parse(text), path.stem):
             if count > MOST_ARGUMENTS:
                 wide[f"{path.relative_to(ROOT)}: {name}"] = count
     odd = {name: count for name, count in wide.items() if name not in WIDE}
@@ -102,7 +105,8 @@ def test_nothing_is_asserted_outside_of_tests():
     """What must hold is made so by types or refused with a message; `python -O` changes nothing."""
     found = []
     for path in house.modules().values():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "assert" in text else ():
             if isinstance(node, ast.Assert):
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert found == []

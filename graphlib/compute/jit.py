@@ -5,14 +5,18 @@ that the second process pays milliseconds. `prefetch` and `prefetch_far` reach t
 instructions.
 
 A kernel that another one calls is linked into it: Numba compiles it as if Python called it too, with code that turns
-Python's objects into its arguments and back, which for tuples of arrays is longer than many a kernel, and with machine
-code of its own, though the caller holds a copy of it, optimised there once more. Of such inner kernels neither is made;
-what callers hold stays the same.
+Python's objects into its arguments and back, which for tuples of arrays is longer than many a kernel, with every
+optimisation and with machine code of its own, though the caller holds a copy of it, optimised there once more. Of such
+inner kernels neither wrappers nor machine code are made, and optimisation is left to the kernels that hold them.
+
+While Numba compiles, Python looks for no garbage in circles: nearly all that a compilation makes is needed until it
+ends, and looking through it again and again took a tenth of the time.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from operator import le
@@ -53,9 +57,15 @@ class _NoMachineCode:
 
 
 class InnerLibrary(JITCodeLibrary):  # type: ignore[misc, unused-ignore]
-    """Optimised functions for other libraries to link; machine code is made only where somebody asks for an address."""
+    """Functions for other libraries to link and optimise; machine code is made only where an address is asked for."""
 
     _is_native = False
+
+    def _optimize_final_module(self) -> None:
+        manager, builder = self._codegen._module_pass_manager(
+            loop_vectorize=False, slp_vectorize=False, opt=0, cost="cheap"
+        )
+        manager.run(self._final_module, builder)
 
     def _finalize_final_module(self) -> None:
         if self._is_native:
@@ -71,6 +81,7 @@ class InnerLibrary(JITCodeLibrary):  # type: ignore[misc, unused-ignore]
             return 0
         if not self._is_native:
             self._is_native = True
+            super()._optimize_final_module()
             self._finalize_final_module()
         return super().get_pointer_to_function(name)
 
@@ -121,6 +132,22 @@ def _without_machine_code(dispatcher: Any) -> Any:
     return dispatcher
 
 
+def _leave_garbage(dispatcher: Any) -> None:
+    """Let Python look for garbage in circles after it has compiled, not meanwhile."""
+    plain = dispatcher.compile
+
+    def compiled(signature: Any) -> Any:
+        if not gc.isenabled():
+            return plain(signature)
+        gc.disable()
+        try:
+            return plain(signature)
+        finally:
+            gc.enable()
+
+    dispatcher.compile = compiled
+
+
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     dispatcher = _compiled(function, options)
     if _LINKS_INNER and isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
@@ -130,6 +157,8 @@ def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any], kind: str = "") -> Any:
     dispatcher = numba.njit(**options)(function)
+    if isinstance(dispatcher, Dispatcher):
+        _leave_garbage(dispatcher)
     try:
         dispatcher._cache = KernelCache(function, kind)
     except RuntimeError as error:  # neither the user's cache folder nor the package folder can be written

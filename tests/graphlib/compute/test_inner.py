@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -99,6 +100,29 @@ def test_an_inner_kernel_has_no_machine_code_before_it_is_asked_for():
     call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
     assert call(ctypes.byref(returned), ctypes.byref(raised), 40, 2) == 0
     assert returned.value == 42
+
+
+def test_garbage_is_looked_for_after_compiling_where_it_was_before(monkeypatch):
+    seen = []
+
+    def watched(x):
+        return x + 1
+
+    compiled = kernel(watched)
+    monkeypatch.setattr(compiled._compiler, "compile", lambda *args: seen.append(gc.isenabled()) or failed())
+    for before in (True, False):
+        (gc.enable if before else gc.disable)()
+        try:
+            with pytest.raises(RuntimeError, match="no compiler"):
+                compiled(1)
+            assert gc.isenabled() == before
+        finally:
+            gc.enable()
+    assert seen == [False, False]
+
+
+def failed():
+    raise RuntimeError("no compiler")
 
 
 @pytest.mark.parametrize("first", ["outer", "inner"])
