@@ -11,8 +11,8 @@ TYPED := build/typecheck/nearhop
 demo: $(VENV)/.demo
 	$(BIN)/nearhop demo --out nearhop-demo
 
-test: $(VENV)/.dev
-	$(BIN)/pytest
+test: $(VENV)/.dev  # in two processes, a file in one of them
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
