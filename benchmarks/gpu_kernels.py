@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "nearhop."
-# How each kernel is called: a letter per argument, i, q int32, int64; f, d float32, float64; B uint8; ? bool.
+# How each kernel is called: a letter per argument, i, q, Q int32, int64, uint64; f, d float32, float64; B uint8; ?
+# bool.
 # A digit makes it a C-contiguous array of so many dimensions; brackets make a tuple. Then threads per block, and bytes
 # of dynamic shared memory.
 KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
@@ -51,6 +52,13 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
     "embed.graphvite.train_cuda": {
         "train_block": (["f2 f2 (q f2 f2 f2 f2) (i1 i1 q) q (q f q q f1 i1) (d d f) (q q q) f2 f1"], 128, 4 * 128 * 4),
     },
+    "gnn.nat.layers_cuda": {
+        "update_rows": (["(f2 q1 f2 f2) f2 ?1 f2"], 128, 0),
+        "update_rows_gradient": (["(f2 q1 f2 f2) f2 ?1 f2 f2 f2"], 128, 0),
+        "attend": (["(B2 i3) f2 (f2 f2 f1) (f3 f2 f2)"], 128, 0),
+        "attend_gradient": (["(B2 i3) (f2 f2 f1) (f3 f2 f2) f2 f2 f3"], 128, 4 * 8 * 64),
+        "drop_numbers": (["f1 Q d f f1"], 128, 0),
+    },
     "gnn.dag.reduce_cuda": {
         "add_rows": (["f2 q1 ? f2"], 128, 0),
         "add_rows_gradient": (["f2 q1 ? f2"], 128, 0),
@@ -73,7 +81,7 @@ def types_of(words: str) -> tuple[Any, ...]:
     from numba import types
 
     scalars = {
-        "i": types.int32, "q": types.int64, "f": types.float32, "d": types.float64,
+        "i": types.int32, "q": types.int64, "Q": types.uint64, "f": types.float32, "d": types.float64,
         "B": types.uint8, "?": types.boolean,
     }  # fmt: skip
     found: list[Any] = []

@@ -16,7 +16,7 @@ import numpy as np
 from numba import config, float32
 
 from ...graphlib.compute.alias_cpu import alias_pick
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import draw, high64, stream
 from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
@@ -49,7 +49,7 @@ def _moved(rule, theta, r, lr, first, second, i, j):
     return _moved_by_moments(rule, theta, r, lr, first, second, i, j)
 
 
-@cuda.jit
+@cuda_kernel
 def train_block(vertex, context, moments, samples, head_row, negatives, step, draws, table, losses):
     """As `train_cpu.train_moments`, on the rows `head_row` on of the vertices and `negatives.row` on of the contexts.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import config
 
 from ...graphlib.compute.launch_cuda import device_number, launching
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import bounded, stream
 from ...graphlib.compute.streams import Purpose, root_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 
 
-@cuda.jit
+@cuda_kernel
 def uniform_walks(indptr, indices, starts, streams, root, epoch, out):
     """Row i of `out` (length + 1, num_walks transposed: steps by walks) is a walk from `starts[i]`; -1 past a dead end.
 

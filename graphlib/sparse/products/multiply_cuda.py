@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import config
 
-from ...compute.numba_cuda import cuda
+from ...compute.numba_cuda import cuda, cuda_kernel
 from ...errors import InvalidInput
 from ..csr import CSR, as_csr
 from .plan import make_plan
@@ -109,7 +109,7 @@ def _write(row, keys, values, offsets, out_indices, out_values, sizes):
 
 
 def _shared_kernel(size: int, dtype: Any) -> Any:
-    @cuda.jit
+    @cuda_kernel
     def rows_in_shared_memory(semiring, unit, rows, A, B, offsets, out_indices, out_values, sizes):
         keys = cuda.shared.array(size, np.int32)
         values = cuda.shared.array(size, dtype)
@@ -121,7 +121,7 @@ def _shared_kernel(size: int, dtype: Any) -> Any:
     return rows_in_shared_memory
 
 
-@cuda.jit
+@cuda_kernel
 def _rows_in_global_memory(semiring, unit, rows, A, B, tables, offsets, out_indices, out_values, sizes):
     """Block b takes row b with table b of `tables`, which are (columns, values)."""
     keys, values = tables[0][cuda.blockIdx.x], tables[1][cuda.blockIdx.x]
@@ -131,7 +131,7 @@ def _rows_in_global_memory(semiring, unit, rows, A, B, tables, offsets, out_indi
     _write(row, keys, values, offsets, out_indices, out_values, sizes)
 
 
-@cuda.jit
+@cuda_kernel
 def _gather(offsets, indptr, indices, values, out_indices, out_values):
     for row in range(cuda.blockIdx.x, indptr.shape[0] - 1, cuda.gridDim.x):
         first = indptr[row]
