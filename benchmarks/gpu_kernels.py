@@ -36,7 +36,10 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "number_new": (["i1 q1 q1 q q q1 q1 q1 q1", "q1 q1 q1 q q q1 q1 q1 q1"], 256, 0),
         "read_numbers": (["i1 q1 q1 q q q1 q1 q1 i1", "q1 q1 q1 q q q1 q1 q1 q1"], 256, 0),
     },
-    "sampling.walks.walks_cuda": {"uniform_walks": (["q1 i1 q1 i1 q q i2", "q1 q1 q1 i1 q q q2"], 256, 0)},
+    "sampling.walks.walks_cuda": {
+        "uniform_walks": (["q1 i1 q1 i1 q q i2", "q1 q1 q1 i1 q q q2"], 256, 0),
+        "weighted_walks": (["q1 i1 f1 i1 q1 i1 q q i2"], 256, 0),
+    },
     "sampling.features.gather_cuda": {
         "gather_narrow": (["q2 q2 i1 q1 q1 q2 q1", "i2 i2 i1 i1 q1 i2 q1", "B2 B2 q1 q1 q1 B2 q1"], 128, 0),
         "gather_wide": (["q2 q q2 i1 q1 q1 q2 q1", "i2 q i2 i1 i1 q1 i2 q1"], 128, 0),
@@ -48,6 +51,12 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "sum_members": (["f2 i2 f2"], 256, 0),
         "claim": (["i2 q1 (q q d ? q q) (q1 q1 q1 q1 q1) i2 q2"], 256, 0),
         "write_winners": (["(i2 q2 d2 f3) q1 (q1 q1 q1 q1 q1) d1 q1 (i2 q2 d2 f3) q2"], 256, 0),
+    },
+    "embed.graphvite.pools_cuda": {
+        "draw_starts": (["f1 i1 q q q1 i1"], 256, 0),
+        "count_pairs": (["i2 q q1 q1"], 256, 0),
+        "place_pairs": (["q1 q1 q1"], 256, 0),
+        "deal_pairs": (["i2 q q1 q q1 i1 i1"], 256, 0),
     },
     "embed.graphvite.train_cuda": {
         "train_block": (["f2 f2 (q f2 f2 f2 f2) (i1 i1 q) q (q f q q f1 i1) (d d f) (q q q) f2 f1"], 128, 4 * 128 * 4),
