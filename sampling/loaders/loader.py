@@ -15,6 +15,7 @@ from ..neighbors.typed import TypedNeighborSampler
 from ..prefetch import LoaderReport, Stopwatch, check_same_process, prefetched
 from .batches import Batching
 from .forms import PlainForm, TypedForm
+from .streams import SideStreams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,13 @@ class Loader:
         epoch = self.epoch
         self.epoch += 1
         order = self._batching.positions(self._total, epoch)
-        return prefetched(lambda batch: self._make(batch, epoch), order, workers=self._workers, watch=self._watch)
+        beside = SideStreams.of(self.tables.values()) if self._workers else None
+        options: dict[str, Any] = {"workers": self._workers, "watch": self._watch}
+        if beside is None:
+            return prefetched(lambda batch: self._make(batch, epoch), order, **options)
+        return beside.handed_over(
+            prefetched(lambda batch: beside.queued(lambda: self._make(batch, epoch)), order, **options)
+        )
 
     def _make(self, batch: NDArray[np.int64], epoch: int) -> Any:
         with self._watch.time("sample"):
