@@ -108,10 +108,10 @@ def device_cache(function: Any) -> Any:
     """
     dispatcher = importlib.import_module("numba.cuda.dispatcher")
 
-    class Impl(dispatcher.CUDACacheImpl):  # type: ignore[name-defined, misc]
+    class Impl(dispatcher.CUDACacheImpl):  # type: ignore[name-defined]
         _locator_classes: list[Any] = [_Locator]  # noqa: RUF012, as the base class has it
 
-    class Cache(SignedFiles, dispatcher.CUDACache):  # type: ignore[name-defined, misc]
+    class Cache(SignedFiles, dispatcher.CUDACache):  # type: ignore[name-defined]
         _impl_class = Impl
 
     return Cache(function)

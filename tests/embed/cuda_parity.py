@@ -118,7 +118,10 @@ def check_pools():
     with launching() as place:
         for parts, p in ((2, 1.0), (1, 0.5)):
             source = WalkSource.of("x", store, **{**options, "p": p})
-            if pools_cuda.device_maker(PoolMaker(source, Grid.zigzag(source.mass, parts), **shape), place, 9) is not None:
+            if (
+                pools_cuda.device_maker(PoolMaker(source, Grid.zigzag(source.mass, parts), **shape), place, 9)
+                is not None
+            ):
                 raise AssertionError(f"{parts} parts and p = {p} are not drawn on a device")
 
 
@@ -136,7 +139,9 @@ def check_whole_run():
     make = pools_cuda.CudaPoolMaker.make
     pools_cuda.CudaPoolMaker.make = lambda self, *given: made.append(given) or make(self, *given)
     run._MOST_WAIT = -1.0  # as if training had waited for every pool: the device draws the third on
-    auto = GraphVite(epochs=2, device="auto", dim=16, augmentation_step=2, walk_length=8, pool_size=30, optimizer="adam")
+    auto = GraphVite(
+        epochs=2, device="auto", dim=16, augmentation_step=2, walk_length=8, pool_size=30, optimizer="adam"
+    )
     auto.fit(store)
     if not made or made[0][0] != 3:
         raise AssertionError(f"the device drew the pools {made}")
