@@ -61,6 +61,7 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
     "embed.graphvite.train_cuda": {
         "train_block": (["f2 f2 (q f2 f2 f2 f2) (i1 i1 q) q (q f q q f1 i1) (d d f) (q q q) f2 f1"], 128, 4 * 128 * 4),
     },
+    "ann.cann.exact_cuda": {"scan_colors": (["f2 f2 f q1 (? d d) d2", "f2 B2 f q1 (? d d) d2"], 256, 0)},
     "gnn.nat.layers_cuda": {
         "update_rows": (["(f2 q1 f2 f2) f2 ?1 f2"], 128, 0),
         "update_rows_gradient": (["(f2 q1 f2 f2) f2 ?1 f2 f2 f2"], 128, 0),
