@@ -35,7 +35,11 @@ def check_scores():
     owner = rng.integers(0, COLORS, POINTS)
     names = np.array([f"c{number}" for number in owner])
     sets = [rng.integers(0, POINTS, size) for size in ((1, 5) if SIMULATED else (1, 70, 300))]
-    for metric, kind, dim, radius in (("l2", np.uint8, 11, 300.0), ("l2", np.float32, 8, 4.0), ("cosine", np.float32, 5, 0.6)):
+    for metric, kind, dim, radius in (
+        ("l2", np.uint8, 11, 300.0),
+        ("l2", np.float32, 8, 4.0),
+        ("cosine", np.float32, 5, 0.6),
+    ):
         rows = rng.integers(0, 256, (POINTS, dim)).astype(np.uint8)
         if kind is np.float32:
             rows = rng.standard_normal((POINTS, dim)).astype(np.float32)
@@ -45,7 +49,7 @@ def check_scores():
         index = CANN(metric=metric, radius=radius, seed=1, threads=1)
         index.add(rows, names if kind is np.uint8 else owner)
         found = compare(index, queries, 4)
-        if not (0 < found.scores[:, 0]).all() or (found.scores[:, 0] > 1).any():
+        if not (found.scores[:, 0] > 0).all() or (found.scores[:, 0] > 1).any():
             raise AssertionError(f"scores {found.scores}")
 
 
