@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.amp import custom_bwd, custom_fwd
 
-if TYPE_CHECKING:
-    from .layers import RaggedJoint
+_forward: Any = custom_fwd(device_type="cuda", cast_inputs=torch.float32)  # the kernels' type, also under autocast
+
+
+def _backward(function: Any) -> Any:
+    return torch.autograd.function.once_differentiable(custom_bwd(device_type="cuda")(function))
 
 
 def by_kernels(tensor: Tensor) -> bool:
@@ -43,27 +47,12 @@ class DenseJoint:
     member: Tensor
     key: Tensor
 
-    def ragged(self) -> RaggedJoint:
-        """The rows alone, for layers in plain torch; waits for their number."""
-        from .layers import RaggedJoint
-
-        used = self.code.view(-1).nonzero()[:, 0]
-        member = self.member.view(-1, self.member.shape[2])[used]
-        held = member >= 0
-        return RaggedJoint(
-            pair=used // self.code.shape[1],
-            pairs=self.code.shape[0],
-            key=self.key[member.amax(dim=1).long()],
-            code=self.code.view(-1)[used].long(),
-            slot=member[held].long(),
-            row=held.nonzero()[:, 0],
-        )
-
 
 class DeviceStep(torch.autograd.Function):
     """The recurrent step: one product of matrices and one kernel, each way; as `layers.slot_step`."""
 
     @staticmethod
+    @_forward
     def forward(ctx: Any, table: Tensor, row: Tensor, extra: Tensor, old: Tensor, live: Tensor, w: Tensor, b: Tensor):
         from . import layers_cuda
 
@@ -74,7 +63,7 @@ class DeviceStep(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @_backward
     def backward(ctx: Any, grad: Tensor) -> Any:
         from . import layers_cuda
 
@@ -89,6 +78,7 @@ class DeviceAttend(torch.autograd.Function):
     """The attention over dense joint neighbourhoods: one kernel, each way."""
 
     @staticmethod
+    @_forward
     def forward(ctx: Any, joint: DenseJoint, value: Tensor, codes: Tensor, w_value: Tensor, w_score: Tensor):
         from . import layers_cuda
 
@@ -100,7 +90,7 @@ class DeviceAttend(torch.autograd.Function):
         return found.out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @_backward
     def backward(ctx: Any, grad: Tensor) -> Any:
         from . import layers_cuda as kernels
 
@@ -114,6 +104,7 @@ class DeviceDrop(torch.autograd.Function):
     key."""
 
     @staticmethod
+    @_forward
     def forward(ctx: Any, x: Tensor, key: int, probability: float):
         from . import layers_cuda
 
@@ -121,7 +112,7 @@ class DeviceDrop(torch.autograd.Function):
         return layers_cuda.dropped(x.contiguous(), key, probability)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @_backward
     def backward(ctx: Any, grad: Tensor) -> Any:
         from . import layers_cuda
 

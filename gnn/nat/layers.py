@@ -173,6 +173,21 @@ class RaggedJoint:
         pair = torch.repeat_interleave(there(joint.indptr[1:] - joint.indptr[:-1], device))
         return cls(pair, joint.indptr.shape[0] - 1, key, code, slot, row)
 
+    @classmethod
+    def of_dense(cls, joint: DenseJoint) -> RaggedJoint:
+        """The rows that there are; waits for their number."""
+        used = joint.code.view(-1).nonzero()[:, 0]
+        member = joint.member.view(-1, joint.member.shape[2])[used]
+        held = member >= 0
+        return cls(
+            pair=used // joint.code.shape[1],
+            pairs=joint.code.shape[0],
+            key=joint.key[member.amax(dim=1).long()],
+            code=joint.code.view(-1)[used].long(),
+            slot=member[held].long(),
+            row=held.nonzero()[:, 0],
+        )
+
 
 class _Attend(torch.autograd.Function):
     """The compiled attention over rows; see `nat_cpu.attend`."""
@@ -240,7 +255,7 @@ class PairReadout(nn.Module):
         if isinstance(joint, DenseJoint):
             if self.score is not None and node_features is None and device_layers.by_kernels(value):
                 return DeviceAttend.apply(joint, value, codes, parts[1].t(), self.score)
-            joint = joint.ragged()
+            joint = RaggedJoint.of_dense(joint)
         if isinstance(joint, JointRead):
             if self.score is not None and node_features is None and value.device.type == "cpu":
                 return _Attend.apply(joint, value, codes.contiguous(), parts[1].t().contiguous(), self.score)

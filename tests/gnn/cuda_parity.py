@@ -167,7 +167,7 @@ def check_pairs_without_rows():
     ]
     value, codes, w_value, w_score = given
     out = device_layers.DeviceAttend.apply(joint, *given)
-    ragged = joint.ragged()
+    ragged = layers.RaggedJoint.of_dense(joint)
     totals = value.new_zeros((ragged.code.shape[0], 3)).index_add(0, ragged.row, value[ragged.slot])
     expected = layers.softmax_pool((codes[ragged.code] + totals @ w_value).relu(), w_score, ragged.pair, ragged.pairs)
     weights = torch.linspace(-1, 1, out.numel(), device=where).view_as(out)
