@@ -48,9 +48,10 @@ class Place:
 
     def on_stream(self) -> Any:
         """A context in which torch's current stream is this place's, also on another thread."""
-        if not self._handle:
-            return self._torch.cuda.stream(self._torch.cuda.default_stream(self._device))
-        return self._torch.cuda.stream(self._torch.cuda.ExternalStream(self._handle, device=self._device))
+        cuda_of = self._torch.cuda
+        if self._handle:
+            return cuda_of.StreamContext(cuda_of.ExternalStream(self._handle, device=self._device))
+        return cuda_of.StreamContext(cuda_of.default_stream(self._device))
 
     @property
     def stream(self) -> Any:
