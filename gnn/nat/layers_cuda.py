@@ -159,6 +159,7 @@ def attend(joint, value, weights, pooled):
                 weight = float32(math.exp(share[p, place] - top))
             share[p, place] = weight
             part += weight
+        wait_for_lanes()
         whole = sum_lanes(part, lane)
         for h in range(lane, out.shape[1], LANES):
             mean = _ZERO
@@ -283,6 +284,9 @@ def _run(kernel: Any, needed: int, *arguments: Any, threads: int = _THREADS, sha
 
 
 def _ready(argument: Any) -> Any:
+    """As kernels take it: without a gradient, which Numba does not take tensors with."""
     if isinstance(argument, tuple):
         return type(argument)(*(_ready(part) for part in argument))
-    return argument.detach().numpy() if _SIMULATED and hasattr(argument, "detach") else argument
+    if not hasattr(argument, "detach"):
+        return argument
+    return argument.detach().numpy() if _SIMULATED else argument.detach()

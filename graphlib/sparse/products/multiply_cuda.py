@@ -205,7 +205,11 @@ def _multiply(
     found = place.empty(int(indptr[-1]), np.int32), place.empty(int(indptr[-1]), kind)
     if indptr[-1]:
         place.run(_gather, min(left.num_rows, 1 << 12), _LANES, ending[0], place.put(indptr), *out, *found)
-    return indptr, *place.fetch(*found)
+    indices, values = np.empty(int(indptr[-1]), np.int32), np.empty(int(indptr[-1]), kind)  # to be kept, so not pinned
+    place.send(found[0], indices)
+    place.send(found[1], values)
+    place.wait()
+    return indptr, indices, values
 
 
 def _long_rows(
