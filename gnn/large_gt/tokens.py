@@ -15,15 +15,15 @@ from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.sparse.contexts import check_contexts
 from ...sampling.arguments import check_count, node_positions
 from ...sampling.features.unified_tensor import UnifiedTensor
-from ...sampling.loaders.streams import SideStreams
-from ...sampling.prefetch import Stopwatch, prefetched
+from ...sampling.loaders.streams import ahead
+from ...sampling.prefetch import Stopwatch
 from ...sampling.subgraphs.node_sets import NodeSets, check_node_sets
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
-    from ...sampling.loaders.streams import SideStreams
+    from ...sampling.loaders.streams import ahead
 from ...sampling.prefetch import LoaderReport
 
 
@@ -51,10 +51,6 @@ class TokenBatch:
     def num_tokens(self) -> int:
         """Of the whole batch: B * K * (1 + hops)."""
         return self.index.numel() * len(self.tables)
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Everything that the batch holds."""
-        return (self.nodes, self.index, *self.tables, *(() if self.position is None else (self.position,)))
 
     def dense(self) -> Tensor:
         """The tokens (B, (1 + hops) * K, D) in their order: K features, then K contexts of each hop."""
@@ -230,14 +226,12 @@ class TokenLoader:
             seeds = seeds[generator(seed, Purpose.BATCHES, epoch).permutation(seeds.shape[0])]
         parts = [seeds[at : at + size] for at in range(0, seeds.shape[0], size)]
         self._workers = check_count("workers", workers)
-        beside = SideStreams.of(self._tables) if workers else None
-        if beside is None:
-            yield from prefetched(lambda part: self.batch(part, epoch=epoch), parts, workers=workers, watch=self._watch)
-            return
-        queued = prefetched(
-            lambda part: beside.queued(lambda: self.batch(part, epoch=epoch)), parts, workers=workers, watch=self._watch
-        )
-        yield from beside.handed_over(queued, TokenBatch.tensors)
+        devices = (table.device for table in self._tables)
+
+        def make(part: NDArray[np.int64]) -> TokenBatch:
+            return self.batch(part, epoch=epoch)
+
+        yield from ahead(make, parts, devices=devices, workers=workers, watch=self._watch)
 
     def report(self) -> LoaderReport:
         """Where the time of `batches` went so far."""

@@ -12,10 +12,10 @@ from ...graphlib.types import chosen_edge_type
 from ..arguments import check_count
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
-from ..prefetch import LoaderReport, Stopwatch, check_same_process, prefetched
+from ..prefetch import LoaderReport, Stopwatch, check_same_process
 from .batches import Batching
 from .forms import PlainForm, TypedForm
-from .streams import SideStreams
+from .streams import ahead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,13 +68,12 @@ class Loader:
         epoch = self.epoch
         self.epoch += 1
         order = self._batching.positions(self._total, epoch)
-        beside = SideStreams.of(self.tables.values()) if self._workers else None
-        options: dict[str, Any] = {"workers": self._workers, "watch": self._watch}
-        if beside is None:
-            return prefetched(lambda batch: self._make(batch, epoch), order, **options)
-        return beside.handed_over(
-            prefetched(lambda batch: beside.queued(lambda: self._make(batch, epoch)), order, **options)
-        )
+        devices = (table.device for table in self.tables.values())
+
+        def make(batch: NDArray[np.int64]) -> Any:
+            return self._make(batch, epoch)
+
+        return ahead(make, order, devices=devices, workers=self._workers, watch=self._watch)
 
     def _make(self, batch: NDArray[np.int64], epoch: int) -> Any:
         with self._watch.time("sample"):

@@ -6,11 +6,13 @@ Work that is queued there waits for training, and training waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ...graphlib.extras import require
+from ..prefetch import Stopwatch, prefetched
 
 
 class SideStreams:
@@ -28,12 +30,6 @@ class SideStreams:
         for stream in self._streams:
             stream.wait_stream(self._torch.cuda.current_stream(stream.device))
 
-    @classmethod
-    def of(cls, tables: Iterable[Any]) -> SideStreams | None:
-        """Streams for `UnifiedTensor`s; None where none of them gives rows to a GPU."""
-        devices = {table.device for table in tables if table.device.type == "cuda"}
-        return cls(sorted(devices, key=str)) if devices else None
-
     def queued(self, make: Callable[[], Any]) -> tuple[Any, list[Any]]:
         """What `make` returns, its work queued on these streams, and marks that tell when it is done."""
         with ExitStack() as stack:
@@ -42,12 +38,8 @@ class SideStreams:
             made = make()
         return made, [stream.record_event() for stream in self._streams]
 
-    def handed_over(
-        self, batches: Iterator[tuple[Any, list[Any]]], tensors_of: Callable[[Any], Iterable[Any]] | None = None
-    ) -> Iterator[Any]:
+    def handed_over(self, batches: Iterator[tuple[Any, list[Any]]]) -> Iterator[Any]:
         """Batches that `queued` made, each for the stream that is the caller's current one at its turn.
-
-        `tensors_of` gives a batch's tensors; by default those of a `Data` or `HeteroData`.
 
         What the caller queues waits for the batch's own work there, on the device; the caller does not wait. The
         memory of the batch is not given to another one before the caller's work is done with it.
@@ -56,7 +48,7 @@ class SideStreams:
             for made, marks in batches:
                 for stream, mark in zip(self._streams, marks, strict=True):
                     self._torch.cuda.current_stream(stream.device).wait_event(mark)
-                for tensor in (tensors_of or _tensors)(made):
+                for tensor in tensors_in(made):
                     if tensor.is_cuda:
                         tensor.record_stream(self._torch.cuda.current_stream(tensor.device))
                 yield made
@@ -64,10 +56,36 @@ class SideStreams:
             batches.close()  # type: ignore[attr-defined]
 
 
-def _tensors(data: Any) -> Iterator[Any]:
-    """The tensors of a `Data` or `HeteroData`."""
-    for store in data.stores:
-        yield from (value for value in store.values() if hasattr(value, "record_stream"))
+def tensors_in(batch: Any) -> Iterator[Any]:
+    """The tensors of a batch: a tensor, a `Data` or `HeteroData`, a dataclass, or a collection of such."""
+    if hasattr(batch, "record_stream") and not hasattr(batch, "stores"):
+        yield batch
+        return
+    parts: Iterable[Any] = ()
+    if hasattr(batch, "stores"):
+        parts = (value for store in batch.stores for value in store.values())
+    elif is_dataclass(batch):
+        parts = (getattr(batch, field.name) for field in fields(batch))
+    elif isinstance(batch, Mapping):
+        parts = batch.values()
+    elif isinstance(batch, (tuple, list)):
+        parts = batch
+    for part in parts:
+        yield from tensors_in(part)
 
 
-__all__ = ["SideStreams"]
+def ahead(
+    make: Callable[[Any], Any], items: Iterable[Any], *, devices: Iterable[Any], workers: int, watch: Stopwatch
+) -> Iterator[Any]:
+    """`prefetched(make, items)`, with what its threads queue on those of `devices` that are GPUs on streams of its
+    own."""
+    gpus = sorted({device for device in devices if device.type == "cuda"}, key=str) if workers else []
+    if not gpus:
+        return prefetched(make, items, workers=workers, watch=watch)
+    beside = SideStreams(gpus)
+    return beside.handed_over(
+        prefetched(lambda item: beside.queued(lambda: make(item)), items, workers=workers, watch=watch)
+    )
+
+
+__all__ = ["SideStreams", "ahead", "tensors_in"]

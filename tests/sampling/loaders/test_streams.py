@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nearhop import GraphStore
+from nearhop.gnn.large_gt import TokenBatch
 from nearhop.sampling import NodeLoader
 from nearhop.sampling.loaders import streams
 from nearhop.tests.support import needs, needs_gpu
@@ -58,21 +59,23 @@ def cuda(monkeypatch):
 
 
 @needs("torch_geometric")
-def test_batches_are_made_on_a_side_stream_and_waited_for_by_the_callers(cuda, monkeypatch):
+def test_batches_are_made_on_a_side_stream_and_waited_for_by_the_callers(cuda):
     store = GraphStore.from_edges(np.arange(40), (np.arange(40) + 1) % 40)
     store.nodes["x"] = np.arange(40, dtype=np.float32)[:, None]
-    loader = NodeLoader(store, [2], batch_size=16)
-    where = []
-    gather = loader._form.gather
-    loader._form.gather = lambda sample: where.append(cuda.current_stream("cuda:0").name) or gather(sample)
-    beside = streams.SideStreams.of([SimpleNamespace(device=torch.device("cuda:0"))] * 2)
-    assert cuda.notes == [("begin", "side", "default")]  # once for both tables, after what the caller has queued
-    monkeypatch.setattr(streams.SideStreams, "of", lambda _: beside)
-    plain = [batch.n_id.tolist() for batch in NodeLoader(store, [2], batch_size=16, workers=0)]
-    where.clear()
-    cuda.notes.clear()
-    assert [batch.n_id.tolist() for batch in loader] == plain
-    assert where == ["side"] * 3
+    loader, where = NodeLoader(store, [2], batch_size=16), []
+
+    class Table(dict):
+        device = torch.device("cuda:0")
+
+        def __getitem__(self, nodes):
+            where.append(cuda.current_stream("cuda:0").name)
+            return torch.from_numpy(store.nodes["x"][nodes])
+
+    loader._form.tables.update(x=Table(), z=Table())
+    plain = [batch.x.tolist() for batch in NodeLoader(store, [2], batch_size=16, workers=0)]
+    assert [batch.x.tolist() for batch in loader] == plain
+    assert where == ["side"] * 6
+    assert cuda.notes.count(("begin", "side", "default")) == 1  # for both tables, after what the caller has queued
     assert cuda.notes.count(("record", "side")) == 3
     assert cuda.notes.count(("wait", "default", "side")) == 3
     assert cuda.notes.index(("record", "side")) < cuda.notes.index(("wait", "default", "side"))
@@ -86,15 +89,29 @@ def test_memory_of_a_batch_is_noted_for_the_callers_stream(cuda):
         return SimpleNamespace(is_cuda=is_cuda, device="cuda:0", record_stream=lambda stream: noted.append(stream.name))
 
     def batches():
-        yield beside.queued(lambda: [tensor(True), tensor(False)])
+        yield beside.queued(lambda: (tensor(True), tensor(False)))
 
-    assert len(list(beside.handed_over(batches(), tensors_of=lambda batch: batch))) == 1
+    assert len(list(beside.handed_over(batches()))) == 1
     assert noted == ["default"]
 
 
-def test_tables_of_the_host_need_no_streams():
-    assert streams.SideStreams.of([SimpleNamespace(device=torch.device("cpu"))]) is None
-    assert streams.SideStreams.of([]) is None
+@needs("torch_geometric")
+def test_tensors_of_every_kind_of_batch():
+    from torch_geometric.data import Data, HeteroData
+
+    a, b = torch.ones(1), torch.zeros(2)
+    hetero = HeteroData()
+    hetero["user"].x, hetero["user", "buys", "item"].edge_index = a, b
+    tokens = TokenBatch(nodes=a, index=b, tables=(a, b), position=None)
+    for batch, expected in (
+        (a, [a]),
+        (Data(x=a, edge_index=b, name="no tensor"), [a, b]),
+        (hetero, [a, b]),
+        (tokens, [a, b, a, b]),
+        (({"x": a}, [b, 3]), [a, b]),
+        (5, []),
+    ):
+        assert [id(tensor) for tensor in streams.tensors_in(batch)] == [id(tensor) for tensor in expected]
 
 
 def test_leaving_early_ends_what_makes_batches(cuda):
