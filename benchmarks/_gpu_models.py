@@ -50,7 +50,8 @@ def graphvite() -> Rows:
     near = labels[src] * members + rng.integers(0, members, src.shape[0])
     dst = np.where(inside, near, rng.integers(0, labels.shape[0], src.shape[0]))
     store = GraphStore.from_edges(src, dst, num_nodes=labels.shape[0])
-    options: dict[str, Any] = {"dim": dim, "epochs": sized(400, 1), "augmentation_step": 2}
+    walks: dict[str, Any] = {"dim": dim, "walk_length": sized(40, 5)}
+    options: dict[str, Any] = {**walks, "epochs": sized(400, 1), "augmentation_step": 2}
     scores = {}
     for name in ("cpu", "cuda"):
         seen: list[TrainingProgress] = []
@@ -65,7 +66,8 @@ def graphvite() -> Rows:
     for who, most_wait in (("by the processor", np.inf), ("where it keeps up, else on the device", usual)):
         seen = []
         run._MOST_WAIT = float(most_wait)
-        GraphVite(dim=dim, epochs=sized(80, 1), augmentation_step=5, device="cuda", progress=seen.append).fit(large)
+        options = {**walks, "epochs": sized(80, 1), "augmentation_step": 5, "device": "cuda"}
+        GraphVite(**options, progress=seen.append).fit(large)
         yield Row(f"pools drawn {who}, YouTube's size", seen[-1].samples_per_second / 1e6, "M samples/s")
     run._MOST_WAIT = usual
 
