@@ -50,13 +50,16 @@ PARTS = {
     "parity-nat": Part("NAT with its caches on the device equals the processor's", 150, "tests/gnn"),
     "parity-sparse": Part("Sparse products equal the processor's", 150, "tests/graphlib/sparse"),
     "parity-dag": Part("Propagation along DAGs equals the processor's", 150, "tests/gnn/dag"),
+    "parity-cann": Part("Exact scores of colours equal the processor's", 150, "tests/ann/cann"),
     "gather": Part("Rows read from pinned memory", 100, function="_gpu_rates:gather"),
     "sampling": Part("Neighbour samples", 90, function="_gpu_rates:sampling"),
     "graphvite": Part("GraphVite", 120, function="_gpu_models:graphvite"),
     "graphsage": Part("GraphSAGE", 120, function="_gpu_models:graphsage"),
     "nat": Part("NAT and the N-cache", 120, function="_gpu_models:nat"),
     "sparse": Part("Sparse products", 60, function="_gpu_rates:sparse"),
+    "cann": Part("CANN, exact scores", 60, function="_gpu_systems:cann"),
     "spen": Part("SPEN", 60, function="_gpu_models:spen"),
+    "largegt": Part("LargeGT", 60, function="_gpu_systems:largegt"),
 }
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "nearhop."
-# How each kernel is called: a letter per argument, i, q int32, int64; f, d float32, float64; B uint8; ? bool.
+# How each kernel is called: a letter per argument, i, q, Q int32, int64, uint64; f, d float32, float64; B uint8; ?
+# bool.
 # A digit makes it a C-contiguous array of so many dimensions; brackets make a tuple. Then threads per block, and bytes
 # of dynamic shared memory.
 KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
@@ -35,7 +36,10 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "number_new": (["i1 q1 q1 q q q1 q1 q1 q1", "q1 q1 q1 q q q1 q1 q1 q1"], 256, 0),
         "read_numbers": (["i1 q1 q1 q q q1 q1 q1 i1", "q1 q1 q1 q q q1 q1 q1 q1"], 256, 0),
     },
-    "sampling.walks.walks_cuda": {"uniform_walks": (["q1 i1 q1 i1 q q i2", "q1 q1 q1 i1 q q q2"], 256, 0)},
+    "sampling.walks.walks_cuda": {
+        "uniform_walks": (["q1 i1 q1 i1 q q i2", "q1 q1 q1 i1 q q q2"], 256, 0),
+        "weighted_walks": (["q1 i1 f1 i1 q1 i1 q q i2"], 256, 0),
+    },
     "sampling.features.gather_cuda": {
         "gather_narrow": (["q2 q2 i1 q1 q1 q2 q1", "i2 i2 i1 i1 q1 i2 q1", "B2 B2 q1 q1 q1 B2 q1"], 128, 0),
         "gather_wide": (["q2 q q2 i1 q1 q1 q2 q1", "i2 q i2 i1 i1 q1 i2 q1"], 128, 0),
@@ -48,8 +52,22 @@ KERNELS: dict[str, dict[str, tuple[list[str], int, int]]] = {
         "claim": (["i2 q1 (q q d ? q q) (q1 q1 q1 q1 q1) i2 q2"], 256, 0),
         "write_winners": (["(i2 q2 d2 f3) q1 (q1 q1 q1 q1 q1) d1 q1 (i2 q2 d2 f3) q2"], 256, 0),
     },
+    "embed.graphvite.pools_cuda": {
+        "draw_starts": (["f1 i1 q q q1 i1"], 256, 0),
+        "count_pairs": (["i2 q q1 q1"], 256, 0),
+        "place_pairs": (["q1 q1 q1"], 256, 0),
+        "deal_pairs": (["i2 q q1 q q1 i1 i1"], 256, 0),
+    },
     "embed.graphvite.train_cuda": {
         "train_block": (["f2 f2 (q f2 f2 f2 f2) (i1 i1 q) q (q f q q f1 i1) (d d f) (q q q) f2 f1"], 128, 4 * 128 * 4),
+    },
+    "ann.cann.exact_cuda": {"scan_colors": (["f2 f2 f q1 (? d d) d2", "f2 B2 f q1 (? d d) d2"], 256, 0)},
+    "gnn.nat.layers_cuda": {
+        "update_rows": (["(f2 q1 f2 f2) f2 ?1 f2"], 128, 0),
+        "update_rows_gradient": (["(f2 q1 f2 f2) f2 ?1 f2 f2 f2"], 128, 0),
+        "attend": (["(B2 i3) f2 (f2 f2 f1) (f3 f2 f2)"], 128, 0),
+        "attend_gradient": (["(B2 i3) (f2 f2 f1) (f3 f2 f2) f2 f2 f3"], 128, 4 * 8 * 64),
+        "drop_numbers": (["f1 Q d f f1"], 128, 0),
     },
     "gnn.dag.reduce_cuda": {
         "add_rows": (["f2 q1 ? f2"], 128, 0),
@@ -73,7 +91,7 @@ def types_of(words: str) -> tuple[Any, ...]:
     from numba import types
 
     scalars = {
-        "i": types.int32, "q": types.int64, "f": types.float32, "d": types.float64,
+        "i": types.int32, "q": types.int64, "Q": types.uint64, "f": types.float32, "d": types.float64,
         "B": types.uint8, "?": types.boolean,
     }  # fmt: skip
     found: list[Any] = []

@@ -57,7 +57,7 @@ def kernels_of(tree: ast.AST, stem: str) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             marks = {ast.unparse(mark).partition("(")[0] for mark in node.decorator_list}
-            if marks & {"kernel", "parallel_kernel", "cuda.jit"} or stem.endswith(("_cpu", "_cuda")):
+            if marks & {"kernel", "parallel_kernel", "cuda_kernel", "cuda.jit"} or stem.endswith(("_cpu", "_cuda")):
                 given = node.args
                 yield node.name, len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
 

@@ -92,7 +92,7 @@ def d(x, y, z): pass
 class E:
     def f(self, x): pass
 def made(size):
-    @cuda.jit
+    @cuda_kernel
     def g(x, y): pass
 """
     tree = ast.parse(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
@@ -11,7 +13,7 @@ from ...graphlib.compute.jit import kernel, parallel_kernel
 @kernel
 def contribution(squared, halved, radius, power):
     """(1 - (r / radius)^power)^(1 / power) below the radius, else 0; r is the root, or the half, of `squared`."""
-    distance = np.float64(squared) * 0.5 if halved else np.sqrt(np.float64(squared))
+    distance = np.float64(squared) * 0.5 if halved else math.sqrt(np.float64(squared))
     if not distance < radius:
         return 0.0
     return (1.0 - (distance / radius) ** power) ** (1.0 / power)

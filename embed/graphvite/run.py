@@ -34,6 +34,7 @@ _OWNER = "GraphVite"
 _SAMPLES_PER_NODE = 12_000
 _POOL_PER_NODE, _LEAST_POOL, _LARGEST_POOL = 64, 1 << 20, 1 << 24
 _PARTS, _NODES_PER_PART = 8, 64
+_MOST_WAIT = 0.1  # of the time of training, for the pools that come after the first
 _LEAST_RATE = 1e-4  # the learning rate falls to this share of lr
 _REPORTING = ("device", "threads", "checkpoint", "checkpoint_every_s", "progress", "tensorboard")
 _LR = {"sgd": 0.025, "momentum": 0.025, "adagrad": 0.025, "adam": 0.001}
@@ -57,7 +58,8 @@ def run(
     state = RunState(0, 0) if resumed is None else load_run(resumed, tables, about)
     step = step_of(model, edges, n)
     base = step if model.model == "line" else 1
-    maker = PoolMaker(source, grid, step=step, edges=_walk_edges(model, step), base=base)
+    empty = _pinned_arrays() if on_gpu else np.empty
+    maker = PoolMaker(source, grid, step=step, edges=_walk_edges(model, step), base=base, empty=empty)
     keep, alias = source.alias_of(source.frequency(model.exponent)[node_of], grid.offsets)
     chosen = root_of(model.seed, Purpose.POOL_NEGATIVES)
     rules = Rules(
@@ -65,17 +67,20 @@ def run(
     )
     model._fitted = tables, grid
     trainer: Any
+    faster: Any = None
     if on_gpu:
+        from .pools_cuda import device_maker
         from .train_cuda import CudaTrainer
 
         trainer = CudaTrainer(tables, grid, rules)
+        faster = device_maker(maker, trainer.places[0], _pool_samples(model, n))
     else:
         threads = resolve_threads(model.threads)
         trainer = CpuTrainer(tables, grid, rules, threads=threads, lock_free=not model.deterministic)
     try:
-        _Loop(model, maker, trainer, tables, about, epochs_of(model, edges, n) * edges, _pool_samples(model, n)).go(
-            state
-        )
+        size = _pool_samples(model, n)
+        loop = _Loop(model, (maker, faster), trainer, tables, about, epochs_of(model, edges, n) * edges, size)
+        loop.go(state)
     finally:
         trainer.close()
 
@@ -90,8 +95,21 @@ def _on_gpu(model: GraphVite) -> bool:
     return available()
 
 
+def _pinned_arrays() -> Any:
+    """Makes arrays in page-locked memory."""
+    from ...graphlib.compute.launch_cuda import launching
+
+    def empty(size: int, dtype: Any) -> Any:
+        with launching() as place:
+            return place.pinned(size, dtype)
+
+    return empty
+
+
 class _Loop:
     """Pools in turn: one is trained while the next is made. Ctrl-C ends both within a second and saves the state.
+
+    `makers` are one that makes pools and, or None, one that makes the same pools faster once the first cannot keep up.
 
     The state is set by the thread that trains, which no signal reaches, so it is always that of the tables.
     """
@@ -99,14 +117,16 @@ class _Loop:
     def __init__(
         self,
         model: GraphVite,
-        maker: PoolMaker,
+        makers: tuple[PoolMaker, Any],
         trainer: Any,
         tables: Tables,
         about: dict[str, Any],
         total: int,
         pool_samples: int,
     ) -> None:
-        self._model, self._maker, self._trainer, self._tables = model, maker, trainer, tables
+        self._model, self._trainer, self._tables = model, trainer, tables
+        self._maker: Any
+        self._maker, self._faster = makers
         self._about, self._total, self._pool_samples = about, total, pool_samples
         self._on = "cpu" if isinstance(trainer, CpuTrainer) else "cuda"
         self._stop = threading.Event()
@@ -136,13 +156,16 @@ class _Loop:
             try:
                 upcoming = self._order(sampler, self._state)
                 while upcoming is not None:
+                    begin = time.monotonic()
                     pool = upcoming.result()
+                    waited = time.monotonic() - begin
                     state = self._state
                     reached = RunState(state.done + pool.size, state.pools + 1)
                     upcoming = self._order(sampler, reached)
                     rate, last = self._rate(state.done), self._rate(reached.done)
                     slope = (last - rate) / max(1, pool.size)
                     loss = driver.submit(self._train, pool, rate, slope, reached).result()
+                    self._keep_up(state.pools, waited, time.monotonic() - begin - waited)
                     meter.update(pool.size, loss)
                     if time.monotonic() - saved > self._model.checkpoint_every_s:
                         self._save()
@@ -150,6 +173,11 @@ class _Loop:
             except BaseException:
                 self._stop.set()
                 raise
+
+    def _keep_up(self, pools: int, waited: float, trained: float) -> None:
+        """Take the faster maker for the pools to come, which are the same, where training has waited for one."""
+        if self._faster is not None and pools > 0 and waited > _MOST_WAIT * trained:
+            self._maker, self._faster = self._faster, None
 
     def _train(self, pool: Pool, rate: float, slope: float, reached: RunState) -> float:
         before = self._state

@@ -16,7 +16,8 @@ import numpy as np
 from numba import config, float32
 
 from ...graphlib.compute.alias_cpu import alias_pick
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.launch_cuda import Place, launching
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import draw, high64, stream
 from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.compute.warp_cuda import LANES, WARPS_PER_BLOCK, sum_lanes
@@ -49,7 +50,7 @@ def _moved(rule, theta, r, lr, first, second, i, j):
     return _moved_by_moments(rule, theta, r, lr, first, second, i, j)
 
 
-@cuda.jit
+@cuda_kernel
 def train_block(vertex, context, moments, samples, head_row, negatives, step, draws, table, losses):
     """As `train_cpu.train_moments`, on the rows `head_row` on of the vertices and `negatives.row` on of the contexts.
 
@@ -135,12 +136,13 @@ class _Part:
     arrays: list[Any]
 
     @classmethod
-    def on_device(cls, home: list[NDArray[np.float32]]) -> _Part:
-        return cls(home, [cuda.to_device(table) for table in home])
+    def on_device(cls, place: Place, home: list[NDArray[np.float32]]) -> _Part:
+        return cls(home, [place.put(table) for table in home])
 
-    def back(self) -> None:
+    def back(self, place: Place) -> None:
         for array, table in zip(self.arrays, self.home, strict=True):
-            array.copy_to_host(table)
+            place.send(array, table)
+        place.wait()
 
 
 class CudaTrainer:
@@ -152,20 +154,25 @@ class CudaTrainer:
         As for `CpuTrainer`.
     devices : sequence of int, optional
         Default all. There are never more at work than the grid has parts.
+
+    Attributes
+    ----------
+    places : list of Place
+        Of the devices at work: kernels run on the streams that are current where this is made.
     """
 
     def __init__(self, tables: Tables, grid: Grid, rules: Rules, *, devices: Sequence[int] | None = None) -> None:
         self._tables, self._grid, self._rules = tables, grid, rules
         found = list(range(len(cuda.gpus))) if devices is None else list(devices)
-        self._devices = found[: grid.parts]
+        self.places: list[Place] = []
         self._constant = []
-        for device in self._devices:
-            with cuda.gpus[device]:
-                self._constant.append([cuda.to_device(a) for a in (rules.keep, rules.alias, logistic_table())])
         self._resident: tuple[_Part, _Part] | None = None
-        if grid.parts == 1:
-            with cuda.gpus[self._devices[0]]:
-                self._resident = self._vertex_part(0), self._context_part(0)
+        for device in found[: grid.parts]:
+            with launching(device) as place:
+                self.places.append(place)
+                self._constant.append([place.put(a) for a in (rules.keep, rules.alias, logistic_table())])
+                if grid.parts == 1:
+                    self._resident = self._vertex_part(place, 0), self._context_part(place, 0)
 
     def train(
         self, pool: Pool, rate: float, slope: float, begin: int = 0, stop: threading.Event | None = None
@@ -174,47 +181,47 @@ class CudaTrainer:
 
         A turn is one block on every device; `stop` is obeyed between two.
         """
-        parts, width = self._grid.parts, len(self._devices)
+        parts, width = self._grid.parts, len(self.places)
         total, done, trained, turn = 0.0, 0, 0, 0
         stopped: int | None = None
         for tail in range(0, parts, width):
-            team = list(zip(range(tail, min(tail + width, parts)), self._devices, self._constant, strict=False))
+            team = list(zip(range(tail, min(tail + width, parts)), self.places, self._constant, strict=False))
             contexts = []
-            for part, device, _ in team:
-                with cuda.gpus[device]:
-                    contexts.append(self._resident[1] if self._resident else self._context_part(part))
+            for part, like, _ in team:
+                with launching(like=like) as place:
+                    contexts.append(self._resident[1] if self._resident else self._context_part(place, part))
             for step in range(parts):
                 running = []
                 if turn >= begin and stop is not None and stop.is_set():
                     stopped = turn
                     break
-                for (part, device, constant), context in zip(team, contexts, strict=True):
+                for (part, like, constant), context in zip(team, contexts, strict=True):
                     head = (part + step) % parts
                     block = head * parts + part
                     size = int(pool.starts[block + 1] - pool.starts[block])
                     if turn < begin:
                         done += size
                         continue
-                    with cuda.gpus[device]:
-                        vertex = self._resident[0] if self._resident else self._vertex_part(head)
-                        losses = cuda.to_device(np.zeros(1, np.float32))
+                    with launching(like=like) as place:
+                        vertex = self._resident[0] if self._resident else self._vertex_part(place, head)
+                        losses = place.put(np.zeros(1, np.float32))
                         if size:
                             first = rate + slope * done
                             pace = slope * len(team)  # the devices of a step walk down the rates side by side
-                            self._launch(pool, (head, part), vertex, context, constant, first, pace, losses)
-                    running.append((device, vertex, losses, size))
-                for device, vertex, losses, size in running:
-                    with cuda.gpus[device]:
-                        total += float(losses.copy_to_host()[0])
+                            self._launch(place, pool, (head, part), vertex, context, constant, (first, pace), losses)
+                    running.append((like, vertex, losses, size))
+                for like, vertex, losses, size in running:
+                    with launching(like=like) as place:
+                        total += float(place.fetch(losses)[0][0])
                         if self._resident is None:
-                            vertex.back()
+                            vertex.back(place)
                     done += size
                     trained += size
                 turn += 1
-            for (_, device, _), context in zip(team, contexts, strict=True):
+            for (_, like, _), context in zip(team, contexts, strict=True):
                 if self._resident is None:
-                    with cuda.gpus[device]:
-                        context.back()
+                    with launching(like=like) as place:
+                        context.back(place)
             if stopped is not None:
                 break
         return Progress(total / (1.0 + self._rules.weight * self._rules.negatives) / max(1, trained), stopped)
@@ -222,9 +229,9 @@ class CudaTrainer:
     def finish(self) -> None:
         """Bring tables that live on the device home."""
         if self._resident is not None:
-            with cuda.gpus[self._devices[0]]:
+            with launching(like=self.places[0]) as place:
                 for part in self._resident:
-                    part.back()
+                    part.back(place)
 
     def close(self) -> None:
         """Give the device's memory back."""
@@ -232,8 +239,8 @@ class CudaTrainer:
         self._constant = []
 
     def _launch(
-        self, pool: Pool, at: tuple[int, int], vertex: _Part, context: _Part, constant: list[Any], rate: float,
-        slope: float, losses: Any
+        self, place: Place, pool: Pool, at: tuple[int, int], vertex: _Part, context: _Part, constant: list[Any],
+        rates: tuple[float, float], losses: Any
     ) -> None:  # fmt: skip
         """Train the block of vertex part `at[0]` and context part `at[1]`."""
         rules, (head, tail) = self._rules, at
@@ -246,22 +253,34 @@ class CudaTrainer:
         least = min(part.arrays[0].shape[0] for part in (vertex, context))
         blocks = max(1, min(_BLOCKS, -(-(here.stop - here.start) // warps), least // warps))
         shared = warps * self._tables.vertex.shape[1] * 4
-        train_block[blocks, LANES * warps, 0, shared](
+        heads, tails = (_samples(place, side, here) for side in (pool.heads, pool.tails))
+        place.run(
+            *(train_block, blocks, LANES * warps),
             *(vertex.arrays[0], context.arrays[0], _moments(RULES[rules.optimizer], vertex, context)),
-            *(Samples(cuda.to_device(pool.heads[here]), cuda.to_device(pool.tails[here]), 0), head_row),
+            *(Samples(heads, tails, 0), head_row),
             Negatives(rules.negatives, np.float32(rules.weight), tail_row, tail_end - tail_row, keep, alias),
-            *(Step(rate, slope, np.float32(rules.decay)), Draws(rules.root, pool.number, block), table, losses),
+            *(Step(*rates, np.float32(rules.decay)), Draws(rules.root, pool.number, block), table, losses),
+            shared=shared,
         )
 
-    def _vertex_part(self, part: int) -> _Part:
-        return self._part(part, self._tables.vertex, self._tables.vertex_moments)
+    def _vertex_part(self, place: Place, part: int) -> _Part:
+        return self._part(place, part, self._tables.vertex, self._tables.vertex_moments)
 
-    def _context_part(self, part: int) -> _Part:
-        return self._part(part, self._tables.context, self._tables.context_moments)
+    def _context_part(self, place: Place, part: int) -> _Part:
+        return self._part(place, part, self._tables.context, self._tables.context_moments)
 
-    def _part(self, part: int, table: NDArray[np.float32], moments: tuple[NDArray[np.float32], ...]) -> _Part:
+    def _part(
+        self, place: Place, part: int, table: NDArray[np.float32], moments: tuple[NDArray[np.float32], ...]
+    ) -> _Part:
         rows = slice(int(self._grid.offsets[part]), int(self._grid.offsets[part + 1]))
-        return _Part.on_device([array[rows] for array in (table, *moments)])
+        return _Part.on_device(place, [array[rows] for array in (table, *moments)])
+
+
+def _samples(place: Place, rows: Any, here: slice) -> Any:
+    """A block's side of a pool: copied, without waiting where it is pinned, or where it was drawn."""
+    if isinstance(rows, np.ndarray):
+        return place.put(rows[here])
+    return rows if here == slice(0, rows.shape[0]) else rows[here]
 
 
 def _moments(rule: int, vertex: _Part, context: _Part) -> Moments:

@@ -11,13 +11,13 @@ from typing import Any
 from numba import config
 
 from ...graphlib.compute.launch_cuda import launching
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 _BLOCK = 32 if _SIMULATED else 128
 
 
-@cuda.jit
+@cuda_kernel
 def add_rows(messages, indptr, mean, out):
     width = out.shape[1]
     for t in range(cuda.grid(1), out.shape[0] * width, cuda.gridsize(1)):
@@ -29,7 +29,7 @@ def add_rows(messages, indptr, mean, out):
         out[r, j] = total / (indptr[r + 1] - indptr[r]) if mean else total
 
 
-@cuda.jit
+@cuda_kernel
 def add_rows_gradient(grad, indptr, mean, out):
     width = grad.shape[1]
     for t in range(cuda.grid(1), grad.shape[0] * width, cuda.gridsize(1)):
@@ -40,7 +40,7 @@ def add_rows_gradient(grad, indptr, mean, out):
             out[e, j] = value
 
 
-@cuda.jit
+@cuda_kernel
 def max_rows(messages, indptr, out, winners):
     width = out.shape[1]
     for t in range(cuda.grid(1), out.shape[0] * width, cuda.gridsize(1)):
@@ -55,7 +55,7 @@ def max_rows(messages, indptr, out, winners):
         winners[r, j] = winner
 
 
-@cuda.jit
+@cuda_kernel
 def max_rows_gradient(grad, winners, indptr, out):
     width = grad.shape[1]
     for t in range(cuda.grid(1), grad.shape[0] * width, cuda.gridsize(1)):
@@ -70,7 +70,7 @@ def _gate(value):
     return 1 / (1 + math.exp(-value))
 
 
-@cuda.jit
+@cuda_kernel
 def gated_rows(messages, indptr, out, winners):
     half = out.shape[1] // 2
     for t in range(cuda.grid(1), out.shape[0] * half, cuda.gridsize(1)):
@@ -91,7 +91,7 @@ def gated_rows(messages, indptr, out, winners):
         winners[r, j] = winner
 
 
-@cuda.jit
+@cuda_kernel
 def gated_rows_gradient(grad, messages, winners, indptr, out):
     half = grad.shape[1] // 2
     for r in range(cuda.grid(1), grad.shape[0], cuda.gridsize(1)):
@@ -108,7 +108,7 @@ def gated_rows_gradient(grad, messages, winners, indptr, out):
             out[e, 0] = total * gate * (1 - gate)
 
 
-@cuda.jit
+@cuda_kernel
 def add_to_sources(grad, edges, indptr, sources, out):
     width = grad.shape[1]
     for t in range(cuda.grid(1), sources.shape[0] * width, cuda.gridsize(1)):

@@ -15,14 +15,16 @@ from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.sparse.contexts import check_contexts
 from ...sampling.arguments import check_count, node_positions
 from ...sampling.features.unified_tensor import UnifiedTensor
-from ...sampling.prefetch import Stopwatch, prefetched
+from ...sampling.loaders.streams import ahead
+from ...sampling.prefetch import Stopwatch
 from ...sampling.subgraphs.node_sets import NodeSets, check_node_sets
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
-    from ...sampling.prefetch import LoaderReport
+    from ...sampling.loaders.streams import ahead
+from ...sampling.prefetch import LoaderReport
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,7 +226,12 @@ class TokenLoader:
             seeds = seeds[generator(seed, Purpose.BATCHES, epoch).permutation(seeds.shape[0])]
         parts = [seeds[at : at + size] for at in range(0, seeds.shape[0], size)]
         self._workers = check_count("workers", workers)
-        yield from prefetched(lambda part: self.batch(part, epoch=epoch), parts, workers=workers, watch=self._watch)
+        devices = (table.device for table in self._tables)
+
+        def make(part: NDArray[np.int64]) -> TokenBatch:
+            return self.batch(part, epoch=epoch)
+
+        yield from ahead(make, parts, devices=devices, workers=workers, watch=self._watch)
 
     def report(self) -> LoaderReport:
         """Where the time of `batches` went so far."""

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from ...sampling.ncache.read import JointRead
 from ..threads import kernel_threads
+from . import device_layers
+from .device_layers import DenseJoint, DeviceAttend, DeviceDrop, DeviceStep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,14 +115,22 @@ class SlotUpdate(nn.Module):
         self.cell = nn.GRUCell(dim, dim)
         self.widths = (self_dim, time_dim, edge_dim)
 
-    def forward(self, reps: Tensor, row: Tensor, times: Tensor, edges: Tensor | None, old: Tensor, live: Tensor):
-        """reps (k, self_dim); slot i meets reps[row[i]] with encoded time times[:, i]; zero where not `live`."""
+    def forward(self, reps: Tensor, row: Tensor | None, times: Tensor, edges: Tensor | None, old: Tensor, live: Tensor):
+        """reps (k, self_dim); slot i meets reps[row[i]] with encoded time times[:, i]; zero where not `live`.
+
+        Without `row`, slot i meets reps[i].
+        """
         cell = self.cell
         parts = (cell.weight_ih @ self.message.weight).split(self.widths, dim=1)
         table = torch.addmm(cell.bias_ih, reps, parts[0].t())
         extra = parts[1] @ times
         if edges is not None:
             extra = extra + parts[2] @ edges.t()
+        if device_layers.by_kernels(old):
+            places = live.new_empty(0, dtype=torch.int64) if row is None else row
+            return DeviceStep.apply(table, places, extra, old, live, cell.weight_hh, cell.bias_hh)
+        if row is None:
+            row = torch.arange(old.shape[0], device=old.device)
         if old.device.type == "cpu" and old.shape[1] > _WIDE:
             return _RowStep.apply(table.index_select(0, row) + extra.t(), old, live, cell.weight_hh, cell.bias_hh)
         if old.device.type == "cpu":
@@ -162,6 +172,21 @@ class RaggedJoint:
         key, code, slot, row = (there(part, device).long() for part in (joint.key, joint.code, joint.slot, joint.row))
         pair = torch.repeat_interleave(there(joint.indptr[1:] - joint.indptr[:-1], device))
         return cls(pair, joint.indptr.shape[0] - 1, key, code, slot, row)
+
+    @classmethod
+    def of_dense(cls, joint: DenseJoint) -> RaggedJoint:
+        """The rows that there are; waits for their number."""
+        used = joint.code.view(-1).nonzero()[:, 0]
+        member = joint.member.view(-1, joint.member.shape[2])[used]
+        held = member >= 0
+        return cls(
+            pair=used // joint.code.shape[1],
+            pairs=joint.code.shape[0],
+            key=joint.key[member.amax(dim=1).long()],
+            code=joint.code.view(-1)[used].long(),
+            slot=member[held].long(),
+            row=held.nonzero()[:, 0],
+        )
 
 
 class _Attend(torch.autograd.Function):
@@ -216,7 +241,7 @@ class PairReadout(nn.Module):
 
     def forward(
         self,
-        joint: JointRead | RaggedJoint,
+        joint: JointRead | RaggedJoint | DenseJoint,
         value: Tensor,
         node_features: Tensor | None,
         generator: torch.Generator | None,
@@ -227,6 +252,10 @@ class PairReadout(nn.Module):
             codes = self.project.bias.expand(64, -1)
         else:
             codes = torch.addmm(self.project.bias, self.codes.weight, parts[0].t())
+        if isinstance(joint, DenseJoint):
+            if self.score is not None and node_features is None and device_layers.by_kernels(value):
+                return DeviceAttend.apply(joint, value, codes, parts[1].t(), self.score)
+            joint = RaggedJoint.of_dense(joint)
         if isinstance(joint, JointRead):
             if self.score is not None and node_features is None and value.device.type == "cpu":
                 return _Attend.apply(joint, value, codes.contiguous(), parts[1].t().contiguous(), self.score)
@@ -270,9 +299,14 @@ def there(array: NDArray[Any], device: torch.device) -> Tensor:
 
 
 def drop(x: Tensor, probability: float, training: bool, generator: torch.Generator | None) -> Tensor:
-    """Dropout whose draws come from `generator`, so that a run can be resumed exactly."""
+    """Dropout whose draws come from `generator`, so that a run can be resumed exactly.
+
+    On a GPU the generator names a stream of draws, which are made there.
+    """
     if not training or probability == 0:
         return x
+    if device_layers.by_kernels(x):
+        return DeviceDrop.apply(x, int(torch.randint(0, 1 << 62, (1,), generator=generator)), probability)
     keep = torch.rand(x.shape, generator=generator).to(x.device) >= probability
     return x * keep / (1 - probability)
 

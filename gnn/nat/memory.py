@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .layers import RaggedJoint, there
+from .device_layers import DenseJoint
+from .layers import there
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ class Slots:
     ----------
     nodes : int64 array (n,)
     neighbours, row : int64 tensors (m,), (slots,)
-        Slot i holds the key `neighbours[row[i]]`.
+        Slot i holds the key `neighbours[row[i]]`, or `neighbours[i]` where row is None.
     edge_id, time : int64, float64 tensors (slots,)
     value : float32 tensor (slots, F)
     live, far : bool tensors (slots,)
@@ -44,7 +45,7 @@ class Slots:
 
     nodes: NDArray[np.int64]
     neighbours: Tensor
-    row: Tensor
+    row: Tensor | None
     edge_id: Tensor
     time: Tensor
     value: Tensor
@@ -136,17 +137,17 @@ class DeviceMemory:
             _tensor(part, self.device) for part in (read.key, read.edge_id, read.time, read.value)
         )
         count, width = key.shape
-        every = torch.arange(count * width, device=self.device)
+        own = torch.arange(0, count * width, width, device=self.device)
         return Slots(
             nodes,
             neighbours=key.view(-1).long().clamp(min=0),
-            row=every,
+            row=None,
             edge_id=edge_id.view(-1),
             time=time.view(-1),
             value=value.view(count * width, -1),
             live=edge_id.view(-1) >= 0,
             far=self._far.repeat(count),
-            own=every[::width],
+            own=own,
             read=read,
         )
 
@@ -156,21 +157,11 @@ class DeviceMemory:
         edge_ids, times = (_tensor(part, self.device) for part in (self._cuda.edge_ids, self._cuda.times))
         return edge_ids[chosen, 0], times[chosen, 0]
 
-    def join(self, slots: Slots, first: NDArray[np.int64], second: NDArray[np.int64]) -> RaggedJoint:
+    def join(self, slots: Slots, first: NDArray[np.int64], second: NDArray[np.int64]) -> DenseJoint:
         """Joint neighbourhoods of pairs of `slots.nodes`."""
         read: Any = slots.read
-        codes, members = (_tensor(part, self.device) for part in self._cuda.join(read, first, second))
-        used = codes.view(-1).nonzero()[:, 0]
-        member = members.view(-1, members.shape[2])[used]
-        held = member >= 0
-        return RaggedJoint(
-            pair=used // codes.shape[1],
-            pairs=codes.shape[0],
-            key=slots.neighbours[member.amax(dim=1).long()],
-            code=codes.view(-1)[used].long(),
-            slot=member[held].long(),
-            row=held.nonzero()[:, 0],
-        )
+        code, member = (_tensor(part, self.device) for part in self._cuda.join(read, first, second))
+        return DenseJoint(code, member, slots.neighbours)
 
     def insert(self, src: ArrayLike, dst: ArrayLike, slots: Slots, values: Tensor, **stamps: Any) -> None:
         """Write a batch of events; `values` is what the values of `slots` have become."""

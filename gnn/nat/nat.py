@@ -330,7 +330,7 @@ class NAT(nn.Module):
         device = self.self_rep.device
         return self.self_update(
             self.self_rep.index_select(0, there(self.last_other[nodes], device)),
-            torch.arange(nodes.shape[0], device=device),
+            None,
             self._encode(times, time),
             self._edges(edge_ids),
             self.self_rep.index_select(0, there(nodes, device)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, NotFitted
-from ...sampling.prefetch import Stopwatch, prefetched
+from ...sampling.loaders.streams import ahead
+from ...sampling.prefetch import Stopwatch
 from ..training.epochs import Callback, EpochTrainer
 from ..training.evaluating import evaluating
 from ..training.options import Training
@@ -172,7 +173,7 @@ class NodeTrainer(EpochTrainer):
         def made(nodes: NDArray[np.int64]) -> tuple[Any, Tensor]:
             return self.model.batch(nodes, epoch=epoch), torch.from_numpy(self.data.labels[nodes])
 
-        yield from prefetched(made, parts, workers=self.options.workers, watch=Stopwatch())
+        yield from self._ahead(made, parts)
 
     def _loss(self, batch: tuple[Any, Tensor]) -> Tensor:
         given, labels = batch[0], batch[1].to(self.device)
@@ -200,8 +201,11 @@ class NodeTrainer(EpochTrainer):
         def made(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], Any]:
             return part, self.model.batch(part, epoch=0)
 
-        for part, batch in prefetched(made, parts, workers=self.options.workers, watch=Stopwatch()):
+        for part, batch in self._ahead(made, parts):
             yield part, self.model(batch)
+
+    def _ahead(self, made: Callable[[NDArray[np.int64]], Any], parts: list[NDArray[np.int64]]) -> Iterator[Any]:
+        return ahead(made, parts, devices=[self.device], workers=self.options.workers, watch=Stopwatch())
 
 
 def _cut(nodes: NDArray[np.int64], size: int | None) -> list[NDArray[np.int64]]:

@@ -22,6 +22,7 @@ from .numba_cuda import cuda
 _log = logging.getLogger(__name__)
 _WORDS = {
     bool: "?7x", int: "q", float: "d", np.float32: "f4x", np.float64: "d", np.uint64: "Q", np.int64: "q",
+    np.int32: "i4x",
 }  # fmt: skip
 _HEADER = 5  # null, null, elements, bytes per element, address
 

@@ -10,6 +10,7 @@ and signature has files of its own, so that processes that compile at the same t
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import re
 import sys
@@ -50,17 +51,16 @@ class _Impl(CompileResultCacheImpl):
     _locator_classes: list[Any] = [_Locator, InTreeCacheLocator]  # noqa: RUF012, as the base class has it
 
 
-class KernelCache(FunctionCache):
-    """Numba's cache of one function, with one file per signature; what cannot be read is compiled again.
+class SignedFiles:
+    """What makes a cache of Numba's hold one file per signature; what cannot be read is compiled again.
 
-    `kind` tells apart what is compiled from one function in several ways.
+    `_kind` tells apart what is compiled from one function in several ways.
     """
 
-    _impl_class = _Impl
-
-    def __init__(self, function: Any, kind: str = "") -> None:
-        super().__init__(function)
-        self._kind = kind
+    _kind = ""
+    _impl: Any
+    _index_key: Any
+    _cache_path: str
 
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
         key = self._index_key(sig, target_context.codegen())
@@ -84,6 +84,37 @@ class KernelCache(FunctionCache):
         signature = hashlib.sha256((repr(key) + self._kind).encode()).hexdigest()[:16]
         stamp = self._impl.locator.get_source_stamp()
         return _SignedFile(self._cache_path, f"{self._impl.filename_base}-{signature}", stamp)
+
+
+class KernelCache(SignedFiles, FunctionCache):
+    """Numba's cache of one function of the processor; see `SignedFiles` for `kind`."""
+
+    _impl_class = _Impl
+
+    def __init__(self, function: Any, kind: str = "") -> None:
+        super().__init__(function)
+        self._kind = kind
+
+
+def device_cache(function: Any) -> Any:
+    """The cache of one CUDA kernel, which keeps machine code per compute capability and version of the compiler.
+
+    Raises
+    ------
+    ImportError, AttributeError
+        There is no numba-cuda, or one that is built otherwise.
+    RuntimeError
+        The folder cannot be used.
+    """
+    dispatcher = importlib.import_module("numba.cuda.dispatcher")
+
+    class Impl(dispatcher.CUDACacheImpl):  # type: ignore[name-defined]
+        _locator_classes: list[Any] = [_Locator]  # noqa: RUF012, as the base class has it
+
+    class Cache(SignedFiles, dispatcher.CUDACache):  # type: ignore[name-defined]
+        _impl_class = Impl
+
+    return Cache(function)
 
 
 class _SignedFile(IndexDataCacheFile):

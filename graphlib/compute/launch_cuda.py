@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
+_one_kernel = threading.Lock()  # the simulator runs no two at the same time
 
 
 class Place:
@@ -40,13 +42,26 @@ class Place:
         self._handle = 0 if torch is None else int(torch.cuda.current_stream(device).cuda_stream)
 
     @property
+    def owner(self) -> tuple[Any, int | None]:
+        """torch, where it is at work, and the number of the device."""
+        return self._torch, self._device if self._torch is None else self._device.index
+
+    def on_stream(self) -> Any:
+        """A context in which torch's current stream is this place's, also on another thread."""
+        cuda_of = self._torch.cuda
+        if self._handle:
+            return cuda_of.StreamContext(cuda_of.ExternalStream(self._handle, device=self._device))
+        return cuda_of.StreamContext(cuda_of.default_stream(self._device))
+
+    @property
     def stream(self) -> Any:
         return cuda.external_stream(self._handle) if self._handle else 0
 
     def run(self, kernel: Any, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
         """Queue a kernel of `cuda.jit`; `shared` is its dynamic shared memory in bytes."""
         if self._torch is None:
-            kernel[blocks, threads, self.stream, shared](*arguments)
+            with _one_kernel if _SIMULATED else nullcontext():
+                kernel[blocks, threads, self.stream, shared](*arguments)
         else:
             index = self._device.index
             direct_cuda.launch(self._torch, index, kernel, blocks, threads, shared, self._handle, arguments)
@@ -70,6 +85,23 @@ class Place:
             return there.copy_(self._torch.from_numpy(source), non_blocking=True)
         cuda.as_cuda_array(there, sync=False).copy_to_device(source, stream=self.stream)  # torch warns of such arrays
         return there
+
+    def pinned(self, shape: int, dtype: DTypeLike) -> NDArray[Any]:
+        """An array of the host with nothing in it, in page-locked memory, which copies go from without waiting."""
+        if self._torch is None:
+            found: NDArray[Any] = cuda.pinned_array(shape, np.dtype(dtype))
+            return found
+        kind = _torch_type(self._torch, np.dtype(dtype))
+        page_locked: NDArray[Any] = self._torch.empty(shape, dtype=kind, pin_memory=True).numpy()
+        return page_locked
+
+    def free_bytes(self) -> float:
+        """Memory of the device that is free, what torch's pool holds unused included."""
+        free = float(cuda.current_context().get_memory_info()[0])
+        if self._torch is None:
+            return free
+        held = self._torch.cuda.memory_reserved(self._device) - self._torch.cuda.memory_allocated(self._device)
+        return free + held
 
     def exchanged(self, shape: int, dtype: DTypeLike) -> tuple[NDArray[Any], Any]:
         """An array of the host, pinned where torch can, and one of the device, for `update` and `send`."""
@@ -160,23 +192,28 @@ def _torch_type(torch: Any, dtype: np.dtype[Any]) -> Any:
 
 
 @contextmanager
-def launching(device: int | None = None) -> Iterator[Place]:
+def launching(device: int | None = None, *, like: Place | None = None) -> Iterator[Place]:
     """Make a device current and say where kernels go.
 
     Parameters
     ----------
     device : int, optional
         By default the current one: torch's where torch uses a GPU, else Numba's.
+    like : Place, optional
+        The device and the stream of this place instead: for other threads, whose current stream is the default one.
     """
     torch: Any = None if _SIMULATED else sys.modules.get("torch")
     if torch is not None and not torch.cuda.is_available():
         torch = None
+    if like is not None:
+        torch, device = like.owner
     if torch is None:
         with cuda.gpus[0 if device is None else device]:
             yield Place(None, device)
         return
     index = torch.cuda.current_device() if device is None else device
-    with torch.cuda.device(index), cuda.gpus[index]:
+    there = nullcontext() if like is None else like.on_stream()
+    with torch.cuda.device(index), cuda.gpus[index], there:
         yield Place(torch, torch.device("cuda", index))
 
 

@@ -55,7 +55,11 @@ class DeviceRows:
     @property
     def hot_rows(self) -> int:
         """How many of the rows read so far were hot; waits for the reads."""
-        return 0 if self._met is None else int(self._met)
+        if self._met is None:
+            return 0
+        if self._met.is_cuda:
+            self._torch.cuda.synchronize(self._met.device)
+        return int(self._met)
 
     def read(self, ids: torch.Tensor, out: torch.Tensor, *, trusted: bool = False) -> None:
         """Write the rows `ids` to `out`, both on the GPU.

@@ -12,7 +12,7 @@ import numpy as np
 from numba import config
 
 from ...graphlib.compute.launch_cuda import Place, launching
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.errors import InvalidInput
 
 LINE = 128
@@ -21,7 +21,7 @@ _SIMULATED = bool(config.ENABLE_CUDASIM)  # type: ignore[attr-defined]
 _BLOCK = 32 if _SIMULATED else 128
 
 
-@cuda.jit
+@cuda_kernel
 def gather_narrow(table, hot, slots, index, places, out, notes):
     """A word per thread; consecutive threads read consecutive words of a row.
 
@@ -73,7 +73,7 @@ def _copy_row(source, row, out, place, first):
             out[place, j + 3 * _LANES] = d
 
 
-@cuda.jit
+@cuda_kernel
 def gather_wide(table, base, hot, slots, index, places, out, notes):
     """As `gather_narrow` with a warp per row, its reads aligned to lines.
 

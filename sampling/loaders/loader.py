@@ -12,9 +12,10 @@ from ...graphlib.types import chosen_edge_type
 from ..arguments import check_count
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
-from ..prefetch import LoaderReport, Stopwatch, check_same_process, prefetched
+from ..prefetch import LoaderReport, Stopwatch, check_same_process
 from .batches import Batching
 from .forms import PlainForm, TypedForm
+from .streams import ahead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,12 @@ class Loader:
         epoch = self.epoch
         self.epoch += 1
         order = self._batching.positions(self._total, epoch)
-        return prefetched(lambda batch: self._make(batch, epoch), order, workers=self._workers, watch=self._watch)
+        devices = (table.device for table in self.tables.values())
+
+        def make(batch: NDArray[np.int64]) -> Any:
+            return self._make(batch, epoch)
+
+        return ahead(make, order, devices=devices, workers=self._workers, watch=self._watch)
 
     def _make(self, batch: NDArray[np.int64], epoch: int) -> Any:
         with self._watch.time("sample"):

@@ -13,7 +13,7 @@ import numpy as np
 from numba import config
 
 from ...graphlib.compute.launch_cuda import Place, device_number, launching
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import stream, uniform
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.twins_cuda import on_device
@@ -31,14 +31,14 @@ slot_of = on_device(cache_cpu.slot_of)
 accepted = on_device(cache_cpu.accepted, uniform=uniform)
 
 
-@cuda.jit
+@cuda_kernel
 def fill(array, value):
     """Every element = `value`."""
     for i in range(cuda.grid(1), array.shape[0], cuda.gridsize(1)):
         array[i] = value
 
 
-@cuda.jit
+@cuda_kernel
 def read_rows(keys, edge_ids, times, values, nodes, out_key, out_edge, out_time, out_value):
     """Copy the rows of `nodes`, a slot per thread."""
     width = keys.shape[1]
@@ -52,7 +52,7 @@ def read_rows(keys, edge_ids, times, values, nodes, out_key, out_edge, out_time,
             out_value[i, j, f] = values[node, j, f]
 
 
-@cuda.jit
+@cuda_kernel
 def join_rows(keys, starts, hop_of, kind, parameter, first, second, code, member):
     """Per pair and slot of either node: the distance encoding of its key and the slots that hold it, at its first slot.
 
@@ -86,7 +86,7 @@ def join_rows(keys, starts, hop_of, kind, parameter, first, second, code, member
         code[p, place] = bits
 
 
-@cuda.jit
+@cuda_kernel
 def sum_members(values, member, total):
     """Per row of `member` (rows, 2 hops), the sum of the values (slots, F) it names."""
     for t in range(cuda.grid(1), total.shape[0] * total.shape[1], cuda.gridsize(1)):
@@ -128,7 +128,7 @@ class Columns(NamedTuple):
     values: Any
 
 
-@cuda.jit
+@cuda_kernel
 def claim(keys, starts, rule, events, read_key, winner):
     """A thread per event, side and write: accepted writes claim their slot of `winner` (rows read, width) by rank.
 
@@ -163,7 +163,7 @@ def claim(keys, starts, rule, events, read_key, winner):
                     cuda.atomic.max(winner, (mine, j), np.int64(t))
 
 
-@cuda.jit
+@cuda_kernel
 def write_winners(columns, starts, events, event_time, nodes, read, winner):
     """A thread per slot of the nodes read: the winner's entry is written, no two to one slot."""
     keys, edge_ids, times, values = columns

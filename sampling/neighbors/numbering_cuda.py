@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import config
 
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import mix64
 
 EMPTY = -1
@@ -73,7 +73,7 @@ def scan_block(value, cells):
     return cells[thread]
 
 
-@cuda.jit
+@cuda_kernel
 def reset_table(keys, order, state):
     """An empty table, and nothing sampled."""
     for i in range(cuda.grid(1), state.shape[0], cuda.gridsize(1)):
@@ -83,7 +83,7 @@ def reset_table(keys, order, state):
         order[slot] = UNSEEN
 
 
-@cuda.jit
+@cuda_kernel
 def enter(indices, positions, state, hop, hops, keys, order, slots):
     """Enter the node `indices[positions[i]]` of each edge i of a hop; `order` of a new one is the least base + i.
 
@@ -104,7 +104,7 @@ def enter(indices, positions, state, hop, hops, keys, order, slots):
         slots[i] = slot
 
 
-@cuda.jit
+@cuda_kernel
 def count_new(state, hop, hops, count_seeds, order, slots, sums):
     """Per block, the nodes of its share of a hop's edges that were not numbered before."""
     count = state[hops + 2 + hop] if hop >= 0 else count_seeds
@@ -118,7 +118,7 @@ def count_new(state, hop, hops, count_seeds, order, slots, sums):
         sums[cuda.blockIdx.x] = total
 
 
-@cuda.jit
+@cuda_kernel
 def number_new(indices, positions, state, hop, hops, order, slots, sums, nodes):
     """New nodes in first-visit order to `nodes`, and their numbers to `order`; both ends of `state` move on.
 
@@ -144,7 +144,7 @@ def number_new(indices, positions, state, hop, hops, order, slots, sums, nodes):
         state[hop + 2] = local
 
 
-@cuda.jit
+@cuda_kernel
 def read_numbers(edge_ids, positions, state, hop, hops, order, slots, far, edges):
     """The local number of the node at each edge of a hop, and the edge's id."""
     count = state[hops + 2 + hop] if hop >= 0 else positions.shape[0]

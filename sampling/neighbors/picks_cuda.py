@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...graphlib.compute.numba_cuda import cuda
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import bounded, draw, high64, stream
 from ...graphlib.compute.warp_cuda import LANES, any_lane, broadcast, wait_for_lanes
 from .numbering_cuda import THREADS, block_sum, edges_before, scan_block, sum_before
 
 
-@cuda.jit
+@cuda_kernel
 def count_picks(indptr, nodes, state, hop, fanout, replace, counts, sums):
     """How many edges each node of a hop yields, and their sum per block; a fanout below zero takes all."""
     first = state[hop]
@@ -37,7 +37,7 @@ def count_picks(indptr, nodes, state, hop, fanout, replace, counts, sums):
         sums[cuda.blockIdx.x] = total
 
 
-@cuda.jit
+@cuda_kernel
 def place_picks(counts, state, hop, hops, sums, room, offsets):
     """Where the edges of each node begin. A hop that needs more than `room` says so in `state` and has no edges."""
     cells = cuda.shared.array(THREADS, np.int64)
@@ -136,7 +136,7 @@ class Rule(NamedTuple):
     replace: bool
 
 
-@cuda.jit
+@cuda_kernel
 def pick_uniform(indptr, nodes, state, given, rule, offsets, targets, positions, near):
     """Positions of the edges picked for the nodes of a hop, and the number of their node; a warp per node.
 

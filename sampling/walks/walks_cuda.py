@@ -8,8 +8,8 @@ import numpy as np
 from numba import config
 
 from ...graphlib.compute.launch_cuda import device_number, launching
-from ...graphlib.compute.numba_cuda import cuda
-from ...graphlib.compute.random_cuda import bounded, stream
+from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
+from ...graphlib.compute.random_cuda import bounded, stream, uniform
 from ...graphlib.compute.streams import Purpose, root_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _THREADS = 32 if config.ENABLE_CUDASIM else 256  # type: ignore[attr-defined]
 
 
-@cuda.jit
+@cuda_kernel
 def uniform_walks(indptr, indices, starts, streams, root, epoch, out):
     """Row i of `out` (length + 1, num_walks transposed: steps by walks) is a walk from `starts[i]`; -1 past a dead end.
 
@@ -38,6 +38,29 @@ def uniform_walks(indptr, indices, starts, streams, root, epoch, out):
                 degree = indptr[node + 1] - first
                 if degree > 0:
                     chosen, counter = bounded(key, counter, degree)
+                    node = np.int64(indices[first + chosen])
+                else:
+                    node = np.int64(-1)
+            out[step, walk] = node
+
+
+@cuda_kernel
+def weighted_walks(indptr, indices, keep, alias, starts, streams, root, epoch, out):
+    """As `uniform_walks`, choosing neighbours by weight with one alias table per row."""
+    for walk in range(cuda.grid(1), starts.shape[0], cuda.gridsize(1)):
+        node = np.int64(starts[walk])
+        key = stream(root, epoch, node, streams[walk])
+        counter = np.int64(0)
+        out[0, walk] = node
+        for step in range(1, out.shape[0]):
+            if node >= 0:
+                first = indptr[node]
+                degree = indptr[node + 1] - first
+                if degree > 0 and alias[first] >= 0:
+                    chosen, counter = bounded(key, counter, degree)
+                    if uniform(key, counter) >= keep[first + chosen]:
+                        chosen = np.int64(alias[first + chosen])
+                    counter += 1
                     node = np.int64(indices[first + chosen])
                 else:
                     node = np.int64(-1)

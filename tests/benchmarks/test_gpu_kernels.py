@@ -26,9 +26,9 @@ def gpu_kernels():
 
 
 def decorated_kernels(path):
-    """Names of functions of a module's top level under a bare `cuda.jit`: those that a host launches."""
+    """Names of functions of a module's top level that are launched by a host."""
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "cuda.jit" for d in node.decorator_list):
+        if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "cuda_kernel" for d in node.decorator_list):
             yield node.name
 
 

@@ -15,17 +15,19 @@ from numba import config
 
 from nearhop import GraphStore
 from nearhop.embed import GraphVite
+from nearhop.embed.graphvite import pools_cuda, run
 from nearhop.embed.graphvite import train_cuda as graphvite_cuda
 from nearhop.embed.graphvite.grid import Grid
 from nearhop.embed.graphvite.pools import PoolMaker
 from nearhop.embed.graphvite.tables import Tables
 from nearhop.embed.graphvite.train import CpuTrainer, Rules
 from nearhop.embed.skipgram.walk_source import WalkSource, initial_vertex
+from nearhop.graphlib.compute.launch_cuda import launching
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
 
-def setting(parts, optimizer, negatives=2):
+def setting(parts, optimizer, samples=22, negatives=2):
     rng = np.random.default_rng(1)
     store = GraphStore.from_edges(*rng.integers(0, 24, (2, 60)), num_nodes=25)
     source = WalkSource.of("x", store, direction="both", use_weights=True, p=1, q=1, seed=2, threads=1)
@@ -33,7 +35,7 @@ def setting(parts, optimizer, negatives=2):
     node_of = np.argsort(grid.row_of)
     keep, alias = source.alias_of(source.frequency(0.75)[node_of], grid.offsets)
     rules = Rules(optimizer, negatives, 5.0, 0.005, keep, alias, 2)
-    pool = PoolMaker(source, grid, step=2, edges=6, base=2).make(0, 22)
+    pool = PoolMaker(source, grid, step=2, edges=6, base=2).make(0, samples)
     tables = []
     for _ in range(2):
         tables.append(Tables.new(initial_vertex(source, 20, 3, node_of) * np.float32(20), optimizer))
@@ -53,8 +55,8 @@ def one_warp(run):
 
 def check_one_part():
     """Tables that stay on the device, by every rule."""
-    for optimizer in ("sgd", "momentum", "adagrad", "adam"):
-        grid, rules, pool, (mine, theirs) = setting(1, optimizer)
+    for optimizer, samples in (("sgd", 22), ("momentum", 11), ("adagrad", 11), ("adam", 22)):
+        grid, rules, pool, (mine, theirs) = setting(1, optimizer, samples)
         expected = CpuTrainer(theirs, grid, rules, threads=1, lock_free=False).train(pool, 0.05, -0.0005)
         trainer = graphvite_cuda.CudaTrainer(mine, grid, rules)
         before = mine.vertex.copy()
@@ -83,17 +85,66 @@ def check_parts_travel():
         np.testing.assert_allclose(mine.context, theirs.context, rtol=1e-4, atol=1e-5)
 
 
+def on_host(array):
+    return array.copy_to_host() if hasattr(array, "copy_to_host") else array.cpu().numpy()
+
+
+def check_pools():
+    """Drawn on the device: the processor's, number for number, also where walks end early, and by weight."""
+    rng = np.random.default_rng(2)
+    nodes, edges = (20, 40) if SIMULATED else (2000, 6000)
+    ends = rng.integers(0, nodes, (2, edges))
+    weights = rng.random(edges) * (rng.random(edges) > 0.2)
+    early = 0
+    for weight, direction, shape in (
+        (None, "both", {"step": 2, "edges": 6, "base": 2}),
+        (weights, "out", {"step": 3, "edges": 5, "base": 1}),
+        (None, "out", {"step": 1, "edges": 1, "base": 1}),
+    ):
+        store = GraphStore.from_edges(*ends, num_nodes=nodes + 1, weight=weight, directed=direction == "out")
+        options = {"direction": direction, "use_weights": True, "p": 1, "q": 1, "seed": 2, "threads": 1}
+        source = WalkSource.of("x", store, **options)
+        maker = PoolMaker(source, Grid.zigzag(source.mass, 1), **shape)
+        with launching() as place:
+            drawn = pools_cuda.device_maker(maker, place, 1000)
+        for number, samples in ((0, 1), (3, 600 if SIMULATED else 50_000)):
+            expected, got = maker.make(number, samples), drawn.make(number, samples)
+            np.testing.assert_array_equal(on_host(got.heads), expected.heads)
+            np.testing.assert_array_equal(on_host(got.tails), expected.tails)
+            np.testing.assert_array_equal(got.starts, expected.starts)
+        early += int(expected.size < maker.walks_of(samples) * maker.pairs_per_walk)
+    if not early:
+        raise AssertionError("no walk ended early, so this checks less than it says")
+    with launching() as place:
+        for parts, p in ((2, 1.0), (1, 0.5)):
+            source = WalkSource.of("x", store, **{**options, "p": p})
+            if (
+                pools_cuda.device_maker(PoolMaker(source, Grid.zigzag(source.mass, parts), **shape), place, 9)
+                is not None
+            ):
+                raise AssertionError(f"{parts} parts and p = {p} are not drawn on a device")
+
+
 def check_whole_run():
     rng = np.random.default_rng(0)
     group = rng.integers(0, 8, (2, 60)) + 8 * rng.integers(0, 2, 60)
     store = GraphStore.from_edges(*group, num_nodes=17)
-    epochs = 5 if SIMULATED else 2000
+    epochs = 3 if SIMULATED else 2000
     seen = []
     options = {"dim": 16, "augmentation_step": 2, "lr": 0.2, "partitions": 2}
     model = GraphVite(epochs=epochs, device="cuda", progress=seen.append, **options).fit(store)
     if model.vertex_.shape != (17, 16) or model.vertex_[16].any() or not np.isfinite(model.vertex_).all():
         raise AssertionError(f"bad vectors {model.vertex_}")
-    auto = GraphVite(epochs=1, device="auto", dim=16, augmentation_step=2, pool_size=30, optimizer="adam").fit(store)
+    made = []
+    make = pools_cuda.CudaPoolMaker.make
+    pools_cuda.CudaPoolMaker.make = lambda self, *given: made.append(given) or make(self, *given)
+    run._MOST_WAIT = -1.0  # as if training had waited for every pool: the device draws the third on
+    auto = GraphVite(
+        epochs=2, device="auto", dim=16, augmentation_step=2, walk_length=8, pool_size=30, optimizer="adam"
+    )
+    auto.fit(store)
+    if not made or made[0][0] != 3:
+        raise AssertionError(f"the device drew the pools {made}")
     if not (np.isfinite(auto.vertex_).all() and auto.vertex_[:16].any()):
         raise AssertionError(f"bad vectors {auto.vertex_}")
     other = []
@@ -103,6 +154,6 @@ def check_whole_run():
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", RuntimeWarning)  # the simulator's NumPy words warn where they wrap around
-    for check in (check_one_part, check_parts_travel, check_whole_run):
+    for check in (check_one_part, check_parts_travel, check_pools, check_whole_run):
         check()
         sys.stdout.write(f"{check.__name__}\n")

@@ -12,7 +12,7 @@ from nearhop.graphlib.errors import InvalidInput
 from nearhop.tests.support import _has_gpu, needs_gpu, run_parity
 
 SCRIPT = Path(__file__).with_name("cuda_parity.py")
-CHECKS = ["check_one_part", "check_parts_travel", "check_whole_run"]
+CHECKS = ["check_one_part", "check_parts_travel", "check_pools", "check_whole_run"]
 
 
 def test_parity_in_the_simulator():

@@ -10,17 +10,31 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numba import config
 
 from nearhop.gnn import NAT
+from nearhop.gnn.nat import device_layers, layers, layers_cuda
 from nearhop.gnn.nat.memory import DeviceMemory, HostMemory
+from nearhop.graphlib.compute import random_cpu
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 NODES, BATCH, BATCHES = (14, 8, 4) if SIMULATED else (2000, 500, 8)
 OPTIONS = {"sizes": (1, 6, 4), "value_dim": 3, "self_dim": 8, "hidden_dim": 8, "time_dim": 2, "dropout": 0.0}
+
+
+@contextmanager
+def by_kernels(used):
+    """Whether layers run by CUDA kernels, in the simulator on tensors of the processor, or in plain torch."""
+    before = device_layers.by_kernels
+    device_layers.by_kernels = lambda tensor: used and (SIMULATED or tensor.is_cuda)
+    try:
+        yield
+    finally:
+        device_layers.by_kernels = before
 
 
 def two_models(**changes):
@@ -44,12 +58,12 @@ def two_models(**changes):
     return host, device
 
 
-def batches():
+def batches(size=BATCH, nodes=NODES):
     rng = np.random.default_rng(5)
     for batch in range(BATCHES):
-        src, dst = rng.integers(0, NODES, (2, BATCH))
-        ids = batch * BATCH + rng.permutation(BATCH)
-        yield src, dst, rng.integers(0, NODES, (BATCH, 2)), batch + np.sort(rng.random(BATCH)), ids
+        src, dst = rng.integers(0, nodes, (2, size))
+        ids = batch * size + rng.permutation(size)
+        yield src, dst, rng.integers(0, nodes, (size, 2)), batch + np.sort(rng.random(size)), ids
 
 
 def step(model, src, dst, negatives, time, ids):
@@ -63,11 +77,20 @@ def step(model, src, dst, negatives, time, ids):
 
 
 def check_training():
-    """Scores, gradients and caches, for both presets, with features and without."""
-    for changes in ({}, {"compat": "released", "readout": "sum"}, {"sizes": (1, 5)}, {"sizes": (1,)}):
+    """Scores, gradients and caches, for both presets, with features and without, by kernels and in plain torch."""
+    few = (2, 5) if SIMULATED else (BATCH, NODES)  # the simulator is slow where warps add up
+    for changes, used, events_of in (
+        ({}, False, (BATCH, NODES)),
+        ({}, True, few),
+        ({"compat": "released", "readout": "sum"}, True, (BATCH, NODES)),
+        ({"sizes": (1, 5), "code_dim": 0}, True, few),
+        ({"sizes": (1,)}, False, (BATCH, NODES)),
+    ):
         host, device = two_models(**changes)
-        for events in batches():
-            mine, theirs = step(host, *events), step(device, *events)
+        for events in batches(*events_of):
+            mine = step(host, *events)
+            with by_kernels(used):
+                theirs = step(device, *events)
             for one, two in zip(mine[:2], theirs[:2], strict=True):
                 np.testing.assert_allclose(one, two, rtol=2e-4, atol=1e-5)
             if mine[2].keys() != theirs[2].keys() or len(mine[2]) < 10:
@@ -98,8 +121,67 @@ def check_state():
         raise AssertionError("a reset left events in the caches on the device")
 
 
+def check_dropout():
+    """The mask is the stream's, also in the gradient and on the processor; and a run goes on exactly as it was."""
+    x = torch.arange(1, 141, dtype=torch.float32).view(7, 20).to("cpu" if SIMULATED else "cuda").requires_grad_()
+    generator = torch.Generator()
+    key = int(torch.randint(0, 1 << 62, (1,), generator=generator.manual_seed(3)))
+    with by_kernels(True):
+        out = layers.drop(x, 0.3, True, generator.manual_seed(3))
+        (gradient,) = torch.autograd.grad((2 * out).sum(), x)
+    kept = np.array([random_cpu.uniform(np.uint64(key), i) >= 0.3 for i in range(140)]).reshape(7, 20)
+    if not 60 < kept.sum() < 130:
+        raise AssertionError(f"{kept.sum()} numbers of 140 are kept")
+    np.testing.assert_allclose(out.detach().cpu(), kept * np.arange(1, 141).reshape(7, 20) / 0.7, rtol=1e-6)
+    np.testing.assert_allclose(gradient.cpu(), kept * 2 / 0.7, rtol=1e-6)
+    _, device = two_models(dropout=0.4)
+    stream = list(batches(3, 6))[:2]
+    found = []
+    with by_kernels(True), torch.no_grad():
+        device(*stream[0][:3], time=stream[0][3])
+        device.observe(*stream[0][:2], time=stream[0][3], edge_ids=stream[0][4])
+        state = device.state()
+        other = {**state, "generator": torch.Generator().manual_seed(99).get_state().numpy()}
+        for begin in (state, state, other):
+            device.load_state(begin)
+            found.append(device(*stream[1][:3], time=stream[1][3])[0].cpu().numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+    if np.allclose(found[0], found[2], rtol=1e-3):
+        raise AssertionError("other draws gave the same scores, so this checks less than it says")
+
+
+def check_pairs_without_rows():
+    """Zeros and no gradient for a pair whose caches are empty, and sums over many warps' parts."""
+    rng = np.random.default_rng(0)
+    pairs, slots, width = (5, 6, 40) if SIMULATED else (900, 50, 70)
+    code = rng.integers(0, 3, (pairs, 4)).astype(np.uint8)
+    code[2] = 0
+    member = np.where((code > 0)[:, :, None], rng.integers(0, slots, (pairs, 4, 2)), -1).astype(np.int32)
+    where = "cpu" if SIMULATED else "cuda"
+    joint = device_layers.DenseJoint(
+        *(torch.from_numpy(a).to(where) for a in (code, member, np.zeros(slots, np.int64)))
+    )
+    shapes = (slots, 3), (64, width), (3, width), (width,)
+    given = [
+        torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(where).requires_grad_() for shape in shapes
+    ]
+    value, codes, w_value, w_score = given
+    out = device_layers.DeviceAttend.apply(joint, *given)
+    ragged = layers.RaggedJoint.of_dense(joint)
+    totals = value.new_zeros((ragged.code.shape[0], 3)).index_add(0, ragged.row, value[ragged.slot])
+    expected = layers.softmax_pool((codes[ragged.code] + totals @ w_value).relu(), w_score, ragged.pair, ragged.pairs)
+    weights = torch.linspace(-1, 1, out.numel(), device=where).view_as(out)
+    np.testing.assert_allclose(out.detach().cpu(), expected.detach().cpu(), rtol=2e-4, atol=1e-5)
+    if out[2].any():
+        raise AssertionError("a pair without rows has a vector")
+    for mine, theirs in zip(*(torch.autograd.grad((o * weights).sum(), given) for o in (out, expected)), strict=True):
+        np.testing.assert_allclose(mine.cpu(), theirs.cpu(), rtol=2e-3, atol=1e-4)
+    if pairs <= layers_cuda.MOST_PARTS:
+        raise AssertionError("a warp has one pair at most, so this checks less than it says")
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore", RuntimeWarning)  # the simulator's NumPy words warn where they wrap around
-    for check in (check_training, check_state):
+    for check in (check_training, check_state, check_dropout, check_pairs_without_rows):
         check()
         sys.stdout.write(f"{check.__name__}\n")

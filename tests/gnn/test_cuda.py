@@ -8,7 +8,7 @@ from pathlib import Path
 from nearhop.tests.support import needs_gpu, run_parity
 
 SCRIPT = Path(__file__).with_name("cuda_parity.py")
-CHECKS = ["check_training", "check_state"]
+CHECKS = ["check_training", "check_state", "check_dropout", "check_pairs_without_rows"]
 
 
 def test_parity_in_the_simulator():

@@ -84,7 +84,8 @@ def check_samples():
     cases += [] if SIMULATED else [([32, 5], False), ([33, 40], False), ([100], False)]
     long_rows = 0
     for fanouts, replace in cases:
-        for direction in ("in", "out"):
+        every = not SIMULATED or fanouts in ([3, 2], [34], [4, 2])
+        for direction in ("in", "out") if every else ("in",):
             options = {"replace": replace, "direction": direction, "seed": 3}
             expected = NeighborSampler(store, fanouts, **options).sample(seeds, epoch=2)
             rows = store.csc() if direction == "in" else store.csr()
@@ -98,6 +99,8 @@ def check_samples():
                 raise AssertionError(f"{got.num_sampled_nodes} != {expected.num_sampled_nodes}")
             if got.num_sampled_edges != expected.num_sampled_edges:
                 raise AssertionError(f"{got.num_sampled_edges} != {expected.num_sampled_edges}")
+        if not every:
+            continue
         rows = store.csc()  # read where it lies: host memory that is pinned, or that the simulator reads as it is
         host = (rows.indptr, rows.indices, rows.edge_ids)
         pinned = None if SIMULATED else PinnedAdjacency(rows)
@@ -145,7 +148,7 @@ def check_room():
 def check_recorded():
     """Samples of one size are replayed from the third on, those between of other sizes are not disturbed."""
     store = power_law(40, 120) if SIMULATED else power_law(200_000, 2_000_000)
-    for fanouts in ([3, 2], [10, 5]):
+    for fanouts in ([3, 2],) if SIMULATED else ([3, 2], [10, 5]):
         ours, theirs = NeighborSampler(store, fanouts, seed=2), CudaSampler(store.csc(), fanouts, seed=2)
         kept = []
         for turn in range(3 if SIMULATED else 8):

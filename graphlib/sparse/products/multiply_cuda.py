@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import config
 
-from ...compute.numba_cuda import cuda
+from ...compute.launch_cuda import Place, device_number, launching
+from ...compute.numba_cuda import cuda, cuda_kernel
 from ...errors import InvalidInput
 from ..csr import CSR, as_csr
 from .plan import make_plan
@@ -109,7 +110,7 @@ def _write(row, keys, values, offsets, out_indices, out_values, sizes):
 
 
 def _shared_kernel(size: int, dtype: Any) -> Any:
-    @cuda.jit
+    @cuda_kernel
     def rows_in_shared_memory(semiring, unit, rows, A, B, offsets, out_indices, out_values, sizes):
         keys = cuda.shared.array(size, np.int32)
         values = cuda.shared.array(size, dtype)
@@ -121,7 +122,7 @@ def _shared_kernel(size: int, dtype: Any) -> Any:
     return rows_in_shared_memory
 
 
-@cuda.jit
+@cuda_kernel
 def _rows_in_global_memory(semiring, unit, rows, A, B, tables, offsets, out_indices, out_values, sizes):
     """Block b takes row b with table b of `tables`, which are (columns, values)."""
     keys, values = tables[0][cuda.blockIdx.x], tables[1][cuda.blockIdx.x]
@@ -131,7 +132,7 @@ def _rows_in_global_memory(semiring, unit, rows, A, B, tables, offsets, out_indi
     _write(row, keys, values, offsets, out_indices, out_values, sizes)
 
 
-@cuda.jit
+@cuda_kernel
 def _gather(offsets, indptr, indices, values, out_indices, out_values):
     for row in range(cuda.blockIdx.x, indptr.shape[0] - 1, cuda.gridDim.x):
         first = indptr[row]
@@ -143,7 +144,7 @@ def _gather(offsets, indptr, indices, values, out_indices, out_values):
 _made: dict[tuple[int, str], Any] = {}
 
 
-def spgemm(A: Any, B: Any, *, semiring: str = "plus_times", dtype: Any = None) -> CSR:
+def spgemm(A: Any, B: Any, *, semiring: str = "plus_times", dtype: Any = None, device: Any = None) -> CSR:
     """`nearhop.graphlib.sparse.spgemm(A, B, ...)` on the GPU; the arrays of the result are in host memory, rows sorted.
 
     Parameters
@@ -152,6 +153,8 @@ def spgemm(A: Any, B: Any, *, semiring: str = "plus_times", dtype: Any = None) -
         At most 2^31 - 2 columns.
     semiring : {"plus_times", "plus_pair", "max_times", "min_plus"}, default "plus_times"
     dtype : float32, float64, int32 or int64, optional
+    device : int, str or torch.device, optional
+        The GPU, "cuda:1" for the second; by default the current one. Kernels run on torch's current stream there.
 
     Notes
     -----
@@ -174,10 +177,19 @@ def spgemm(A: Any, B: Any, *, semiring: str = "plus_times", dtype: Any = None) -
     offsets = np.concatenate([[0], np.cumsum(bounds)]).astype(np.int64)
     if left.num_rows == 0 or offsets[-1] == 0:
         return CSR(np.zeros(left.num_rows + 1, np.int64), np.empty(0, np.int32), np.empty(0, kind), right.num_cols)
-    matrices = _on_device(left, kind), _on_device(right, kind)
-    out = cuda.device_array(int(offsets[-1]), np.int32), cuda.device_array(int(offsets[-1]), kind)
-    sizes = cuda.to_device(np.zeros(left.num_rows, np.int64))
-    ending = (cuda.to_device(offsets), *out, sizes)
+    with launching(device_number(device)) as place:
+        indptr, indices, values = _multiply(place, code, left, right, bounds, offsets, kind)
+    return CSR(indptr, indices, values, right.num_cols)
+
+
+def _multiply(
+    place: Place, code: int, left: CSR, right: CSR, bounds: NDArray[np.int64], offsets: NDArray[np.int64],
+    kind: np.dtype[Any],
+) -> tuple[NDArray[Any], ...]:  # fmt: skip
+    matrices = _on_device(place, left, kind), _on_device(place, right, kind)
+    out = place.empty(int(offsets[-1]), np.int32), place.empty(int(offsets[-1]), kind)
+    sizes = place.put(np.zeros(left.num_rows, np.int64))
+    ending = (place.put(offsets), *out, sizes)
     unit = _unit(code, kind)
     least = 0
     for size in _TABLES:
@@ -186,26 +198,32 @@ def spgemm(A: Any, B: Any, *, semiring: str = "plus_times", dtype: Any = None) -
         if rows.shape[0]:
             if (size, kind.str) not in _made:
                 _made[size, kind.str] = _shared_kernel(size, kind.type)
-            launch = _made[size, kind.str][min(rows.shape[0], 1 << 16), _THREADS[size]]
-            launch(code, unit, cuda.to_device(rows), *matrices, *ending)
-    _long_rows(code, unit, np.flatnonzero(bounds > least), bounds, matrices, ending, kind)
-    indptr = np.concatenate([[0], np.cumsum(sizes.copy_to_host())]).astype(np.int64)
-    found = cuda.device_array(int(indptr[-1]), np.int32), cuda.device_array(int(indptr[-1]), kind)
-    _gather[min(left.num_rows, 1 << 12), _LANES](ending[0], cuda.to_device(indptr), *out, *found)
-    return CSR(indptr, found[0].copy_to_host(), found[1].copy_to_host(), right.num_cols)
+            grid = min(rows.shape[0], 1 << 16), _THREADS[size]
+            place.run(_made[size, kind.str], *grid, code, unit, place.put(rows), *matrices, *ending)
+    _long_rows(place, (code, unit), np.flatnonzero(bounds > least), bounds, matrices, ending, kind)
+    indptr = np.concatenate([[0], np.cumsum(place.fetch(sizes)[0])]).astype(np.int64)
+    found = place.empty(int(indptr[-1]), np.int32), place.empty(int(indptr[-1]), kind)
+    if indptr[-1]:
+        place.run(_gather, min(left.num_rows, 1 << 12), _LANES, ending[0], place.put(indptr), *out, *found)
+    indices, values = np.empty(int(indptr[-1]), np.int32), np.empty(int(indptr[-1]), kind)  # to be kept, so not pinned
+    place.send(found[0], indices)
+    place.send(found[1], values)
+    place.wait()
+    return indptr, indices, values
 
 
 def _long_rows(
-    code: int, unit: Any, rows: NDArray[np.int64], bounds: NDArray[np.int64], matrices: Any, ending: Any, kind: Any
-) -> None:
+    place: Place, rule: tuple[int, Any], rows: NDArray[np.int64], bounds: NDArray[np.int64], matrices: Any, ending: Any,
+    kind: Any,
+) -> None:  # fmt: skip
     rows = rows[np.argsort(bounds[rows], kind="stable")]
     threads = _LANES if _SIMULATED else 512
     while rows.shape[0]:
         size = 1 << int(2 * bounds[rows[0]] - 1).bit_length()
         same = int((2 * bounds[rows] <= size).sum())
         count = max(1, min(same, _GLOBAL_BYTES // (size * (4 + kind.itemsize))))
-        tables = cuda.device_array((count, size), np.int32), cuda.device_array((count, size), kind)
-        _rows_in_global_memory[count, threads](code, unit, cuda.to_device(rows[:count]), *matrices, tables, *ending)
+        tables = place.empty((count, size), np.int32), place.empty((count, size), kind)
+        place.run(_rows_in_global_memory, count, threads, *rule, place.put(rows[:count]), *matrices, tables, *ending)
         rows = rows[count:]
 
 
@@ -216,6 +234,6 @@ def _unit(code: int, kind: np.dtype[Any]) -> Any:
     return kind.type(limits.min if code == MAX_TIMES else limits.max)
 
 
-def _on_device(m: CSR, kind: np.dtype[Any]) -> tuple[Any, ...]:
+def _on_device(place: Place, m: CSR, kind: np.dtype[Any]) -> tuple[Any, ...]:
     values = np.ones(m.num_entries, kind) if m.values is None else m.values.astype(kind, copy=False)
-    return cuda.to_device(m.indptr), cuda.to_device(m.indices.astype(np.int32, copy=False)), cuda.to_device(values)
+    return place.put(m.indptr), place.put(m.indices.astype(np.int32, copy=False)), place.put(values)
