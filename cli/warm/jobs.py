@@ -21,7 +21,19 @@ from . import models
 from .registry import JOBS, M, N, graph, job, vectors
 
 NEEDS = {**models.NEEDS, "neural_lsh": "torch"}
-LONGEST = ("hnsw_int8", "minhash", "local", "cann", "dag", "products", "search", "skipgram", "hnsw", "exact")
+LONGEST = (
+    "hnsw_codes",
+    "hnsw_int8",
+    "minhash",
+    "local",
+    "cann",
+    "dag",
+    "products",
+    "search",
+    "skipgram",
+    "hnsw",
+    "exact",
+)
 
 
 @job("graphlib")
@@ -173,12 +185,12 @@ def features() -> None:
         gather(vectors().astype(dtype), np.arange(N)[::-1].copy())
 
 
-def _hnsw(storage: Any, metrics: tuple[Any, ...]) -> None:
+def _hnsw(storage: Any, metrics: tuple[Any, ...], **options: Any) -> None:
     from ...ann import HNSW, load
 
     x = vectors()
     for metric in metrics:
-        index = HNSW(metric, storage=storage).add(x)
+        index = HNSW(metric, storage=storage, **options).add(x)
         index.add(x[:50], ids=np.arange(N, N + 50))
         for rows in (x[:1], x[:4], x):
             index.search(rows, 10)
@@ -190,6 +202,9 @@ def _hnsw(storage: Any, metrics: tuple[Any, ...]) -> None:
     index.remove([1, 2, 3])
     index.search(x, 10)
     index.search(x[:1], 10)
+    index.add(x[1:3], ids=[1, 2])  # takes the places of deleted rows
+    index.remove(np.arange(0, N, 2)[2:])
+    index.compact()
 
 
 @job("ann")
@@ -206,6 +221,14 @@ def hnsw() -> None:
 @job("ann")
 def hnsw_int8() -> None:
     _hnsw("int8", ("l2", "cosine"))
+
+
+@job("ann")
+def hnsw_codes() -> None:
+    """Rows of fewer bytes, and codes beside the links."""
+    for storage in ("float16", "int8-only", "int4", "int4-only"):
+        _hnsw(storage, ("l2", "cosine"))
+    _hnsw("int8", ("l2",), layout="packed")
 
 
 @job("ann")
