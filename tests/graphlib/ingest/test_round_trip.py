@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ def written(pairs, layout):
     return (layout["above"] + out.getvalue()).encode(layout["encoding"])
 
 
+@pytest.mark.filterwarnings("ignore:ingest. ids such as")
 @settings(max_examples=25)
 @given(
     st.lists(st.tuples(_WORDS, _WORDS), min_size=1, max_size=6)

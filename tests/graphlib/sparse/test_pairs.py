@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nearhop import GraphStore
 from nearhop.graphlib.compute import jit
-from nearhop.graphlib.compute.threads import Loop
+from nearhop.graphlib.compute.threads import pieces
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.graphlib.sparse import pair_scores, top_pairs, top_walks, triangles, walk_scores
 from nearhop.graphlib.sparse.csr import CSR, rows_sorted
@@ -232,12 +232,11 @@ def test_loops_over_pairs_have_turns_between_which_ctrl_c_is_obeyed(monkeypatch)
     """One turn per thread, as a ticket counter has it, would be deaf until all pairs are done."""
     turns = []
 
-    class Counted(Loop):
-        def __init__(self, work, total, threads):
-            turns.append(total)
-            super().__init__(work, total, threads)
+    def counted(total):
+        turns.append(total)
+        return pieces(total)
 
-    monkeypatch.setattr(jit, "Loop", Counted)
+    monkeypatch.setattr(jit, "pieces", counted)
     rng = np.random.default_rng(0)
     store = GraphStore.from_edges(*rng.integers(0, 400, (2, 4000)), num_nodes=400)
     src, dst = rng.integers(0, 400, (2, 100_000))
