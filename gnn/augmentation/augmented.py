@@ -60,7 +60,8 @@ class Augmented(nn.Module):
 
     Examples
     --------
-    >>> import numpy as np, nearhop
+    >>> import numpy as np, nearhop, torch
+    >>> _ = torch.manual_seed(0)
     >>> from nearhop.gnn import LocalAugmenter
     >>> from nearhop.gnn.nodes import NodeData, NodeTrainer, as_features, normalized_adjacency
     >>> from nearhop.gnn.nodes.models import GCN

@@ -76,8 +76,9 @@ def test_a_row_alone_makes_the_graph_that_a_batch_of_one_makes(storage, metric):
     for at in range(350, 420):
         alone.add(rows[at : at + 1])
         graph = batches._graph
+        behind = batches._behind(graph, rows[at : at + 1])
         with batches._lock.changing():
-            members = batches._make_room(graph, np.empty(0, np.int64), rows[at : at + 1])
+            members = batches._make_room(graph, np.empty(0, np.int64), rows[at : at + 1], behind)
         graph.insert(members, 40, 1, lambda first, last: None, lambda last: None)
         graph.mend(40, 1)
     for name in ("links", "counts", "clean", "upper", "upper_count", "upper_clean"):
