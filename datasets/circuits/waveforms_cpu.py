@@ -88,7 +88,7 @@ def _one_pole(t, unknown, drive, slopes):
     decay = math.exp(-late / constant)
     after, after_by_time = _lag(late, constant), 1 - decay
     slopes[START] = (after_by_time - by_time) / length
-    # The exact derivative subtracts `after`. The solution is the same; where steps find none is decided as OpenSTA does.
+    # The exact derivative subtracts `after`. The solution is the same; where steps find none is as OpenSTA decides it.
     slopes[LENGTH] = after_by_time / length - (value + after) / length**2
     slopes[LOAD] = (by_load - drive * ((1 + late / constant) * decay - 1)) / length
     return (value - after) / length

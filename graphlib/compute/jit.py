@@ -7,7 +7,8 @@ instructions.
 A kernel that another one calls is linked into it: Numba compiles it as if Python called it too, with code that turns
 Python's objects into its arguments and back, which for tuples of arrays is longer than many a kernel, with every
 optimisation and with machine code of its own, though the caller holds a copy of it, optimised there once more. Of such
-inner kernels neither wrappers nor machine code are made, and optimisation is left to the kernels that hold them.
+inner kernels neither wrappers nor machine code are made, and optimisation is left to the kernels that hold them. Those
+that are to be inlined (`forceinline`) are optimised by themselves, too: loops of a few lines come out better.
 
 While Numba compiles, Python looks for no garbage in circles: nearly all that a compilation makes is needed until it
 ends, and looking through it again and again took a tenth of the time.
@@ -61,12 +62,6 @@ class InnerLibrary(JITCodeLibrary):  # type: ignore[misc, unused-ignore]
 
     _is_native = False
 
-    def _optimize_final_module(self) -> None:
-        manager, builder = self._codegen._module_pass_manager(
-            loop_vectorize=False, slp_vectorize=False, opt=0, cost="cheap"
-        )
-        manager.run(self._final_module, builder)
-
     def _finalize_final_module(self) -> None:
         if self._is_native:
             super()._finalize_final_module()
@@ -81,7 +76,7 @@ class InnerLibrary(JITCodeLibrary):  # type: ignore[misc, unused-ignore]
             return 0
         if not self._is_native:
             self._is_native = True
-            super()._optimize_final_module()
+            JITCodeLibrary._optimize_final_module(self)
             self._finalize_final_module()
         return super().get_pointer_to_function(name)
 
@@ -93,13 +88,23 @@ class InnerLibrary(JITCodeLibrary):  # type: ignore[misc, unused-ignore]
         return self._codegen if self._is_native else _NoMachineCode()
 
 
-def _link_inner(outer: Any, inner: Callable[[], Any]) -> None:
+class LateLibrary(InnerLibrary):
+    """Functions that are optimised by those who link them; those that are to be inlined are better optimised before."""
+
+    def _optimize_final_module(self) -> None:
+        manager, builder = self._codegen._module_pass_manager(
+            loop_vectorize=False, slp_vectorize=False, opt=0, cost="cheap"
+        )
+        manager.run(self._final_module, builder)
+
+
+def _link_inner(outer: Any, inner: Callable[[], Any], library: type[InnerLibrary]) -> None:
     """Let kernels that call `outer` link what `inner()` compiles: the same function with the options `_ONLY_INNER`."""
     made: list[Any] = []
 
     def only() -> Any:
         if not made:
-            made.append(_without_machine_code(inner()))
+            made.append(_without_machine_code(inner(), library))
         return made[0]
 
     outer.get_call_template = lambda args, kws: only().get_call_template(args, kws)
@@ -116,13 +121,13 @@ def _link_inner(outer: Any, inner: Callable[[], Any]) -> None:
     outer.compile = compiled
 
 
-def _without_machine_code(dispatcher: Any) -> Any:
+def _without_machine_code(dispatcher: Any, library: type[InnerLibrary]) -> Any:
     plain = dispatcher.compile
 
     def compiled(signature: Any) -> Any:
         with global_compiler_lock:
             codegen = dispatcher.targetctx.codegen()
-            before, codegen._library_class = codegen._library_class, InnerLibrary
+            before, codegen._library_class = codegen._library_class, library
             try:
                 return plain(signature)
             finally:
@@ -151,7 +156,9 @@ def _leave_garbage(dispatcher: Any) -> None:
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     dispatcher = _compiled(function, options)
     if _LINKS_INNER and isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
-        _link_inner(dispatcher, lambda: _compiled(function, {**options, **_ONLY_INNER}, "inner"))
+        library = InnerLibrary if options.get("forceinline") else LateLibrary
+        kind = "inner" if library is InnerLibrary else "late"
+        _link_inner(dispatcher, lambda: _compiled(function, {**options, **_ONLY_INNER}, kind), library)
     return dispatcher
 
 
