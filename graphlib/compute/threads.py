@@ -129,6 +129,10 @@ def threads_now() -> int:
     return max(count, 1)
 
 
+def _nothing(first: int, last: int, worker: int) -> None:
+    """The turns of a loop that is over."""
+
+
 class Loop:
     """`total` turns of `turns(first, last, worker)`, which must not depend on how they are cut.
 
@@ -147,16 +151,19 @@ class Loop:
         self._stop = getattr(_chosen, "stop", None)
 
     def run(self) -> None:
-        """All turns, on this thread and, where it pays, on others; raises what a piece raised."""
-        if self._total <= 0:
-            return
-        if self._threads == 1 or self._total == 1:
-            for first, last in pieces(self._total):
-                self._turns(first, last, 0)
-        elif self._total <= _COARSE * self._threads or self._first_piece() > _SMALL_S:
-            self._together()
-        else:
-            self._turns(self._next, self._total, 0)
+        """All turns, on this thread and, where it pays, on others; raises what a piece raised. To be called once."""
+        try:
+            if self._total <= 0:
+                return
+            if self._threads == 1 or self._total == 1:
+                for first, last in pieces(self._total):
+                    self._turns(first, last, 0)
+            elif self._total <= _COARSE * self._threads or self._first_piece() > _SMALL_S:
+                self._together()
+            else:
+                self._turns(self._next, self._total, 0)
+        finally:  # the loop may still wait for a thread that is busy elsewhere: the arrays of its turns do not
+            self._turns, self._error = _nothing, None
 
     def _first_piece(self) -> float:
         """Run first pieces until one can be timed, and return how long the others would take; sets the step."""
