@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 TYPED := build/typecheck/nearhop
 
 .PHONY: demo test test-slow test-bounds lint format docs bench clean
@@ -41,6 +41,7 @@ clean:
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "nearhop needs Python 3.11 or newer on the path (or make PYTHON=/path/to/python)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	-$(PIP) --upgrade pip  # what came with Python may read an index at half the pace
 
 # Each stamp stands for one set of installed extras; a change of the requirements installs them again.
 $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python

@@ -77,6 +77,7 @@ def embedding_map(result: DemoResult, colors: Colors) -> Map:
     """The embedding in two dimensions: t-SNE of at most 1,500 nodes, drawn at random."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     from ...ann.metrics import unit_rows
 
@@ -84,11 +85,12 @@ def embedding_map(result: DemoResult, colors: Colors) -> Map:
     vectors = np.asarray(result.store.nodes["fastrp"])
     chosen = np.sort(rng.choice(len(vectors), min(len(vectors), _MOST_POINTS), replace=False))
     rows = unit_rows(vectors[chosen])
-    reduced = PCA(min(30, *rows.shape), random_state=result.seed).fit_transform(rows)
     perplexity = min(30, max(2, len(rows) // 4))
     # coarser than usual, which a map of this size does not show and a third of the time
     look = TSNE(2, perplexity=perplexity, init="pca", random_state=result.seed, max_iter=350, angle=0.7, n_jobs=1)
-    places = look.fit_transform(reduced)
+    with threadpool_limits(1):  # its threads spin while they wait for each other: on a busy machine, most of the time
+        reduced = PCA(min(30, *rows.shape), random_state=result.seed).fit_transform(rows)
+        places = look.fit_transform(reduced)
     figure, axes = canvas(6.4, 5.2)
     axes.axis("off")
     lines, edges = _lines(axes, result, chosen, places)

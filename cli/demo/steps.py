@@ -170,6 +170,7 @@ def group(result: DemoResult, seed: int) -> None:
     """Communities: clusters of the embedding, as many as there are classes; compared with the labels."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.metrics import normalized_mutual_info_score
+    from threadpoolctl import threadpool_limits
 
     from ...ann.metrics import unit_rows
 
@@ -178,7 +179,8 @@ def group(result: DemoResult, seed: int) -> None:
     wanted = 12 if classes is None else int(np.clip(len(np.unique(classes[classes >= 0])), 2, _MOST_CLUSTERS))
     rows = unit_rows(vectors)
     wanted = min(wanted, len(np.unique(rows, axis=0)))
-    found = MiniBatchKMeans(wanted, random_state=seed, n_init=5).fit_predict(rows)
+    with threadpool_limits(1):  # as for the map
+        found = MiniBatchKMeans(wanted, random_state=seed, n_init=5).fit_predict(rows)
     result.communities = np.unique(found, return_inverse=True)[1]
     if classes is not None:
         known = classes >= 0
