@@ -28,15 +28,11 @@ class Scratch:
     ----------
     mark : int32 (num_nodes,)
         `mark[v] - base` is the local number of v in the current batch, or negative where v was not seen.
-    entered : list of int
-        How many nodes stand in each of the other threads' marks.
     """
 
     def __init__(self, num_nodes: int) -> None:
         self.mark = np.zeros(num_nodes, np.int32)
         self.base = 1
-        self.entered: list[int] = []
-        self._others = np.zeros((0, num_nodes), np.int32)
         self._arrays: dict[str, NDArray[Any]] = {}
 
     def array(self, name: str, size: int, dtype: DTypeLike = np.int64, *, keep: int = 0) -> NDArray[Any]:
@@ -49,20 +45,11 @@ class Scratch:
             self._arrays[name] = held = larger
         return held[:size]
 
-    def other_marks(self, count: int) -> NDArray[np.int32]:
-        """Marks for `count` more threads of one call, (count, num_nodes), that mean what `mark` means."""
-        if count > self._others.shape[0]:
-            self._others = np.zeros((count, self.mark.shape[0]), np.int32)
-            self.entered = [0] * count
-        return self._others[:count]
-
     def forget(self, count: int) -> None:
         """End a batch that numbered `count` nodes: every mark becomes stale without being touched."""
         self.base += count
-        self.entered = [0] * len(self.entered)
         if self.base > np.iinfo(np.int32).max - self.mark.shape[0]:
             self.mark[:] = 0
-            self._others[:] = 0
             self.base = 1
 
 

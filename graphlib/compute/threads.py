@@ -36,6 +36,11 @@ def end_with(stop: threading.Event) -> None:
     _chosen.stop = stop
 
 
+def obey() -> None:
+    """End with `Stopped` where this thread was told to; `pieces` and loops do so by themselves."""
+    _check(getattr(_chosen, "stop", None))
+
+
 def _check(stop: threading.Event | None) -> None:
     if stop is not None and stop.is_set():
         raise Stopped

@@ -18,6 +18,7 @@ from .hops import Hops, UniformHops
 from .induced import induced_edges
 from .picks import Draw, RowPicker, Temporal, in_units
 from .subgraph import SampledSubgraph
+from .wide import WideHops
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -117,13 +118,14 @@ class NeighborSampler:
         self._rows = picker.rows
         self._attributes = store.attributes
         uniform = method == "uniform" and not weighted and not self.disjoint
+        self._results = ResultMemory()
         self._hops = UniformHops(picker, self.fanouts) if uniform else None
+        self._wide = WideHops(picker, self.fanouts, self._results)
         if self._rows.num_rows != self._rows.num_cols:
             raise InvalidInput(f"edges {edge_type!r} join two node types; use a TypedNeighborSampler")
         self._relations = (Relation(edge_type, "node", "node", picker, self.fanouts, 0),)
         marks = 0 if self.disjoint else self._rows.num_rows
         self._scratch = ScratchPool(lambda: {"": Scratch(0), "node": Scratch(marks)})
-        self._results = ResultMemory()
 
     def sample(self, seeds: ArrayLike, epoch: int = 0, *, seed_time: ArrayLike | None = None) -> SampledSubgraph:
         """Sample around `seeds` (node positions, any order, repeats allowed).
@@ -138,11 +140,14 @@ class NeighborSampler:
         nodes = node_positions("seeds", seeds, self._rows.num_rows)
         times = self._check_times(seed_time, nodes.shape[0])
         scratch = self._scratch.take()
-        if self._hops is None or self._hops.is_long(nodes.shape[0]):
-            with threads_in_use(threads):
-                found = self._one_by_one(nodes, times, scratch, epoch)
-        else:
+        if self._hops is not None and not self._hops.is_long(nodes.shape[0]):
             found = self._hops.sample(nodes, scratch, epoch)
+        else:
+            with threads_in_use(threads):
+                if self._hops is not None:
+                    found = self._wide.sample(nodes, scratch, epoch)
+                else:
+                    found = self._one_by_one(nodes, times, scratch, epoch)
         near, far, edges, edge_counts = found.near, found.far, found.edges, found.edge_counts
         if self.induced:
             near, far, edges = induced_edges(self._rows, found.nodes, scratch["node"], scratch[""], self._results)

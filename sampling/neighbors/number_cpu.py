@@ -6,8 +6,8 @@ import numpy as np
 
 from ...graphlib.compute.jit import kernel, prefetch
 
-AHEAD = 24
-LAG = 24
+AHEAD = 96  # picks; those of a row lie side by side, so that these are some ten rows
+LAG = 64
 _EMPTY = -1
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
 
@@ -40,6 +40,36 @@ def number_nodes(entries, positions, marks, nodes, num_nodes, neighbor, edge):
                 nodes[num_nodes] = node
                 num_nodes += 1
             neighbor[i - LAG] = seen
+    return num_nodes
+
+
+@kernel
+def look_up(indices, edge_ids, positions, far, edge):
+    """The nodes and edges of the entries at `positions`, which `far` may be: a node takes its position's place."""
+    for i in range(positions.shape[0]):
+        if i + AHEAD < positions.shape[0]:
+            prefetch(indices, positions[i + AHEAD])
+            prefetch(edge_ids, positions[i + AHEAD])
+        entry = positions[i]
+        edge[i] = edge_ids[entry]
+        far[i] = indices[entry]
+
+
+@kernel
+def number_far(far, marks, nodes, num_nodes):
+    """Local numbers in the place of nodes, as `number_nodes` gives them; returns how many nodes there are now."""
+    mark, base = marks
+    for i in range(far.shape[0]):
+        if i + LAG < far.shape[0]:
+            prefetch(mark, far[i + LAG])
+        node = far[i]
+        seen = mark[node] - base
+        if seen < 0:
+            seen = num_nodes
+            mark[node] = base + num_nodes
+            nodes[num_nodes] = node
+            num_nodes += 1
+        far[i] = seen
     return num_nodes
 
 

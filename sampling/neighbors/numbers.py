@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.compute.threads import pieces, spread
-from . import parts
+from ...graphlib.compute.threads import pieces, spread, threads_now
+from .relay import relay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,13 +53,13 @@ class Numbers:
 
         nodes = self.scratch.array("nodes", self.count + picked.shape[0], keep=self.count)
         if not self.disjoint:
-            entries, marks = (indices, edge_ids), (self.scratch.mark, self.scratch.base)
-            if parts.pays(picked.shape[0]):
-                self.count = parts.number_in_parts(self.scratch, entries, picked, nodes, self.count, far, edges)
+            marks = self.scratch.mark, self.scratch.base
+            if threads_now() > 1 and picked.shape[0] > 4 * AT_ONCE and indices.dtype == far.dtype:
+                self._enter_in_turn((indices, edge_ids), picked, marks, nodes, (far, edges))
                 return
             for a, b in pieces(picked.shape[0], first=AT_ONCE):
                 self.count = number_cpu.number_nodes(
-                    entries, picked[a:b], marks, nodes, self.count, far[a:b], edges[a:b]
+                    (indices, edge_ids), picked[a:b], marks, nodes, self.count, far[a:b], edges[a:b]
                 )
             return
         tree = self.scratch.array("tree", nodes.shape[0], keep=self.count)
@@ -69,6 +69,29 @@ class Numbers:
             self.count = number_cpu.number_pairs(
                 indices, picked, shares[a : b + 1], trees[a:b], table, self.num_nodes, (nodes, tree), self.count, far
             )
+
+    def _enter_in_turn(
+        self,
+        entries: tuple[NDArray[Any], NDArray[Any]],
+        picked: NDArray[np.int64],
+        marks: tuple[NDArray[np.int32], int],
+        nodes: NDArray[np.int64],
+        found: tuple[NDArray[Any], NDArray[Any]],
+    ) -> None:
+        """Threads look up what is picked while one of them numbers it."""
+        from . import number_cpu
+
+        def piece(i: int) -> slice:
+            return slice(i * AT_ONCE, (i + 1) * AT_ONCE)
+
+        def look_up(i: int) -> None:
+            far, edges = (part[piece(i)] for part in found)
+            number_cpu.look_up(*entries, picked[piece(i)], far, edges)
+
+        def number(i: int) -> None:
+            self.count = number_cpu.number_far(found[0][piece(i)], marks, nodes, self.count)
+
+        relay(-(-picked.shape[0] // AT_ONCE), look_up, number)
 
     def _table(self, nodes: NDArray[Any], tree: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """The hash table of (tree, node) pairs, at most half full when all of `nodes` is in use."""

@@ -38,21 +38,24 @@ def rows_before(indptr, time, frontier, frontier_time, inclusive, window, low, h
         low[i] = first_within(time, start, high[i], now, window) if window >= 0 else start
 
 
+@kernel(inline="always")
+def picks_of(degree, fanout, replace):
+    """How many edges a row of so many yields; a fanout below zero takes all."""
+    if fanout < 0:
+        return degree
+    if replace:
+        return fanout if degree > 0 else 0
+    return min(fanout, degree)
+
+
 @kernel
 def count_picks(low, high, fanout, replace, offsets):
-    """`offsets[i + 1] - offsets[i]` = how many edges row i yields; a fanout below zero takes all.
+    """`offsets[i + 1] - offsets[i]` = how many edges row i yields.
 
     The first offset is given; returns the last.
     """
     for i in range(low.shape[0]):
-        degree = high[i] - low[i]
-        if fanout < 0:
-            picks = degree
-        elif replace:
-            picks = fanout if degree > 0 else 0
-        else:
-            picks = min(fanout, degree)
-        offsets[i + 1] = offsets[i] + picks
+        offsets[i + 1] = offsets[i] + picks_of(high[i] - low[i], fanout, replace)
     return offsets[low.shape[0]]
 
 

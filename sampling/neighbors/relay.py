@@ -1,0 +1,72 @@
+"""Work of two steps a piece on the threads in use: first steps in any order, second ones in the order of the pieces."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ...graphlib.compute.threads import Loop, obey, threads_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def relay(count: int, first: Callable[[int], object], second: Callable[[int], object]) -> None:
+    """`first(i)` and then `second(i)` for i in 0..count - 1; calls of `second` never overlap, and come in order.
+
+    No thread waits for another: one that finds no second step ready begins another first step, so that second steps
+    follow close behind, on what is still in a cache. Ctrl-C is obeyed between two steps.
+
+    Examples
+    --------
+    >>> done = []
+    >>> relay(3, lambda i: None, done.append)
+    >>> done
+    [0, 1, 2]
+    """
+    threads = min(threads_now(), count)
+    if threads > 1:
+        work = _Relay(count, first, second)
+        Loop(lambda _a, _b, _worker: work.run(), threads, threads).run()
+        return
+    for i in range(count):
+        obey()
+        first(i)
+        second(i)
+
+
+class _Relay:
+    def __init__(self, count: int, first: Callable[[int], object], second: Callable[[int], object]) -> None:
+        self._first, self._second = first, second
+        self._count = count
+        self._lock = threading.Lock()
+        self._begun = 0  # first steps
+        self._ready = [False] * count
+        self._ended = 0  # second steps
+        self._taken = False  # one of them runs
+
+    def run(self) -> None:
+        """What each thread does; returns when there is nothing left that no other thread is at."""
+        while True:
+            with self._lock:
+                ordered = not self._taken and self._ended < self._count and self._ready[self._ended]
+                if ordered:
+                    i, self._taken = self._ended, True
+                elif self._begun < self._count:
+                    i = self._begun
+                    self._begun += 1
+                else:
+                    return
+            try:
+                obey()
+                (self._second if ordered else self._first)(i)
+            except BaseException:
+                self._begun = self._count  # the others end too; what is taken stays so
+                self._taken = True
+                raise
+            with self._lock:
+                if ordered:
+                    self._ended += 1
+                    self._taken = False
+                else:
+                    self._ready[i] = True
