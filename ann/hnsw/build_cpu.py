@@ -10,6 +10,7 @@ import math
 
 import numba
 import numpy as np
+from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
 
 from ...graphlib.compute.jit import kernel, parallel_kernel
 from ...graphlib.compute.random_cpu import stream, uniform
@@ -19,6 +20,7 @@ from ..distances.rows_cpu import distance, own_factor, own_query, ranks, room_of
 from .parts_cpu import Scratch
 from .search_cpu import ONE, ZERO, above, base, beam, descend, rescore
 
+GROUP = 4  # members whose links one thread looks for at a time
 _TOP = 30
 _HALF = np.float32(0.5)
 
@@ -107,11 +109,11 @@ def find_links(exact, walk, graph, levels, members, ef, scratch, starts, found):
     `found` is (links, counts): those of member i at level l become the first `counts[starts[i] + l]` of
     `links[starts[i] + l]`. Walks compare `walk`; links are chosen by distances of `exact`.
     """
-    workers = scratch.bits.shape[0]
-    for worker in numba.prange(workers):
+    for group in numba.prange((members.shape[0] + GROUP - 1) // GROUP):
+        worker = get_thread_id()
         room = _room_for(exact, walk, graph, ef)
         mine = Scratch(scratch.bits[worker], scratch.seen[worker])
-        for i in range(worker, members.shape[0], workers):
+        for i in range(group * GROUP, min((group + 1) * GROUP, members.shape[0])):
             place = (found[0][starts[i] :], found[1][starts[i] :])
             _find_links_of(exact, walk, graph, levels, members, i, ef, mine, room, place)
 
@@ -207,11 +209,10 @@ def _shrink(exact, owner, row, count, clean, sources, cap):
 
 
 @parallel_kernel
-def add_reverse(exact, starts, rows, owners, sources, table, workers):
+def add_reverse(exact, starts, rows, owners, sources, table):
     """Give row `rows[g]` of node `owners[g]` the links `sources[starts[g]:starts[g + 1]]`, pruning full rows."""
-    for worker in numba.prange(workers):
-        for g in range(worker, rows.shape[0], workers):
-            _give_links(exact, owners[g], rows[g], sources[starts[g] : starts[g + 1]], table)
+    for g in numba.prange(rows.shape[0]):
+        _give_links(exact, owners[g], rows[g], sources[starts[g] : starts[g + 1]], table)
 
 
 @kernel

@@ -78,7 +78,7 @@ def relink(graph: HNSWGraph, dead: NDArray[np.bool_], ef: int, threads: int | No
                 with graph.lock.changing():
                     table[rows[new]], held[rows[new]], clean[rows[new]] = links[new], counts[new], sound[new]
             with graph.lock.changing():
-                _lead_back(graph, level, pairs, workers)
+                _lead_back(graph, level, pairs)
         with graph.lock.changing():
             graph.entry = entry
             graph.clear(np.flatnonzero(gone))
@@ -119,7 +119,7 @@ def compacted(
                 table[places], held[places], clean[places] = new_of[links], counts, sound
                 if progress is not None and level == 0:
                     progress(int(new_of[nodes[-1]]) + 1, len(live))
-            _lead_back(small, level, pairs, workers)
+            _lead_back(small, level, pairs)
         small.repair(ef)
     small.rows.settle(small.count)
     small.mend(ef, threads)
@@ -161,7 +161,7 @@ def _gained(
     return np.repeat(nodes, new.sum(axis=1)), after[new].astype(np.int64)
 
 
-def _lead_back(graph: HNSWGraph, level: int, pairs: list[_Pairs], workers: int) -> None:
+def _lead_back(graph: HNSWGraph, level: int, pairs: list[_Pairs]) -> None:
     """Link the targets of new links to their sources, where they are not yet."""
     if not pairs:
         return
@@ -172,7 +172,7 @@ def _lead_back(graph: HNSWGraph, level: int, pairs: list[_Pairs], workers: int) 
         part = slice(start, start + _ROWS_PER_PART)
         rows = table[graph.rows_of(targets[part], level)]
         missing[part] = ~(rows == sources[part, None]).any(axis=1)
-    graph.link_back(level, sources[missing], targets[missing], workers)
+    graph.link_back(level, sources[missing], targets[missing])
 
 
 def _entry_beside(graph: HNSWGraph, dead: NDArray[np.bool_]) -> int:

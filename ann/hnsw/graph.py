@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_PER_BATCH = 512
 _SHARE_PER_BATCH = 50
+_SHARED_FROM = 16  # rows: looking for the links of fewer takes less than waking a thread
 # Rows that pruning cut off are looked for when a hundredth of the rows are new, a 20th of many.
 _SMALL, _REPAIR_SMALL_AT, _REPAIR_AT = 20_000, 100, 20
 
@@ -204,7 +205,7 @@ class HNSWGraph:
                 while done < len(members):
                     last = min(len(members), done + max(1, min((linked + done) // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
                     batch = members[done:last]
-                    with threads_in_use(min(workers, len(batch))) as some:  # none is woken for a row
+                    with threads_in_use(workers if len(batch) >= _SHARED_FROM else 1) as some:
                         links = self._find_links(batch, ef, some)
                         self.unrepaired += len(batch)
                         highest = int(batch[np.argmax(self.levels[batch])])
@@ -213,7 +214,7 @@ class HNSWGraph:
                             self.count = max(self.count, int(batch[-1]) + 1)
                             if self.free is not None:
                                 self.free = free[last:]
-                            self._link(batch, links, some)
+                            self._link(batch, links)
                             self._lead_to(batch, ef)
                             if self.levels[highest] > self.top:
                                 self.entry, self.top = highest, int(self.levels[highest])
@@ -257,9 +258,9 @@ class HNSWGraph:
         with threads_in_use(threads) as workers:
             for start in range(0, len(nodes), _MOST_PER_BATCH):
                 batch = nodes[start : start + _MOST_PER_BATCH]
-                links = self._find_links(batch, ef, min(workers, len(batch)))
+                links = self._find_links(batch, ef, workers)
                 with self.lock.changing():
-                    self._link_more(batch, links, workers)
+                    self._link_more(batch, links)
             with self.lock.changing():
                 self.repair(ef)
         self.rows.mended(asked)
@@ -279,7 +280,7 @@ class HNSWGraph:
         self.scratch.give(scratch)
         return starts, found, counts
 
-    def _link(self, members: NDArray[np.int64], links: _Links, workers: int) -> None:
+    def _link(self, members: NDArray[np.int64], links: _Links) -> None:
         """Give members, which have none, the links found for them, and those that they lead to a link back."""
         for level, chosen, found, counts in self._by_level(members, links):
             rows, (table, held, clean) = self.rows_of(chosen, level), self.level(level)
@@ -288,9 +289,9 @@ class HNSWGraph:
             table[rows, : self.M] = np.where(present, found, -1)
             if level == 0:
                 self.mark(rows)
-            self.link_back(level, np.repeat(chosen, counts), found[present].astype(np.int64), workers)
+            self.link_back(level, np.repeat(chosen, counts), found[present].astype(np.int64))
 
-    def _link_more(self, members: NDArray[np.int64], links: _Links, workers: int) -> None:
+    def _link_more(self, members: NDArray[np.int64], links: _Links) -> None:
         """Join members with what was found for them, both ways, where they are not; full rows are pruned."""
         for level, chosen, found, counts in self._by_level(members, links):
             here = np.repeat(chosen, counts)
@@ -298,7 +299,7 @@ class HNSWGraph:
             pairs = np.concatenate([here * self.count + there, there * self.count + here])
             sources, targets = np.divmod(np.unique(pairs), self.count)
             missing = ~(self.level(level)[0][self.rows_of(targets, level)] == sources[:, None]).any(axis=1)
-            self.link_back(level, sources[missing], targets[missing], workers)
+            self.link_back(level, sources[missing], targets[missing])
 
     def _by_level(self, members: NDArray[np.int64], links: _Links) -> Iterator[tuple[int, Any, Any, Any]]:
         """Per level: the members that reach it, and the links found for them there with their counts."""
@@ -308,7 +309,7 @@ class HNSWGraph:
             places = starts[reach] + level
             yield level, members[reach], found[places], counts[places]
 
-    def link_back(self, level: int, sources: NDArray[np.int64], targets: NDArray[np.int64], workers: int) -> None:
+    def link_back(self, level: int, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
         """Link every target to its source, which it is not linked to yet; full rows are pruned.
 
         Grouped by target, sources in order: one thread writes a row, and the outcome does not depend on threads.
@@ -323,7 +324,7 @@ class HNSWGraph:
         owners = targets[starts]
         kernels.add_reverse(
             self.rows.exact, np.append(starts, len(targets)), self.rows_of(owners, level), owners, sources,
-            self.table(level), workers,
+            self.table(level),
         )  # fmt: skip
 
     def reached(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
 
 from ...graphlib.compute.jit import parallel_kernel
 from ..distances.distances_cpu import pack, unpack_distance, unpack_node
 from ..distances.rows_cpu import distance, own_factor, own_query, room_of
 from .search_cpu import forget
 
+GROUP = 64  # owners that one thread looks after at a time
 _NEW = np.int64(1)
 
 
@@ -30,13 +32,13 @@ def relink(exact, owners, row_of, shift, table, gone, limit, scratch, out):
     bits, seen = scratch
     direct = row_of.shape[0] == 0
     cap = table.links.shape[1]
-    workers = bits.shape[0]
-    for worker in numba.prange(workers):
+    for group in numba.prange((owners.shape[0] + GROUP - 1) // GROUP):
+        worker = get_thread_id()
         marks, list_of = bits[worker], seen[worker]
         chosen = np.empty(cap, np.int32)
         own, other = room_of(exact), room_of(exact)
         keys = np.empty(limit + cap * (cap + 2), np.int64)
-        for i in range(worker, owners.shape[0], workers):
+        for i in range(group * GROUP, min((group + 1) * GROUP, owners.shape[0])):
             owner = owners[i]
             place = owner if direct else row_of[owner] + shift
             row, count = table.links[place], table.counts[place]

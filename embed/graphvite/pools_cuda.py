@@ -17,7 +17,7 @@ from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import draw, high64, stream
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.twins_cuda import on_device
-from ...sampling.neighbors.numbering_cuda import THREADS, block_sum, scan_block, sum_before
+from ...sampling.neighbors.numbering_cuda import THREADS, block_sum, place_shares
 from ...sampling.walks.walks_cuda import uniform_walks, weighted_walks
 from .pools import Pool, PoolMaker
 
@@ -57,19 +57,7 @@ def count_pairs(walks, step, counts, sums):
 @cuda_kernel
 def place_pairs(counts, sums, offsets):
     """The number of each walk's first pair; at the end, of all pairs."""
-    cells = cuda.shared.array(THREADS, np.int64)
-    before = sum_before(sums)
-    stop = counts.shape[0] * (cuda.blockIdx.x + 1) // cuda.gridDim.x
-    for first in range(counts.shape[0] * cuda.blockIdx.x // cuda.gridDim.x, stop, THREADS):
-        w = first + cuda.threadIdx.x
-        mine = counts[w] if w < stop else np.int64(0)
-        upto = scan_block(mine, cells)
-        if w < stop:
-            offsets[w] = before + upto - mine
-        before += cells[THREADS - 1]
-        cuda.syncthreads()
-    if cuda.blockIdx.x == cuda.gridDim.x - 1 and cuda.threadIdx.x == 0:
-        offsets[counts.shape[0]] = before
+    place_shares(counts, counts.shape[0], sums, offsets)
 
 
 @cuda_kernel

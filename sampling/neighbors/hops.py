@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _LONG = 1 << 22  # picks, some tenths of a second
+_ENDLESS = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,16 @@ class UniformHops:
         self._root = picker.root
         self._fanouts = np.array(fanouts, np.int64)
         self._replace = picker.draw.replace
-        self._most_seeds = _most_seeds(picker.rows, fanouts)
+        self._picks = _most_picks(picker.rows, fanouts)
+        every = picker.rows.num_entries * len(fanouts)
+        self._whole = _ENDLESS if picker.draw.replace else every  # more is not picked without replacement
         self._results = ResultMemory()
         self._working = (0, 0, 0)  # rows and picks in a hop, and nodes: the most that any batch had
         self._taken: dict[int, tuple[int, int]] = {}  # bits of the number of seeds: nodes and edges of such batches
 
-    def is_long(self, count: int) -> bool:
-        """Whether a sample of so many seeds may take longer than Ctrl-C should wait."""
-        return count > self._most_seeds
+    def is_wide(self, count: int) -> bool:
+        """Whether a sample of so many seeds may take longer than Ctrl-C should wait, and is worth several threads."""
+        return min(count * self._picks, self._whole) > _LONG
 
     def sample(self, seeds: NDArray[np.int64], scratch: dict[str, Scratch], epoch: int) -> Hops:
         """Sample around `seeds`; the nodes stay marked in `scratch["node"]`."""
@@ -108,15 +111,14 @@ class UniformHops:
         return self._results.arrays((count, np.int64), (count, np.int64), (count, self._rows.edge_ids.dtype))
 
 
-def _most_seeds(rows: Adjacency, fanouts: tuple[int, ...]) -> int:
-    """Seeds of a sample of about `_LONG` picks."""
+def _most_picks(rows: Adjacency, fanouts: tuple[int, ...]) -> int:
+    """Picks around one seed, where no row is shorter than the fanout."""
     average = rows.num_entries // max(1, rows.num_rows) + 1
     size, picks = 1, 0
     for fanout in fanouts:
         size *= fanout if fanout >= 0 else average
         picks += size
-    whole = rows.num_entries * len(fanouts)  # more is never picked without replacement
-    return _LONG // max(1, picks) if whole > _LONG else rows.num_rows
+    return picks
 
 
 def _towards(asked: int, used: int) -> int:

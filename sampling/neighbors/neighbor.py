@@ -61,8 +61,8 @@ class NeighborSampler:
     -----
     The neighbours drawn for a node depend on (seed, epoch, node, hop) alone: not on threads, batch size or the order of
     the seeds. In disjoint mode they depend on the tree's seed (and time) too. Time O(edges sampled); memory 4 bytes per
-    node of the store per thread, and nothing is copied from the store. A sample of some ten thousand seeds or more is
-    drawn by several threads, a smaller one by one; kernels release the GIL, so batches run side by side.
+    node of the store per running call, and nothing is copied from the store. A sample that may have four million edges
+    or more is drawn by several threads, a smaller one by one; kernels release the GIL, so batches run side by side.
 
     Raises
     ------
@@ -140,14 +140,13 @@ class NeighborSampler:
         nodes = node_positions("seeds", seeds, self._rows.num_rows)
         times = self._check_times(seed_time, nodes.shape[0])
         scratch = self._scratch.take()
-        if self._hops is not None and not self._hops.is_long(nodes.shape[0]):
-            found = self._hops.sample(nodes, scratch, epoch)
-        else:
-            with threads_in_use(threads):
-                if self._hops is not None:
-                    found = self._wide.sample(nodes, scratch, epoch)
-                else:
-                    found = self._one_by_one(nodes, times, scratch, epoch)
+        with threads_in_use(threads):
+            if self._hops is None:
+                found = self._one_by_one(nodes, times, scratch, epoch)
+            elif self._hops.is_wide(nodes.shape[0]):
+                found = self._wide.sample(nodes, scratch, epoch)
+            else:
+                found = self._hops.sample(nodes, scratch, epoch)
         near, far, edges, edge_counts = found.near, found.far, found.edges, found.edge_counts
         if self.induced:
             near, far, edges = induced_edges(self._rows, found.nodes, scratch["node"], scratch[""], self._results)
@@ -170,7 +169,7 @@ class NeighborSampler:
     def _one_by_one(
         self, seeds: NDArray[np.int64], times: NDArray[Any] | None, scratch: dict[str, Scratch], epoch: int
     ) -> Hops:
-        """The hops as kernels of their own, for the draws that `UniformHops` does not know, and for large samples."""
+        """The hops as kernels of their own, for the draws that `UniformHops` does not know."""
         size = {"node": self._rows.num_rows}
         batch = Batch(self._relations, size, scratch, self.disjoint, epoch)
         seed_index = batch.enter_seeds({"node": seeds}, None if times is None else {"node": times})["node"]

@@ -73,6 +73,30 @@ def scan_block(value, cells):
     return cells[thread]
 
 
+@cuda.jit(device=True)
+def place_shares(counts, size, sums, offsets):
+    """Where the share of each of `size` begins, where a block's shares sum to `sums`; returns the end of this block's.
+
+    The last block writes where the last share ends.
+    """
+    cells = cuda.shared.array(THREADS, np.int64)
+    # the simulator forgets what `cuda` is once a thread returned: nothing asks it behind the last barrier
+    thread, is_last = cuda.threadIdx.x, cuda.blockIdx.x == cuda.gridDim.x - 1 and cuda.threadIdx.x == 0
+    start, stop = size * cuda.blockIdx.x // cuda.gridDim.x, size * (cuda.blockIdx.x + 1) // cuda.gridDim.x
+    before = sum_before(sums)
+    for first in range(start, stop, THREADS):
+        i = first + thread
+        mine = counts[i] if i < stop else np.int64(0)
+        upto = scan_block(mine, cells)
+        if i < stop:
+            offsets[i] = before + upto - mine
+        before += cells[THREADS - 1]
+        cuda.syncthreads()
+    if is_last:
+        offsets[size] = before
+    return before
+
+
 @cuda_kernel
 def reset_table(keys, order, state):
     """An empty table, and nothing sampled."""

@@ -14,7 +14,7 @@ import numpy as np
 from ...graphlib.compute.numba_cuda import cuda, cuda_kernel
 from ...graphlib.compute.random_cuda import bounded, draw, high64, stream
 from ...graphlib.compute.warp_cuda import LANES, any_lane, broadcast, wait_for_lanes
-from .numbering_cuda import THREADS, block_sum, edges_before, scan_block, sum_before
+from .numbering_cuda import THREADS, block_sum, edges_before, place_shares
 
 
 @cuda_kernel
@@ -40,22 +40,10 @@ def count_picks(indptr, nodes, state, hop, fanout, replace, counts, sums):
 @cuda_kernel
 def place_picks(counts, state, hop, hops, sums, room, offsets):
     """Where the edges of each node begin. A hop that needs more than `room` says so in `state` and has no edges."""
-    cells = cuda.shared.array(THREADS, np.int64)
-    size = state[hop + 1] - state[hop]
-    before = sum_before(sums)
-    stop = size * (cuda.blockIdx.x + 1) // cuda.gridDim.x
-    for first in range(size * cuda.blockIdx.x // cuda.gridDim.x, stop, THREADS):
-        i = first + cuda.threadIdx.x
-        mine = counts[i] if i < stop else np.int64(0)
-        upto = scan_block(mine, cells)
-        if i < stop:
-            offsets[i] = before + upto - mine
-        before += cells[THREADS - 1]
-        cuda.syncthreads()
+    end = place_shares(counts, state[hop + 1] - state[hop], sums, offsets)
     if cuda.blockIdx.x == cuda.gridDim.x - 1 and cuda.threadIdx.x == 0:
-        offsets[size] = before
-        state[hops + 2 + hop] = before if before <= room else 0
-        state[2 * hops + 2 + hop] = 0 if before <= room else before
+        state[hops + 2 + hop] = end if end <= room else 0
+        state[2 * hops + 2 + hop] = 0 if end <= room else end
 
 
 @cuda.jit(device=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -112,7 +110,7 @@ def test_large_samples_are_drawn_in_pieces_and_are_the_same(options, monkeypatch
     for module in (batch, induced, numbers, picks):
         monkeypatch.setattr(module, "AT_ONCE", 37)
     monkeypatch.setattr(wide, "_PIECE", 500)
-    monkeypatch.setattr(sampler._hops, "_most_seeds", 0)
+    monkeypatch.setattr(hops, "_LONG", -1)
     for _ in range(2):  # into memory of its own, and into what that left
         assert_same(sampler.sample(seeds, epoch=2), whole)
 
@@ -137,8 +135,9 @@ def test_pieces_do_not_change_other_draws(options, monkeypatch):
 
 def test_which_samples_are_large():
     rng = np.random.default_rng(0)
-    store = GraphStore.from_edges(rng.integers(0, 3000, 40_000), rng.integers(0, 3000, 40_000), num_nodes=3000)
-    assert not NeighborSampler(store, [10, 10])._hops.is_long(3000)  # the graph has no more edges
-    assert hops._most_seeds(store.csc(), (1000, 1000)) == 3000
-    large = dataclasses.replace(store.csc(), indices=np.broadcast_to(np.int32(0), 1 << 30))
-    assert hops._most_seeds(large, (10, 10)) == hops._LONG // 110
+    store = GraphStore.from_edges(*rng.integers(0, 3000, (2, 400_000)), num_nodes=3000)
+    assert not NeighborSampler(store, [10, 10])._hops.is_wide(1 << 40)  # the graph has no more edges
+    drawn_again = NeighborSampler(store, [10, 10], replace=True)._hops
+    assert drawn_again.is_wide(1 + hops._LONG // 110)
+    assert not drawn_again.is_wide(hops._LONG // 110)
+    assert hops._most_picks(store.csc(), (1000, -1)) == 1000 + 1000 * (store.csc().num_entries // 3000 + 1)

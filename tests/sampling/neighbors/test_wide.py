@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nearhop import GraphStore
 from nearhop.sampling import NeighborSampler, TypedNeighborSampler
-from nearhop.sampling.neighbors import batch, numbers, picks, relay, wide
+from nearhop.sampling.neighbors import batch, hops, numbers, picks, relay, wide
 from nearhop.sampling.scratch import Scratch
 
 
@@ -126,7 +126,7 @@ def test_a_large_sample_is_the_same_on_any_number_of_threads(in_parts, monkeypat
     shared = NeighborSampler(store, [5, 4, 40], seed=3, **options)
     for sampler in (alone, shared):
         if sampler._hops is not None:
-            monkeypatch.setattr(sampler._hops, "is_long", lambda count: True)
+            monkeypatch.setattr(sampler._hops, "is_wide", lambda count: True)
     expected = [alone.sample(seeds, epoch) for epoch in (0, 1)]
     in_parts(threads)
     spread, relayed = [], []
@@ -175,7 +175,7 @@ def test_typed_samples_are_the_same_on_several_threads(in_parts):
 
 
 def test_a_large_sample_is_shared(monkeypatch):
-    """With the real bounds: some 700,000 picks."""
+    monkeypatch.setattr(hops, "_LONG", 1 << 19)
     met = []
     plain = relay.relay
     monkeypatch.setattr(wide, "relay", lambda count, *steps: met.append(count) or plain(count, *steps))
