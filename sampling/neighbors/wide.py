@@ -46,11 +46,12 @@ class WideHops:
             rule = fanout, self._replace
             starts = self._starts(nodes[numbered], rule)
             start, stop = edge_ends[-1], edge_ends[-1] + int(starts[-1])
-            if stop > ends[0].shape[0]:
-                larger = self._ends(stop)
-                for old, new in zip(ends, larger, strict=True):
+            is_too_large = hop == len(self._fanouts) - 1 and ends[0].shape[0] > 2 * stop
+            if stop > ends[0].shape[0] or is_too_large:
+                fitting = self._ends(stop)
+                for old, new in zip(ends, fitting, strict=True):
                     new[:start] = old[:start]
-                ends = larger
+                ends = fitting
             most = min(count + stop - start, marks.mark.shape[0])
             nodes = marks.array("nodes", most, keep=count)
             found = tuple(part[start:stop] for part in ends)

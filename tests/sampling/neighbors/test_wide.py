@@ -188,3 +188,13 @@ def test_a_large_sample_is_shared(monkeypatch):
     assert max(met) > 4
     for name in ("nodes", "row", "col", "edge_ids", "seed_index"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+def test_a_large_sample_leaves_no_large_memory_to_a_smaller_one(monkeypatch):
+    monkeypatch.setattr(hops, "_LONG", -1)
+    store = GraphStore.from_edges(SRC, DST, num_nodes=3000, directed=True)
+    sampler = NeighborSampler(store, [5, 5], threads=1)
+    large, small = sampler.sample(np.arange(3000)), sampler.sample(np.arange(20))
+    assert large.num_edges > 20 * small.num_edges
+    assert small.row.base.nbytes < large.row.base.nbytes / 4
+    np.testing.assert_array_equal(small.row, NeighborSampler(store, [5, 5], threads=1).sample(np.arange(20)).row)
