@@ -110,8 +110,8 @@ def solved(scene: Scene, image: int, result, place: int) -> tuple[np.ndarray, np
     import cv2
 
     flat, space = [], []
-    for other in result.colors[place, : min(K, result.counts[place])].tolist():
-        features, points, _ = result.pairs(other, place)
+    for i, other in enumerate(result.colors[place, : min(K, result.counts[place])].tolist()):
+        features, points, _ = result.matches[place, i]
         shown = scene.sees[other][points]
         flat.append(scene.places[image][features[shown >= 0]])
         space.append(scene.points[shown[shown >= 0]])

@@ -313,8 +313,11 @@ class CANN(IdentifiedRows):
             Queries of another width, or a bitmap of another length.
         InvalidInput
             A set without vectors, NaN or infinite values, k < 1.
-        NotFitted
-            The index is empty.
+
+        Notes
+        -----
+        An empty index finds nothing, and says so in `counts`. Where comparing every point costs less than the grids
+        would, as with few points or few colours left by a filter, "range" and verified "grids" do so.
         """
         self._check_parameters()
         k = check_count("k", k)

@@ -73,7 +73,7 @@ class ColorResult:
     counts : int32 (num_sets,)
         How many places of each row are filled: fewer than k where fewer colours have a point within the radius.
     matches : ColorMatches or None
-        None where the search was told to leave them out.
+        None where the search was told to leave them out, or ran on a GPU.
     """
 
     scores: NDArray[np.float64]
@@ -112,7 +112,7 @@ class ColorResult:
         NotFound
             The colour is not among those found for the set.
         InvalidInput
-            The search was told to leave matches out, or there is no such set.
+            The result came without matches, or there is no such set.
 
         Examples
         --------
@@ -130,7 +130,7 @@ class ColorResult:
         (True, 10)
         """
         if self.matches is None:
-            raise InvalidInput("pairs: the search was told to leave matches out; search with matches=True")
+            raise InvalidInput("pairs: this result came without matches; search the index with matches=True")
         if not is_integer(query_set) or not 0 <= query_set < len(self):
             raise InvalidInput(f"pairs: there are {len(self):,} sets of queries, numbered from 0; got {query_set!r}")
         if np.ndim(color):
