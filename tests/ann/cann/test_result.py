@@ -63,7 +63,7 @@ def test_what_has_no_pairs_is_named():
         result.pairs("a", 2)
     with pytest.raises(InvalidInput, match="one colour; got"):
         result.pairs(result.colors[0])
-    with pytest.raises(InvalidInput, match="search with matches=True"):
+    with pytest.raises(InvalidInput, match="search the index with matches=True"):
         found(matches=False).pairs("a")
 
 
