@@ -2,7 +2,8 @@
 
 `python benchmarks/cann_threads.py [--colors 300 --per 1000 --sets 4] [--threads 2] [--repeats 5]`. The data are those
 of `cann.py`. Thread counts run in turn and return the same colours, which is checked; figures are medians, and the
-shortest runs beside them, which other work on the machine disturbs less.
+shortest runs beside them, which other work on the machine disturbs less. Processor seconds are of all threads together:
+what several threads spend more than one.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from _measure import versions
 from nearhop.ann import CANN
 
 
-def timed(runs: dict[int, Callable[[], object]], repeats: int) -> dict[int, tuple[float, float]]:
-    """Median and least seconds of each, run in turn, after one run of each."""
+def timed(runs: dict[int, Callable[[], object]], repeats: int) -> dict[int, tuple[float, float, float]]:
+    """Median and least seconds of each, and median processor seconds, run in turn, after one run of each."""
     seconds: dict[int, list[float]] = {count: [] for count in runs}
+    spent: dict[int, list[float]] = {count: [] for count in runs}
     for turn in range(repeats + 1):
         for count, run in runs.items():
-            begin = time.perf_counter()
+            begin, before = time.perf_counter(), time.process_time()
             run()
             if turn:
                 seconds[count].append(time.perf_counter() - begin)
-    return {count: (float(np.median(taken)), min(taken)) for count, taken in seconds.items()}
+                spent[count].append(time.process_time() - before)
+    return {n: (float(np.median(taken)), min(taken), float(np.median(spent[n]))) for n, taken in seconds.items()}
 
 
 def main() -> None:
@@ -42,14 +45,14 @@ def main() -> None:
     print(versions(), end="\n\n")
     points, colors, sets = planted(given.colors, given.per, given.sets, given.features)
     two = f"{given.threads} : 1"
-    print(f"| what | 1 thread, s | {given.threads} threads, s | {two} | shortest runs, s | {two} |")
-    print("|---|---|---|---|---|---|")
+    print(f"| what | 1 thread, s | {given.threads} threads, s | {two} | shortest runs, s | {two} | processor s |")
+    print("|---|---|---|---|---|---|---|")
     counts = (1, given.threads)
 
     def row(what: str, runs: dict[int, Callable[[], object]], share: int, repeats: int) -> None:
         taken = timed(runs, repeats)
-        (one, least), (more, least_more) = ((taken[count][0] / share, taken[count][1] / share) for count in counts)
-        shortest = f"{least:.4g}, {least_more:.4g} | {least / least_more:.2f}"
+        (one, least, work), (more, least_more, work_more) = (np.array(taken[count]) / share for count in counts)
+        shortest = f"{least:.4g}, {least_more:.4g} | {least / least_more:.2f} | {work:.4g}, {work_more:.4g}"
         print(f"| {what} | {one:.4g} | {more:.4g} | {one / more:.2f} | {shortest} |", flush=True)
 
     def made(count: int) -> CANN:
