@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from _scenes import Scene, overlaps
+from _verify import Verified
 
 WIDTH, QUERIES, LINES = 320, 6, 60
 STYLE = """:root{color-scheme:light dark}
@@ -21,34 +22,46 @@ line{stroke:#e8590c;stroke-opacity:.55}circle{fill:#1c7ed6}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#16181c}line{stroke:#ff922b}circle{fill:#74c0fc}}"""
 
 
-def page(found: list[tuple[Scene, Any]]) -> str:
-    """HTML with everything inside."""
+def page(found: list[tuple[Scene, Any, Verified | None]]) -> str:
+    """HTML with everything inside: the results of CANN, verified by inliers where they were."""
     parts = ["<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
              f"<title>Images found by their descriptors</title><style>{STYLE}</style>"]  # fmt: skip
-    parts.append("<h1>Images found by their descriptors</h1><p>Left of each pair is the query, right an image found, "
-                 f"best first; lines join features that met, the {LINES} nearest of them. Without photographs, "
-                 "grey dots are the features. Overlap is the share of what either camera has in view that both have."
-                 "</p>")  # fmt: skip
-    for scene, result in found:
+    verified = any(one is not None for _, _, one in found)
+    told = ("First is the image of most inliers: matches that agree with one geometry of the two cameras"
+            if verified else "First is the image of highest score")  # fmt: skip
+    parts.append("<h1>Images found by their descriptors</h1><p>Left of each pair is the query, right an image found. "
+                 f"{told}. Lines join {'inliers' if verified else 'features that met'}, the {LINES} nearest of them. "
+                 "Without photographs, grey dots are the features. Overlap is the share of what either camera has in "
+                 "view that both have.</p>")  # fmt: skip
+    for scene, result, checked in found:
         overlap = overlaps(scene)
+        shown = result.colors if checked is None else checked.found["inliers"]
         parts.append(f"<h2>{html.escape(scene.name)}</h2>")
         for image in np.linspace(0, len(scene) - 1, min(QUERIES, len(scene))).astype(int):
             parts.append(f"<h3>Query {html.escape(scene.names[image])}</h3><div class=found>")
-            for place, other in enumerate(result.colors[image].tolist()[:3]):
-                if other >= 0:
-                    parts.append(pair(scene, image, other, result, place, overlap[image, other]))
+            parts += [
+                pair(scene, image, other, result, checked, overlap[image, other])
+                for other in shown[image, :3].tolist() if other >= 0
+            ]  # fmt: skip
             parts.append("</div>")
     return "".join([*parts, "</html>"])
 
 
-def pair(scene: Scene, image: int, other: int, result: Any, place: int, overlap: float) -> str:
-    """The two images side by side and their matches."""
-    features, points, distances = result.matches[image, place]
-    best = np.argsort(distances, kind="stable")[:LINES]
+def pair(scene: Scene, image: int, other: int, result: Any, checked: Verified | None, overlap: float) -> str:
+    """The two images side by side and their matches, or those that agree."""
+    place = result.colors[image].tolist().index(other)
+    features, points, _ = result.pairs(other, image)
+    told = f"{scene.names[other]}: score {result.scores[image, place]:.3f}"
+    if checked is None or (image, other) not in checked.agreed:
+        told += f", {len(features):,} matches"
+    else:
+        met, (features, points) = len(features), checked.agreed[image, other]
+        told += f" (place {place + 1}), {len(features):,} inliers of {met:,} matches"
+    told += f", overlap {overlap:.2f}"
     scales = [WIDTH / scene.sizes[which][0] for which in (image, other)]
     heights = [scale * scene.sizes[which][1] for scale, which in zip(scales, (image, other), strict=True)]
-    left = scene.places[image][features[best]] * scales[0]
-    right = scene.places[other][points[best]] * scales[1] + [WIDTH + 10, 0]
+    left = scene.places[image][features[:LINES]] * scales[0]
+    right = scene.places[other][points[:LINES]] * scales[1] + [WIDTH + 10, 0]
     drawn = "".join(
         f'<line x1="{a:.1f}" y1="{b:.1f}" x2="{c:.1f}" y2="{d:.1f}"/><circle cx="{a:.1f}" cy="{b:.1f}" r="2"/>'
         f'<circle cx="{c:.1f}" cy="{d:.1f}" r="2"/>'
@@ -57,10 +70,6 @@ def pair(scene: Scene, image: int, other: int, result: Any, place: int, overlap:
     frames = "".join(
         photo(scene, which, at, height)
         for which, at, height in ((image, 0, heights[0]), (other, WIDTH + 10, heights[1]))
-    )
-    told = (
-        f"{scene.names[other]}: score {result.scores[image, place]:.3f}, {len(features):,} matches, "
-        f"overlap {overlap:.2f}"
     )
     return (
         f'<figure><svg role="img" aria-label="{html.escape(told)}" viewBox="0 0 {2 * WIDTH + 10} {max(heights):.0f}">'

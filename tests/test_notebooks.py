@@ -62,6 +62,10 @@ def test_results_show_ids_with_their_distances():
     assert short.of("td") == ["0", "n<1> (1)"]
     near = shown(ann.HNSW().add(x).search_within(x[:2], 4.0))
     assert near.of("td")[:3] == ["0", "3", "0 (0), 1 (1), 2 (4)"]
+    colors = shown(
+        ann.CANN(radius=2.0, shape=0.5, method="exact").add(x, [f"<{i // 6}>" for i in range(12)]).search(x[:1], k=3)
+    )
+    assert colors.of("td") == ["0", "<0> (1)"]
 
 
 def test_samples_tell_their_hops():

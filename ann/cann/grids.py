@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .scoring import Scoring
 
-AXES = 16
+AXES = 16  # as in `cells_cpu`, whose import loads Numba
 SKETCH = 2  # keys of a sketch
 _USEFUL, _KEPT = 0.8, 0.995  # sketches of "grids" keep this share of points at this part of the radius
 _KEPT_BY_RANGE = 0.999  # and those of "range" this share at the radius

@@ -108,7 +108,7 @@ class CANN(IdentifiedRows):
     >>> found = index.search(images[1, :20] + np.float32(0.01), k=1)
     >>> found.colors.tolist(), bool(found.scores[0, 0] > 0.8)
     ([['tower']], True)
-    >>> queries, points, distances = found.matches[0, 0]
+    >>> queries, points, distances = found.pairs("tower")
     >>> bool((queries == points).all()), len(queries)
     (True, 20)
     """
@@ -299,7 +299,7 @@ class CANN(IdentifiedRows):
         exact : bool, default False
             Compare every point, whatever the method.
         matches : bool, default True
-            Whether the result says which vector met which point.
+            Whether the result says which vector met which point, see `ColorResult.pairs`.
         threads : int, optional
 
         Returns
@@ -313,8 +313,11 @@ class CANN(IdentifiedRows):
             Queries of another width, or a bitmap of another length.
         InvalidInput
             A set without vectors, NaN or infinite values, k < 1.
-        NotFitted
-            The index is empty.
+
+        Notes
+        -----
+        An empty index finds nothing, and says so in `counts`. Where comparing every point costs less than the grids
+        would, as with few points or few colours left by a filter, "range" and verified "grids" do so.
         """
         self._check_parameters()
         k = check_count("k", k)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Matched = tuple["NDArray[Any]", "NDArray[Any]", "NDArray[Any]", "NDArray[Any]"]  # place, feature, row, squared
 _RECALL = 0.99  # of points at the radius, by "range"
-_SCAN_COSTS = 0.25  # comparing a point among all, in those that a grid named
+_SCAN_COSTS = 0.25  # of comparing a point when all are; comparing one that a grid named costs 1
 
 
 def ranked(

@@ -8,8 +8,8 @@ from nearhop.tests.manual.pages import Reader, blocks, same
 from nearhop.tests.support import ROOT, needs
 
 DOCS = ROOT / "docs"
-NEEDS = {"tutorials/gnn-in-pyg.md": "torch_geometric", "tutorials/moving.md": "torch_geometric"}
-PAGES = ["getting-started.md", "worker-processes.md"]
+NEEDS = {"tutorials/gnn-in-pyg.md": "torch_geometric", "tutorials/moving.md": "torch_geometric", "colors.md": "cv2"}
+PAGES = ["getting-started.md", "worker-processes.md", "colors.md"]
 PAGES += sorted(
     str(path.relative_to(DOCS)) for part in ("tutorials", "concepts") for path in (DOCS / part).glob("*.md")
 )
