@@ -89,7 +89,7 @@ class NeuralLSH(VectorIndex):
     >>> import numpy as np
     >>> from nearhop.ann import NeuralLSH
     >>> rows = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
-    >>> index = NeuralLSH(nlist=8, nprobe=2, hidden=32, rounds=1, epochs=2).add(rows)
+    >>> index = NeuralLSH(nlist=8, nprobe=4, hidden=32, rounds=1, epochs=2).add(rows)
     >>> index.search(rows[5], k=1).ids.tolist()
     [[5]]
     """
