@@ -1,6 +1,6 @@
 """Learned partitions beside k-means lists, PCA trees and cross-polytope LSH, and searches beside FAISS and HNSW.
 
-python benchmarks/partitions.py [--data sift glove mnist] [--bins 16 256] [--no-searches]
+python benchmarks/partitions.py [--data sift glove mnist] [--bins 16 256] [--no-others] [--no-searches]
 
 The share of the 10 nearest rows that lie in the lists looked into, against the number of rows in them, mean and 95th
 percentile over queries. Every method partitions the same rows; "gain" is in points over k-means lists at the same mean
@@ -19,7 +19,9 @@ from _ann_data import K, dataset
 from _measure import versions
 
 from nearhop.ann import HNSW, Exact, IVFFlat, NeuralLSH
+from nearhop.ann.neural_lsh.chooser import Stop
 
+SHARES = (0.05, 0.02, 0.01, 0.005, 0.002), (0.2, 0.1, 0.05, 0.02, 0.01)  # for many lists and for few
 Lists = tuple[np.ndarray, np.ndarray]  # the list of every row, and of every query all lists, likeliest first
 
 
@@ -69,14 +71,15 @@ def curve(lists: Lists, truth: np.ndarray, bins: int) -> np.ndarray:
     ])  # fmt: skip
 
 
-def by_coverage(index: NeuralLSH, q: np.ndarray, truth: np.ndarray, share: float) -> tuple[float, float, float]:
-    chosen = index._learned().ranked(index._asked(q), index.num_lists, share)
-    counts = index.candidate_counts(q, coverage=share)
+def by_rule(index: NeuralLSH, q: np.ndarray, truth: np.ndarray, **rule: Any) -> tuple[float, float, float]:
+    sizes = index.list_sizes
+    chosen = index._learned().ranked(index._asked(q), index.num_lists, Stop(**rule), sizes)
+    counts = index.candidate_counts(q, **rule)
     inside = (index._lists[truth][:, :, None] == chosen[:, None, :]).any(axis=2).mean()
     return counts.mean(), np.quantile(counts, 0.95), inside
 
 
-def accuracy(name: str, x: np.ndarray, q: np.ndarray, metric: Any, bins: int) -> NeuralLSH:
+def accuracy(name: str, x: np.ndarray, q: np.ndarray, metric: Any, bins: int, others: bool) -> NeuralLSH:
     truth = Exact(metric).add(x).search(q, K).ids
     if metric == "cosine":
         x, q = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (x, q))
@@ -84,7 +87,7 @@ def accuracy(name: str, x: np.ndarray, q: np.ndarray, metric: Any, bins: int) ->
     begin, busy = time.perf_counter(), time.process_time()
     index = NeuralLSH(metric, nlist=bins).add(x)
     spent = time.perf_counter() - begin, time.process_time() - busy
-    learned = index._lists, index._learned().ranked(index._asked(q), bins, None)
+    learned = index._lists, index._learned().ranked(index._asked(q), bins, Stop(), index.list_sizes)
     print(
         f"\n### {name}, {len(x):,} x {x.shape[1]}, {bins} bins; trained in {spent[0]:.0f} s ({spent[1]:.0f} s of CPU)"
     )
@@ -94,17 +97,18 @@ def accuracy(name: str, x: np.ndarray, q: np.ndarray, metric: Any, bins: int) ->
         gain = 100 * (row[2] - np.interp(row[0], base[:, 0], base[:, 2]))
         print(f"| {method} | {lists} | {row[0]:,.0f} | {row[1]:,.0f} | {row[2]:.4f} | {gain:+.1f} |", flush=True)
 
-    curves = {
-        "k-means": base, "NeuralLSH": curve(learned, truth, bins),
-        "PCA tree": curve(pca_tree(x, q, bins), truth, bins),
-        "cross-polytope": curve(cross_polytope(x, q, bins), truth, bins),
-    }  # fmt: skip
+    curves = {"k-means": base, "NeuralLSH": curve(learned, truth, bins)}
+    if others:
+        curves["PCA tree"] = curve(pca_tree(x, q, bins), truth, bins)
+        curves["cross-polytope"] = curve(cross_polytope(x, q, bins), truth, bins)
     for method, rows in curves.items():
         for count in (1, 2, 4) if bins < 64 else (1, 2, 4, 8, 16):
             show(method, str(count), tuple(rows[count - 1]))
         if method == "NeuralLSH":
             for share in (0.5, 0.7, 0.8, 0.9):
-                show(method, f"coverage {share}", by_coverage(index, q, truth, share))
+                show(method, f"coverage {share}", by_rule(index, q, truth, coverage=share))
+            for share in SHARES[bins < 64]:
+                show(method, f"min_share {share}", by_rule(index, q, truth, min_share=share))
     return index
 
 
@@ -117,6 +121,10 @@ def searches(name: str, x: np.ndarray, q: np.ndarray, metric: Any, index: Neural
         "NeuralLSH": (probes, lambda n: index.search(q, K, nprobe=int(n), threads=1).ids),
         "NeuralLSH, coverage": (
             [0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95], lambda c: index.search(q, K, coverage=c, threads=1).ids
+        ),
+        "NeuralLSH, min_share": (
+            [0.1, 0.07, 0.05, 0.035, 0.025, 0.018, 0.013, 0.009, 0.006, 0.004, 0.003],
+            lambda least: index.search(q, K, min_share=least, threads=1).ids,
         ),
         "IVFFlat": (probes, lambda n: ivf.search(q, K, nprobe=int(n), threads=1).ids),
         "HNSW int8": ([10, 12, 16, 20, 24, 32, 48, 64], lambda n: graph.search(q, K, ef_search=int(n), threads=1).ids),
@@ -167,13 +175,14 @@ def main() -> None:
     )
     parser.add_argument("--bins", nargs="+", type=int, default=[16, 256])
     parser.add_argument("--rows", type=int, default=50_000, help="of the generated set")
+    parser.add_argument("--no-others", action="store_true", help="leave out PCA trees and cross-polytope LSH")
     parser.add_argument("--no-searches", action="store_true")
     options = parser.parse_args()
     print(versions("faiss-cpu"))
     for name in options.data:
         x, q, metric = dataset(name, options.rows)
         for bins in options.bins:
-            index = accuracy(name, x, q, metric, bins)
+            index = accuracy(name, x, q, metric, bins, not options.no_others)
         if not options.no_searches:
             searches(name, x, q, metric, index)
 

@@ -18,6 +18,7 @@ punctuation (`NLSHBlock` decides by its labels).
 from __future__ import annotations
 
 import gzip
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,11 @@ def main() -> None:
     made.add_argument("--epochs", type=int, default=10)
     made.add_argument("--side", choices=["left", "right"], default="left", help="whose records look for candidates")
     made.add_argument("--no-augment", action="store_true", help="train on the texts as they are")
-    made.add_argument("--plain-labels", action="store_true", help="leave out the runs with a tenth of the labels")
+    made.add_argument(
+        "--plain-labels",
+        action="store_true",
+        help="leave out the runs with a tenth of the labels (of the first encoder)",
+    )
     options = made.parse_args()
     folder = data_folder()
     if folder is None:
@@ -109,6 +114,7 @@ def main() -> None:
             beside = {"k": deep if what == "MinHash" else sparkly, **dict.fromkeys(BARS, published)}
             rows += [Row(name, f"{what}, all: {key}", value, 0.0, beside.get(key)) for key, value in got.items()]
         scores: dict[str, list[dict[str, float]]] = {}
+        first = options.encoder[0]
         for seed in range(1 if options.short else options.seeds):
             order = np.random.default_rng(seed).permutation(len(truth))
             seen = truth[order[: int(0.6 * len(truth))]]
@@ -116,13 +122,13 @@ def main() -> None:
             contenders = {what: make() for what, make in plain.items()}
             shown = {
                 **{f"NLSHBlock {encoder}": (encoder, seen, False) for encoder in options.encoder},
-                "NLSHBlock ngrams, 10 % of the labels": ("ngrams", seen[: len(seen) // 10], False),
-                "NLSHBlock ngrams, 10 %, semi-supervised": ("ngrams", seen[: len(seen) // 10], True),
+                f"NLSHBlock {first}, 10 % of the labels": (first, seen[: len(seen) // 10], False),
+                f"NLSHBlock {first}, 10 %, semi-supervised": (first, seen[: len(seen) // 10], True),
             }
             if options.plain_labels:
                 shown = {what: given for what, given in shown.items() if "%" not in what}
             for what, (encoder, labels, semi) in shown.items():
-                note(f"{name}, seed {seed}: {what}")
+                begin = time.process_time()
                 epochs = 1 if options.short else options.epochs
                 blocker = NLSHBlock(
                     encoder, epochs=epochs, augment=not options.no_augment, semi_supervised=semi, seed=seed,
@@ -130,12 +136,16 @@ def main() -> None:
                 )  # fmt: skip
                 keys = [(left.keys[a], right.keys[b]) for a, b in labels]
                 contenders[what] = blocker.fit(left, right, keys)
-            contenders["union of TF-IDF with codes and NLSHBlock"] = Union(
-                [contenders["TF-IDF with codes"], contenders[f"NLSHBlock {options.encoder[0]}"]], cut=True
-            )
+                note(f"{name}, seed {seed}: {what}, {time.process_time() - begin:.0f} s of processor time")
+            for encoder in options.encoder:
+                contenders[f"union of TF-IDF with codes and NLSHBlock {encoder}"] = Union(
+                    [contenders["TF-IDF with codes"], contenders[f"NLSHBlock {encoder}"]], cut=True
+                )
             for what, blocker in contenders.items():
                 pairs = blocker.index(right).query(asked, k=DEEP)
                 scores.setdefault(what, []).append(judge(pairs, unseen, target))
+                told = ", ".join(f"{key} {value:.1f}" for key, value in scores[what][-1].items())
+                note(f"{name}, seed {seed}: {what}: {told}")
         for what, found in scores.items():
             for key in found[0]:
                 beside = {"k": uni, **dict.fromkeys(BARS, published)} if what.startswith("NLSHBlock") else {}

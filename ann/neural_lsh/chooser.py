@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -12,6 +15,21 @@ if TYPE_CHECKING:
     from .network import Network
 
 _LEAST = 1e-3  # parts of the first network below this probability are not looked into, beyond the likeliest ones
+
+
+class Stop(NamedTuple):
+    """Which of the likeliest lists a search leaves out (see `NeuralLSH.search`); all are scanned by default."""
+
+    coverage: float | None = None
+    min_share: float | None = None
+
+    @classmethod
+    def of(cls, coverage: Any, min_share: Any) -> Stop:
+        """The checked rule."""
+        for name, given in (("coverage", coverage), ("min_share", min_share)):
+            if given is not None and (not is_number(given) or not 0 < given <= 1):
+                raise InvalidInput(f"{name} must be in (0, 1]; got {given!r}")
+        return cls(*(None if given is None else float(given) for given in (coverage, min_share)))
 
 
 class Chooser:
@@ -55,16 +73,25 @@ class Chooser:
         return out
 
     def ranked(
-        self, rows: NDArray[np.float32], count: int, coverage: float | None, threads: int | None = None
+        self, rows: NDArray[np.float32], count: int, stop: Stop, sizes: NDArray[np.int64], threads: int | None = None
     ) -> NDArray[np.int64]:
-        """The `count` likeliest lists of every row, -1 behind those whose probabilities add up to `coverage`."""
+        """The `count` likeliest lists of every row, -1 for those that `stop` leaves out; the first is always there.
+
+        With `min_share`, the likeliest lists are those of most probability per row, of which there are `sizes`.
+        """
         chances = self.probabilities(rows, threads)
-        order = np.argsort(-chances, axis=1, kind="stable")[:, :count]
-        if coverage is None:
-            return order
-        covered = np.cumsum(np.take_along_axis(chances, order, axis=1), axis=1, dtype=np.float64)
-        before = np.concatenate([np.zeros((len(rows), 1)), covered[:, :-1]], axis=1)
-        return np.where(before < coverage, order, -1)
+        shares = chances
+        if stop.min_share is not None:
+            held = np.maximum(sizes, 1) / max(1.0, float(sizes.mean()))
+            shares = np.where(sizes > 0, chances / held.astype(np.float32), 0)
+        order = np.argsort(-shares, axis=1, kind="stable")[:, :count]
+        chosen = np.ones(order.shape, bool)
+        if stop.coverage is not None:
+            covered = np.cumsum(np.take_along_axis(chances, order, axis=1), axis=1, dtype=np.float64)
+            chosen[:, 1:] &= covered[:, :-1] < stop.coverage
+        if stop.min_share is not None:
+            chosen[:, 1:] &= np.take_along_axis(shares, order[:, 1:], axis=1) >= stop.min_share
+        return np.where(chosen, order, -1)
 
     def likeliest(self, rows: NDArray[np.float32], threads: int | None = None) -> NDArray[np.int64]:
         """The likeliest list of every row."""
@@ -74,4 +101,4 @@ class Chooser:
         return out
 
 
-__all__ = ["Chooser"]
+__all__ = ["Chooser", "Stop"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, NotFitted
-from ...graphlib.scalars import is_finite, is_integer, is_number
+from ...graphlib.scalars import is_finite, is_integer
 from ..index import Progress, VectorIndex
 from ..ivf.lists import Lists
 from ..ivf.probing import Asked, nearest_in_lists
@@ -16,7 +16,7 @@ from ..metrics import COSINE, NAMES, check_count, check_vectors, metric_code, qu
 from ..result import SearchResult
 from ..storage.rows import Rows, rows_of
 from . import stored
-from .chooser import Chooser
+from .chooser import Chooser, Stop
 from .network import Training
 from .partition import METHODS
 
@@ -48,16 +48,16 @@ class NeuralLSH(VectorIndex):
     storage : {"int8", "float32"}, default "int8"
         "int8" scans 8-bit codes beside the float32 vectors, and orders what it finds by float32 distances (as `HNSW`
         does); "float32" scans the vectors.
-    hidden, depth : int, default 256, 2
+    hidden, depth : int, default 512, 2
         Width and number of hidden layers; depth 0 is multinomial logistic regression.
-    neighbors : int in [1, 255], default 32
-        Neighbours whose parts are a row's label.
+    neighbors : int in [1, 255], default 16
+        Neighbours whose parts are a row's label: about as many as searches ask for, or twice that.
     rounds, epochs : int >= 1, default 6, 4
         Rounds of training and passes over the rows in each; after a round rows move to the lists where queries near
         them look.
     imbalance : float >= 0, default 0.15
-        No part of the learned rows is larger than about (1 + imbalance) * rows / nlist. Rows that are added later go to
-        their likeliest list.
+        Lists of the learned rows are about (1 - imbalance) to (1 + imbalance) times rows / nlist long. Rows that are
+        added later go to their likeliest list.
     partitioner : {"multilevel", "kahip"}, default "multilevel"
         What cuts the graph (see `balanced_partition`).
     seed : int, default 0
@@ -71,11 +71,12 @@ class NeuralLSH(VectorIndex):
     of the parts of a row's neighbours, for at most max(65,536, 256 * nlist) rows: minutes on a processor. PyTorch is
     needed for that alone (`pip install "nearhop[torch]"`): saved indexes open, search and take rows without it. A
     search costs O(depth * hidden**2 + hidden * nlist + rows * nprobe / nlist * dim). Memory: 5 * dim + 33 bytes per
-    row with codes. While fitting: 8 * nlist + 8 * neighbors bytes per learned row.
+    row with codes. While fitting: 12 * nlist + 8 * max(neighbors, 32) bytes per learned row.
 
-    Differences from the paper: rows are moved between lists during training (a row goes where queries that have it
-    among their neighbours are likeliest to look); points between neighbours are trained on; the cut is our own unless
-    `partitioner` says otherwise; `coverage` lets the number of lists follow the network's certainty.
+    Differences from the paper: rows are moved between lists during training, to where the sum over queries that have
+    them among their 32 nearest of log(0.01 + probability) is largest; points between neighbours are trained on; the
+    cut is our own unless `partitioner` says otherwise; `min_share` and `coverage` let the number of lists follow the
+    query.
 
     References
     ----------
@@ -88,7 +89,7 @@ class NeuralLSH(VectorIndex):
     >>> import numpy as np
     >>> from nearhop.ann import NeuralLSH
     >>> rows = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
-    >>> index = NeuralLSH(nlist=8, nprobe=2, hidden=32, rounds=1, epochs=2).add(rows)
+    >>> index = NeuralLSH(nlist=8, nprobe=4, hidden=32, rounds=1, epochs=2).add(rows)
     >>> index.search(rows[5], k=1).ids.tolist()
     [[5]]
     """
@@ -105,9 +106,9 @@ class NeuralLSH(VectorIndex):
         nlist: int | tuple[int, int] = 256,
         nprobe: int = 8,
         storage: Literal["int8", "float32"] = "int8",
-        hidden: int = 256,
+        hidden: int = 512,
         depth: int = 2,
-        neighbors: int = 32,
+        neighbors: int = 16,
         rounds: int = 6,
         epochs: int = 4,
         imbalance: float = 0.15,
@@ -187,7 +188,7 @@ class NeuralLSH(VectorIndex):
             self.hidden, self.depth, self.epochs, self.rounds, _BATCH, _RATE, _DECAY, _DROPOUT, self.seed
         )  # fmt: skip
         chooser, found = learn(
-            sample, NAMES[metric], self._counts(), how, neighbors=min(self.neighbors + 1, len(sample)),
+            sample, NAMES[metric], self._counts(), how, neighbors=self.neighbors,
             imbalance=self.imbalance, method=self.partitioner, threads=self.threads, progress=progress,
         )  # fmt: skip
         with self._lock.changing():
@@ -222,6 +223,7 @@ class NeuralLSH(VectorIndex):
         *,
         nprobe: int | None = None,
         coverage: float | None = None,
+        min_share: float | None = None,
         filter: ArrayLike | None = None,
         threads: int | None = None,
     ) -> SearchResult:
@@ -233,11 +235,15 @@ class NeuralLSH(VectorIndex):
         k : int >= 1
             Places without a result hold id -1 and distance inf; `counts` says how many are filled.
         nprobe : int >= 1, optional
-            The index's own by default, or every list with `coverage`. Doubled for queries whose lists hold fewer than
-            k rows that pass.
+            The index's own by default, or every list with `coverage` or `min_share`. Doubled for queries whose lists
+            hold fewer than k rows that pass.
         coverage : float in (0, 1], optional
             Scan the likeliest lists until their probabilities add up to this, at most `nprobe` of them: more lists for
             queries that the network is less certain of.
+        min_share : float in (0, 1], optional
+            Scan the lists that the network expects to hold at least this share of the neighbours, a list of half the
+            mean size half as much; the likeliest in any case. At the same mean number of rows it finds more than
+            `coverage`: no list is read for little. With 256 lists 0.02 found nine tenths, with 16 lists 0.1.
         filter : bool (rows,), bool (num_queries, rows) or integer ids, optional
         threads : int, optional
 
@@ -246,44 +252,46 @@ class NeuralLSH(VectorIndex):
         IndexMismatch
             Queries of another width, or a bitmap of another length.
         InvalidInput
-            NaN or infinite values, k < 1, nprobe < 1, coverage out of range.
+            NaN or infinite values, k < 1, nprobe < 1, coverage or min_share out of range.
         """
-        return self._search(queries, k, filter, threads, nprobe=nprobe, coverage=coverage)
+        return self._search(queries, k, filter, threads, nprobe=nprobe, coverage=coverage, min_share=min_share)
 
     def candidate_counts(
-        self, queries: ArrayLike, *, nprobe: int | None = None, coverage: float | None = None
-    ) -> NDArray[np.int64]:
+        self, queries: ArrayLike, *, nprobe: int | None = None, coverage: float | None = None,
+        min_share: float | None = None,
+    ) -> NDArray[np.int64]:  # fmt: skip
         """Rows in the lists that a search with these options would scan for every query."""
         self._check_parameters()
         rows = self._asked(check_vectors("candidate_counts", queries, dim=self.dim))
-        chosen = self._learned().ranked(rows, self._probes(nprobe, coverage), _coverage(coverage), self.threads)
-        return np.where(chosen >= 0, self._members.sizes[chosen], 0).sum(axis=1)
+        sizes, stop = self._members.sizes, Stop.of(coverage, min_share)
+        chosen = self._learned().ranked(rows, self._probes(nprobe, stop), stop, sizes, self.threads)
+        return np.where(chosen >= 0, sizes[chosen], 0).sum(axis=1)
 
     def _nearest(
         self, queries: NDArray[Any], k: int, allowed: NDArray[np.bool_] | None, threads: int | None,
-        nprobe: int | None = None, coverage: float | None = None,
+        nprobe: int | None = None, coverage: float | None = None, min_share: float | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int32]]:  # fmt: skip
         kept, chooser, metric = self._filled("search"), self._learned(), metric_code(self.metric)
-        factors, limit = query_scales(queries, metric), _coverage(coverage)
-        first, asked = self._probes(nprobe, coverage), self._asked(queries)
+        factors, stop = query_scales(queries, metric), Stop.of(coverage, min_share)
+        first, asked, rule = self._probes(nprobe, stop), self._asked(queries), stop
         exact, room = kept.exact, kept.walk_room(len(queries))
         if room is not None:
             kept.ask_walk(queries, factors, 0, len(queries), room)
 
         def choose(some: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-            nonlocal limit
-            chosen, limit = chooser.ranked(asked[some], count, limit, threads), None  # the first time alone
+            nonlocal rule
+            chosen, rule = chooser.ranked(asked[some], count, rule, self._members.sizes, threads), Stop()  # once
             return chosen
 
         return nearest_in_lists(
             exact, exact if room is None else kept.walk, self._members,
             Asked(queries, factors, queries if room is None else room), k,
             choose,
-            first, len(self._lists), allowed, threads, again=coverage is not None,
+            first, len(self._lists), allowed, threads, again=stop != Stop(),
         )  # fmt: skip
 
-    def _probes(self, nprobe: int | None, coverage: float | None) -> int:
-        if nprobe is None and coverage is not None:
+    def _probes(self, nprobe: int | None, stop: Stop) -> int:
+        if nprobe is None and stop != Stop():
             return self.num_lists
         return min(self.num_lists, check_count("nprobe", self.nprobe if nprobe is None else nprobe))
 
@@ -368,14 +376,6 @@ class NeuralLSH(VectorIndex):
             f"NeuralLSH({self.metric!r}, nlist={self.nlist}, nprobe={self.nprobe}, {len(self):,} vectors{dead}, "
             f"dim={self.dim}, {self.storage}, {self.nbytes:,} bytes)"
         )
-
-
-def _coverage(given: Any) -> float | None:
-    if given is None:
-        return None
-    if not is_number(given) or not 0 < given <= 1:
-        raise InvalidInput(f"coverage must be in (0, 1]; got {given!r}")
-    return float(given)
 
 
 __all__ = ["NeuralLSH"]

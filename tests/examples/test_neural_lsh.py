@@ -12,5 +12,5 @@ def test_short_form():
     ours = {what: value for what, value in rows.items() if not what.endswith("of k-means")}
     assert len(ours) == 5
     for what, value in ours.items():
-        if "coverage" in what:
+        if "min_share" in what:
             assert value > rows[f"{what} of k-means"], what

@@ -69,8 +69,30 @@ def test_coverage_scans_more_where_the_network_is_less_certain():
     expected = [index.list_sizes[order[i, :n]].sum() for i, n in enumerate(wanted)]
     assert index.candidate_counts(vectors[:50], coverage=0.7).tolist() == expected
     assert index.search(vectors[:50], 1000, coverage=0.1).counts.min() == 1000  # asked again until there are enough
-    with pytest.raises(InvalidInput, match=r"coverage must be in \(0, 1\]; got 1.5"):
-        index.search(vectors[:1], 1, coverage=1.5)
+    for rule in ("coverage", "min_share"):
+        with pytest.raises(InvalidInput, match=rule + r" must be in \(0, 1\]; got 1.5"):
+            index.search(vectors[:1], 1, **{rule: 1.5})
+
+
+def test_min_share_scans_the_lists_that_are_worth_their_rows():
+    vectors = rows_of(1200)
+    index = NeuralLSH(nlist=12, storage="float32", **FEW).fit(vectors).add(vectors[:900])
+    asked, sizes = vectors[900:960], index.list_sizes
+    shares = index.probabilities(asked) * (75 / sizes)
+    wanted = shares >= 0.1
+    wanted[np.arange(60), shares.argmax(axis=1)] = True
+    assert index.candidate_counts(asked, min_share=0.1).tolist() == (wanted @ sizes).tolist()
+    assert index.candidate_counts(asked, min_share=1).tolist() == sizes[shares.argmax(axis=1)].tolist()
+    found = index.search(asked, 5, min_share=0.1)
+    for query, chosen, ids in zip(asked, wanted, found.ids, strict=True):
+        inside = np.flatnonzero(chosen[index._lists])
+        order = np.argsort(((vectors[inside] - query) ** 2).sum(axis=1))
+        assert ids.tolist() == inside[order[:5]].tolist()
+    capped = index.candidate_counts(asked, min_share=0.1, nprobe=2)
+    assert (capped <= index.candidate_counts(asked, min_share=0.1)).all()
+    both = index.candidate_counts(asked, min_share=0.1, coverage=0.3)
+    assert (both <= index.candidate_counts(asked, min_share=0.1)).all()
+    assert index.search(asked, 900, min_share=0.5).counts.min() == 900  # asked again until there are enough
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -127,12 +149,21 @@ def test_training_leaves_torch_as_it_was():
     assert threads == torch.get_num_threads()
 
 
-def test_rows_go_where_queries_look():
+def test_rows_go_where_all_queries_near_them_look():
     chances = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]], np.float32)
     links = np.array([[0, 1], [1, 0], [2, 1], [3, -1]])
-    assert placed(chances, links, 4).tolist() == [0, 0, 1, 1]
-    assert np.bincount(placed(np.tile(chances[:1], (40, 1)) + np.linspace(0, 0.1, 80).reshape(40, 2).astype("f"),
-                              np.arange(40)[:, None], 21), minlength=2).max() <= 40  # fmt: skip
+    assert placed(chances, links, (0, 4)).tolist() == [0, 0, 1, 1]
+    # Row 0 is asked for by three queries: two look first into part 0 and one never; all look into part 1 at some time.
+    chances = np.array([[0.7, 0.3, 0.0], [0.7, 0.3, 0.0], [0.0, 0.3, 0.7]], np.float32)
+    assert placed(chances, np.array([[0], [0], [0]]), (0, 3))[0] == 1
+    rising = np.linspace(0.2, 0.4, 40, dtype=np.float32)
+    parts = placed(np.stack([rising, 0.6 - rising], axis=1)[:, ::-1].copy(), np.arange(40)[:, None], (18, 22))
+    assert 18 <= parts.sum() <= 22
+    assert (np.diff(parts) >= 0).all()  # the rows at one end to one part
+    drawn = np.random.default_rng(0).dirichlet([8, 4, 1], 300).astype(np.float32)
+    sizes = [np.bincount(placed(drawn, np.arange(300)[:, None], (low, 300)), minlength=3).min() for low in (0, 85)]
+    assert sizes[0] < 20  # hardly any query looks into the third part first
+    assert sizes[1] >= 85
     told = []
     NeuralLSH(nlist=4, hidden=8, rounds=2, epochs=3).fit(rows_of(80), progress=lambda *now: told.append(now))
     assert told == [(i, 6) for i in range(1, 7)]
