@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...graphlib.compute.jit import kernel
 from ...graphlib.compute.moves_cpu import copy_to
-from .number_cpu import number_nodes, repeat_numbers
+from .number_cpu import number_far, number_nodes, repeat_numbers
 from .pick_cpu import count_picks, pick_uniform, whole_rows
 
 
@@ -21,21 +21,12 @@ def sample_hops(rows, seeds, fanouts, replace, name, hop, marks, ends, work, fou
     """
     indptr, indices, edge_ids = rows
     root, epoch = name
-    mark, base = marks
     node_ends, edge_ends = ends
     low, high, shares, positions, nodes = work
     near, far, edges, all_nodes, seed_index = found
     if hop == 0 and node_ends[0] < 0:
-        count = 0
-        for i in range(seeds.shape[0]):
-            seen = mark[seeds[i]] - base
-            if seen < 0:
-                seen = count
-                mark[seeds[i]] = base + count
-                nodes[count] = seeds[i]
-                count += 1
-            seed_index[i] = seen
-        node_ends[0] = count
+        copy_to(seed_index, seeds)
+        node_ends[0] = number_far(seed_index, marks, nodes, 0)
         edge_ends[0] = 0
     while hop < fanouts.shape[0]:
         first = node_ends[hop - 1] if hop > 0 else 0

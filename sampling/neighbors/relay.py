@@ -47,26 +47,28 @@ class _Relay:
 
     def run(self) -> None:
         """What each thread does; returns when there is nothing left that no other thread is at."""
-        while True:
-            with self._lock:
-                ordered = not self._taken and self._ended < self._count and self._ready[self._ended]
-                if ordered:
-                    i, self._taken = self._ended, True
-                elif self._begun < self._count:
-                    i = self._begun
-                    self._begun += 1
-                else:
-                    return
-            try:
+        try:
+            while self._one_step():
                 obey()
-                (self._second if ordered else self._first)(i)
-            except BaseException:
-                self._begun = self._count  # the others end too; what is taken stays so
-                self._taken = True
-                raise
-            with self._lock:
-                if ordered:
-                    self._ended += 1
-                    self._taken = False
-                else:
-                    self._ready[i] = True
+        except BaseException:
+            with self._lock:  # the others end too; what is taken stays so
+                self._begun, self._taken = self._count, True
+            raise
+
+    def _one_step(self) -> bool:
+        """Do the next second step if it is ready, else begin a first one; False where there is neither."""
+        with self._lock:
+            ordered = not self._taken and self._ended < self._count and self._ready[self._ended]
+            if ordered:
+                i, self._taken = self._ended, True
+            elif self._begun < self._count:
+                i, self._begun = self._begun, self._begun + 1
+            else:
+                return False
+        (self._second if ordered else self._first)(i)
+        with self._lock:
+            if ordered:
+                self._ended, self._taken = i + 1, False
+            else:
+                self._ready[i] = True
+        return True

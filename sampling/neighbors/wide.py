@@ -8,6 +8,7 @@ import numpy as np
 
 from ...graphlib.compute.threads import pieces, spread
 from .hops import Hops
+from .numbers import AT_ONCE
 from .relay import relay
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from ..scratch import ResultMemory, Scratch
     from .picks import RowPicker
 
-_FEW = 16  # blocks of rows, or
-_PIECE = 1 << 16
+_FEW = 16  # blocks of rows whose picks are counted before the clock is asked
+_PIECE = 1 << 16  # picks that are drawn at a time
 
 
 class WideHops:
@@ -33,13 +34,12 @@ class WideHops:
 
     def sample(self, seeds: NDArray[np.int64], scratch: dict[str, Scratch], epoch: int) -> Hops:
         """Sample around `seeds`; the nodes stay marked in `scratch["node"]`."""
-        from . import wide_cpu
+        from . import number_cpu
 
-        marks = scratch["node"]
-        seed_index = np.empty(seeds.shape[0], np.int64)
+        marks, seed_index = scratch["node"], seeds.copy()
         nodes, count = marks.array("nodes", seeds.shape[0]), 0
-        for a, b in pieces(seeds.shape[0], first=_FEW * wide_cpu.BLOCK):
-            count = wide_cpu.number_seeds(seeds[a:b], (marks.mark, marks.base), nodes, count, seed_index[a:b])
+        for a, b in pieces(seeds.shape[0], first=AT_ONCE):
+            count = number_cpu.number_far(seed_index[a:b], (marks.mark, marks.base), nodes, count)
         ends, edge_ends, node_ends = self._ends(self._edges), [0], [0, count]
         for hop, fanout in enumerate(self._fanouts):
             numbered = slice(*node_ends[-2:])
@@ -89,8 +89,7 @@ class WideHops:
         found: tuple[NDArray[Any], ...],
     ) -> int:
         """One hop from the nodes with the numbers `numbered`; returns how many nodes there are then."""
-        from . import wide_cpu
-        from .number_cpu import number_far
+        from . import number_cpu, wide_cpu
 
         rows = self._rows
         entries = rows.indptr, rows.indices, rows.edge_ids
@@ -105,7 +104,7 @@ class WideHops:
         def number(i: int) -> None:
             nonlocal count
             far = found[1][starts[cuts[i]] : starts[cuts[i + 1]]]
-            count = number_far(far, (marks.mark, marks.base), nodes, count)
+            count = number_cpu.number_far(far, (marks.mark, marks.base), nodes, count)
 
         relay(cuts.shape[0] - 1, draw, number)
         return count

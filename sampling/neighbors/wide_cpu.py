@@ -17,23 +17,6 @@ BLOCK = 1024
 
 
 @kernel
-def number_seeds(seeds, marks, nodes, count, seed_index):
-    """Number seeds in order of first visit, from `count` on; returns how many nodes there are now."""
-    mark, base = marks
-    for i in range(seeds.shape[0]):
-        if i + AHEAD < seeds.shape[0]:
-            prefetch(mark, seeds[i + AHEAD])
-        seen = mark[seeds[i]] - base
-        if seen < 0:
-            seen = count
-            mark[seeds[i]] = base + count
-            nodes[count] = seeds[i]
-            count += 1
-        seed_index[i] = seen
-    return count
-
-
-@kernel
 def count_blocks(indptr, frontier, rule, totals):
     """`totals[i]` = how many edges the i-th `BLOCK` rows yield; `rule` = (fanout, replace)."""
     fanout, replace = rule
