@@ -1,9 +1,10 @@
 """Sparse products against SciPy, MKL, SuiteSparse:GraphBLAS, PyTorch, sparse_dot_topn and igraph, in one process.
 
-`python benchmarks/spgemm.py [--only squares masked topk pairs] [--threads 1 2] [--matrices ...]`. Seconds of processor
-time are printed beside wall time: on a machine that others use, compare those. For MKL, install sparse_dot_mkl and set
-MKL_RT to the path of libmkl_rt where it is not found by itself; python-graphblas, sparse_dot_topn and igraph are left
-out by name where they are missing. NEARHOP_DATA names the folder of the real graphs.
+`python benchmarks/spgemm.py [--only squares masked topk pairs] [--threads 1 2] [--matrices ...]`. Least seconds of
+processor time stand in brackets behind the median by the clock: on a machine that others use, compare those. For MKL,
+install sparse_dot_mkl and set MKL_RT to the path of libmkl_rt where it is not found by itself; python-graphblas,
+sparse_dot_topn and igraph are left out by name where they are missing. NEARHOP_DATA names the folder of the
+real graphs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import scipy.sparse as sp
 from _measure import versions
 
 from nearhop import GraphStore, datasets
-from nearhop.graphlib.sparse import pair_scores, spgemm, triangles
+from nearhop.graphlib.sparse import estimate, pair_scores, spgemm, triangles
 
 
 def canonical(src, dst, n, m=None):
@@ -119,16 +120,26 @@ def blas_masked(gb, G):
     return gb.semiring.plus_pair(G @ G.T).new(dtype=int, mask=G.S)
 
 
-def compare(contenders, repeats):
+def touch(size):
+    """Use so many bytes of memory, and give them back.
+
+    A virtual machine hands pages that were free for some seconds back to its host, which takes ten times as long to
+    give them again as clearing them takes: chance decides otherwise which contender pays for it.
+    """
+    np.empty(size, np.uint8).fill(1)
+
+
+def compare(contenders, repeats, room=1 << 28):
     """{name: (median wall, least processor seconds)} of interleaved runs in changing order; a first one is not timed.
 
-    Clearing pages of new memory takes a busy machine many times as long as an idle one, hence the least.
+    `room`: bytes that a contender may need, touched before every run.
     """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     names = list(contenders)
     for turn in range(repeats + 1):
         for name in np.random.default_rng(turn).permutation(names).tolist():  # who comes after whom changes
             gc.collect()
+            touch(room)
             wall, processor = time.perf_counter(), time.process_time()
             result = contenders[name]()
             spent = time.perf_counter() - wall, time.process_time() - processor
@@ -139,17 +150,29 @@ def compare(contenders, repeats):
 
 
 def show(label, timings):
+    """Print both times of all and the others' over ours; returns {name: (ratio of wall, of processor times)}."""
     ours = timings["nearhop"]
     cells = [f"{name} {wall:.3f} ({cpu:.3f})" for name, (wall, cpu) in timings.items()]
-    ratios = {name: values[1] / ours[1] for name, values in timings.items() if not name.startswith("nearhop")}
-    print(f"| {label} | {' | '.join(cells)} |  x " + ", ".join(f"{n} {r:.2f}" for n, r in ratios.items()), flush=True)
+    others = {name: values for name, values in timings.items() if not name.startswith("nearhop")}
+    ratios = {name: (wall / ours[0], cpu / ours[1]) for name, (wall, cpu) in others.items()}
+    told = ", ".join(f"{name} {wall:.2f} ({cpu:.2f})" for name, (wall, cpu) in ratios.items())
+    print(f"| {label} | {' | '.join(cells)} |  x {told}", flush=True)
     return ratios
 
 
-def squares(names, threads, repeats):
+def show_means(collected):
+    """Geometric means over the rows, of each peer and of each row's best one."""
+    rows = {name: np.log(np.array(ratios)) for name, ratios in collected.items()}
+    if len({len(logs) for logs in rows.values()}) == 1:
+        rows["best peer of each"] = np.min(list(rows.values()), axis=0)
+    means = {name: np.exp(logs.mean(axis=0)) for name, logs in rows.items()}
+    print("geometric means: " + ", ".join(f"{name} {wall:.2f} ({cpu:.2f})" for name, (wall, cpu) in means.items()))
+
+
+def squares(names, threads, repeats, without):
     """A A; the order of columns in a row is left to each."""
-    collected: dict[str, list[float]] = {}
-    gb = graphblas()
+    collected: dict[str, list[tuple[float, float]]] = {}
+    gb = None if "graphblas" in without else graphblas()
     for name in names:
         A = MATRICES[name]()
         contenders: dict[str, Callable[[], Any]] = {
@@ -161,20 +184,21 @@ def squares(names, threads, repeats):
             gb.ss.config["nthreads"] = threads
             G = gb.io.from_scipy_sparse(A)
             contenders["graphblas"] = partial(blas_square, gb, G)
-        import torch
+        if "torch" not in without:
+            import torch
 
-        torch.set_num_threads(threads)
-        T = torch_of(A)
-        contenders["torch"] = partial(torch_square, T)
-        for peer, ratio in show(name, compare(contenders, repeats)).items():
+            torch.set_num_threads(threads)
+            contenders["torch"] = partial(torch_square, torch_of(A))
+        room = min(4 * estimate(A, A).result_bytes, 6 << 30)
+        for peer, ratio in show(name, compare(contenders, repeats, room)).items():
             collected.setdefault(peer, []).append(ratio)
-    print("geometric means: " + ", ".join(f"{k} {np.exp(np.mean(np.log(v))):.2f}" for k, v in collected.items()))
+    show_means(collected)
 
 
 def masked(names, threads, repeats):
     """Triangles, and common neighbours of every edge."""
     gb = graphblas()
-    collected: dict[str, list[float]] = {}
+    collected: dict[str, list[tuple[float, float]]] = {}
     for name in names:
         A = MATRICES[name]()
         A = ((A + A.T) > 0).astype(np.float32).tocsr()
@@ -204,7 +228,7 @@ def masked(names, threads, repeats):
         for what, contenders in both.items():
             for peer, ratio in show(f"{name}, {what}", compare(contenders, repeats)).items():
                 collected.setdefault(peer, []).append(ratio)
-    print("geometric means: " + ", ".join(f"{k} {np.exp(np.mean(np.log(v))):.2f}" for k, v in collected.items()))
+    show_means(collected)
 
 
 def topk(threads, repeats):
@@ -281,14 +305,15 @@ def main() -> None:
     parser.add_argument("--matrices", nargs="+", default=list(MATRICES))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--without", nargs="+", default=[], choices=["graphblas", "torch"], help="for want of memory")
     given = parser.parse_args()
     print(versions("scipy", "sparse_dot_mkl", "mkl", "python-graphblas", "torch", "sparse_dot_topn", "igraph"))
     if "memory" in given.only:  # first: the peak of a process never falls
         memory("RMAT 2^16" if "RMAT 2^16" in given.matrices else given.matrices[0], max(given.threads))
     for threads in given.threads:
-        print(f"\n{threads} thread(s): median seconds (least processor time); x = processor time of the other / ours\n")
+        print(f"\n{threads} thread(s): median seconds (least processor time); x = the other / ours\n")
         if "squares" in given.only:
-            squares(given.matrices, threads, given.repeats)
+            squares(given.matrices, threads, given.repeats, given.without)
         if "masked" in given.only:
             masked(given.matrices, threads, given.repeats)
         if "topk" in given.only:

@@ -23,7 +23,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
     [3, 4, 5]
     """
     from ..graphlib.compute.jit import resolve_threads
-    from ..graphlib.compute.workers import Workers
+    from ..graphlib.compute.threads import Workers
 
     workers = resolve_threads(threads)
     pending: deque[Future[Result]] = deque()

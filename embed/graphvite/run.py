@@ -14,7 +14,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import resolve_threads
 from ...graphlib.compute.streams import Purpose, root_of
-from ...graphlib.compute.workers import Workers
+from ...graphlib.compute.threads import Workers
 from ...graphlib.errors import IndexMismatch, InvalidInput
 from ...graphlib.types import one_node_type
 from ..fastrp.parameters import adjacency_of

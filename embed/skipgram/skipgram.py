@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator, root_of
-from ...graphlib.compute.threads import pieces
-from ...graphlib.compute.workers import Workers
+from ...graphlib.compute.threads import Workers, pieces
 from ...graphlib.errors import InvalidInput, NotFitted
 from ..arguments import check_walker, choice, flag, positive, whole
 from ..model import Model

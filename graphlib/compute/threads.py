@@ -1,4 +1,4 @@
-"""How many threads a call uses, and the pool on which the loops of kernels run.
+"""How many threads a call uses, the pool on which the loops of kernels run, and threads of a call's own.
 
 Nothing spins: a waiting thread sleeps, and what is small runs where it was asked for. The loop of a kernel is cut into
 pieces of a few milliseconds that threads claim one by one, so that a busy processor costs only its share, and Ctrl-C is
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from time import perf_counter
+from types import TracebackType
 
 from ..errors import InvalidInput
 from ..process import is_forked
@@ -298,3 +300,34 @@ class _Pool:
 
 
 _pool = _Pool()
+
+
+class Workers(ThreadPoolExecutor):
+    """A pool of threads for the time of a `with` statement.
+
+    Signals reach the main thread alone. Where the statement is left by an exception, Ctrl-C among them, what has not
+    begun is dropped, and kernels at work on these threads end between two pieces, with `Stopped` in their future.
+
+    Examples
+    --------
+    >>> with Workers(2) as workers:
+    ...     workers.submit(abs, -3).result()
+    3
+    """
+
+    def __init__(self, count: int, name: str = "nearhop") -> None:
+        self.stop = threading.Event()
+        super().__init__(count, thread_name_prefix=name, initializer=end_with, initargs=(self.stop,))
+
+    def end(self) -> None:
+        """Drop what has not begun, stop what has, and wait for it."""
+        self.stop.set()
+        self.shutdown(cancel_futures=True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if kind is None:
+            return super().__exit__(kind, error, trace)
+        self.end()
+        return False

@@ -11,11 +11,13 @@ from ..scalars import is_integer
 from ..store.adjacency import id_dtype
 from .csr import CSR, transposed
 from .pairs import TopPairs, _normalised, _sides
-from .products.plan import WAVE_BYTES
 
 if TYPE_CHECKING:
     from ..store.edges import EdgeType
     from ..store.store import GraphStore
+
+
+_BLOCK_BYTES = 20 << 20  # of a block's product, a thread
 
 
 def top_pairs(
@@ -121,7 +123,7 @@ def _blocks(sides: Any, blocked: CSR | None, threads: int) -> Any:
     products = np.empty(left.num_rows, np.int64)
     kernels.count_products(left.indptr, left.indices, right.indptr, products)
     ends = np.cumsum(np.minimum(products, right.num_cols))
-    most = threads * WAVE_BYTES // 12
+    most = threads * _BLOCK_BYTES // 12
     start = 0
     while start < left.num_rows:
         before = int(ends[start - 1]) if start else 0

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.relay import relay
 from ...graphlib.compute.threads import pieces, spread, threads_now
-from .relay import relay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.relay import relay
 from ...graphlib.compute.threads import pieces, spread
 from .hops import Hops
 from .numbers import AT_ONCE
-from .relay import relay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

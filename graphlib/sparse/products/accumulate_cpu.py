@@ -3,6 +3,9 @@
 `semiring` and `masked` are tuples whose lengths are the codes: each is a type of its own to the compiler, which makes
 one kernel per semiring and kind of mask, without tests in the loops. Rows are appended to `out`, (columns, values),
 from place n on; what comes back is their end.
+
+Arrays of places are never cleared: a column's place is kept as `before` + place + 1, where `before` is what was written
+by the same worker before `out` began, so that what earlier rows left there is below the first place of this one.
 """
 
 from __future__ import annotations
@@ -120,15 +123,15 @@ def dense_row(semiring, masked, i, upper, A, B, own, stamp, n, out):
 
 @kernel
 def placed_row(semiring, masked, i, upper, A, B, own, n, out):
-    """`dense_row` for rows that hardly compress; `own` is (place, bits).
+    """`dense_row` for rows that hardly compress; `own` is (place, before, bits).
 
     A new column is guessed right nearly always then, its value is appended, and `place` is half of `cells`.
     """
     a_indptr, a_indices, a_values = A
     b_indptr, b_indices, b_values = B
-    place, bits = own
+    place, before, bits = own
     idx, val = out
-    start = n
+    start = before + n
     end = U(a_indices.shape[0] - 1)
     for e in range(U(a_indptr[i]), U(a_indptr[i + 1])):
         _prefetch_rows(semiring, a_indices, B, e, end)
@@ -136,26 +139,27 @@ def placed_row(semiring, masked, i, upper, A, B, own, n, out):
         a = _factor(semiring, a_values, e)
         for f in range(_first(b_indptr, b_indices, k, i, upper), U(b_indptr[k + U(1)])):
             j = b_indices[f]
-            p = U(place[j])  # one more than the place
+            p = U(place[j])
             if p <= start:
                 if len(masked) == COMPLEMENT and (bits[U(j) >> U(6)] >> (U(j) & U(63))) & U(1):
                     continue
                 idx[n] = j
                 _set(semiring, val, n, a, b_values, f)
                 n += U(1)
-                place[j] = n
+                place[j] = before + n
             else:
-                _merge(semiring, val, p - U(1), a, b_values, f)
+                _merge(semiring, val, p - before - U(1), a, b_values, f)
     return n
 
 
 @kernel
-def hash_row(semiring, i, upper, A, B, table, size, n, out):
-    """Append row i through a table of at least twice its products, a power of two."""
+def hash_row(semiring, i, upper, A, B, own, n, out):
+    """Append row i; `own` is (table, its size for this row, at least twice its products and a power of two, before)."""
     a_indptr, a_indices, a_values = A
     b_indptr, b_indices, b_values = B
+    table, size, before = own
     idx, val = out
-    start = n
+    start = before + n
     end = U(a_indices.shape[0] - 1)
     mask = size - U(1)
     for e in range(U(a_indptr[i]), U(a_indptr[i + 1])):
@@ -165,35 +169,40 @@ def hash_row(semiring, i, upper, A, B, table, size, n, out):
         for f in range(_first(b_indptr, b_indices, k, i, upper), U(b_indptr[k + U(1)])):
             j = b_indices[f]
             h = ((U(j) * _GOLDEN) >> U(32)) & mask
-            p = U(table[h])  # one more than the place
-            while p > start and idx[p - U(1)] != j:
+            p = U(table[h])
+            while p > start and idx[p - before - U(1)] != j:
                 h = (h + U(1)) & mask
                 p = U(table[h])
             if p <= start:
                 idx[n] = j
                 _set(semiring, val, n, a, b_values, f)
                 n += U(1)
-                table[h] = n
+                table[h] = before + n
             else:
-                _merge(semiring, val, p - U(1), a, b_values, f)
+                _merge(semiring, val, p - before - U(1), a, b_values, f)
     return n
 
 
 @kernel
-def kept_row(semiring, i, A, B, M, place, met, n, out):
-    """Append the entries of row i that the mask names, in its order; returns their end and that of all places used."""
+def kept_row(semiring, i, A, B, M, own, n, out):
+    """Append the entries of row i that the mask names, in its order; returns their end and that of all places used.
+
+    `own` is (place, before, met).
+    """
     a_indptr, a_indices, a_values = A
     b_indptr, b_indices, b_values = B
     m_indptr, m_indices = M
+    place, before, met = own
     idx, val = out
     start, last = n, n
+    old = before + start
     for e in range(U(m_indptr[i]), U(m_indptr[i + 1])):
         j = m_indices[e]
-        if U(place[j]) <= start:  # one more than the place
+        if U(place[j]) <= old:
             idx[last] = j
             met[last - start] = False
             last = last + U(1)
-            place[j] = last
+            place[j] = before + last
     end = U(a_indices.shape[0] - 1)
     for e in range(U(a_indptr[i]), U(a_indptr[i + 1])):
         _prefetch_rows(semiring, a_indices, B, e, end)
@@ -201,8 +210,8 @@ def kept_row(semiring, i, A, B, M, place, met, n, out):
         a = _factor(semiring, a_values, e)
         for f in range(U(b_indptr[k]), U(b_indptr[k + U(1)])):
             p = U(place[b_indices[f]])
-            if p > start:
-                p -= U(1)
+            if p > old:
+                p -= before + U(1)
                 if met[p - start]:
                     _merge(semiring, val, p, a, b_values, f)
                 else:

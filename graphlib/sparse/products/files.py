@@ -54,25 +54,16 @@ class ProductWriter:
         return self
 
     def append(
-        self,
-        starts: NDArray[np.int64],
-        room: NDArray[np.int64],
-        offsets: NDArray[np.int64],
-        idx: NDArray[Any],
-        val: NDArray[Any],
-        columns: NDArray[Any] | None,
+        self, first: int, sizes: NDArray[np.int64], idx: NDArray[Any], val: NDArray[Any], columns: NDArray[Any] | None
     ) -> None:
-        """Rows starts[0]:starts[-1]; those of task t stand at room[t] on."""
-        self._indptr[starts[0] : starts[-1] + 1] = offsets
-        for task in range(room.shape[0]):
-            length = int(offsets[starts[task + 1] - starts[0]] - offsets[starts[task] - starts[0]])
-            part = slice(int(room[task]), int(room[task]) + length)
-            for name, source in (("indices", idx), ("values", val)):
-                if name in self._open:
-                    data = source[part]
-                    if name == "indices" and columns is not None:
-                        data = columns[data].astype(self._kinds[name], copy=False)
-                    files.write(self._open[name], data)
+        """The next rows, `first` the first of them: their numbers of entries, and these without gaps."""
+        ends = self._indptr[first] + np.cumsum(sizes)
+        self._indptr[first + 1 : first + 1 + sizes.shape[0]] = ends
+        for name, data in (("indices", idx), ("values", val)):
+            if name in self._open:
+                if name == "indices" and columns is not None:
+                    data = columns[data].astype(self._kinds[name], copy=False)
+                files.write(self._open[name], data)
 
     def finish(self) -> CSR:
         """Put the headers in place, give the folder its name and map it."""

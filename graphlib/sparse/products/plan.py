@@ -1,4 +1,4 @@
-"""How a product is cut into tasks and waves, and what memory it may need: known before the work begins."""
+"""How a product is cut into tasks, and what memory it may need: known before the work begins."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from ..csr import CSR
 
-WAVE_BYTES = 20 << 20  # of output per worker, of one worker or with a mask
-_SHARED_WAVE_BYTES = 4 << 20  # of several: it is moved to the result while it lies in the cache
-_TASK, _SHARED_TASK = 1 << 19, 1 << 17  # products
+TASK_BYTES = 4 << 20  # of output, at most: it is moved to the result while it lies in a cache
+_TASK, _SHARED_TASK = 1 << 19, 1 << 18  # products, of one worker and of several
+_SLOTS = 3  # outputs in the making or waiting to be moved, a worker
 _HASHED_COLUMNS = 1 << 21  # from this width on, rows of few products go through a hash table in the first cache
 _FEW_PRODUCTS = 512
 _DENSE_COLUMNS = 1 << 25  # from this width on, all rows do
@@ -49,12 +49,11 @@ class ProductEstimate:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Tasks of a product: rows `starts[t]:starts[t + 1]`, at most `bounds[t]` entries each; waves of tasks."""
+    """Tasks of a product: rows `starts[t]:starts[t + 1]`, at most `bounds[t]` entries each."""
 
     products: NDArray[np.int64]
     starts: NDArray[np.int64]
     bounds: NDArray[np.int64]
-    waves: NDArray[np.int64]
     max_entries: int
     longest_row: int
     longest_mask: int
@@ -81,10 +80,14 @@ class Plan:
         return 1 << max(4, (2 * min(self.few_products, most) - 1).bit_length()) if self.few_products >= 0 else 0
 
     @property
-    def wave_entries(self) -> int:
-        """Slots of a wave's output: a task may write to the one behind its last entry."""
-        waves = zip(self.waves, self.waves[1:], strict=False)
-        return int(max(((self.bounds[a:b] + 1).sum() for a, b in waves), default=0))
+    def slot_entries(self) -> int:
+        """Room of a task's output, which may write to the place behind its last entry."""
+        return int(self.bounds.max(initial=0)) + 1
+
+    @property
+    def ahead(self) -> int:
+        """Tasks that may be begun before an earlier one is moved to the result."""
+        return (_SLOTS - 1) * self.workers
 
     def estimate(self) -> ProductEstimate:
         own = 4 * self.places + 4 * self.table_size + self.num_cols // 7 + self.longest_mask
@@ -93,7 +96,7 @@ class Plan:
             int(self.products.sum()),
             self.max_entries,
             self.max_entries * self.entry_bytes + 8 * (self.products.shape[0] + 1),
-            self.workers * own + self.entry_bytes * self.wave_entries,
+            self.workers * (own + _SLOTS * self.entry_bytes * self.slot_entries),
             self.longest_row,
         )
 
@@ -119,15 +122,14 @@ def make_plan(
     starts = np.unique(np.concatenate([[0], cuts, [A.num_rows]])).astype(np.int64)
     entry_bytes = np.dtype(id_dtype(B.num_cols)).itemsize + (0 if dtype is None else dtype.itemsize)
     room = np.concatenate([[0], np.cumsum(bounds)])
-    most = (WAVE_BYTES if threads == 1 or keeps else _SHARED_WAVE_BYTES) * threads // entry_bytes
-    starts = _split_rooms(starts, room, max(1, most // threads))
+    starts = _split_rooms(starts, room, max(1, TASK_BYTES // entry_bytes))
     task_bounds = np.diff(room[starts])
     hashed = B.num_cols >= _HASHED_COLUMNS and mask is None
     few = _FEW_PRODUCTS if hashed else -1
     if hashed and B.num_cols >= _DENSE_COLUMNS:
         few = np.iinfo(np.int64).max
     return Plan(
-        *(products, starts, task_bounds, _waves(task_bounds, most), int(kept.sum()), int(bounds.max(initial=0))),
+        *(products, starts, task_bounds, int(kept.sum()), int(bounds.max(initial=0))),
         *(longest_mask, int(few), threads, entry_bytes, B.num_cols, keeps),
     )
 
@@ -141,12 +143,3 @@ def _split_rooms(starts: NDArray[np.int64], room: NDArray[np.int64], most: int) 
         pieces.append(np.clip(np.searchsorted(room, targets, "right") - 1, first, last))
         pieces.append(np.clip(np.searchsorted(room, targets, "right"), first, last))  # a long row stands alone
     return np.unique(np.concatenate(pieces)).astype(np.int64)
-
-
-def _waves(bounds: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    total = np.concatenate([[0], np.cumsum(bounds)])
-    cuts = [0]
-    while cuts[-1] < bounds.shape[0]:
-        fits = int(np.searchsorted(total, total[cuts[-1]] + most, "right")) - 1
-        cuts.append(max(cuts[-1] + 1, fits))
-    return np.array(cuts, np.int64)

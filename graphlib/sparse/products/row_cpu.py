@@ -55,7 +55,8 @@ def sort_alone(indices, values, first, last):
 def sort_placed(indices, values, first, last, where, bits, summary, row_indices, row_values):
     """Sort by column through a bit per column and a summary bit per word of those.
 
-    `where` is (appended, place, cells): the value of column j stands at `place[j] - 1`, or else is `cells[j, 0]`.
+    `where` is (appended, place, before, cells): the value of column j stands at `place[j] - before - 1`, or else is
+    `cells[j, 0]`.
 
     Costs a few nanoseconds per entry, whatever their number. `row_indices` and `row_values` hold the sorted row
     for a moment; both bitmaps are zero before and after.
@@ -63,7 +64,7 @@ def sort_placed(indices, values, first, last, where, bits, summary, row_indices,
     if last - first <= _FEW or (last - first) * U(32) < U(summary.shape[0]):
         sort_few(indices, values, first, last)
         return
-    appended, place, cells = where
+    appended, place, before, cells = where
     for at in range(first, last):
         j = U(indices[at])
         word = j >> U(6)
@@ -83,7 +84,7 @@ def sort_placed(indices, values, first, last, where, bits, summary, row_indices,
                 low &= low - U(1)
                 row_indices[count] = j
                 if values.shape[0]:
-                    row_values[count] = values[U(place[j]) - U(1)] if appended else cells[j, 0]
+                    row_values[count] = values[U(place[j]) - before - U(1)] if appended else cells[j, 0]
                 count += U(1)
     for at in range(count):
         indices[first + at] = row_indices[at]

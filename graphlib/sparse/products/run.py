@@ -1,4 +1,4 @@
-"""Running a checked product: waves of tasks into scratch memory, rows moved to the result in order."""
+"""Running a checked product: tasks are made in memory that stays in a cache, and moved to the result in order."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...compute.relay import relay
+from ...compute.threads import obey
 from ...store.adjacency import id_dtype
 from ..csr import CSR
 from .plan import Plan, make_plan
 from .semirings import ANY_PAIR, PLUS_PAIR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,91 +54,129 @@ def multiply(job: Job, sort: bool, upper: bool, threads: int, out: str | Path | 
 
         width = job.B.num_cols if job.columns is None else job.num_cols
         with ProductWriter(out, job.A.num_rows, width, id_dtype(width), job.dtype) as writer:
-            for starts, room, offsets, idx, val in _waves(job, plan, sort, upper):
-                writer.append(starts, room, offsets, idx, val, job.columns)
+            work = _Work(job, plan, sort, upper)
+            work.run(lambda rows, idx, val: writer.append(rows.start, work.sizes[rows], idx, val, job.columns))
             return writer.finish()
     most = plan.max_entries
     if most * plan.entry_bytes > _RESERVE:  # count first: the bound may be far above the result
-        most = sum(int(offsets[-1] - offsets[0]) for _, _, offsets, _, _ in _waves(job, plan, False, upper))
+        counted = _Work(job, plan, False, upper)
+        counted.run(lambda rows, idx, val: None)
+        most = int(counted.sizes.sum())
     alone = threads == 1 and most == plan.max_entries and not job.top_k and job.threshold is None
-    most += alone  # a wave that is written where it belongs may write to the place behind its last entry
+    most += alone  # what is written where it belongs may go to the place behind its last entry
     indices = np.empty(most, kind)
     values = None if job.dtype is None else np.empty(most, job.dtype)
-    indptr = np.zeros(job.A.num_rows + 1, np.int64)
     into = (unsigned(indices), np.empty(0, np.float32) if values is None else values)
-    for starts, room, offsets, idx, val in _waves(job, plan, sort, upper, into if alone else None):
-        first, last = int(offsets[0]), int(offsets[-1])
-        indptr[starts[0] : starts[-1] + 1] = offsets
-        if not alone:
-            _gather(starts, room, offsets, idx, val, into[0][first:last], into[1][first:last])
-    entries = int(indptr[-1])
+    work = _Work(job, plan, sort, upper)
+    if alone:
+        entries = work.run_in_place(into)
+    else:
+        entries = work.run_into(into)
+    indptr = np.zeros(job.A.num_rows + 1, np.int64)
+    np.cumsum(work.sizes, out=indptr[1:])
     indices.resize(entries, refcheck=False)  # gives back the address space that was not written to
     if values is not None:
         values.resize(entries, refcheck=False)
     return CSR(indptr, indices, values, job.B.num_cols)
 
 
-def _gather(*arguments: Any) -> None:
-    from .multiply_cpu import gather
+class _Work:
+    """The tasks of a product, each made by one worker in memory of its own, whose output is taken in order."""
 
-    starts, room, offsets, *rest = arguments
-    gather(starts - starts[0], room, offsets, *rest)
+    def __init__(self, job: Job, plan: Plan, sort: bool, upper: bool) -> None:
+        from . import multiply_cpu as kernels
 
+        A, B = (kernel_matrix(m, job.dtype, job.semiring) for m in (job.A, job.B))
+        mask = job.mask if job.mask is not None else CSR(np.zeros(1, np.int64), np.empty(0, np.int32), None, 0)
+        M = kernel_matrix(mask, None, ANY_PAIR)[:2]
+        masked = (True,) * (0 if job.mask is None else kernels.COMPLEMENT if job.complement else kernels.KEEP)
+        choice = kernels.Choice(upper, sort, job.top_k, job.threshold or 0.0, job.threshold is not None)
+        self._operands = ((True,) * job.semiring, masked, choice, A, B, M)
+        self._plan, self._dtype, self._ids, self._sort = plan, job.dtype, id_dtype(job.B.num_cols), sort
+        self._starts = plan.starts.tolist()
+        self._row_starts = np.empty(job.A.num_rows, np.int64)
+        self.sizes = np.zeros(job.A.num_rows, np.int64)  # entries of every row
+        self._scratch: list[Any] = []  # that nobody is using
+        self._slots: list[tuple[NDArray[Any], NDArray[Any]]] = []
 
-def _waves(
-    job: Job, plan: Plan, sort: bool, upper: bool, into: tuple[NDArray[Any], NDArray[Any]] | None = None
-) -> Iterator[tuple[NDArray[Any], ...]]:
-    """(starts, room, offsets, columns, values) of each wave: rows of task t lie from room[t] on, without gaps.
+    def _make(self, task: int, out: tuple[NDArray[Any], NDArray[Any]], own: Any) -> int:
+        from . import multiply_cpu as kernels
 
-    With `into`, the columns and values of a result that one worker makes, a wave is one task that lies there already.
-    """
-    from . import multiply_cpu as kernels
+        rows = kernels.Rows(self._starts[task], self._starts[task + 1], self._plan.products, self._plan.few_products)
+        return int(kernels.multiply(*self._operands, rows, own, out, (self._row_starts, self.sizes)))
 
-    A, B = (kernel_matrix(m, job.dtype, job.semiring) for m in (job.A, job.B))
-    mask = job.mask if job.mask is not None else CSR(np.zeros(1, np.int64), np.empty(0, np.int32), None, 0)
-    M = kernel_matrix(mask, None, ANY_PAIR)[:2]
-    masked = (True,) * (0 if job.mask is None else kernels.COMPLEMENT if job.complement else kernels.KEEP)
-    choice = kernels.Choice(upper, sort, job.top_k, job.threshold or 0.0, job.threshold is not None)
-    own = plan.wave_entries if into is None else 0
-    idx = unsigned(np.empty(own, id_dtype(job.B.num_cols)))
-    val = np.empty(0, np.float32) if job.dtype is None else np.empty(own, job.dtype)
-    scratch = _scratch(plan, idx, val if job.dtype is None else np.empty(1, job.dtype), sort)
-    sizes = np.zeros(job.A.num_rows, np.int64)
-    row_starts = np.empty(job.A.num_rows, np.int64)
-    done = np.int64(0)
-    for a, b in zip(plan.waves, plan.waves[1:], strict=False):
-        starts = plan.starts[a : b + 1]
-        room = np.concatenate([[0], np.cumsum(plan.bounds[a:b] + 1)])[:-1].astype(np.int64)
-        if into is not None:
-            starts, room = starts[[0, -1]], room[:1]
-            idx, val = into[0][done:], into[1][done:]
-        tasks = kernels.Tasks(np.zeros(1, np.int64), starts, room, plan.products, plan.few_products)
-        kernels.multiply(
-            (True,) * job.semiring, masked, choice, A, B, M, tasks, scratch, (idx, val), (row_starts, sizes)
+    def run_in_place(self, into: tuple[NDArray[Any], NDArray[Any]]) -> int:
+        """Write all tasks where they belong, on this thread; returns the number of entries."""
+        done, own = 0, self._new_scratch()
+        for task, bound in enumerate(self._plan.bounds.tolist()):
+            obey()
+            room = slice(done, done + bound + 1)
+            done += self._make(task, (into[0][room], into[1][room]), own)
+        return done
+
+    def run_into(self, into: tuple[NDArray[Any], NDArray[Any]]) -> int:
+        """Move what tasks made to where it belongs, while others are made; returns the number of entries."""
+        ends = [0]
+
+        def place(rows: slice, idx: NDArray[Any], val: NDArray[Any]) -> tuple[int, int]:
+            ends.append(ends[-1] + idx.shape[0])
+            return ends[-2], ends[-1]
+
+        def move(at: tuple[int, int], idx: NDArray[Any], val: NDArray[Any]) -> None:
+            into[0][at[0] : at[1]] = idx
+            if val.shape[0]:
+                into[1][at[0] : at[1]] = val
+
+        self.run(place, move)
+        return ends[-1]
+
+    def run(self, take: Callable[..., Any], move: Callable[..., Any] | None = None) -> None:
+        """`take(rows, columns, values)` of every task in order, and `move(what came back, columns, values)` in any."""
+        made: dict[int, Any] = {}
+
+        def make(task: int) -> None:
+            own = self._scratch.pop() if self._scratch else self._new_scratch()
+            slot = self._slots.pop() if self._slots else self._new_slot()
+            made[task] = slot, self._make(task, slot, own)
+            self._scratch.append(own)
+
+        def taken(task: int) -> None:
+            slot, entries = made[task]
+            output = tuple(part[:entries] for part in slot)
+            made[task] = slot, output, take(slice(*self._starts[task : task + 2]), *output)
+
+        def moved(task: int) -> None:
+            slot, output, found = made.pop(task)
+            if move is not None:
+                move(found, *output)
+            self._slots.append(slot)
+
+        relay(self._plan.bounds.shape[0], make, taken, moved, ahead=self._plan.ahead)
+
+    def _new_slot(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        room = self._plan.slot_entries
+        values = np.empty(0, np.float32) if self._dtype is None else np.empty(room, self._dtype)
+        return unsigned(np.empty(room, self._ids)), values
+
+    def _new_scratch(self) -> Any:
+        from .multiply_cpu import STATES, Scratch
+
+        plan, dtype = self._plan, np.dtype(np.float32) if self._dtype is None else self._dtype
+        words = -(-plan.num_cols // 64)
+        longest = plan.longest_row if self._sort else 0
+        cells = np.zeros((plan.cells, 2), dtype)
+        return Scratch(
+            np.zeros(STATES, np.int64),
+            np.zeros(plan.places, np.uint32),
+            cells,
+            cells.view(np.uint32 if dtype.itemsize == 4 else np.uint64),
+            np.zeros(plan.table_size, np.uint32),
+            np.zeros(words, np.uint64),
+            np.zeros(-(-words // 64), np.uint64),
+            np.empty(plan.longest_mask, np.bool_),
+            unsigned(np.empty(longest, self._ids)),
+            np.empty(0 if self._dtype is None else longest, dtype),
         )
-        offsets = done + np.concatenate([[0], np.cumsum(sizes[starts[0] : starts[-1]])]).astype(np.int64)
-        done = offsets[-1]
-        yield starts, room, offsets, idx, val
-
-
-def _scratch(plan: Plan, idx: NDArray[Any], val: NDArray[Any], sort: bool) -> Any:
-    from .multiply_cpu import Scratch
-
-    words = -(-plan.num_cols // 64)
-    longest = plan.longest_row if sort else 0
-    cells = np.zeros((plan.workers, plan.cells, 2), val.dtype)
-    return Scratch(
-        np.empty((plan.workers, plan.places), np.uint32),
-        cells,
-        cells.view(np.uint32 if val.dtype.itemsize == 4 else np.uint64),
-        np.zeros(plan.workers, np.uint64),
-        np.empty((plan.workers, plan.table_size), np.uint32),
-        np.zeros((plan.workers, words), np.uint64),
-        np.zeros((plan.workers, -(-words // 64)), np.uint64),
-        np.empty((plan.workers, plan.longest_mask), np.bool_),
-        np.empty((plan.workers, longest), idx.dtype),
-        np.empty((plan.workers, longest if val.shape[0] else 0), val.dtype),
-    )
 
 
 def mirrored(upper: CSR, threads: int) -> CSR:

@@ -89,8 +89,8 @@ def spgemm(
     -----
     Time is proportional to the number of products, `estimate(A, B).products`. Every row is summed by one thread in the
     order of A's row, so the result has the same bits at any thread count. Beside the result, which
-    one thread writes in place, each thread has at most 20 MiB of output in work, 12 to 20 bytes per column, and space
-    for its longest row. With a mask that keeps, the products of a
+    one thread writes in place, each thread has at most three times 4 MiB of output in work (or three rows, where these
+    are longer), 12 to 20 bytes per column, and space for its longest row. With a mask that keeps, the products of a
     row are read but only its places are written; where that is cheaper, rows of A are intersected with columns of B.
 
     References

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nearhop import GraphStore
 from nearhop.graphlib.errors import InvalidInput, InvalidType, StoreCorrupt, StoreExists, StoreMissing
 from nearhop.graphlib.sparse import CSR, estimate, open_product, spgemm, transpose
-from nearhop.graphlib.sparse.products import plan
+from nearhop.graphlib.sparse.products import multiply_cpu, plan, run
 from nearhop.tests.reference.products import best_of_row, product
 
 SEMIRINGS = ("plus_times", "plus_pair", "any_pair", "max_times", "min_plus")
@@ -109,8 +109,8 @@ def random_csr(n, m, per_row, seed=0, dtype=np.float32):
 
 
 @pytest.mark.parametrize("shape", ["tall", "wide", "hub"])
-def test_equals_scipy_on_rows_that_need_bitmaps_and_several_waves(shape, monkeypatch):
-    monkeypatch.setattr(plan, "WAVE_BYTES", 1 << 14)
+def test_equals_scipy_on_rows_that_need_bitmaps_and_many_tasks(shape, monkeypatch):
+    monkeypatch.setattr(plan, "TASK_BYTES", 1 << 11)
     A = random_csr(3000, 400, 8) if shape == "tall" else random_csr(300, 3000, 40)
     B = random_csr(A.shape[1], 900 if shape == "tall" else 5000, 30, seed=1)
     if shape == "hub":
@@ -133,6 +133,30 @@ def test_hash_and_dense_accumulators_give_the_same_bits(semiring, monkeypatch):
     monkeypatch.setattr(plan, "_DENSE_COLUMNS", 1)
     monkeypatch.setattr("nearhop.graphlib.sparse.products.row_cpu._MANY", np.uint64(64))
     identical(by_place, spgemm(A, B, semiring=semiring))
+
+
+@pytest.mark.parametrize("options", [{}, {"semiring": "any_pair"}, {"mask": True}, {"sorted": False}])
+@pytest.mark.parametrize("hashed", [False, True])
+def test_places_of_32_bits_begin_anew_when_they_are_used_up(options, hashed, monkeypatch):
+    """Also between two calls of the kernel: here after every few thousand entries."""
+    A = random_csr(2000, 900, 12)
+    options = options | ({"mask": random_csr(2000, 900, 200, seed=3)} if "mask" in options else {})
+    B = random_csr(900, 900, 12, seed=1)
+    if hashed:
+        monkeypatch.setattr(plan, "_HASHED_COLUMNS", 1)
+        monkeypatch.setattr(plan, "_DENSE_COLUMNS", 1)
+    expected = spgemm(A, B, **options)
+    monkeypatch.setattr(plan, "TASK_BYTES", 1 << 11)
+    first = run._Work._new_scratch
+
+    def nearly_used_up(work):
+        scratch = first(work)
+        scratch.state[multiply_cpu.WRITTEN] = multiply_cpu._LAST_PLACE - 3000
+        return scratch
+
+    monkeypatch.setattr(run._Work, "_new_scratch", nearly_used_up)
+    for threads in (1, 2):
+        identical(expected, spgemm(A, B, threads=threads, **options))
 
 
 @pytest.mark.parametrize("options", [{}, {"top_k": 5}, {"semiring": "max_times"}, {"sorted": False}])
@@ -232,7 +256,7 @@ def test_transpose_equals_scipy():
 class TestOnDisk:
     @pytest.mark.parametrize("semiring", ["plus_times", "any_pair"])
     def test_equals_the_one_in_memory(self, tmp_path, semiring, monkeypatch):
-        monkeypatch.setattr(plan, "WAVE_BYTES", 1 << 14)
+        monkeypatch.setattr(plan, "TASK_BYTES", 1 << 11)
         A = random_csr(500, 500, 20)
         written = spgemm(A, A, semiring=semiring, out=tmp_path / "square")
         identical(written, spgemm(A, A, semiring=semiring))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
+from nearhop.graphlib.compute import relay
 from nearhop.sampling import NeighborSampler, TypedNeighborSampler
-from nearhop.sampling.neighbors import batch, hops, numbers, picks, relay, wide
+from nearhop.sampling.neighbors import batch, hops, numbers, picks, wide
 from nearhop.sampling.scratch import Scratch
 
 
@@ -52,51 +52,6 @@ def test_numbers_are_those_of_first_visit(data, threads, size):
                 assert entered.nodes().tolist() == list(known)
                 assert edges.tolist() == (100 + picked).tolist()
             entered.forget()
-
-
-def test_second_steps_come_in_order_and_never_overlap():
-    """However long each step takes; every first step runs once, before its second."""
-    rng = np.random.default_rng(0)
-    for threads in (1, 2, 5):
-        pauses = rng.random((2, 40)) * 2e-3
-        drawn, done, inside = [], [], []
-
-        def first(i, pauses=pauses, drawn=drawn):
-            time.sleep(pauses[0, i])
-            drawn.append(i)
-
-        def second(i, pauses=pauses, drawn=drawn, done=done, inside=inside):
-            assert i in drawn
-            inside.append(i)
-            assert len(inside) == 1
-            time.sleep(pauses[1, i])
-            inside.remove(i)
-            done.append(i)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(relay, "threads_now", lambda threads=threads: threads)
-            relay.relay(40, first, second)
-        assert done == list(range(40))
-        assert sorted(drawn) == done
-
-
-@pytest.mark.parametrize("step", ["first", "second"])
-def test_a_step_that_fails_ends_the_others(monkeypatch, step):
-    monkeypatch.setattr(relay, "threads_now", lambda: 3)
-    seen = []
-
-    def work(i):
-        seen.append(i)
-        time.sleep(1e-3)
-
-    def fail(i):
-        if i == 7:
-            raise ValueError("seven")
-        time.sleep(1e-3)
-
-    with pytest.raises(ValueError, match="seven"):
-        relay.relay(10_000, *((fail, work) if step == "first" else (work, fail)))
-    assert len(seen) < 100
 
 
 STORE = np.random.default_rng(5)
