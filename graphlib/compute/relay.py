@@ -34,7 +34,7 @@ def relay(
     """
     threads = min(threads_now(), count)
     if threads > 1:
-        work = _Relay(count, (first, second, last), count if ahead is None else ahead)
+        work = _Relay(count, first, second, last, count if ahead is None else ahead)
         Loop(lambda _a, _b, _worker: work.run(), threads, threads).run()
         return
     for i in range(count):
@@ -46,8 +46,15 @@ def relay(
 
 
 class _Relay:
-    def __init__(self, count: int, steps: tuple[Callable[[int], object] | None, ...], ahead: int) -> None:
-        self._first, self._second, self._last = steps
+    def __init__(
+        self,
+        count: int,
+        first: Callable[[int], object],
+        second: Callable[[int], object],
+        last: Callable[[int], object] | None,
+        ahead: int,
+    ) -> None:
+        self._first, self._second, self._last = first, second, last
         self._count, self._ahead = count, ahead
         self._moved = threading.Condition(threading.Lock())
         self._begun = 0  # first steps

@@ -109,7 +109,7 @@ def _excluded(store: GraphStore, edge_type: Any, sides: Any, direction: str, lin
 
 def _blocks(sides: Any, blocked: CSR | None, threads: int) -> Any:
     """(first row, product of a block of rows), each of at most about 20 MiB a thread or one row."""
-    from .products import multiply_cpu as kernels
+    from .products.plan import row_products
     from .products.run import multiply
     from .products.semirings import PLUS_PAIR, PLUS_TIMES
     from .products.spgemm import Job
@@ -120,9 +120,7 @@ def _blocks(sides: Any, blocked: CSR | None, threads: int) -> Any:
     if sides.factors is not None:
         values = sides.factors[left.indices] * (1.0 if left.values is None else left.values)
         left = CSR(left.indptr, left.indices, values, left.num_cols)
-    products = np.empty(left.num_rows, np.int64)
-    kernels.count_products(left.indptr, left.indices, right.indptr, products)
-    ends = np.cumsum(np.minimum(products, right.num_cols))
+    ends = np.cumsum(np.minimum(row_products(left, right), right.num_cols))
     most = threads * _BLOCK_BYTES // 12
     start = 0
     while start < left.num_rows:

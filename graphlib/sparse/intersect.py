@@ -93,16 +93,13 @@ def masked_by_intersection(job: Job, threads: int) -> CSR | None:
     It reads a row of A and, per place of the mask, a column of B; the other way reads every product.
     """
     from . import intersect_cpu as kernels
-    from .products.multiply_cpu import count_products
 
     mask = job.mask
     if mask is None or job.complement:
         return None
-    products = np.empty(job.A.num_rows, np.int64)
-    count_products(job.A.indptr, job.A.indices, job.B.indptr, products)
     in_column = np.bincount(job.B.indices, minlength=job.B.num_cols)
     reads = int(in_column[mask.indices].sum()) + job.A.num_entries + 4 * job.B.num_entries
-    if reads > int(products.sum()) or not rows_sorted(job.A) or not rows_sorted(mask):
+    if reads > int(job.products.sum()) or not rows_sorted(job.A) or not rows_sorted(mask):
         return None
     other = transposed(job.B)
     if not rows_sorted(other):  # parallel entries count each, and intersections count columns

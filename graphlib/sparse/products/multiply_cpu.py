@@ -16,7 +16,7 @@ import numpy as np
 
 from ...compute.jit import kernel, parallel_kernel
 from .accumulate_cpu import COMPLEMENT, KEEP, NO_MASK, dense_row, hash_row, kept_row, placed_row
-from .row_cpu import U, keep_above, keep_best, sort_alone, sort_placed
+from .row_cpu import U, is_rising, keep_above, keep_best, sort_alone, sort_placed
 from .semirings import ANY_PAIR, MIN_PLUS
 
 __all__ = ["COMPLEMENT", "KEEP", "NO_MASK", "STATES", "Choice", "Rows", "Scratch", "count_products", "multiply"]
@@ -181,7 +181,7 @@ def multiply(semiring, masked, choice, A, B, M, rows, own, out, placed_at):
                 *(out[0], out[1], first, n, (not dense, own.place, before, own.cells), own.bits, own.summary),
                 *(own.row_indices, own.row_values),
             )
-        elif choice.sort:
+        elif choice.sort and not is_rising(out[0], first, n):
             sort_alone(out[0], out[1], first, n)
         sizes[i] = n - first
         starts[i] = first

@@ -21,7 +21,7 @@ from ...compute.launch_cuda import Place, device_number, launching
 from ...compute.numba_cuda import cuda, cuda_kernel
 from ...errors import InvalidInput
 from ..csr import CSR, as_csr
-from .plan import make_plan
+from .plan import row_products
 from .semirings import ANY_PAIR, MAX_TIMES, MIN_PLUS, PLUS_PAIR, PLUS_TIMES, check_range, result_dtype, semiring_code
 
 if TYPE_CHECKING:
@@ -172,8 +172,7 @@ def spgemm(A: Any, B: Any, *, semiring: str = "plus_times", dtype: Any = None, d
     if kind is None:
         raise InvalidInput(f"spgemm: {semiring} gives no values to merge; use plus_pair")
     check_range("spgemm", code, left, right, kind)
-    plan = make_plan(left, right, None, False, 0, kind, 1)
-    bounds = np.minimum(plan.products, right.num_cols)
+    bounds = np.minimum(row_products(left, right), right.num_cols)
     offsets = np.concatenate([[0], np.cumsum(bounds)]).astype(np.int64)
     if left.num_rows == 0 or offsets[-1] == 0:
         return CSR(np.zeros(left.num_rows + 1, np.int64), np.empty(0, np.int32), np.empty(0, kind), right.num_cols)

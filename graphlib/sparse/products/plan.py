@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..csr import CSR
+    from .spgemm import Job
 
 TASK_BYTES = 4 << 20  # of output, at most: it is moved to the result while it lies in a cache
 _TASK, _SHARED_TASK = 1 << 19, 1 << 18  # products, of one worker and of several
@@ -101,26 +102,30 @@ class Plan:
         )
 
 
-def make_plan(
-    A: CSR, B: CSR, mask: CSR | None, complement: bool, top_k: int, dtype: np.dtype[Any] | None, threads: int
-) -> Plan:
-    """Count products and cut the rows; the result of the product does not depend on the plan."""
-    from . import multiply_cpu as kernels
+def row_products(A: CSR, B: CSR) -> NDArray[np.int64]:
+    """How many products every row of `A @ B` is the sum of."""
+    from .multiply_cpu import count_products
 
-    products = np.empty(A.num_rows, np.int64)
-    kernels.count_products(A.indptr, A.indices, B.indptr, products)
+    found = np.empty(A.num_rows, np.int64)
+    count_products(A.indptr, A.indices, B.indptr, found)
+    return found
+
+
+def make_plan(job: Job, threads: int) -> Plan:
+    """Cut the rows; the result of the product does not depend on the plan."""
+    A, B, mask, products = job.A, job.B, job.mask, job.products
     bounds = np.minimum(products, B.num_cols)
     longest_mask, keeps = 0, False
-    if mask is not None and not complement:
+    if mask is not None and not job.complement:
         keeps = True
         bounds = np.diff(mask.indptr)  # a row is marked whole before it is filled
         longest_mask = int(bounds.max(initial=0))
-    kept = np.minimum(bounds, top_k) if top_k else bounds
+    kept = np.minimum(bounds, job.top_k) if job.top_k else bounds
     work = np.concatenate([[0], np.cumsum(products + 1)])
     size = int(np.clip(work[-1] // (16 * threads), 1 << 12, _TASK if threads == 1 else _SHARED_TASK))
     cuts = np.searchsorted(work, np.arange(1, max(1, int(work[-1]) // size)) * size)
     starts = np.unique(np.concatenate([[0], cuts, [A.num_rows]])).astype(np.int64)
-    entry_bytes = np.dtype(id_dtype(B.num_cols)).itemsize + (0 if dtype is None else dtype.itemsize)
+    entry_bytes = np.dtype(id_dtype(B.num_cols)).itemsize + (0 if job.dtype is None else job.dtype.itemsize)
     room = np.concatenate([[0], np.cumsum(bounds)])
     starts = _split_rooms(starts, room, max(1, TASK_BYTES // entry_bytes))
     task_bounds = np.diff(room[starts])
@@ -129,8 +134,9 @@ def make_plan(
     if hashed and B.num_cols >= _DENSE_COLUMNS:
         few = np.iinfo(np.int64).max
     return Plan(
-        *(products, starts, task_bounds, int(kept.sum()), int(bounds.max(initial=0))),
-        *(longest_mask, int(few), threads, entry_bytes, B.num_cols, keeps),
+        *(products, starts, task_bounds, int(kept.sum()), int(bounds.max(initial=0)), longest_mask, int(few)),
+        *(threads, entry_bytes, B.num_cols),
+        keeps,
     )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from ...compute.instructions import trailing_zeros
 from ...compute.jit import kernel
+from ...compute.moves_cpu import reorder
+from ...compute.sorting_cpu import stable_order
 
 U = np.uint64
 _FEW = U(48)  # entries up to which a shell sort beats bitmaps
@@ -39,16 +41,25 @@ def sort_few(indices, values, first, last):
         gap //= U(3)
 
 
+@kernel(forceinline=True)
+def is_rising(indices, first, last):
+    """Whether the columns are in order."""
+    at = first + U(1)
+    while at < last and indices[at] >= indices[at - U(1)]:
+        at += U(1)
+    return at >= last
+
+
 @kernel
 def sort_alone(indices, values, first, last):
     """Sort by column without knowing where columns stand."""
     if last - first <= _MANY:
         sort_few(indices, values, first, last)
         return
-    order = np.argsort(indices[first:last], kind="mergesort")
-    indices[first:last] = indices[first:last][order]
+    order = stable_order(indices[first:last])
+    reorder(indices[first:last], order)
     if values.shape[0]:
-        values[first:last] = values[first:last][order]
+        reorder(values[first:last], order)
 
 
 @kernel

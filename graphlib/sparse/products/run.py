@@ -47,7 +47,7 @@ def kernel_matrix(m: CSR, dtype: np.dtype[Any] | None, semiring: int) -> tuple[N
 
 def multiply(job: Job, sort: bool, upper: bool, threads: int, out: str | Path | None) -> CSR:
     """The product by rows."""
-    plan = make_plan(job.A, job.B, job.mask, job.complement, job.top_k, job.dtype, threads)
+    plan = make_plan(job, threads)
     kind = id_dtype(job.B.num_cols)
     if out is not None:
         from .files import ProductWriter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from ...errors import InvalidInput, InvalidType
 from ...scalars import is_finite, is_integer
 from ...store.adjacency import id_dtype
 from ..csr import CSR, as_csr, rows_sorted, transposed, with_sorted_rows
-from .plan import ProductEstimate, make_plan
+from .plan import ProductEstimate, make_plan, row_products
 from .semirings import PLUS_TIMES, check_range, result_dtype, semiring_code
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def estimate(
 
     job = _prepare(A, B, semiring, mask, complement, top_k, None, dtype, False)
     with threads_in_use(threads) as count:
-        return make_plan(job.A, job.B, job.mask, complement, job.top_k, job.dtype, count).estimate()
+        return make_plan(job, count).estimate()
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +168,11 @@ class Job:
     threshold: float | None
     columns: NDArray[Any] | None = None  # where B's columns were renumbered: their own numbers, rising
     num_cols: int = 0
+
+    @functools.cached_property
+    def products(self) -> NDArray[np.int64]:
+        """How many products each row is the sum of; first asked for inside `threads_in_use`."""
+        return row_products(self.A, self.B)
 
     def finished(self, found: CSR) -> CSR:
         """With the columns that the user knows."""
@@ -218,7 +224,11 @@ def _prepare(
             raise InvalidInput(f"{_OWNER}: symmetric=True goes neither with a mask nor with top_k")
         if not rows_sorted(right):
             right = with_sorted_rows(right)
-    allowed = None if mask is None else _as_mask(mask, shape)
+    allowed = None
+    if mask is A and left.num_cols == shape[1]:  # is checked already
+        allowed = CSR(left.indptr, left.indices, None, left.num_cols)
+    elif mask is not None:
+        allowed = _as_mask(mask, shape)
     job = Job(left, right, allowed, complement, code, kind, int(top_k or 0), threshold)
     return _narrowed(job) if right.num_cols > _WIDE + 4 * right.num_entries and not symmetric else job
 
