@@ -82,7 +82,7 @@ def top_pairs(
         for start, block in _blocks(sides, blocked, count):
             rows = np.repeat(np.arange(start, start + block.num_rows), np.diff(block.indptr))
             values = np.zeros(block.num_entries) if block.values is None else block.values
-            values = _normalised(method, weights, values, sides.left_size[rows], sides.right_size[block.indices])
+            values = _normalised(method, weights, values, sides, rows, block.indices)
             columns = block.indices.view(np.uint32 if block.indices.dtype == np.int32 else np.uint64)
             part = slice(start, start + block.num_rows)
             select_cpu.best_of_rows(block.indptr, columns, values, found[part], scores[part], counts[part])

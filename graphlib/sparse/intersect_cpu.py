@@ -16,7 +16,8 @@ from .csr_cpu import lower_bound
 from .products.row_cpu import U
 
 COUNT, PRODUCT, SUM, MIN, LARGEST_PRODUCT, SMALLEST_SUM = range(6)
-_FAR, _NEAR = 16, 8  # pairs ahead: of offsets, and of rows
+_FAR, _NEAR = 16, 8  # pairs ahead: of offsets, and of rows and results
+_LINE = 16  # columns
 _SEARCH = U(16)  # from this ratio of lengths on the long row is searched
 
 
@@ -83,6 +84,17 @@ def _scanned(combine, A, B, v, factors, bits, place, met):
 
 
 @parallel_kernel
+def longer_first(indptr, src, dst, longer, shorter):
+    """Every pair with the node of more neighbours first; as they come where both have as many."""
+    for p in numba.prange(src.shape[0]):
+        u, v = U(src[p]), U(dst[p])
+        if indptr[u + U(1)] - indptr[u] < indptr[v + U(1)] - indptr[v]:
+            u, v = v, u
+        longer[p] = u
+        shorter[p] = v
+
+
+@parallel_kernel
 def intersect(combine, A, B, factors, pairs, starts, marks, out, counts):
     """`out[p]` = merged terms over the columns that row u of A and row v of B share, for the pairs of every u.
 
@@ -109,7 +121,10 @@ def intersect(combine, A, B, factors, pairs, starts, marks, out, counts):
                     own_place[k] = e
             for p in range(p_indptr[row], p_indptr[row + 1]):
                 prefetch(B[0], p_rows[min(p + _FAR, end)])
-                prefetch(B[1], B[0][p_rows[min(p + _NEAR, end)]])
+                ahead = p_rows[min(p + _NEAR, end)]
+                prefetch(B[1], B[0][ahead])
+                prefetch(B[1], B[0][ahead] + _LINE)
+                prefetch(out, p_ids[min(p + _NEAR, end)])
                 v = U(p_rows[p])
                 length = U(B[0][v + U(1)] - B[0][v])
                 if length > _SEARCH * (last - first):

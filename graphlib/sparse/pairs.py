@@ -130,21 +130,22 @@ def pair_scores(
     u, v = as_pairs("pair_scores", src, dst, shape)
     if method == "preferential_attachment":
         return sides.left_size[u] * sides.right_size[v]
-    from ..compute.jit import threads_in_use
+    from ..compute.jit import plain_view, threads_in_use
+    from . import intersect_cpu as kernels
     from .intersect import grouped_by_row, intersect
 
-    if sides.same:  # the longer row is marked, the shorter one scanned
-        degree = np.diff(sides.left.indptr)
-        swap = degree[u] < degree[v]
-        u, v = np.where(swap, v, u), np.where(swap, u, v)
     with threads_in_use(threads) as count:
+        if sides.same:  # the longer row is marked, the shorter one scanned
+            given = plain_view(u), plain_view(v)
+            u, v = np.empty_like(u), np.empty_like(v)
+            kernels.longer_first(sides.left.indptr, *given, u, v)
         shared, _ = intersect(
             *(sides.combine, sides.left, sides.right, grouped_by_row(u, v, shape[0])),
             factors=sides.factors,
             dtype=np.dtype(np.float64),
             threads=count,
         )
-    return _normalised(method, weights, shared, sides.left_size[u], sides.right_size[v])
+    return _normalised(method, weights, shared, sides, u, v)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,17 +196,18 @@ def _sides(store: GraphStore, method: str, weights: str | None, direction: str, 
 
 
 def _normalised(
-    method: str, weights: str | None, shared: NDArray[Any], left: NDArray[np.float64], right: NDArray[np.float64]
+    method: str, weights: str | None, shared: NDArray[Any], sides: _Sides, rows: NDArray[Any], others: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Scores from merged terms and the sizes of both neighbourhoods."""
+    """Scores of pairs from merged terms and the sizes of both neighbourhoods."""
+    if method not in ("jaccard", "overlap", "cosine"):
+        return shared.astype(np.float64, copy=False)
+    left, right = sides.left_size[rows], sides.right_size[others]
     if method == "jaccard":
         whole = left + right if weights == "sum" else left + right - shared
     elif method == "overlap":
         whole = np.minimum(left, right)
-    elif method == "cosine":
-        whole = np.sqrt(left * right)
     else:
-        return shared.astype(np.float64, copy=False)
+        whole = np.sqrt(left * right)
     return np.divide(shared, whole, out=np.zeros(shared.shape[0]), where=whole > 0)
 
 
