@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from .graph import HNSWGraph
 from .parameters import check_parameters
 from .plan import answer, least_beam
 from .statistics import HNSWStatistics, held_bytes, statistics
-from .tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune
+from .tuning import Explanation, MemoryEstimate, estimate_memory, explain, tune, tune_classes
 from .within import search_within
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class HNSW(VectorIndex):
         self.seed = seed
         self.threads = threads
         self.ef_search = ef_search
+        self._beams: dict[str, int] = {}
         self.layout = layout
         self._fit_queries = fit_queries
         self._graph: HNSWGraph | None = None
@@ -356,7 +358,7 @@ class HNSW(VectorIndex):
         queries: ArrayLike,
         k: int,
         *,
-        ef_search: int | None = None,
+        ef_search: int | str | None = None,
         filter: Any = None,
         threads: int | None = None,
     ) -> SearchResult:
@@ -367,9 +369,9 @@ class HNSW(VectorIndex):
         queries : float32 (num_queries, dim) or (dim,)
         k : int >= 1
             Places without a result hold id -1 and distance inf; `counts` says how many are filled.
-        ef_search : int >= 1, optional
-            Beam width (ef), raised to k, or to 1.2 k where walks compare codes; larger is slower and more exact. The
-            index's `ef_search` by default.
+        ef_search : int >= 1 or str, optional
+            Beam width (ef), raised to k, or to 1.2 k where walks compare codes; larger is slower and more exact. A name
+            stands for the beam that `tune` found for queries of that name. The index's `ef_search` by default.
         filter : bool (rows,), bool (num_queries, rows), integer ids, range, str, or a list of these, optional
             Which rows may be returned: a bitmap in row order, ids, a range of ids, an SQL condition (indexes made by
             `from_store`), or a list with one of these, or None, per query. Where a fifth of the rows or more pass, the
@@ -385,8 +387,10 @@ class HNSW(VectorIndex):
             Queries of another width, a bitmap of another length, or a column of the store that was replaced since the
             index was made from it.
         InvalidInput
-            NaN or infinite values, k or ef_search < 1.
+            NaN or infinite values, k or ef_search < 1, a name that was not tuned.
         """
+        if isinstance(ef_search, str):
+            ef_search = self._beam_of(ef_search)
         with self._lock.reading():
             if self._where is not None:
                 self._check_column(self._where)
@@ -394,7 +398,7 @@ class HNSW(VectorIndex):
             return self._search(queries, k, filter, threads, ef_search=ef_search) if found is None else found
 
     def search_within(
-        self, queries: ArrayLike, radius: float, *, ef_search: int | None = None, filter: Any = None,
+        self, queries: ArrayLike, radius: float, *, ef_search: int | str | None = None, filter: Any = None,
         threads: int | None = None,
     ) -> RangeResult:  # fmt: skip
         """Every row whose distance from a query is at most `radius`, approximately.
@@ -405,25 +409,59 @@ class HNSW(VectorIndex):
         with self._lock.reading():
             if self._where is not None:
                 self._check_column(self._where)
-            return search_within(self, queries, radius, ef_search, filter, threads)
+            ef = self._beam_of(ef_search) if isinstance(ef_search, str) else ef_search
+            return search_within(self, queries, radius, ef, filter, threads)
 
-    def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int:
+    @overload
+    def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int: ...
+    @overload
+    def tune(self, target_recall: float = 0.95, *, queries: Mapping[str, ArrayLike], k: int = 10) -> dict[str, int]: ...
+    def tune(
+        self, target_recall: float = 0.95, *, queries: ArrayLike | Mapping[str, ArrayLike] | None = None, k: int = 10
+    ) -> int | dict[str, int]:
         """Set `ef_search` to the smallest tried beam (k to 1,024) that reaches a recall, and return it.
 
         Parameters
         ----------
         target_recall : float in (0, 1], default 0.95
             Mean share of true neighbours, found by an exact scan of all rows.
-        queries : float32 (num_queries, dim), optional
-            200 rows of the index by default, which are easier than queries from elsewhere.
+        queries : float32 (num_queries, dim), or several of these by name, optional
+            200 rows of the index by default, which are easier than queries from elsewhere. Of classes of queries, each
+            gets a beam of its own, which `search(..., ef_search=name)` takes; they are returned by name, join `beams`,
+            and `ef_search` becomes the widest, which keeps the promise whatever is asked.
         k : int, default 10
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rows = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
+        >>> index = HNSW().add(rows)
+        >>> beams = index.tune(0.9, queries={"near": rows[:50] + 0.01, "far": 3 * rows[:50]})
+        >>> sorted(beams) == sorted(index.beams), index.search(rows[:2], 3, ef_search="near").ids.shape
+        (True, (2, 3))
         """
         with self._lock.reading():
+            if isinstance(queries, Mapping):
+                found = tune_classes(self, target_recall, queries, k)
+                self._beams = {**self._beams, **found}
+                self.ef_search = max(found.values())
+                return found
             self.ef_search = tune(self, target_recall, queries, k)
         return self.ef_search
 
+    @property
+    def beams(self) -> dict[str, int]:
+        """The beams that `tune` found for classes of queries, by name; saved with the index."""
+        return dict(self._beams)
+
+    def _beam_of(self, name: str) -> int:
+        if name not in self._beams:
+            known = ", ".join(map(repr, self._beams)) or "none yet"
+            raise InvalidInput(f"ef_search={name!r} is no class of queries; tuned are: {known}. See tune(queries=...)")
+        return self._beams[name]
+
     def explain(
-        self, query: ArrayLike, k: int = 10, *, ef_search: int | None = None, filter: Any = None
+        self, query: ArrayLike, k: int = 10, *, ef_search: int | str | None = None, filter: Any = None
     ) -> Explanation:
         """How one query is answered, and which true neighbours that misses; costs an exact scan.
 
@@ -436,7 +474,8 @@ class HNSW(VectorIndex):
         Explanation(scan, beam 0, 500 of 3,000 rows pass (16.7 %), recall 1.000, 0 missed)
         """
         with self._lock.reading():
-            return explain(self, query, k, ef_search, filter)
+            ef = self._beam_of(ef_search) if isinstance(ef_search, str) else ef_search
+            return explain(self, query, k, ef, filter)
 
     def estimate_memory(self, num_rows: int, dim: int) -> MemoryEstimate:
         """Bytes that an index with these parameters will hold for so many vectors; nothing is allocated.
@@ -561,6 +600,7 @@ class HNSW(VectorIndex):
             layout=stored.layout_of(fields),
         )  # fmt: skip
         index._graph, index._rows = graph, rows
+        index._beams = stored.beams_of(fields)
         return index
 
     def read_into_memory(self) -> None:
@@ -593,6 +633,7 @@ class HNSW(VectorIndex):
         return {
             "kind": self.KIND, "metric": self.metric, "M": self.M, "ef_construction": self.ef_construction,
             "storage": self.storage, "seed": self.seed, "ef_search": self.ef_search, "packed": self.layout == "packed",
+            "beams": self.beams,
         }  # fmt: skip
 
     def _filled(self) -> HNSWGraph:

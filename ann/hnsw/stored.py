@@ -253,11 +253,13 @@ def _fields(parameters: dict[str, Any], graph: HNSWGraph) -> dict[str, Any]:
         "ef_construction": parameters["ef_construction"], "storage": parameters["storage"],
         "seed": parameters["seed"], "entry": int(graph.entry), "top": int(graph.top),
         "ef_search": parameters["ef_search"], "packed": parameters.get("packed", False),
+        **({"beams": parameters["beams"]} if parameters.get("beams") else {}),
     }  # fmt: skip
 
 
 def _check(fields: dict[str, Any]) -> int:
     """The metric's number of parameters whose types are right."""
+    beams_of(fields)
     return check_parameters(
         fields["metric"], fields["M"], fields["ef_construction"], fields.get("ef_search", 1), fields["seed"],
         fields["storage"], layout_of(fields),
@@ -272,6 +274,14 @@ def layout_of(fields: dict[str, Any]) -> Any:
     return "packed" if packed else "plain"
 
 
+def beams_of(fields: dict[str, Any]) -> dict[str, int]:
+    """The beams of classes of queries that fields of a file say."""
+    beams = fields.get("beams", {})
+    if type(beams) is not dict or not all(type(beam) is int and beam > 0 for beam in beams.values()):
+        raise IndexMismatch(f"index parameter beams must hold positive integers by name; got {beams!r}")
+    return dict(beams)
+
+
 def _home(store: GraphStore, graph: HNSWGraph) -> tuple[str, str]:
     """The node type and column of a store that an index's vectors are."""
     for node_type in store.node_types:
@@ -283,4 +293,4 @@ def _home(store: GraphStore, graph: HNSWGraph) -> tuple[str, str]:
     raise IndexMismatch("save_into: the index was not made by from_store on a column of this store; use save(path)")
 
 
-__all__ = ["COLUMNS", "Opened", "attached", "opened", "put_into", "store_of", "store_of_none"]
+__all__ = ["COLUMNS", "Opened", "attached", "beams_of", "opened", "put_into", "store_of", "store_of_none"]

@@ -21,6 +21,8 @@ from .plan import NAMES, least_beam, make_plan, row_bytes
 from .walks import Queries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
     from .index import HNSW
@@ -115,6 +117,13 @@ def tune(index: HNSW, target_recall: float, queries: ArrayLike | None, k: int) -
         return recall(index.search(rows, depth, ef_search=beam), truth) >= target_recall
 
     return least_effort(reaches, depth, max(depth, _MOST_BEAM))
+
+
+def tune_classes(index: HNSW, target_recall: float, queries: Mapping[str, ArrayLike], k: int) -> dict[str, int]:
+    """See `HNSW.tune`."""
+    if not queries or not all(isinstance(name, str) and name for name in queries):
+        raise InvalidInput(f"tune: queries by name need at least one, and names that are text; got {list(queries)!r}")
+    return {name: tune(index, target_recall, rows, k) for name, rows in queries.items()}
 
 
 def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given: Any) -> Explanation:

@@ -63,7 +63,6 @@ class Blocks:
                 self.data[: len(before)] = before
         nodes = np.flatnonzero(self.changed[:n])
         if len(nodes):
-            workers = min(workers, len(nodes))
             scratch = graph.take_scratch(workers)
             walk, bits = graph.rows.walk, bits_for(codes.width)
             kernels.write_blocks(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numba import get_thread_id  # type: ignore[attr-defined, unused-ignore]
 
 from ....graphlib.compute.jit import kernel, parallel_kernel
 from ...distances.distances_cpu import insert, unpack_node
@@ -20,6 +21,7 @@ from .layout import ENTRIES, LANES, WORD_BYTES
 ABSENT = np.float32(2e9)  # beyond every rank
 _STEPS = np.array([2.0, 0.9957, 0.0, 0.3352], np.float32)  # of 1, 2 and 4 bits for normal coordinates, in deviations
 _TERM, _AHEAD = 4, 8
+_GROUP = 32  # nodes
 
 
 @kernel
@@ -141,16 +143,19 @@ def _write_block(walk, node, ids, bits, room, block):
 
 @parallel_kernel
 def write_blocks(walk, links, nodes, bits, blocks, scratch):
-    """Write the blocks of `nodes`; a row of `blocks` holds a block for every 32 links."""
-    workers = scratch.bits.shape[0]
-    for worker in numba.prange(workers):
+    """Write the blocks of `nodes`; a row of `blocks` holds a block for every 32 links.
+
+    `scratch` has a row per worker. Nodes are taken in groups: how many rows a node reads differs a lot.
+    """
+    for group in numba.prange((nodes.shape[0] + _GROUP - 1) // _GROUP):
+        worker = get_thread_id()
         slots = -(-links.shape[1] // LANES) * LANES
         ids, pool = np.empty(slots, np.int32), np.empty(slots, np.int64)
         filling = (scratch.bits[worker], scratch.seen[worker], pool, room_of(walk))
         size = blocks.shape[1] // (slots // LANES)
         groups = (size - WORD_BYTES) // ENTRIES
         room = (np.empty(walk.width, np.float32), np.zeros(groups * (4 // bits), np.uint8))
-        for i in range(worker, nodes.shape[0], workers):
+        for i in range(group * _GROUP, min((group + 1) * _GROUP, nodes.shape[0])):
             _fill(walk, links, nodes[i], filling, ids)
             for part in range(slots // LANES):
                 _write_block(
