@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .spgemm import Job
 
 TASK_BYTES = 4 << 20  # of output, at most: it is moved to the result while it lies in a cache
-_TASK, _SHARED_TASK = 1 << 19, 1 << 18  # products, of one worker and of several
+_LEAST_TASK, _SHARED_TASK, _TASK = 1 << 15, 1 << 18, 1 << 19  # products; of several workers, and of one
 _SLOTS = 3  # outputs in the making or waiting to be moved, a worker
 _HASHED_COLUMNS = 1 << 21  # from this width on, rows of few products go through a hash table in the first cache
 _FEW_PRODUCTS = 512
@@ -122,7 +122,7 @@ def make_plan(job: Job, threads: int) -> Plan:
         longest_mask = int(bounds.max(initial=0))
     kept = np.minimum(bounds, job.top_k) if job.top_k else bounds
     work = np.concatenate([[0], np.cumsum(products + 1)])
-    size = int(np.clip(work[-1] // (16 * threads), 1 << 12, _TASK if threads == 1 else _SHARED_TASK))
+    size = int(np.clip(work[-1] // (16 * threads), _LEAST_TASK, _TASK if threads == 1 else _SHARED_TASK))
     cuts = np.searchsorted(work, np.arange(1, max(1, int(work[-1]) // size)) * size)
     starts = np.unique(np.concatenate([[0], cuts, [A.num_rows]])).astype(np.int64)
     entry_bytes = np.dtype(id_dtype(B.num_cols)).itemsize + (0 if job.dtype is None else job.dtype.itemsize)

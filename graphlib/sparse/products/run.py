@@ -135,8 +135,7 @@ class _Work:
         made: dict[int, Any] = {}
 
         def make(task: int) -> None:
-            own = self._scratch.pop() if self._scratch else self._new_scratch()
-            slot = self._slots.pop() if self._slots else self._new_slot()
+            own, slot = _unused(self._scratch, self._new_scratch), _unused(self._slots, self._new_slot)
             made[task] = slot, self._make(task, slot, own)
             self._scratch.append(own)
 
@@ -177,6 +176,14 @@ class _Work:
             unsigned(np.empty(longest, self._ids)),
             np.empty(0 if self._dtype is None else longest, dtype),
         )
+
+
+def _unused(pool: list[Any], make: Callable[[], Any]) -> Any:
+    """One of the pool, or a new one; another thread may take the last one at any moment."""
+    try:
+        return pool.pop()
+    except IndexError:
+        return make()
 
 
 def mirrored(upper: CSR, threads: int) -> CSR:
