@@ -15,6 +15,8 @@ other, placed circuits.
 
     python examples/timing.py                            # three seeds, about half an hour on two cores
     python examples/timing.py --variants full linear --seeds 1 --pictures timing/
+    python examples/timing.py --train tau2015-c432 tau2015-c880 tau2015-s400 --unlabelled tau2015-c499 tau2015-c2670 \
+        --datasets tau2015-c1908 tau2015-c3540 --pretrain-epochs 100 --epochs 200    # few labels
     python examples/timing.py --results timing.jsonl     # keeps each run's scores; called again, runs what is missing
     python examples/timing.py --short                    # two small circuits, a few epochs
 """
@@ -36,7 +38,8 @@ from nearhop.gnn.dag.autoencoder import GatedConv, both_directions
 from nearhop.gnn.dag.prerout import Predicted
 
 TEST = ("tau2015-c5315", "tau2015-c6288", "tau2015-wb-dma")
-TRAIN = tuple(n for n in datasets.names() if n.startswith("tau2015-") and n not in TEST)
+ALL = tuple(n for n in datasets.names() if n.startswith("tau2015-"))
+TRAIN = tuple(n for n in ALL if n not in TEST)
 VARIANTS: dict[str, dict[str, Any]] = {
     "full": {},
     "no pre-training": {"latent": False},
@@ -68,7 +71,7 @@ class WithoutLevels(nn.Module):
 
 
 def latents(stores: dict[str, Any], train: list[str], epochs: int, seed: int) -> None:
-    """A node column "latent": four numbers per pin, pre-trained on the training circuits, and the circuit's mean."""
+    """A node column "latent": four numbers per pin, pre-trained on the circuits of `train`, and the circuit's mean."""
     rows = np.concatenate([stores[name].nodes("pin")["x"] for name in train])
     mean, std = rows.mean(0), rows.std(0).clip(1e-6)
     graphs = {n: TimingBatch.from_store(store).plan for n, store in stores.items()}
@@ -212,23 +215,31 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--pretrain-epochs", type=int, default=60)
+    parser.add_argument("--train", nargs="+", default=list(TRAIN), choices=ALL, metavar="NAME", help="with labels")
+    parser.add_argument(
+        "--unlabelled", nargs="+", choices=ALL, metavar="NAME",
+        help="pre-train on these and the tested circuits, too, which takes no label",
+    )  # fmt: skip
     parser.add_argument("--pictures", type=Path, help="a folder for scatter plots of slack (needs matplotlib)")
     parser.add_argument("--results", type=Path, help="a file of JSON lines that keeps each finished run's scores")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    train, test = [n for n in TRAIN if n not in given.datasets], list(given.datasets)
+    train, test = [n for n in given.train if n not in given.datasets], list(given.datasets)
+    if not train:
+        parser.error("every circuit of --train is tested, too: none is left to learn from")
     if given.short:
         train, test, given.epochs, given.pretrain_epochs, given.seeds = train[:0], ["tau2015-s344"], 25, 5, 1
         train += ["tau2015-c432", "tau2015-s386"]
-    stores = {name: datasets.load(name) for name in (*train, *test)}
+    known = train if given.unlabelled is None else list(dict.fromkeys([*train, *given.unlabelled, *test]))
+    stores = {name: datasets.load(name) for name in dict.fromkeys([*known, *test])}
     results: dict[tuple[str, str, str], list[float]] = {}
     setting = {"train": train, "test": test, "epochs": given.epochs, "pretrain_epochs": given.pretrain_epochs}
-    finished = Finished(given.results, **setting)
+    finished = Finished(given.results, **setting, pretrained_on=None if given.unlabelled is None else known)
     for seed in range(given.seeds):
         missing = {variant for variant in given.variants if finished.get(seed, variant) is None}
         if missing - {"linear", "no pre-training"}:
-            latents(stores, train, given.pretrain_epochs, seed)
+            latents(stores, known, given.pretrain_epochs, seed)
         for variant in given.variants:
             found = finished.get(seed, variant)
             if found is None:
