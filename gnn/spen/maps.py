@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...graphlib.errors import InvalidInput
 from . import ops
 from .plan import BagPlan
+from .terms import mix_egos, terms
 
 _WRITES, _EVERYWHERE = {2: 3, 1: 1, 0: 0}, {2: 2, 1: 1, 0: 1}  # parts per place and per ego network, by order
 
@@ -27,43 +28,35 @@ class Reduced:
     Attributes
     ----------
     plan : BagPlan
-    places : Tensor (num_places, 3 C) or (num_places, C)
-        Of pair features, the diagonal, row means and column means in their ego network; node features as they are.
+    groups : Tensor (num_groups, 3 C) or (num_groups, C)
+        Of pair features, a node's diagonal, and the means over its places in ego networks of one class of `places`; node
+        features as they are.
     egos : Tensor (num_egos, 2 C) or (num_egos, C)
         Means over an ego network's places of the diagonal and of the row means; of node features.
+    places : Tensor (num_places, 2 C), optional
+        Of pair features, row means and column means in their ego network.
     pairs : Tensor (num_pairs, C), optional
         The pair features themselves.
     """
 
     plan: BagPlan
-    places: Tensor
+    groups: Tensor
     egos: Tensor
+    places: Tensor | None = None
     pairs: Tensor | None = None
 
 
 def reduce_pairs(x: Tensor, plan: BagPlan) -> Reduced:
     """Prepare pair features (num_pairs, C)."""
     _check("pair", x, plan.num_pairs)
-    return Reduced(plan, *ops.moments(x, plan), x)
+    places, groups, egos = ops.moments(x, plan)
+    return Reduced(plan, groups, egos, places, x)
 
 
 def reduce_nodes(x: Tensor, plan: BagPlan) -> Reduced:
     """Prepare node features (num_nodes, C)."""
     _check("node", x, plan.num_nodes)
     return Reduced(plan, *ops.take_nodes(x, plan))
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What the maps of one source give before copies are averaged: per place and per ego network.
-
-    Where it is pairs that are mapped to pairs, also these and their weights.
-    """
-
-    places: Tensor | None
-    egos: Tensor
-    pairs: Tensor | None = None
-    weight: Tensor | None = None
 
 
 class EquivariantMap(nn.Module):
@@ -82,8 +75,8 @@ class EquivariantMap(nn.Module):
     Attributes
     ----------
     place : Parameter (num_classes, p C_in, q C_out)
-        Mixes what `Reduced.places` holds into what goes to diagonals, rows and columns (q = 3), or to nodes (q = 1).
-        Of two maps, the columns of both (q = 4).
+        Mixes diagonals, row means and column means (p = 3), or node features (p = 1), into what goes to diagonals, rows
+        and columns (q = 3), or to nodes (q = 1). Of two maps, the columns of both (q = 4).
     ego : Parameter (num_classes, e C_in, f C_out)
         Mixes `Reduced.egos` into what goes to the diagonal and everywhere (f = 2), or to all nodes or the ego network.
     entry : Parameter (num_classes, C_in, 2 C_out)
@@ -139,20 +132,16 @@ class EquivariantMap(nn.Module):
 
     def forward(self, given: Reduced) -> Tensor | tuple[Tensor, ...]:
         """Features of the next order: (num_pairs, C_out), (num_nodes, C_out) or (num_egos, C_out); a tuple of two."""
-        terms = self.terms(given)
         if self.orders_out == (0,):
-            return terms.egos
-        out = merge_terms([terms], self.orders_out, given.plan)
+            self.check(given.plan)
+            return mix_egos(given.egos, self.ego, self.bias, given.plan)
+        out = merged([self], [given], self.orders_out)
         return out[self.orders_out[0]] if len(out) == 1 else tuple(out[order] for order in self.orders_out)
 
-    def terms(self, given: Reduced) -> Terms:
-        """What `merge_terms` takes."""
-        plan = given.plan
+    def check(self, plan: BagPlan) -> None:
+        """Refuse a plan of another number of classes."""
         if len(plan.egos) - 1 != self.bias.shape[0]:
             raise InvalidInput(f"the plan has {len(plan.egos) - 1} size classes but the map {self.bias.shape[0]}")
-        egos = ops.grouped(given.egos, self.ego, plan.egos, self.bias)
-        places = None if self.place is None else ops.grouped(given.places, self.place, plan.places)
-        return Terms(places, egos, given.pairs if self.entry is not None else None, self.entry)
 
     def basis_weights(self) -> Tensor:
         """The weights of a map to one order by basis map: (num_classes, basis, C_in, C_out).
@@ -172,18 +161,21 @@ class EquivariantMap(nn.Module):
         return torch.cat(parts, 1)
 
 
-def merge_terms(terms: Sequence[Terms], orders: Sequence[int], plan: BagPlan) -> dict[int, Tensor]:
-    """Features of nodes and pairs, averaged over copies, from the maps of one or two sources, side by side.
+def merged(maps: Sequence[EquivariantMap], given: Sequence[Reduced], orders: Sequence[int]) -> dict[int, Tensor]:
+    """Features of pairs (2) and of nodes (1), averaged over copies, from maps of one or two sources, side by side.
 
     A source of pairs comes first.
     """
-    parts = [(part.places, part.egos) for part in terms if part.places is not None]
-    pair_terms, node_terms = ops.assemble(parts, tuple(orders), plan)
+    plan, sources = given[0].plan, []
+    for layer, source in zip(maps, given, strict=True):
+        layer.check(plan)
+        sources.append((source.places, source.groups, source.egos, layer.place, layer.ego, layer.bias))
+    places, diagonal, nodes = terms(sources, tuple(orders), plan)
     out = {}
     if 2 in orders:
-        out[2] = ops.spread(pair_terms, terms[0].pairs, terms[0].weight, plan)
+        out[2] = ops.spread(places, diagonal, given[0].pairs, maps[0].entry, plan)
     if 1 in orders:
-        out[1] = ops.mean_rows(node_terms, plan.nodes, plan.node_copies)
+        out[1] = nodes
     return out
 
 

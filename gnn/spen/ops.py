@@ -1,76 +1,59 @@
-"""What equivariant layers are made of, as torch functions: moments, spread, shares, means of copies, grouped products.
+"""What equivariant layers are made of, as torch functions: moments, spread, means of copies, normalisation.
 
-On the processor they run compiled kernels with gradients of their own; elsewhere, or with `plain=True`, the same in
-torch. There are no second derivatives of the compiled ones.
+On the processor they run compiled kernels with gradients of their own; elsewhere, the same in torch (`plain`). There are
+no second derivatives of the compiled ones.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..threads import kernel_threads
 from . import plain as in_torch
+from .products import run, turned_for, weigh
 
 if TYPE_CHECKING:
     from .plan import BagPlan
 
-_LARGE = 1 << 15  # numbers from which threads pay
-_PRODUCT = 1 << 17  # multiplications that take as long as a call of torch
-_SHORT = 1 << 22  # numbers that take milliseconds: not worth a clock on one thread
 
+def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor, Tensor]:
+    """What maps read of pair features (num_pairs, C): see `Reduced`.
 
-def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
-    """Of pair features (num_pairs, C): diagonal, row mean and column mean at every place, and means of the first two.
-
-    Shapes (num_places, 3 C) and (num_egos, 2 C).
+    Row and column means at every place (num_places, 2 C); the diagonal and the means of these by group (num_groups, 3 C);
+    means of the diagonal and of the row means in every ego network (num_egos, 2 C).
     """
     if x.device.type != "cpu":
         return in_torch.moments(x, plan)
-    places, means = _Moments.apply(x.contiguous(), plan)
-    return places, means
+    places, groups, egos = _Moments.apply(x.contiguous(), plan)
+    return places, groups, egos
 
 
 def take_nodes(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
-    """Node features (num_nodes, C) at every place, and their means: (num_places, C) and (num_egos, C)."""
+    """Node features (num_nodes, C) of every group, and their means in every ego network: (num_groups, C), (num_egos, C)."""
     if x.device.type != "cpu":
         return in_torch.take_nodes(x, plan)
-    places, means = _TakeNodes.apply(x.contiguous(), plan)
-    return places, means
+    groups, egos = _TakeNodes.apply(x.contiguous(), plan)
+    return groups, egos
 
 
-def assemble(parts: Sequence[tuple[Tensor, Tensor]], orders: tuple[int, ...], plan: BagPlan) -> tuple[Tensor, Tensor]:
-    """Terms of pairs (num_places, 3 C) and of nodes (num_places, C) from what maps of several sources give.
+def spread(terms: Tensor, diagonal: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
+    """Pair features from terms along rows and columns, averaged over copies, from diagonals, and from mixed pairs.
 
-    Each source gives a tensor of places and one of ego networks (see `ops_cpu.assemble`); C is the sum of their widths.
-    What is not among `orders` has no rows.
-    """
-    if parts[0][0].device.type != "cpu":
-        return in_torch.assemble(parts, orders, plan)
-    pairs, nodes = _Assemble.apply(orders, plan, *(part.contiguous() for source in parts for part in source))
-    return pairs, nodes
-
-
-def spread(terms: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
-    """Pair features from terms along diagonals, rows and columns, averaged over copies, and from mixed pairs.
-
-    terms (num_places, 3 C), x (num_pairs, C_in), weight (num_classes, C_in, 2 c) -> (num_pairs, C). To the first c
-    columns, x and its transposed are added, multiplied by the left and the right half of their classes' weights.
+    terms (num_places, 2 C), diagonal (num_nodes, C), x (num_pairs, C_in), weight (num_classes, C_in, 2 c) -> (num_pairs,
+    C). To the first c columns, x and its transposed are added, multiplied by the left and the right half of their
+    classes' weights.
 
     Notes
     -----
-    Products are made and put to their places some thousand rows at a time, and made again for the gradient: nothing as
+    Products are made and put to their places some dozen rows at a time, and their gradients some thousand: nothing as
     large as the pairs is kept but x.
     """
     if terms.device.type != "cpu":
-        return in_torch.spread(terms, x, weight, plan)
-    result: Tensor = _Spread.apply(terms.contiguous(), x, weight, plan)
+        return in_torch.spread(terms, diagonal, x, weight, plan)
+    result: Tensor = _Spread.apply(terms.contiguous(), diagonal.contiguous(), x, weight, plan)
     return result
 
 
@@ -82,12 +65,6 @@ def mean_rows(x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:
     return result
 
 
-def grouped(x: Tensor, weight: Tensor, bounds: Sequence[int], bias: Tensor | None = None) -> Tensor:
-    """Rows `bounds[k]:bounds[k + 1]` times `weight[k]`, plus `bias[k]`: (n, C_in), (K, C_in, C_out) -> (n, C_out)."""
-    result: Tensor = _Grouped.apply(x, weight, bias, bounds)
-    return result
-
-
 def graph_norm(x: Tensor, ptr: Tensor, gamma: Tensor, beta: Tensor, alpha: Tensor, eps: float) -> Tensor:
     """See `GraphNorm`."""
     if x.device.type != "cpu":
@@ -96,144 +73,119 @@ def graph_norm(x: Tensor, ptr: Tensor, gamma: Tensor, beta: Tensor, alpha: Tenso
     return result
 
 
-def run(name: str, work: int, *arguments: Any) -> None:
-    """Run a kernel on tensors and the plan's arrays: few numbers at once, many on as many threads as torch has."""
-    kernel, threads_in_use = _kernel(name)
-    arrays = [_array(part) if isinstance(part, Tensor) else part for part in arguments]
-    if work <= _LARGE or (work <= _SHORT and kernel_threads() == 1):
-        kernel.at_once(*arrays)
-        return
-    with threads_in_use(kernel_threads()):
-        kernel(*arrays)
-
-
-@functools.cache
-def _kernel(name: str) -> tuple[Any, Any]:
-    from ...graphlib.compute.jit import threads_in_use
-    from . import ops_cpu
-
-    return getattr(ops_cpu, name), threads_in_use
-
-
-def _array(part: Tensor) -> Any:
-    return part.detach().numpy() if part.requires_grad else part.numpy()
+def _gather_gradients(plan: BagPlan, d_groups: Tensor, d_means: Tensor) -> Tensor:
+    """The gradient of nodes, or pairs of a node with itself, from those of groups and of means, in their first columns."""
+    host, dtype = plan.host, d_groups.dtype
+    width = d_groups.shape[1] // 3 if d_groups.shape[1] != d_means.shape[1] else d_groups.shape[1]
+    out = d_groups.new_empty((plan.num_nodes, width))
+    lists = (*host.node_copies, host.group_of_place, host.ego_of_place)
+    factors = plan.host_factor("group", dtype), plan.host_factor("size", dtype)
+    run("to_nodes", plan.num_places * width, d_groups, 0, d_means, 0, lists, *factors, out, 0, width)
+    return out
 
 
 class _Moments(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, plan: BagPlan) -> Any:
-        ctx.plan, ctx.shape = plan, x.shape
-        out = x.new_empty((plan.num_places, 3 * x.shape[1]))
-        means = x.new_empty((plan.num_egos, 2 * x.shape[1]))
-        lists, whole, work = plan.host, plan.host_factor("one", x.dtype), plan.num_entries * x.shape[1]
-        run("moments", work, x, lists.pair, whole, lists.indptr, lists.entry_ptr, True, out, means)
-        return out, means
+        ctx.plan, ctx.shape, host, width = plan, x.shape, plan.host, x.shape[1]
+        places, groups = x.new_empty((plan.num_places, 2 * width)), x.new_empty((plan.num_groups, 3 * width))
+        means = x.new_empty((plan.num_egos, 2 * width))
+        whole, size, share = (plan.host_factor(name, x.dtype) for name in ("one", "size", "group"))
+        work = plan.num_entries * width
+        run("moments", work, x, host.pair, whole, host.indptr, host.entry_ptr, size, places, means)
+        lists = (host.diagonal, places, host.node_of_group, *host.group_copies)
+        run("group_means", places.numel(), x, *lists, share, groups)
+        return places, groups, means
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor, grad_means: Tensor) -> Any:
-        plan, out = ctx.plan, grad.new_empty(ctx.shape)
-        size, whole = plan.host_factor("size", grad.dtype), plan.host_factor("one", grad.dtype)
-        work, lists, terms = plan.num_entries * out.shape[1], plan.host, torch.empty_like(grad)
-        run("add_means_gradient", grad.numel(), grad.contiguous(), grad_means.contiguous(), lists.indptr, terms)
-        run("spread", work, terms, lists.pair_ptr, lists.row, lists.col, size, whole, True, out)
+    def backward(ctx: Any, d_places: Tensor, d_groups: Tensor, d_means: Tensor) -> Any:
+        plan, host, out = ctx.plan, ctx.plan.host, d_places.new_empty(ctx.shape)
+        whole, size, share = (plan.host_factor(name, out.dtype) for name in ("one", "size", "group"))
+        d_groups, d_means, terms = d_groups.contiguous(), d_means.contiguous(), d_places.clone()
+        lists = (host.group_of_place, share, host.indptr, size)
+        run("moments_back", terms.numel(), d_groups, d_means, *lists, terms)
+        diagonal = _gather_gradients(plan, d_groups, d_means)
+        entries = (host.pair_ptr, host.row, host.col, host.nodes)
+        run("spread", plan.num_entries * out.shape[1], terms, diagonal, entries, size, whole, True, out)
         return out, None
 
 
 class _TakeNodes(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, plan: BagPlan) -> Any:
-        ctx.plan, ctx.shape = plan, x.shape
-        out, means = x.new_empty((plan.num_places, x.shape[1])), x.new_empty((plan.num_egos, x.shape[1]))
-        run("take_nodes", out.numel(), x, plan.host.nodes, plan.host.indptr, out, means)
-        return out, means
+        ctx.plan, means = plan, x.new_empty((plan.num_egos, x.shape[1]))
+        host, work = plan.host, plan.num_places * x.shape[1]
+        run("take_nodes", work, x, host.nodes, host.indptr, plan.host_factor("size", x.dtype), means)
+        return x.index_select(0, plan.node_of_group), means
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor, grad_means: Tensor) -> Any:
-        plan, out, terms = ctx.plan, grad.new_empty(ctx.shape), torch.empty_like(grad)
-        run("add_means_gradient", grad.numel(), grad.contiguous(), grad_means.contiguous(), plan.host.indptr, terms)
-        run("sum_rows", grad.numel(), terms, *plan.node_copies, out)
-        return out, None
-
-
-class _Assemble(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, orders: tuple[int, ...], plan: BagPlan, *parts: Tensor) -> Any:
-        two, one = 2 in orders, 1 in orders
-        widths = [egos.shape[1] // (2 * two + one) for egos in parts[1::2]]
-        like, total = parts[0], sum(widths)
-        pairs = like.new_empty((plan.num_places, 3 * total) if two else (0, 0))
-        nodes = like.new_empty((plan.num_places, total) if one else (0, 0))
-        ctx.plan, ctx.two, ctx.one = plan, two, one
-        ctx.shapes, ctx.starts = [part.shape for part in parts], [sum(widths[:i]) for i in range(len(widths))]
-        for places, egos, at in zip(parts[::2], parts[1::2], ctx.starts, strict=True):
-            run("assemble", places.numel(), places, egos, plan.host.indptr, two, one, at, pairs, nodes)
-        return pairs, nodes
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, d_pairs: Tensor, d_nodes: Tensor) -> Any:
-        d_pairs, d_nodes = d_pairs.contiguous(), d_nodes.contiguous()
-        found = [d_pairs.new_empty(shape) for shape in ctx.shapes]
-        for places, egos, at in zip(found[::2], found[1::2], ctx.starts, strict=True):
-            arguments = (d_pairs, d_nodes, ctx.plan.host.indptr, ctx.two, ctx.one, at, places, egos)
-            run("assemble_gradient", places.numel(), *arguments)
-        return None, None, *found
+    def backward(ctx: Any, d_groups: Tensor, d_means: Tensor) -> Any:
+        return _gather_gradients(ctx.plan, d_groups.contiguous(), d_means.contiguous()), None
 
 
 class _Spread(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, terms: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
-        ctx.plan, ctx.shape = plan, terms.shape
+    def forward(
+        ctx: Any, terms: Tensor, diagonal: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan
+    ) -> Tensor:
+        ctx.plan, ctx.shapes, host = plan, (terms.shape, diagonal.shape), plan.host
         ctx.save_for_backward(x, weight)
-        out = terms.new_empty((plan.num_pairs, terms.shape[1] // 3))
+        out = terms.new_empty((plan.num_pairs, diagonal.shape[1]))
         size, scale = plan.host_factor("size", terms.dtype), plan.host_factor("count", terms.dtype)
-        work, lists = plan.num_entries * out.shape[1], plan.host
-        run("spread", work, terms, lists.pair_ptr, lists.row, lists.col, size, scale, False, out)
+        entries = (host.pair_ptr, host.row, host.col, host.nodes)
+        run("spread", plan.num_entries * out.shape[1], terms, diagonal, entries, size, scale, False, out)
         if x is None or weight is None:
             return out
-        share, half = plan.host_factor("share", x.dtype), weight.shape[2] // 2
-        for part, classes in plan.mixed_parts:
-            given = x.index_select(0, plan.mixed_pair[part])
-            rows = x.new_empty((given.shape[0], weight.shape[2]))
-            for k, a, b in classes:
-                torch.mm(given[a:b], weight[k], out=rows[a:b])
-            _add_at(rows, classes, 0, half, lists.mixed_pair[part], share[part], True, out)
-            _add_at(rows, classes, half, half, lists.mixed_turned[part], share[part], True, out)
+        share, sides = plan.host_factor("share", x.dtype), _sides(weight)
+        for part in plan.mixed_parts:
+            for blocks in _apart(part.blocks):
+                work = len(blocks) * x.shape[1]
+                run("mix", work << 6, x, host.mixed_pair, host.mixed_turned, share, sides, blocks, out)
         return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        plan, out, none = ctx.plan, grad.new_empty(ctx.shape), grad.new_empty((0, 0))
-        scale, grad = plan.host_factor("count", grad.dtype), grad.contiguous()
-        work, lists = plan.num_entries * grad.shape[1], plan.host
-        run("moments", work, grad, lists.pair, scale, lists.indptr, lists.entry_ptr, False, out, none)
+        plan, host, grad = ctx.plan, ctx.plan.host, grad.contiguous()
+        out, none = grad.new_empty(ctx.shapes[0]), grad.new_empty((0, 0))
+        size, scale = plan.host_factor("size", grad.dtype), plan.host_factor("count", grad.dtype)
+        work = plan.num_entries * grad.shape[1]
+        run("moments", work, grad, host.pair, scale, host.indptr, host.entry_ptr, size, out, none)
+        diagonal = grad.index_select(0, plan.diagonal)
         x, weight = ctx.saved_tensors
         if x is None:
-            return out, None, None, None
-        share = plan.host_factor("share", grad.dtype)
-        d_x, d_weight = torch.zeros_like(x), torch.zeros_like(weight)
-        for part, classes in plan.mixed_parts:
-            pair, rows = lists.mixed_pair[part], grad.new_empty((part.stop - part.start, weight.shape[2]))
-            run("take_both", rows.numel(), grad, pair, lists.mixed_turned[part], share[part], rows)
-            given, d_rows = x.index_select(0, plan.mixed_pair[part]), x.new_empty((rows.shape[0], x.shape[1]))
-            for k, a, b in classes:
-                d_weight[k].addmm_(given[a:b].t(), rows[a:b])
-                torch.mm(rows[a:b], weight[k].t(), out=d_rows[a:b])
-            _add_at(d_rows, classes, 0, d_rows.shape[1], pair, share[part], False, d_x)
-        return out, d_x, d_weight, None
+            return out, diagonal, None, None, None
+        sides = _sides(weight)
+        d_x, d_sides = torch.zeros_like(x), torch.zeros_like(sides)
+        turned, lists = (
+            turned_for(sides, plan.mixed[-1] // weight.shape[0]),
+            (host.mixed_pair, host.mixed_turned, plan.host_factor("share", grad.dtype)),
+        )
+        for part in plan.mixed_parts:
+            rows = part.last - part.first
+            kept = [grad.new_empty((rows, width)) for width in (x.shape[1], x.shape[1], sides.shape[3], sides.shape[3])]
+            arrays = tuple(one.numpy() for one in kept)
+            for blocks in _apart(part.blocks):
+                run("mix_back", rows * x.shape[1], x, grad, lists, sides, turned, blocks, part.first, arrays, d_x)
+            weigh(kept[0], kept[2], part.sums, d_sides[0], afresh=False)
+            weigh(kept[1], kept[3], part.differences, d_sides[1], afresh=False)
+        d_weight = torch.cat([d_sides[0] + d_sides[1], d_sides[0] - d_sides[1]], 2)
+        return out, diagonal, d_x, d_weight, None
 
 
-def _add_at(
-    rows: Tensor, classes: Sequence[tuple[int, int, int]], at: int, width: int, target: Any, weight: Any, *rest: Any
-) -> None:
-    """Columns of rows to their targets, which differ within a class: one class after the other on several threads."""
+def _sides(weight: Tensor) -> Tensor:
+    """A + B and A - B of weights (num_classes, C, 2 c) of pairs and of their transposed: (2, num_classes, C, c)."""
+    a, b = weight.chunk(2, dim=2)
+    return torch.stack([a + b, a - b])
+
+
+def _apart(blocks: Any) -> list[Any]:
+    """The blocks of each class, whose targets differ, if several threads could meet at those of different ones."""
     if kernel_threads() == 1:
-        classes = [(0, 0, rows.shape[0])]
-    for _, a, b in classes:
-        run("add_at", (b - a) * width, rows[a:b], at, width, target[a:b], weight[a:b], *rest)
+        return [blocks]
+    return [blocks[blocks[:, 0] == k] for k in sorted({*blocks[:, 0].tolist()})]
 
 
 class _Mean(torch.autograd.Function):
@@ -252,69 +204,6 @@ class _Mean(torch.autograd.Function):
         return out, None
 
 
-class _Grouped(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, bounds: Sequence[int]) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.spans = _spans(bounds, weight)
-        out = x.new_empty((x.shape[0], weight.shape[2]))
-        small, large = ctx.spans
-        if small.shape[0]:
-            run(
-                "grouped",
-                out.numel(),
-                x.contiguous(),
-                weight,
-                x.new_empty((0, 0)) if bias is None else bias,
-                small,
-                out,
-            )
-        for k, a, b in large:
-            if bias is None:
-                torch.mm(x[a:b], weight[k], out=out[a:b])
-            else:
-                torch.addmm(bias[k], x[a:b], weight[k], out=out[a:b])
-        return out
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        x, weight = ctx.saved_tensors
-        d_x, d_bias = grad.new_empty((0, 0)), grad.new_empty((0, 0))
-        if ctx.needs_input_grad[0]:
-            d_x = torch.empty_like(x)
-        d_weight = torch.empty_like(weight)
-        if ctx.needs_input_grad[2]:
-            d_bias = grad.new_zeros((weight.shape[0], weight.shape[2]))
-        small, large = ctx.spans
-        for k in set(range(weight.shape[0])) - {*small[:, 0].tolist(), *(k for k, _, _ in large)}:
-            d_weight[k].zero_()
-        if small.shape[0]:
-            arrays = (grad.contiguous(), x.contiguous(), weight, small, d_x, d_weight, d_bias)
-            run("grouped_gradient", grad.numel(), *arrays)
-        for k, a, b in large:
-            upper = grad[a:b]
-            if ctx.needs_input_grad[0]:
-                torch.mm(upper, weight[k].t(), out=d_x[a:b])
-            torch.mm(x[a:b].t(), upper, out=d_weight[k])
-            if ctx.needs_input_grad[2]:
-                torch.sum(upper, 0, out=d_bias[k])
-        wanted = ctx.needs_input_grad
-        return d_x if wanted[0] else None, d_weight, d_bias if wanted[2] else None, None
-
-
-def _spans(bounds: Sequence[int], weight: Tensor) -> tuple[Any, list[tuple[int, int, int]]]:
-    """Classes (k, first, last) with rows: those whose product is less than a call of torch, and the others."""
-    if weight.device.type != "cpu":
-        return np.empty((0, 3), np.int64), [(k, a, b) for k, (a, b) in enumerate(pairwise(bounds)) if a < b]
-    each: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] = ([], [])
-    size = weight.shape[1] * weight.shape[2]
-    for k, (a, b) in enumerate(pairwise(bounds)):
-        if a < b:
-            each[(b - a) * size > _PRODUCT].append((k, a, b))
-    return np.array(each[0], np.int64).reshape(-1, 3), each[1]
-
-
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, ptr: Tensor, gamma: Tensor, beta: Tensor, alpha: Tensor, eps: float) -> Tensor:
@@ -330,6 +219,6 @@ class _Norm(torch.autograd.Function):
         saved = ctx.saved_tensors
         d_x = torch.empty_like(saved[0])
         d_gamma, d_beta, d_alpha = (torch.empty_like(saved[4]) for _ in range(3))
-        kept = tuple(_array(part) for part in saved)
+        kept = tuple(part.detach().numpy() for part in saved)
         run("normalise_gradient", grad.numel(), grad.contiguous(), kept, d_x, d_gamma, d_beta, d_alpha)
         return d_x, None, d_gamma.sum(0), d_beta.sum(0), d_alpha.sum(0), None

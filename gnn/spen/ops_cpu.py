@@ -1,255 +1,224 @@
-"""Kernels of equivariant maps: row and column sums of blocks, their adjoint, and mixed pairs put to their places.
+"""Kernels of equivariant maps: sums of rows and columns of blocks, their adjoint, and what goes by group and ego network.
 
-A row of node terms has three parts of one width: what goes to the diagonal, to rows and to columns. Every output row is
-written by one turn, in one order: results do not depend on threads.
+Every output row is written by one turn, in one order: results do not depend on threads. Factors come as arrays of the
+features' type, since a product with an integer would be of 64 bits.
 """
 
 from __future__ import annotations
 
 import numba
-import numpy as np
 
 from ...graphlib.compute.jit import parallel_kernel
-from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient, sum_of_rows
-from ..products_cpu import add_product
+from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
+from .products_cpu import mix, mix_back, multiply, multiply_back, weigh
 
 __all__ = [
-    "add_at",
-    "add_means_gradient",
-    "assemble",
-    "assemble_gradient",
-    "grouped",
-    "grouped_gradient",
+    "group_means",
     "mean_rows",
     "mean_rows_gradient",
+    "mix",
+    "mix_back",
     "moments",
+    "moments_back",
+    "multiply",
+    "multiply_back",
     "normalise",
     "normalise_gradient",
+    "place_terms",
     "spread",
-    "sum_rows",
-    "take_both",
+    "sum_spans",
     "take_nodes",
+    "terms_back",
+    "to_nodes",
+    "weigh",
 ]
 
 
 @parallel_kernel
-def moments(x, pair, scale, indptr, entry_ptr, by_size, out, means):
-    """`out[place]` is (diagonal, row sum, column sum) of its block of `x[pair] * scale[pair]`.
+def moments(x, pair, scale, indptr, entry_ptr, inverse_size, out, means):
+    """`out[place]` is (row sum, column sum) of its block of `x[pair] * scale[pair]`.
 
-    With `by_size`, sums are divided by the size, and `means` gets the means of diagonals and of these row sums.
+    Where there are `means`, sums are divided by the size, and these are the means of diagonals and of these row sums.
     """
     for e in numba.prange(indptr.shape[0] - 1):
         first, size, width = indptr[e], indptr[e + 1] - indptr[e], x.shape[1]
         for i in range(size):
             o = out[first + i]
-            for c in range(3 * width):
+            for c in range(2 * width):
                 o[c] = 0
         p = entry_ptr[e]
         for i in range(size):
-            o, along = out[first + i], out[first + i, width:]
+            along = out[first + i]
             for j in range(size):
-                v, s, down = x[pair[p]], scale[pair[p]], out[first + j, 2 * width :]
+                v, s, down = x[pair[p]], scale[pair[p]], out[first + j, width:]
                 for c in range(width):
                     along[c] += s * v[c]
                 for c in range(width):
                     down[c] += s * v[c]
-                if i == j:
-                    for c in range(width):
-                        o[c] = s * v[c]
                 p += 1
-        if by_size:
-            mean, share = means[e], scale[0] / size
+        if means.shape[0]:
+            mean, share = means[e], inverse_size[first]
             for c in range(2 * width):
                 mean[c] = 0
+            total = means[e, width:]
             for i in range(size):
-                o, sums = out[first + i], out[first + i, width:]
+                v, sums = x[pair[entry_ptr[e] + i * (size + 1)]], out[first + i]
                 for c in range(2 * width):
                     sums[c] *= share
-                for c in range(2 * width):
-                    mean[c] += share * o[c]
+                for c in range(width):
+                    mean[c] += share * v[c]
+                for c in range(width):
+                    total[c] += share * sums[c]
 
 
 @parallel_kernel
-def take_nodes(x, nodes, indptr, out, means):
-    """`out[place]` is the row of its node, `means` the mean of an ego network's."""
+def group_means(x, diagonal, places, node, ptr, copies, inverse, out):
+    """`out[q]` is the pair of its node with itself, and the mean of its rows of `places`."""
+    for q in numba.prange(out.shape[0]):
+        width, o, v = x.shape[1], out[q], x[diagonal[node[q]]]
+        for c in range(width):
+            o[c] = v[c]
+        rest = out[q, width:]
+        for c in range(rest.shape[0]):
+            rest[c] = 0
+        for k in range(ptr[q], ptr[q + 1]):
+            row, s = places[copies[k]], inverse[copies[k]]
+            for c in range(rest.shape[0]):
+                rest[c] += s * row[c]
+
+
+@parallel_kernel
+def moments_back(d_groups, d_means, group, inverse, indptr, inverse_size, d_places):
+    """To the gradient of row and column means, what comes through those of their groups and their ego network."""
+    for e in numba.prange(indptr.shape[0] - 1):
+        width, mean = d_means.shape[1] // 2, d_means[e, d_means.shape[1] // 2 :]
+        for p in range(indptr[e], indptr[e + 1]):
+            o, g, s, share = d_places[p], d_groups[group[p], width:], inverse[p], inverse_size[p]
+            for c in range(2 * width):
+                o[c] += s * g[c]
+            for c in range(width):
+                o[c] += share * mean[c]
+
+
+@parallel_kernel
+def take_nodes(x, nodes, indptr, inverse_size, means):
+    """The mean of the nodes of every ego network."""
     for e in numba.prange(indptr.shape[0] - 1):
         mean, width = means[e], x.shape[1]
         for c in range(width):
             mean[c] = 0
         for p in range(indptr[e], indptr[e + 1]):
-            v, o = x[nodes[p]], out[p]
+            v, s = x[nodes[p]], inverse_size[p]
             for c in range(width):
-                o[c] = v[c]
-                mean[c] += v[c]
+                mean[c] += s * v[c]
+
+
+@parallel_kernel
+def to_nodes(groups, g_at, egos, e_at, lists, by_group, by_ego, out, at, width):
+    """Summed over the places of each node: rows of their groups and of their ego networks, each times a factor.
+
+    `width` columns from `g_at` and `e_at` on, into those from `at` on; `lists` are the places of each node (offsets and
+    places) and the group and the ego network of each place.
+    """
+    ptr, copies, group, ego = lists
+    for a in numba.prange(out.shape[0]):
+        o = out[a, at : at + width]
         for c in range(width):
-            mean[c] /= indptr[e + 1] - indptr[e]
-
-
-@parallel_kernel
-def add_means_gradient(grad, grad_means, indptr, out):
-    """`out` is `grad` plus, in the first columns of each place, its part of the gradient of the means."""
-    for e in numba.prange(indptr.shape[0] - 1):
-        mean, width, size = grad_means[e], grad_means.shape[1], indptr[e + 1] - indptr[e]
-        for p in range(indptr[e], indptr[e + 1]):
-            g, o = grad[p], out[p]
+            o[c] = 0
+        for k in range(ptr[a], ptr[a + 1]):
+            p = copies[k]
+            g, e, s, t = groups[group[p], g_at:], egos[ego[p], e_at:], by_group[p], by_ego[p]
             for c in range(width):
-                o[c] = g[c] + mean[c] / size
-            g, o = grad[p, width:], out[p, width:]
-            for c in range(o.shape[0]):
-                o[c] = g[c]
+                o[c] += s * g[c] + t * e[c]
 
 
 @parallel_kernel
-def assemble(places, egos, indptr, two, one, at, pair_terms, node_terms):
-    """What maps of one source give, side by side with those of others: their columns begin at `at` in each part.
-
-    Maps to pairs give (diagonal, rows, columns) per place and (diagonal, everywhere) per ego network, those to nodes
-    one part each, behind them.
-    """
+def place_terms(groups, egos, group, indptr, width, at, terms):
+    """Terms of rows and columns at every place: those of its group, and along rows those of its ego network."""
     for e in numba.prange(indptr.shape[0] - 1):
-        width, total = egos.shape[1] // (2 * two + one), pair_terms.shape[1] // 3
-        g, g_all, g_node = egos[e], egos[e, width:], egos[e, 2 * two * width :]
+        total, everywhere = terms.shape[1] // 2, egos[e, width:]
         for p in range(indptr[e], indptr[e + 1]):
-            v, v_row, v_col, v_node = places[p], places[p, width:], places[p, 2 * width :], places[p, 3 * two * width :]
-            if two:
-                o, row, col = pair_terms[p, at:], pair_terms[p, total + at :], pair_terms[p, 2 * total + at :]
-                for c in range(width):
-                    o[c] = v[c] + g[c]
-                for c in range(width):
-                    row[c] = v_row[c] + g_all[c]
-                for c in range(width):
-                    col[c] = v_col[c]
-            if one:
-                n = node_terms[p, at:]
-                for c in range(width):
-                    n[c] = v_node[c] + g_node[c]
+            row, col, g_row, g_col = (
+                terms[p, at:],
+                terms[p, total + at :],
+                groups[group[p], width:],
+                groups[group[p], 2 * width :],
+            )
+            for c in range(width):
+                row[c] = g_row[c] + everywhere[c]
+            for c in range(width):
+                col[c] = g_col[c]
 
 
 @parallel_kernel
-def assemble_gradient(d_pair_terms, d_node_terms, indptr, two, one, at, places, egos):
-    """The gradient of `assemble`, into `places` and `egos`."""
-    for e in numba.prange(indptr.shape[0] - 1):
-        width, total = egos.shape[1] // (2 * two + one), d_pair_terms.shape[1] // 3
-        g, g_all, g_node = egos[e], egos[e, width:], egos[e, 2 * two * width :]
-        for c in range(egos.shape[1]):
-            g[c] = 0
-        for p in range(indptr[e], indptr[e + 1]):
-            v, v_row, v_col, v_node = places[p], places[p, width:], places[p, 2 * width :], places[p, 3 * two * width :]
-            if two:
-                o, row, col = d_pair_terms[p, at:], d_pair_terms[p, total + at :], d_pair_terms[p, 2 * total + at :]
-                for c in range(width):
-                    v[c] = o[c]
-                    g[c] += o[c]
-                for c in range(width):
-                    v_row[c] = row[c]
-                    g_all[c] += row[c]
-                for c in range(width):
-                    v_col[c] = col[c]
-            if one:
-                n = d_node_terms[p, at:]
-                for c in range(width):
-                    v_node[c] = n[c]
-                    g_node[c] += n[c]
+def terms_back(grads, at, ptr, places, nodes, inverse_node, parts, out):
+    """Of what gave terms, a row per group or ego network, the gradient: summed over its places.
 
-
-@parallel_kernel
-def spread(terms, ptr, row, col, inverse_size, scale, by_size, out):
-    """The adjoint of `moments`: node terms at the diagonal, along rows and along columns, summed over a pair's entries.
-
-    Entries come in the order of their pairs: those of pair r are `ptr[r]:ptr[r + 1]`, at places `row` and `col`.
+    `grads` are those of terms at places, at nodes' diagonals and at nodes. `parts` says how many of those of places there
+    are, 2 of a group and 1 of an ego network, 0 where no pairs are written.
     """
+    d_terms, d_diagonal, d_nodes = grads
+    for r in numba.prange(out.shape[0]):
+        o, total = out[r], d_terms.shape[1] // 2
+        width = o.shape[0] // (parts + (d_diagonal.shape[0] > 0) + (d_nodes.shape[0] > 0))
+        for c in range(o.shape[0]):
+            o[c] = 0
+        for k in range(ptr[r], ptr[r + 1]):
+            p = places[k] if places.shape[0] else k
+            s, a = inverse_node[p], nodes[p]
+            behind = 0
+            if d_diagonal.shape[0]:
+                g, behind = d_diagonal[a, at:], (1 + parts) * width
+                for c in range(width):
+                    o[c] += s * g[c]
+            for part in range(parts):
+                g, into = d_terms[p, part * total + at :], out[r, (1 + part) * width :]
+                for c in range(width):
+                    into[c] += g[c]
+            if d_nodes.shape[0]:
+                g, into = d_nodes[a, at:], out[r, behind:]
+                for c in range(width):
+                    into[c] += s * g[c]
+
+
+@parallel_kernel
+def spread(terms, diagonal, lists, inverse_size, scale, by_size, out):
+    """The adjoint of `moments`: terms of places along rows and columns, summed over a pair's entries, times its scale.
+
+    A pair of a node with itself gets the node's row of `diagonal` as well. `lists` are offsets of the entries of each
+    pair, in the order of pairs, the places of their rows and columns, and the node of each place.
+    """
+    ptr, rows, cols, nodes = lists
     for r in numba.prange(out.shape[0]):
         o = out[r]
         width = o.shape[0]
         for c in range(width):
             o[c] = 0
         for k in range(ptr[r], ptr[r + 1]):
-            a, along, down = terms[row[k]], terms[row[k], width:], terms[col[k], 2 * width :]
-            s = inverse_size[row[k]] if by_size else inverse_size[row[k]] * 0 + 1
+            along, down, s = terms[rows[k]], terms[cols[k], width:], scale[r]
+            if by_size:
+                s *= inverse_size[rows[k]]
             for c in range(width):
                 o[c] += s * (along[c] + down[c])
-            if row[k] == col[k]:
-                for c in range(width):
-                    o[c] += a[c]
-        s = scale[r]
-        for c in range(width):
-            o[c] *= s
+        k = ptr[r]
+        if rows[k] == cols[k]:
+            a = diagonal[nodes[rows[k]]]
+            for c in range(width):
+                o[c] += a[c]
 
 
 @parallel_kernel
-def add_at(rows, at, width, target, weight, weighted, out):
-    """`out[target[q]]` gains `width` columns of `rows[q]` from `at` on, times weight[q] if asked; targets differ."""
-    for q in numba.prange(rows.shape[0]):
-        o, row = out[target[q]], rows[q, at:]
-        s = weight[q] if weighted else weight[q] * 0 + 1
-        for c in range(width):
-            o[c] += s * row[c]
-
-
-@parallel_kernel
-def take_both(grad, pair, turned, weight, out):
-    """The left half of `out[q]` is weight[q] grad[pair[q]], the right half weight[q] grad[turned[q]]."""
-    for q in numba.prange(out.shape[0]):
-        s, width = weight[q], out.shape[1] // 2
-        o, swapped = out[q], out[q, width:]
-        a, b = grad[pair[q]], grad[turned[q]]
-        for c in range(width):
-            o[c] = s * a[c]
-        for c in range(width):
-            swapped[c] = s * b[c]
-
-
-@parallel_kernel
-def grouped(x, weight, bias, spans, out):
-    """Rows a to b of x times `weight[k]`, plus `bias[k]` if there is one, for each span (k, a, b)."""
+def sum_spans(x, spans, out):
+    """`out[k]` is the sum of the rows of each span (k, a, b)."""
     for q in numba.prange(spans.shape[0]):
         k, a, b = spans[q]
-        matrix = weight[k]
+        o = out[k]
+        for c in range(o.shape[0]):
+            o[c] = 0
         for r in range(a, b):
-            o, v = out[r], x[r]
-            if bias.shape[0]:
-                first = bias[k]
-                for c in range(o.shape[0]):
-                    o[c] = first[c]
-            else:
-                for c in range(o.shape[0]):
-                    o[c] = 0
-            add_product(v, matrix, v.shape[0], o.shape[0], o)
-
-
-@parallel_kernel
-def grouped_gradient(grad, x, weight, spans, d_x, d_weight, d_bias):
-    """The gradient of `grouped`, a span's alone; `d_x` and `d_bias` may have no rows. Spans have different k."""
-    for q in numba.prange(spans.shape[0]):
-        k, a, b = spans[q]
-        if d_x.shape[0]:
-            turned = np.ascontiguousarray(weight[k].T)
-            for r in range(a, b):
-                o, g = d_x[r], grad[r]
-                for c in range(o.shape[0]):
-                    o[c] = 0
-                add_product(g, turned, g.shape[0], o.shape[0], o)
-        columns = np.ascontiguousarray(x[a:b].T)
-        for i in range(columns.shape[0]):
-            o = d_weight[k, i]
+            row = x[r]
             for c in range(o.shape[0]):
-                o[c] = 0
-            add_product(columns[i], grad[a:b], b - a, o.shape[0], o)
-        if d_bias.shape[0]:
-            o = d_bias[k]
-            for c in range(o.shape[0]):
-                o[c] = 0
-            for r in range(a, b):
-                g = grad[r]
-                for c in range(o.shape[0]):
-                    o[c] += g[c]
-
-
-@parallel_kernel
-def sum_rows(x, ptr, copies, out):
-    """`out[r]` is the sum of the rows of x that copy r."""
-    for r in numba.prange(out.shape[0]):
-        sum_of_rows(x, copies, ptr[r], ptr[r + 1], out[r])
+                o[c] += row[c]
 
 
 @parallel_kernel

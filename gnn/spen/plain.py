@@ -13,58 +13,81 @@ if TYPE_CHECKING:
     from .plan import BagPlan
 
 
-def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
+def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor, Tensor]:
     """See `ops.moments`."""
     width = x.shape[1]
     values = x.index_select(0, plan.pair_of_copy)
     scaled = values * plan.factor("size", x.dtype).index_select(0, plan.row)[:, None]
-    diagonal = torch.where((plan.row == plan.col)[:, None], values, 0)
     nothing = torch.zeros_like(values)
-    out = x.new_zeros((plan.num_places, 3 * width))
-    out = out.index_add(0, plan.row, torch.cat([diagonal, scaled, nothing], 1))
-    out = out.index_add(0, plan.col, torch.cat([nothing, nothing, scaled], 1))
-    return out, mean_rows(out[:, : 2 * width], plan.ego_of_place, (plan.indptr, plan.ego_of_place))
+    places = x.new_zeros((plan.num_places, 2 * width))
+    places = places.index_add(0, plan.row, torch.cat([scaled, nothing], 1))
+    places = places.index_add(0, plan.col, torch.cat([nothing, scaled], 1))
+    diagonal = x.index_select(0, plan.diagonal)
+    by_group = mean_rows(places, plan.group_of_place, plan.group_copies)
+    below = torch.cat([diagonal.index_select(0, plan.nodes), places[:, :width]], 1)
+    means = mean_rows(below, plan.ego_of_place, (plan.indptr, plan.ego_of_place))
+    return places, torch.cat([diagonal.index_select(0, plan.node_of_group), by_group], 1), means
 
 
 def take_nodes(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
     """See `ops.take_nodes`."""
-    out = x.index_select(0, plan.nodes)
-    return out, mean_rows(out, plan.ego_of_place, (plan.indptr, plan.ego_of_place))
+    means = mean_rows(x.index_select(0, plan.nodes), plan.ego_of_place, (plan.indptr, plan.ego_of_place))
+    return x.index_select(0, plan.node_of_group), means
 
 
-def assemble(parts: Sequence[tuple[Tensor, Tensor]], orders: tuple[int, ...], plan: BagPlan) -> tuple[Tensor, Tensor]:
-    """See `ops.assemble`."""
+def terms(sources: Sequence[Sequence[Tensor | None]], orders: tuple[int, ...], plan: BagPlan) -> tuple[Tensor, ...]:
+    """See `terms.terms`."""
     two, one = 2 in orders, 1 in orders
-    diagonal, row, col = [], [], []
-    nodes = []
-    for places, egos in parts:
-        width = egos.shape[1] // (2 * two + one)
-        below = egos.index_select(0, plan.ego_of_place)
+    rows, cols, diagonals, nodes = [], [], [], []
+    for places, *given in sources:
+        groups, egos, place, ego, bias = (part for part in given if part is not None)
+        count, width = egos.shape[1] // (1 if places is None else 2), bias.shape[1] // (2 * two + one)
+        every = by_class(egos, ego, plan.egos, bias).index_select(0, plan.ego_of_place)
+        mixed = by_class(groups[:, :count], place[:, :count], plan.groups)
+        if places is not None:  # to diagonals and nodes by group, along rows and columns by place
+            means = by_class(groups[:, count:], place[:, count:], plan.groups)
+            apart = torch.ones_like(means)
+            apart[:, width : 3 * width * two] = 0
+            mixed = mixed + means * apart
+        found = mixed.index_select(0, plan.group_of_place)
         if two:
-            diagonal.append(places[:, :width] + below[:, :width])
-            row.append(places[:, width : 2 * width] + below[:, width : 2 * width])
-            col.append(places[:, 2 * width : 3 * width])
+            along = found[:, width : 3 * width]
+            if places is not None:
+                along = along + by_class(places, place[:, count:, width : 3 * width], plan.places)
+            rows.append(along[:, :width] + every[:, width : 2 * width])
+            cols.append(along[:, width:])
+            diagonals.append(found[:, :width] + every[:, :width])
         if one:
-            nodes.append(places[:, -width:] + below[:, -width:])
-    none = parts[0][0].new_empty((0, 0))
-    return torch.cat([*diagonal, *row, *col], 1) if two else none, torch.cat(nodes, 1) if one else none
+            nodes.append(found[:, -width:] + every[:, -width:])
+    none = every.new_empty((0, 0))
+    diagonal, node = (
+        mean_rows(torch.cat(parts, 1), plan.nodes, plan.node_copies) if parts else none for parts in (diagonals, nodes)
+    )
+    return torch.cat([*rows, *cols], 1) if two else none, diagonal, node
 
 
-def spread(terms: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
+def by_class(x: Tensor, weight: Tensor, bounds: Sequence[int], bias: Tensor | None = None) -> Tensor:
+    """Rows `bounds[k]:bounds[k + 1]` times `weight[k]`, plus `bias[k]`: (n, C_in), (K, C_in, C_out) -> (n, C_out)."""
+    spans = enumerate(pairwise(bounds))
+    return torch.cat([x[a:b] @ weight[k] + (0 if bias is None else bias[k]) for k, (a, b) in spans])
+
+
+def spread(terms: Tensor, diagonal: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
     """See `ops.spread`."""
-    diagonal, row, col = terms.chunk(3, dim=1)
+    row, col = terms.chunk(2, dim=1)
     values = row.index_select(0, plan.row) + col.index_select(0, plan.col)
-    values = values + torch.where((plan.row == plan.col)[:, None], diagonal.index_select(0, plan.row), 0)
     values = values * plan.factor("count", terms.dtype).index_select(0, plan.pair_of_copy)[:, None]
     out = terms.new_zeros((plan.num_pairs, row.shape[1])).index_add(0, plan.pair_of_copy, values)
+    out = out.index_add(0, plan.diagonal, diagonal)
     if x is None or weight is None:
         return out
-    rows = x.index_select(0, plan.mixed_pair)
-    mixed = torch.cat([rows[a:b] @ weight[k] for k, (a, b) in enumerate(pairwise(plan.mixed))])
-    left, right = (mixed * plan.factor("share", mixed.dtype)[:, None]).chunk(2, dim=1)
-    first = out[:, : left.shape[1]].index_add(0, plan.mixed_pair, left)
-    first = first.index_add(0, plan.mixed_turned, right)
-    return torch.cat([first, out[:, left.shape[1] :]], 1)
+    first, second, width = plan.mixed_pair, plan.mixed_turned, weight.shape[2] // 2
+    share = plan.factor("share", x.dtype)[:, None]
+    a, b = weight.chunk(2, dim=2)
+    sums = share * by_class(x.index_select(0, first) + x.index_select(0, second), a + b, plan.mixed[::2])
+    differences = share * by_class(x.index_select(0, first) - x.index_select(0, second), a - b, plan.mixed[::2])
+    mixed = out[:, :width].index_add(0, first, sums + differences).index_add(0, second, sums - differences)
+    return torch.cat([mixed, out[:, width:]], 1)
 
 
 def mean_rows(x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""A bag of ego networks as a layer reads it: tensors, rows of weight classes, and the pairs that each class mixes."""
+"""A bag of ego networks as a layer reads it: tensors, rows of weight classes, and what each class mixes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
     from .sizes import SizeClasses
 
-_STEP = 1 << 12  # rows that are mixed at a time; fixed, so that sums have one order
+_BLOCK = 64  # rows that a turn multiplies
+_CHUNK = 1 << 11  # mixed pairs whose gradients are kept at a time; fixed, as the block, so that sums have one order
 
 
 class BagPlan:
     """What maps on a bag of ego networks need, on one device.
 
-    Copies of a pair in ego networks of one class are mixed with the same weights, so a class mixes every pair once:
-    `mixed_pair` lists these (pair, class), class by class, and the factor "share" is the part of the pair's copies that
-    they stand for. Mixed and averaged over copies, this is what mixing every copy by itself and averaging gives.
+    Ego networks of one class have the same weights, so that what does not differ between them is mixed once per class
+    and not once per copy. A *group* is a node and a class that has places of it: mixed by group is what depends on the
+    node alone, and what is averaged over its places afterwards. `mixed_pair` lists the pairs (a, b), a <= b, of each
+    class, class by class, those of a node with itself behind the others, and with them goes the part of the pair's copies
+    that they stand for. Mixed and averaged over copies, this is what mixing every copy by itself and averaging gives.
 
     Parameters
     ----------
@@ -36,9 +39,11 @@ class BagPlan:
 
     Attributes
     ----------
-    num_graphs, num_nodes, num_pairs, num_egos, num_places, num_entries : int
-    egos, places, mixed : list of int
+    num_graphs, num_nodes, num_pairs, num_egos, num_places, num_entries, num_groups : int
+    egos, places, groups : list of int
         Where the rows of each class begin.
+    mixed : list of int
+        Where the mixed pairs of each class begin, and behind each of these its pairs of a node with itself.
 
     Notes
     -----
@@ -48,11 +53,13 @@ class BagPlan:
     def __init__(self, bag: EgoBag, classes: SizeClasses, *, device: torch.device | str = "cpu") -> None:
         self._device = torch.device(device)
         sizes = bag.sizes
+        kind = classes.of(sizes)
         self.num_graphs, self.num_egos = bag.num_graphs, bag.num_egos
         self.num_nodes, self.num_pairs = int(bag.node_ptr[-1]), bag.pairs.shape[0]
         self.num_places, self.num_entries = bag.nodes.shape[0], bag.pair.shape[0]
-        self.egos = [*np.searchsorted(classes.of(sizes), np.arange(len(classes))).tolist(), self.num_egos]
+        self.egos = [*np.searchsorted(kind, np.arange(len(classes))).tolist(), self.num_egos]
         self.places = bag.indptr[self.egos].tolist()
+        self.class_of_ego = self._put(kind)
 
         put = self._put
         self.indptr, self.entry_ptr, self.pair = put(bag.indptr), put(bag.entry_ptr), put(bag.pair)
@@ -65,6 +72,7 @@ class BagPlan:
         self._arrays: dict[tuple[str, torch.dtype], NDArray[Any]] = {}
         self._keep("size", 1 / np.repeat(sizes, sizes))
         self._keep("one", np.ones(self.num_pairs))
+        self._group(np.repeat(kind, sizes), bag.node_copies, len(classes))
 
         ptr, copies = bag.pair_copies
         row, col = place_pairs(bag)
@@ -73,33 +81,72 @@ class BagPlan:
         self.row, self.col = put(row[copies].astype(np.int32)), put(col[copies].astype(np.int32))
         self.pair_of_copy = put(np.repeat(np.arange(self.num_pairs), counts))
         self._keep("count", 1 / counts)
-        self._mix(np.repeat(classes.of(sizes), sizes**2)[copies], counts, bag.transposed, len(classes))
+        self.diagonal = put(np.flatnonzero(bag.transposed == np.arange(self.num_pairs)))
+        self._mix(np.repeat(kind, sizes**2)[copies], counts, bag.transposed, len(classes))
+
+    def _group(self, kind: NDArray[Any], copies: tuple[NDArray[Any], NDArray[Any]], classes: int) -> None:
+        """List (node, class), class by class; copies of a node come in the order of their ego networks."""
+        counts = np.diff(copies[0])
+        of = np.repeat(np.arange(self.num_nodes), counts)
+        first, number, order, self.groups = _runs(kind[copies[1]], of, classes)
+        self.num_groups, rank = order.shape[0], np.empty_like(order)
+        rank[order] = np.arange(order.shape[0])
+        group = np.empty(self.num_places, np.int64)
+        group[copies[1]] = np.repeat(rank, number)
+        self.group_of_place, self.node_of_group = self._put(group), self._put(of[first][order])
+        self.group_copies = tuple(map(self._put, copies_of(group, self.num_groups)))
+        self._keep("group", (1 / number)[order][group])
+        self._keep("node", np.repeat(1 / counts, counts)[np.argsort(copies[1])])
 
     def _mix(self, kind: NDArray[Any], counts: NDArray[Any], transposed: NDArray[Any], classes: int) -> None:
         """List (pair, class); copies of a pair come in the order of their ego networks, so in that of classes."""
-        put, of = self._put, np.repeat(np.arange(self.num_pairs), counts)
-        new = np.ones(kind.shape[0], np.bool_)
-        new[1:] = (kind[1:] != kind[:-1]) | (of[1:] != of[:-1])
-        first = np.flatnonzero(new)
-        number = np.diff(np.append(first, kind.shape[0]))
-        order = np.argsort(kind[first].astype(np.int16 if classes < 32768 else np.int64), kind="stable")
-        pair = of[first]
-        self.mixed_pair, self.mixed_turned = put(pair[order]), put(transposed[pair[order]].astype(np.int64))
-        self._keep("share", (number / counts[pair])[order])
-        self.mixed = [*np.searchsorted(kind[first][order], np.arange(classes)).tolist(), order.shape[0]]
+        of = np.repeat(np.arange(self.num_pairs), counts)
+        above = transposed >= np.arange(self.num_pairs)
+        kept = above[of]
+        of, same = of[kept], (transposed == np.arange(self.num_pairs))[of[kept]]
+        first, number, order, self.mixed = _runs(2 * kind[kept] + same, of, 2 * classes)
+        pair = of[first][order]
+        turned = transposed[pair].astype(np.int64)
+        self.mixed_pair, self.mixed_turned = self._put(pair), self._put(turned)
+        self._keep("share", number[order] / counts[pair] / np.where(pair == turned, 4, 2))
 
     @cached_property
-    def mixed_parts(self) -> list[tuple[slice, list[tuple[int, int, int]]]]:
-        """Rows that are mixed together, some thousand, and the classes (k, first, last) in them, counted from there."""
+    def blocks(self) -> SimpleNamespace:
+        """Spans (class, first, last) of rows that a turn multiplies: of egos, places and groups."""
+        return SimpleNamespace(**{name: _blocks(getattr(self, name)) for name in ("egos", "places", "groups")})
+
+    @cached_property
+    def spans(self) -> SimpleNamespace:
+        """Spans (class, first, last) of the rows of each class, those without rows too."""
+        return SimpleNamespace(**{name: _spans(getattr(self, name)) for name in ("egos", "places", "groups")})
+
+    @cached_property
+    def mixed_parts(self) -> list[SimpleNamespace]:
+        """Mixed pairs whose gradients are kept at a time.
+
+        Their first and last, blocks that a turn multiplies, and, counted from the first, the spans of all pairs of each
+        class ("sums") and of those of two nodes ("differences").
+        """
         parts = []
-        for start in range(0, self.mixed[-1], _STEP):
-            stop = min(start + _STEP, self.mixed[-1])
-            spans = [(k, max(a, start), min(b, stop)) for k, (a, b) in enumerate(pairwise(self.mixed))]
-            parts.append((slice(start, stop), [(k, a - start, b - start) for k, a, b in spans if a < b]))
+        for first in range(0, self.mixed[-1], _CHUNK):
+            last = min(first + _CHUNK, self.mixed[-1])
+            cut = np.clip(self.mixed, first, last).tolist()
+            blocks = _blocks(cut)
+            blocks[:, 0] //= 2
+            sums, differences = _spans(cut[::2]), _spans(cut)[::2]
+            sums[:, 1:] -= first
+            differences[:, 1:] -= first
+            differences[:, 0] //= 2
+            parts.append(SimpleNamespace(first=first, last=last, blocks=blocks, sums=sums, differences=differences))
         return parts
 
     def factor(self, name: str, dtype: torch.dtype) -> Tensor:
-        """1 / size per place ("size"), 1 / copies per pair ("count"), the share of mixed pairs ("share"), 1 ("one")."""
+        """What sums are multiplied by.
+
+        1 / copies per pair ("count"), 1 per pair ("one"), half the part of the pair's copies that a mixed pair stands for,
+        or a quarter where it is a node with itself ("share"), and per place: 1 / size ("size"), 1 / places of its group
+        ("group"), 1 / places of its node ("node").
+        """
         if (name, dtype) not in self._factors:
             self._factors[name, dtype] = self._factors[name, torch.float64].to(dtype)
         return self._factors[name, dtype]
@@ -113,7 +160,9 @@ class BagPlan:
     @cached_property
     def host(self) -> SimpleNamespace:
         """The plan's tensors on the processor as arrays, by the same names."""
-        return SimpleNamespace(**{k: v.numpy() for k, v in vars(self).items() if isinstance(v, Tensor)})
+        kept = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        lists = {name: tuple(part.numpy() for part in getattr(self, name)) for name in ("node_copies", "group_copies")}
+        return SimpleNamespace(**{name: value.numpy() for name, value in kept.items()}, **lists)
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         self._factors[name, torch.float64] = self._put(values)
@@ -126,3 +175,26 @@ class BagPlan:
             f"BagPlan({self.num_graphs:,} graphs, {self.num_egos:,} ego networks, {self.num_pairs:,} pairs, "
             f"{self.mixed[-1]:,} of them by class)"
         )
+
+
+def _runs(
+    kind: NDArray[Any], of: NDArray[Any], kinds: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], list[int]]:
+    """Runs of equal (kind, of): where each begins, its length, their order by kind, and where kinds begin in that."""
+    new = np.ones(kind.shape[0], np.bool_)
+    new[1:] = (kind[1:] != kind[:-1]) | (of[1:] != of[:-1])
+    first = np.flatnonzero(new)
+    found = kind[first]
+    order = np.argsort(found.astype(np.int16 if kinds < 32768 else np.int64), kind="stable")
+    bounds = np.searchsorted(found[order], np.arange(kinds)).tolist()
+    return first, np.diff(np.append(first, kind.shape[0])), order, [*bounds, order.shape[0]]
+
+
+def _spans(bounds: list[int]) -> NDArray[np.int64]:
+    return np.stack([np.arange(len(bounds) - 1), bounds[:-1], bounds[1:]], axis=1)
+
+
+def _blocks(bounds: list[int]) -> NDArray[np.int64]:
+    """Spans of at most some dozen rows."""
+    parts = [(k, x, min(x + _BLOCK, b)) for k, (a, b) in enumerate(pairwise(bounds)) for x in range(a, b, _BLOCK)]
+    return np.array(parts, np.int64).reshape(-1, 3)

@@ -12,7 +12,7 @@ from torch.nn.functional import elu
 from ...graphlib.errors import InvalidInput
 from ...sampling.arguments import check_count
 from . import ops
-from .maps import EquivariantMap, merge_terms, reduce_nodes, reduce_pairs
+from .maps import EquivariantMap, merged, reduce_nodes, reduce_pairs
 from .norm import GraphNorm
 
 if TYPE_CHECKING:
@@ -63,12 +63,13 @@ class EgoLayer(nn.Module):
         """Features of nodes and of pairs, None where there are none."""
         given = {"2": pairs, "1": nodes}
         reduced = {"2": reduce_pairs, "1": reduce_nodes}
-        terms = []
+        maps, sources = [], []
         for source, layer in self.maps.items():
             x = given[source]
             if isinstance(layer, EquivariantMap) and x is not None:
-                terms.append(layer.terms(reduced[source](x, plan)))
-        out = merge_terms(terms, self.orders, plan)
+                maps.append(layer)
+                sources.append(reduced[source](x, plan))
+        out = merged(maps, sources, self.orders)
         for target, ptr in ((1, plan.node_ptr), (2, plan.graph_pair_ptr)):
             if target in out:
                 made = elu(out[target])

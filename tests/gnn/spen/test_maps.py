@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
-from nearhop.gnn.spen import BagPlan, EquivariantMap, SizeClasses, ops, plain, reduce_nodes, reduce_pairs
+from nearhop.gnn.spen import (
+    BagPlan,
+    EquivariantMap,
+    SizeClasses,
+    ops,
+    plain,
+    products,
+    reduce_nodes,
+    reduce_pairs,
+    terms,
+)
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.sampling import ego_bag
 from nearhop.tests.reference import equivariant
@@ -115,17 +125,24 @@ def test_kernels_are_the_plain_operations():
     plan = BagPlan(bag, SizeClasses.fit(bag.sizes, policy="each"))
     norm = [torch.randn(3) for _ in range(3)]
     x, nodes = torch.randn(plan.num_pairs, 3), torch.randn(plan.num_nodes, 3)
-    terms, weight = torch.randn(plan.num_places, 6), torch.randn(len(plan.mixed) - 1, 3, 2)
-    sources = [(torch.randn(plan.num_places, 4 * c), torch.randn(plan.num_egos, 3 * c)) for c in (2, 1)]
+    rows, classes = torch.randn(plan.num_places, 4), len(plan.egos) - 1
+    weight, diagonal = torch.randn(classes, 3, 2), torch.randn(plan.num_nodes, 2)
+
+    def source(order, width):  # what a map of 3 channels to pairs and nodes reads, and its parameters
+        p, e = {2: (9, 6), 1: (3, 3)}[order]
+        read = (torch.randn(plan.num_places, 6) if order == 2 else None, torch.randn(plan.num_groups, p))
+        mixed = (torch.randn(classes, p, 4 * width), torch.randn(classes, e, 3 * width))
+        return (*read, torch.randn(plan.num_egos, e), *mixed, torch.randn(classes, 3 * width))
+
     calls = {
         "moments": (x, plan),
         "take_nodes": (nodes, plan),
-        "assemble": (sources, (2, 1), plan),
-        "spread": (terms, x, weight, plan),
-        "mean_rows": (terms, plan.nodes, plan.node_copies),
+        "terms": ([source(2, 2), source(1, 1)], (2, 1), plan),
+        "spread": (rows, diagonal, x, weight, plan),
+        "mean_rows": (rows, plan.nodes, plan.node_copies),
     }
     for name, inputs in calls.items():
-        first, second = (getattr(module, name)(*inputs) for module in (ops, plain))
+        first, second = (getattr(module, name)(*inputs) for module in (terms if name == "terms" else ops, plain))
         for a, b in zip(*([v] if torch.is_tensor(v) else v for v in (first, second)), strict=True):
             assert torch.allclose(a, b, atol=1e-5), name
     leaves = [[t.clone().requires_grad_() for t in (x, *norm)] for _ in range(2)]
@@ -161,7 +178,8 @@ def test_same_bits_at_any_thread_count(monkeypatch):
     found = []
     start = torch.randn(plan.num_pairs, 8)
     for threads in (1, 2):
-        monkeypatch.setattr(ops, "kernel_threads", lambda threads=threads: threads)
+        for module in (ops, products):
+            monkeypatch.setattr(module, "kernel_threads", lambda threads=threads: threads)
         x = start.clone().requires_grad_()
         out = layer(reduce_pairs(x, plan))
         out.square().sum().backward()

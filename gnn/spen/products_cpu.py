@@ -1,0 +1,140 @@
+"""Kernels of products with weights by class: of rows as they lie, and of pairs of nodes with both of their directions.
+
+A job (x_at, w_at, count, w_to, width, y_at) multiplies `count` columns of rows, from `x_at` on, with as many rows of the
+weights, from `w_at` on, and their columns `w_to` to `w_to + width`; the result belongs to the columns from `y_at` on.
+Every number is one sum in one order: results do not depend on threads.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from ...graphlib.compute.jit import parallel_kernel
+from ..blocks_cpu import add_products, add_products_turned
+
+_TILE = 32  # rows of weights whose gradients one turn makes
+_DEEP = 512  # rows that these are summed over at a time
+
+
+@parallel_kernel
+def multiply(x, weight, blocks, jobs, at, out):
+    """Every job's products of the rows of each block (k, a, b) with `weight[k]`, added to `out` from column `at` on."""
+    for q in numba.prange(blocks.shape[0]):
+        k, a, b = blocks[q]
+        for job in range(jobs.shape[0]):
+            x_at, w_at, count, w_to, width, y_at = jobs[job]
+            matrix = weight[k, w_at : w_at + count, w_to : w_to + width]
+            add_products(x[a:b, x_at:], matrix, out[a:b, at + y_at :], b - a, count, width)
+
+
+@parallel_kernel
+def multiply_back(grad, weight, turned, blocks, jobs, at, d_x):
+    """The gradient of `multiply` by x, added to `d_x`; `turned` has `weight` with rows and columns changed, or nothing."""
+    for q in numba.prange(blocks.shape[0]):
+        k, a, b = blocks[q]
+        for job in range(jobs.shape[0]):
+            x_at, w_at, count, w_to, width, y_at = jobs[job]
+            if turned.shape[0]:
+                matrix = turned[k, w_to : w_to + width, w_at : w_at + count]
+                add_products(grad[a:b, at + y_at :], matrix, d_x[a:b, x_at:], b - a, width, count)
+            else:
+                matrix = weight[k, w_at : w_at + count, w_to : w_to + width]
+                add_products_turned(grad[a:b, at + y_at :], matrix, d_x[a:b, x_at:], b - a, width, count)
+
+
+@parallel_kernel
+def weigh(x, grad, spans, jobs, at, afresh, d_weight):
+    """The gradient of `multiply` by the weights, over the rows of each span (k, a, b), all k once.
+
+    Written where a job says, or, unless `afresh`, added there.
+    """
+    tiles = (d_weight.shape[1] + _TILE - 1) // _TILE
+    for turn in numba.prange(spans.shape[0] * tiles):
+        k, a, b = spans[turn // tiles]
+        low = (turn % tiles) * _TILE
+        for job in range(jobs.shape[0]):
+            x_at, w_at, count, w_to, width, y_at = jobs[job]
+            first, last = max(low, w_at), min(low + _TILE, w_at + count)
+            if first < last:
+                out = d_weight[k, first:last, w_to : w_to + width]
+                if afresh:
+                    out[:] = 0
+                columns = x[:, x_at + first - w_at : x_at + last - w_at]
+                for start in range(a, b, _DEEP):
+                    stop = min(start + _DEEP, b)
+                    below = grad[start:stop, at + y_at :]
+                    add_products(columns[start:stop].T, below, out, last - first, stop - start, width)
+
+
+@parallel_kernel
+def mix(x, pair, turned, share, sides, blocks, out):
+    """To the pairs of each block: their rows of x and those of the transposed, by both halves of the weights.
+
+    With X_ab A + X_ba B = (X_ab + X_ba) (A + B) / 2 + (X_ab - X_ba) (A - B) / 2, two products serve (a, b) and (b, a);
+    `sides` are A + B and A - B of every class. Of a node with itself there is but the first, twice at one place, hence a quarter
+    in `share` where others have a half. The targets of blocks of one class differ.
+    """
+    for q in numba.prange(blocks.shape[0]):
+        k, a, b = blocks[q]
+        rows, width, count = b - a, sides.shape[3], x.shape[1]
+        read, made = np.empty((2, rows, count), x.dtype), np.zeros((2, rows, width), x.dtype)
+        sums, differences, parts = read[0], read[1], 2 - (pair[a] == turned[a])
+        for r in range(rows):
+            u, v, total, less = x[pair[a + r]], x[turned[a + r]], sums[r], differences[r]
+            for c in range(count):
+                total[c] = u[c] + v[c]
+            for c in range(count):
+                less[c] = u[c] - v[c]
+        for part in range(parts):
+            add_products(read[part], sides[part, k], made[part], rows, count, width)
+        for r in range(rows):
+            s = share[a + r]
+            o, p, y, z = out[pair[a + r]], out[turned[a + r]], made[0, r], made[1, r]
+            for c in range(width):
+                o[c] += s * (y[c] + z[c])
+            for c in range(width):
+                p[c] += s * (y[c] - z[c])
+
+
+@parallel_kernel
+def mix_back(x, grad, lists, sides, turned_sides, blocks, first, kept, d_x):
+    """The gradient of `mix` by x, added to `d_x`, and what that by the weights is made of: rows from `first` on.
+
+    `lists` are (pair, turned, share), `kept` sums and differences of x and of gradients.
+    """
+    pair, turned, share = lists
+    sums, differences, d_sums, d_differences = kept
+    for q in numba.prange(blocks.shape[0]):
+        k, a, b = blocks[q]
+        rows, width, count = b - a, d_sums.shape[1], x.shape[1]
+        found, parts = np.zeros((2, rows, count), x.dtype), 2 - (pair[a] == turned[a])
+        for r in range(rows):
+            u, v, total, less = x[pair[a + r]], x[turned[a + r]], sums[a - first + r], differences[a - first + r]
+            for c in range(count):
+                total[c] = u[c] + v[c]
+            for c in range(count):
+                less[c] = u[c] - v[c]
+            s = share[a + r]
+            u, v, total, less = (
+                grad[pair[a + r]],
+                grad[turned[a + r]],
+                d_sums[a - first + r],
+                d_differences[a - first + r],
+            )
+            for c in range(width):
+                total[c] = s * (u[c] + v[c])
+            for c in range(width):
+                less[c] = s * (u[c] - v[c])
+        for part in range(parts):
+            upper = (d_sums if part == 0 else d_differences)[a - first : b - first]
+            if turned_sides.shape[0]:
+                add_products(upper, turned_sides[part, k], found[part], rows, width, count)
+            else:
+                add_products_turned(upper, sides[part, k], found[part], rows, width, count)
+        for r in range(rows):
+            o, p, y, z = d_x[pair[a + r]], d_x[turned[a + r]], found[0, r], found[1, r]
+            for c in range(count):
+                o[c] += y[c] + z[c]
+            for c in range(count):
+                p[c] += y[c] - z[c]
