@@ -102,9 +102,9 @@ class _Moments(torch.autograd.Function):
     def backward(ctx: Any, d_places: Tensor, d_groups: Tensor, d_means: Tensor) -> Any:
         plan, host, out = ctx.plan, ctx.plan.host, d_places.new_empty(ctx.shape)
         whole, size, share = (plan.host_factor(name, out.dtype) for name in ("one", "size", "group"))
-        d_groups, d_means, terms = d_groups.contiguous(), d_means.contiguous(), d_places.clone()
+        d_groups, d_means, terms = d_groups.contiguous(), d_means.contiguous(), torch.empty_like(d_places)
         lists = (host.group_of_place, share, host.indptr, size)
-        run("moments_back", terms.numel(), d_groups, d_means, *lists, terms)
+        run("moments_back", terms.numel(), d_groups, d_means, *lists, d_places.contiguous(), terms)
         diagonal = _gather_gradients(plan, d_groups, d_means)
         entries = (host.pair_ptr, host.row, host.col, host.nodes)
         run("spread", plan.num_entries * out.shape[1], terms, diagonal, entries, size, whole, True, out)

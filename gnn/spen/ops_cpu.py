@@ -10,6 +10,7 @@ import numba
 
 from ...graphlib.compute.jit import parallel_kernel
 from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
+from ..rows_cpu import add_row, set_row
 from .products_cpu import mix, mix_back, multiply, multiply_back, weigh
 
 __all__ = [
@@ -48,69 +49,55 @@ def moments(x, pair, scale, indptr, entry_ptr, inverse_size, out, means):
                 o[c] = 0
         p = entry_ptr[e]
         for i in range(size):
-            along = out[first + i]
             for j in range(size):
-                v, s, down = x[pair[p]], scale[pair[p]], out[first + j, width:]
-                for c in range(width):
-                    along[c] += s * v[c]
-                for c in range(width):
-                    down[c] += s * v[c]
+                r = pair[p]
+                add_row(out, first + i, 0, x, r, 0, scale[r], width)
+                add_row(out, first + j, width, x, r, 0, scale[r], width)
                 p += 1
         if means.shape[0]:
             mean, share = means[e], inverse_size[first]
             for c in range(2 * width):
                 mean[c] = 0
-            total = means[e, width:]
             for i in range(size):
-                v, sums = x[pair[entry_ptr[e] + i * (size + 1)]], out[first + i]
-                for c in range(2 * width):
-                    sums[c] *= share
-                for c in range(width):
-                    mean[c] += share * v[c]
-                for c in range(width):
-                    total[c] += share * sums[c]
+                set_row(out, first + i, 0, out, first + i, 0, share, 2 * width)
+                add_row(means, e, 0, x, pair[entry_ptr[e] + i * (size + 1)], 0, share, width)
+                add_row(means, e, width, out, first + i, 0, share, width)
 
 
 @parallel_kernel
 def group_means(x, diagonal, places, node, ptr, copies, inverse, out):
     """`out[q]` is the pair of its node with itself, and the mean of its rows of `places`."""
     for q in numba.prange(out.shape[0]):
-        width, o, v = x.shape[1], out[q], x[diagonal[node[q]]]
-        for c in range(width):
-            o[c] = v[c]
-        rest = out[q, width:]
-        for c in range(rest.shape[0]):
-            rest[c] = 0
+        width = x.shape[1]
+        set_row(out, q, 0, x, diagonal[node[q]], 0, x.dtype.type(1), width)
         for k in range(ptr[q], ptr[q + 1]):
-            row, s = places[copies[k]], inverse[copies[k]]
-            for c in range(rest.shape[0]):
-                rest[c] += s * row[c]
+            p = copies[k]
+            if k == ptr[q]:
+                set_row(out, q, width, places, p, 0, inverse[p], 2 * width)
+            else:
+                add_row(out, q, width, places, p, 0, inverse[p], 2 * width)
 
 
 @parallel_kernel
-def moments_back(d_groups, d_means, group, inverse, indptr, inverse_size, d_places):
-    """To the gradient of row and column means, what comes through those of their groups and their ego network."""
+def moments_back(d_groups, d_means, group, inverse, indptr, inverse_size, d_places, out):
+    """The gradient of row and column means: with it, what comes through those of their groups and ego network."""
     for e in numba.prange(indptr.shape[0] - 1):
-        width, mean = d_means.shape[1] // 2, d_means[e, d_means.shape[1] // 2 :]
+        width = d_means.shape[1] // 2
         for p in range(indptr[e], indptr[e + 1]):
-            o, g, s, share = d_places[p], d_groups[group[p], width:], inverse[p], inverse_size[p]
-            for c in range(2 * width):
-                o[c] += s * g[c]
-            for c in range(width):
-                o[c] += share * mean[c]
+            set_row(out, p, 0, d_places, p, 0, out.dtype.type(1), 2 * width)
+            add_row(out, p, 0, d_groups, group[p], width, inverse[p], 2 * width)
+            add_row(out, p, 0, d_means, e, width, inverse_size[p], width)
 
 
 @parallel_kernel
 def take_nodes(x, nodes, indptr, inverse_size, means):
     """The mean of the nodes of every ego network."""
     for e in numba.prange(indptr.shape[0] - 1):
-        mean, width = means[e], x.shape[1]
-        for c in range(width):
+        mean = means[e]
+        for c in range(mean.shape[0]):
             mean[c] = 0
         for p in range(indptr[e], indptr[e + 1]):
-            v, s = x[nodes[p]], inverse_size[p]
-            for c in range(width):
-                mean[c] += s * v[c]
+            add_row(means, e, 0, x, nodes[p], 0, inverse_size[p], x.shape[1])
 
 
 @parallel_kernel
@@ -127,58 +114,42 @@ def to_nodes(groups, g_at, egos, e_at, lists, by_group, by_ego, out, at, width):
             o[c] = 0
         for k in range(ptr[a], ptr[a + 1]):
             p = copies[k]
-            g, e, s, t = groups[group[p], g_at:], egos[ego[p], e_at:], by_group[p], by_ego[p]
-            for c in range(width):
-                o[c] += s * g[c] + t * e[c]
+            add_row(out, a, at, groups, group[p], g_at, by_group[p], width)
+            add_row(out, a, at, egos, ego[p], e_at, by_ego[p], width)
 
 
 @parallel_kernel
 def place_terms(groups, egos, group, indptr, width, at, terms):
     """Terms of rows and columns at every place: those of its group, and along rows those of its ego network."""
     for e in numba.prange(indptr.shape[0] - 1):
-        total, everywhere = terms.shape[1] // 2, egos[e, width:]
+        total, one = terms.shape[1] // 2, terms.dtype.type(1)
         for p in range(indptr[e], indptr[e + 1]):
-            row, col, g_row, g_col = (
-                terms[p, at:],
-                terms[p, total + at :],
-                groups[group[p], width:],
-                groups[group[p], 2 * width :],
-            )
-            for c in range(width):
-                row[c] = g_row[c] + everywhere[c]
-            for c in range(width):
-                col[c] = g_col[c]
+            set_row(terms, p, at, groups, group[p], width, one, width)
+            add_row(terms, p, at, egos, e, width, one, width)
+            set_row(terms, p, total + at, groups, group[p], 2 * width, one, width)
 
 
 @parallel_kernel
 def terms_back(grads, at, ptr, places, nodes, inverse_node, parts, out):
     """Of what gave terms, a row per group or ego network, the gradient: summed over its places.
 
-    `grads` are those of terms at places, at nodes' diagonals and at nodes. `parts` says how many of those of places there
+    `grads` are those of terms at places, at nodes' diagonals and at nodes. `parts` says how many of the places' there
     are, 2 of a group and 1 of an ego network, 0 where no pairs are written.
     """
     d_terms, d_diagonal, d_nodes = grads
     for r in numba.prange(out.shape[0]):
-        o, total = out[r], d_terms.shape[1] // 2
+        o, total, one = out[r], d_terms.shape[1] // 2, out.dtype.type(1)
         width = o.shape[0] // (parts + (d_diagonal.shape[0] > 0) + (d_nodes.shape[0] > 0))
         for c in range(o.shape[0]):
             o[c] = 0
         for k in range(ptr[r], ptr[r + 1]):
             p = places[k] if places.shape[0] else k
-            s, a = inverse_node[p], nodes[p]
-            behind = 0
             if d_diagonal.shape[0]:
-                g, behind = d_diagonal[a, at:], (1 + parts) * width
-                for c in range(width):
-                    o[c] += s * g[c]
+                add_row(out, r, 0, d_diagonal, nodes[p], at, inverse_node[p], width)
             for part in range(parts):
-                g, into = d_terms[p, part * total + at :], out[r, (1 + part) * width :]
-                for c in range(width):
-                    into[c] += g[c]
+                add_row(out, r, (1 + part) * width, d_terms, p, part * total + at, one, width)
             if d_nodes.shape[0]:
-                g, into = d_nodes[a, at:], out[r, behind:]
-                for c in range(width):
-                    into[c] += s * g[c]
+                add_row(out, r, o.shape[0] - width, d_nodes, nodes[p], at, inverse_node[p], width)
 
 
 @parallel_kernel
@@ -195,16 +166,12 @@ def spread(terms, diagonal, lists, inverse_size, scale, by_size, out):
         for c in range(width):
             o[c] = 0
         for k in range(ptr[r], ptr[r + 1]):
-            along, down, s = terms[rows[k]], terms[cols[k], width:], scale[r]
-            if by_size:
-                s *= inverse_size[rows[k]]
-            for c in range(width):
-                o[c] += s * (along[c] + down[c])
+            s = scale[r] * inverse_size[rows[k]] if by_size else scale[r]
+            add_row(out, r, 0, terms, rows[k], 0, s, width)
+            add_row(out, r, 0, terms, cols[k], width, s, width)
         k = ptr[r]
         if rows[k] == cols[k]:
-            a = diagonal[nodes[rows[k]]]
-            for c in range(width):
-                o[c] += a[c]
+            add_row(out, r, 0, diagonal, nodes[rows[k]], 0, out.dtype.type(1), width)
 
 
 @parallel_kernel
@@ -216,9 +183,7 @@ def sum_spans(x, spans, out):
         for c in range(o.shape[0]):
             o[c] = 0
         for r in range(a, b):
-            row = x[r]
-            for c in range(o.shape[0]):
-                o[c] += row[c]
+            add_row(out, k, 0, x, r, 0, x.dtype.type(1), o.shape[0])
 
 
 @parallel_kernel

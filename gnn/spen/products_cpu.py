@@ -10,8 +10,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from ...graphlib.compute.jit import parallel_kernel
+from ...graphlib.compute.jit import kernel, parallel_kernel
 from ..blocks_cpu import add_products, add_products_turned
+from ..rows_cpu import add_row, set_row
 
 _TILE = 32  # rows of weights whose gradients one turn makes
 _DEEP = 512  # rows that these are summed over at a time
@@ -72,29 +73,19 @@ def mix(x, pair, turned, share, sides, blocks, out):
     """To the pairs of each block: their rows of x and those of the transposed, by both halves of the weights.
 
     With X_ab A + X_ba B = (X_ab + X_ba) (A + B) / 2 + (X_ab - X_ba) (A - B) / 2, two products serve (a, b) and (b, a);
-    `sides` are A + B and A - B of every class. Of a node with itself there is but the first, twice at one place, hence a quarter
-    in `share` where others have a half. The targets of blocks of one class differ.
+    `sides` are A + B and A - B of every class. Of a node with itself there is but the first, twice at one place, hence
+    a quarter in `share` where others have a half. The targets of blocks of one class differ.
     """
     for q in numba.prange(blocks.shape[0]):
         k, a, b = blocks[q]
         rows, width, count = b - a, sides.shape[3], x.shape[1]
         read, made = np.empty((2, rows, count), x.dtype), np.zeros((2, rows, width), x.dtype)
-        sums, differences, parts = read[0], read[1], 2 - (pair[a] == turned[a])
-        for r in range(rows):
-            u, v, total, less = x[pair[a + r]], x[turned[a + r]], sums[r], differences[r]
-            for c in range(count):
-                total[c] = u[c] + v[c]
-            for c in range(count):
-                less[c] = u[c] - v[c]
+        parts = 2 - (pair[a] == turned[a])
+        _both(x, pair, turned, a, b, x.dtype.type(1), read[0], read[1], a)
         for part in range(parts):
             add_products(read[part], sides[part, k], made[part], rows, count, width)
         for r in range(rows):
-            s = share[a + r]
-            o, p, y, z = out[pair[a + r]], out[turned[a + r]], made[0, r], made[1, r]
-            for c in range(width):
-                o[c] += s * (y[c] + z[c])
-            for c in range(width):
-                p[c] += s * (y[c] - z[c])
+            _back(made[0], made[1], r, pair[a + r], turned[a + r], share[a + r], out, width)
 
 
 @parallel_kernel
@@ -108,24 +99,11 @@ def mix_back(x, grad, lists, sides, turned_sides, blocks, first, kept, d_x):
     for q in numba.prange(blocks.shape[0]):
         k, a, b = blocks[q]
         rows, width, count = b - a, d_sums.shape[1], x.shape[1]
-        found, parts = np.zeros((2, rows, count), x.dtype), 2 - (pair[a] == turned[a])
-        for r in range(rows):
-            u, v, total, less = x[pair[a + r]], x[turned[a + r]], sums[a - first + r], differences[a - first + r]
-            for c in range(count):
-                total[c] = u[c] + v[c]
-            for c in range(count):
-                less[c] = u[c] - v[c]
+        found, parts, one = np.zeros((2, rows, count), x.dtype), 2 - (pair[a] == turned[a]), x.dtype.type(1)
+        _both(x, pair, turned, a, b, one, sums, differences, first)
+        for r in range(rows):  # before it is multiplied, a gradient gets the share of its pair
             s = share[a + r]
-            u, v, total, less = (
-                grad[pair[a + r]],
-                grad[turned[a + r]],
-                d_sums[a - first + r],
-                d_differences[a - first + r],
-            )
-            for c in range(width):
-                total[c] = s * (u[c] + v[c])
-            for c in range(width):
-                less[c] = s * (u[c] - v[c])
+            _both(grad, pair, turned, a + r, a + r + 1, s, d_sums, d_differences, first)
         for part in range(parts):
             upper = (d_sums if part == 0 else d_differences)[a - first : b - first]
             if turned_sides.shape[0]:
@@ -133,8 +111,25 @@ def mix_back(x, grad, lists, sides, turned_sides, blocks, first, kept, d_x):
             else:
                 add_products_turned(upper, sides[part, k], found[part], rows, width, count)
         for r in range(rows):
-            o, p, y, z = d_x[pair[a + r]], d_x[turned[a + r]], found[0, r], found[1, r]
-            for c in range(count):
-                o[c] += y[c] + z[c]
-            for c in range(count):
-                p[c] += y[c] - z[c]
+            _back(found[0], found[1], r, pair[a + r], turned[a + r], one, d_x, count)
+
+
+@kernel(forceinline=True)
+def _both(x, pair, turned, a, b, s, sums, differences, first):
+    """Sums and differences of the rows of pairs a to b - 1 and of their transposed, times s, in rows counted from `first`."""
+    width = sums.shape[1]
+    for q in range(a, b):
+        o, p = q - first, pair[q]
+        set_row(sums, o, 0, x, p, 0, s, width)
+        add_row(sums, o, 0, x, turned[q], 0, s, width)
+        set_row(differences, o, 0, x, p, 0, s, width)
+        add_row(differences, o, 0, x, turned[q], 0, -s, width)
+
+
+@kernel(forceinline=True)
+def _back(sums, differences, r, p, t, s, out, width):
+    """To rows p and t of `out`: s times the sum and the difference of these rows."""
+    add_row(out, p, 0, sums, r, 0, s, width)
+    add_row(out, p, 0, differences, r, 0, s, width)
+    add_row(out, t, 0, sums, r, 0, s, width)
+    add_row(out, t, 0, differences, r, 0, -s, width)
