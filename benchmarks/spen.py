@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from nearhop import GraphStore, datasets
 from nearhop.gnn import SPEN
-from nearhop.gnn.spen import BagPlan, EgoGraphs, EquivariantMap, SizeClasses, plain, reduce_pairs
+from nearhop.gnn.spen import BagPlan, EgoGraphs, EquivariantMap, SizeClasses, plain
 from nearhop.sampling import ego_bag, graph_bag
 
 WIDTHS = ((16, 16), (64, 64), (128, 64))
@@ -47,7 +47,7 @@ def layer_case(name, widths, graphs):
 
     def factored():
         given = x.clone().requires_grad_()
-        out = ours(reduce_pairs(given, plan))
+        out = ours(given, plan)
         out.square().sum().backward()
         return out.detach(), given.grad
 
@@ -205,7 +205,7 @@ def held(bag):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        out = EquivariantMap(2, 2, 32, 32)(reduce_pairs(x, plan))
+        out = EquivariantMap(2, 2, 32, 32)(x, plan)
     memory = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in [*tensors, x, out, *kept]}
     return sum(memory.values()) / 2**20
 

@@ -147,7 +147,7 @@ def _dotter(rows: int) -> Any:
 
 
 def _sums_of_four(builder: Any, vectors: list[Any]) -> Any:
-    """The sums of four vectors of sixteen, as a vector of four: halves are added until four numbers of each are left."""
+    """The sums of four vectors of sixteen: halves are added until four numbers of each are left, and these in turn."""
 
     def choose(a: Any, b: Any, places: list[int]) -> Any:
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(places)), places))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu
 
 from ...sampling.arguments import check_count
-from ..spen.maps import EquivariantMap, reduce_pairs
+from ..spen.maps import EquivariantMap
 from ..spen.sizes import SizeClasses
 from ..spen.spen import classifier
 
@@ -73,7 +73,7 @@ class IGN(nn.Module):
         """Scores of the classes before softmax: (num_graphs, num_classes)."""
         x, plan = batch.pairs, batch.plan
         for layer in self.maps:
-            x = elu(layer(reduce_pairs(x, plan)))
-        per_graph = self.last(reduce_pairs(x, plan)).index_select(0, plan.ego_copies[1])  # by graph, not by size
+            x = elu(layer(x, plan))
+        per_graph = self.last(x, plan).index_select(0, plan.ego_copies[1])  # by graph, not by size
         scores: Tensor = self.head(elu(per_graph))
         return scores

@@ -1,9 +1,6 @@
 from .data import EgoBatch as EgoBatch
 from .data import EgoGraphs as EgoGraphs
 from .maps import EquivariantMap as EquivariantMap
-from .maps import Reduced as Reduced
-from .maps import reduce_nodes as reduce_nodes
-from .maps import reduce_pairs as reduce_pairs
 from .norm import GraphNorm as GraphNorm
 from .plan import BagPlan as BagPlan
 from .sizes import SizeClasses as SizeClasses

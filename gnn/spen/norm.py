@@ -37,4 +37,8 @@ class GraphNorm(nn.Module):
 
     def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
         """x (n, channels), rows `ptr[g]:ptr[g + 1]` of graph g."""
-        return ops.graph_norm(x, ptr, self.gamma, self.beta, self.alpha, self.eps)
+        return ops.graph_norm([self.given(x, ptr)], self.eps)[0]
+
+    def given(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, ...]:
+        """What `ops.graph_norm` takes."""
+        return x, ptr, self.gamma, self.beta, self.alpha

@@ -1,4 +1,4 @@
-"""Kernels of equivariant maps: sums of rows and columns of blocks, their adjoint, and what goes by group and ego network.
+"""Kernels of equivariant maps: sums of rows and columns of blocks, their adjoint, what goes by group and ego network.
 
 Every output row is written by one turn, in one order: results do not depend on threads. Factors come as arrays of the
 features' type, since a product with an integer would be of 64 bits.
@@ -191,37 +191,34 @@ def normalise(x, ptr, gamma, beta, alpha, eps, out, mean, deviation):
     """GraphNorm of the rows `ptr[g]:ptr[g + 1]` of each graph g; keeps means and standard deviations."""
     for g in numba.prange(mean.shape[0]):
         mu, sd, width = mean[g], deviation[g], x.shape[1]
-        count = ptr[g + 1] - ptr[g]
+        first, last, share = ptr[g], ptr[g + 1], x.dtype.type(1 / (ptr[g + 1] - ptr[g]))
         for c in range(width):
             mu[c] = 0
             sd[c] = 0
-        for r in range(ptr[g], ptr[g + 1]):
-            row = x[r]
-            for c in range(width):
-                mu[c] += row[c]
-        for c in range(width):
-            mu[c] /= count
-        for r in range(ptr[g], ptr[g + 1]):
+        for r in range(first, last):
+            add_row(mean, g, 0, x, r, 0, share, width)
+        for r in range(first, last):
             row = x[r]
             for c in range(width):
                 d = row[c] - alpha[c] * mu[c]
                 sd[c] += d * d
         for c in range(width):
-            sd[c] = (sd[c] / count + eps) ** 0.5
-        for r in range(ptr[g], ptr[g + 1]):
+            sd[c] = (sd[c] * share + eps) ** 0.5
+        for r in range(first, last):
             row, o = x[r], out[r]
             for c in range(width):
                 o[c] = gamma[c] * (row[c] - alpha[c] * mu[c]) / sd[c] + beta[c]
 
 
 @parallel_kernel
-def normalise_gradient(grad, kept, d_x, d_gamma, d_beta, d_alpha):
-    """Gradients of `normalise` from (x, ptr, gamma, alpha, mean, deviation); those of the parameters per graph."""
+def normalise_gradient(grad, kept, activated, d_x, sums):
+    """Gradients of `normalise` from (x, ptr, gamma, alpha, mean, deviation); those of its parameters, per graph, in
+    `sums` (gamma, beta, alpha). If `activated`, x is ELU of what the gradient is wanted of."""
     x, ptr, gamma, alpha, mean, deviation = kept
     for g in numba.prange(mean.shape[0]):
         mu, sd, width = mean[g], deviation[g], x.shape[1]
-        dg, db, da = d_gamma[g], d_beta[g], d_alpha[g]
-        count = ptr[g + 1] - ptr[g]
+        dg, db, da = sums[0, g], sums[1, g], sums[2, g]
+        share, one = x.dtype.type(1 / (ptr[g + 1] - ptr[g])), x.dtype.type(1)
         for c in range(width):
             dg[c] = 0
             db[c] = 0
@@ -235,11 +232,14 @@ def normalise_gradient(grad, kept, d_x, d_gamma, d_beta, d_alpha):
                 da[c] += hat
         # da is the sum of xhat here; the sum of d(x - alpha mean) follows from it without another pass.
         for c in range(width):
-            da[c] = gamma[c] / sd[c] * (db[c] - da[c] * dg[c] / count)
+            da[c] = gamma[c] / sd[c] * (db[c] - da[c] * dg[c] * share)
         for r in range(ptr[g], ptr[g + 1]):
             row, upper, o = x[r], grad[r], d_x[r]
             for c in range(width):
                 hat = (row[c] - alpha[c] * mu[c]) / sd[c]
-                o[c] = gamma[c] / sd[c] * (upper[c] - hat * dg[c] / count) - alpha[c] * da[c] / count
+                o[c] = gamma[c] / sd[c] * (upper[c] - hat * dg[c] * share) - alpha[c] * da[c] * share
+            if activated:
+                for c in range(width):
+                    o[c] *= row[c] + one if row[c] < 0 else one
         for c in range(width):
             da[c] = -mu[c] * da[c]

@@ -1,4 +1,4 @@
-"""The operations of `ops` in plain torch: what other devices run, and what tests hold the kernels against."""
+"""The operations of `layer` and `ops` in plain torch: what other devices run, and what tests hold kernels against."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import elu
 
 if TYPE_CHECKING:
+    from .layer import Source
     from .plan import BagPlan
 
 
 def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor, Tensor]:
-    """See `ops.moments`."""
+    """See `layer._Read`: row and column means, what groups read, what ego networks read."""
     width = x.shape[1]
     values = x.index_select(0, plan.pair_of_copy)
     scaled = values * plan.factor("size", x.dtype).index_select(0, plan.row)[:, None]
@@ -30,18 +32,18 @@ def moments(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def take_nodes(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
-    """See `ops.take_nodes`."""
+    """See `layer._Read`: what groups read, what ego networks read."""
     means = mean_rows(x.index_select(0, plan.nodes), plan.ego_of_place, (plan.indptr, plan.ego_of_place))
     return x.index_select(0, plan.node_of_group), means
 
 
-def terms(sources: Sequence[Sequence[Tensor | None]], orders: tuple[int, ...], plan: BagPlan) -> tuple[Tensor, ...]:
-    """See `terms.terms`."""
+def layer(sources: Sequence[Source], orders: Sequence[int], plan: BagPlan) -> tuple[Tensor | None, Tensor | None]:
+    """See `layer.layer`."""
     two, one = 2 in orders, 1 in orders
     rows, cols, diagonals, nodes = [], [], [], []
-    for places, *given in sources:
-        groups, egos, place, ego, bias = (part for part in given if part is not None)
-        count, width = egos.shape[1] // (1 if places is None else 2), bias.shape[1] // (2 * two + one)
+    for x, order, place, ego, bias, _ in sources:
+        places, groups, egos = moments(x, plan) if order == 2 else (None, *take_nodes(x, plan))
+        count, width = x.shape[1], bias.shape[1] // (2 * two + one)
         every = by_class(egos, ego, plan.egos, bias).index_select(0, plan.ego_of_place)
         mixed = by_class(groups[:, :count], place[:, :count], plan.groups)
         if places is not None:  # to diagonals and nodes by group, along rows and columns by place
@@ -59,11 +61,17 @@ def terms(sources: Sequence[Sequence[Tensor | None]], orders: tuple[int, ...], p
             diagonals.append(found[:, :width] + every[:, :width])
         if one:
             nodes.append(found[:, -width:] + every[:, -width:])
-    none = every.new_empty((0, 0))
-    diagonal, node = (
-        mean_rows(torch.cat(parts, 1), plan.nodes, plan.node_copies) if parts else none for parts in (diagonals, nodes)
-    )
-    return torch.cat([*rows, *cols], 1) if two else none, diagonal, node
+    node = mean_rows(torch.cat(nodes, 1), plan.nodes, plan.node_copies) if one else None
+    if not two:
+        return None, node
+    diagonal = mean_rows(torch.cat(diagonals, 1), plan.nodes, plan.node_copies)
+    return spread(torch.cat([*rows, *cols], 1), diagonal, sources[0].x, sources[0].entry, plan), node
+
+
+def invariants(x: Tensor, order: int, ego: Tensor, bias: Tensor, plan: BagPlan) -> Tensor:
+    """See `layer.invariants`."""
+    egos = (moments if order == 2 else take_nodes)(x, plan)[-1]
+    return by_class(egos, ego, plan.egos, bias)
 
 
 def by_class(x: Tensor, weight: Tensor, bounds: Sequence[int], bias: Tensor | None = None) -> Tensor:
@@ -72,14 +80,14 @@ def by_class(x: Tensor, weight: Tensor, bounds: Sequence[int], bias: Tensor | No
     return torch.cat([x[a:b] @ weight[k] + (0 if bias is None else bias[k]) for k, (a, b) in spans])
 
 
-def spread(terms: Tensor, diagonal: Tensor, x: Tensor | None, weight: Tensor | None, plan: BagPlan) -> Tensor:
-    """See `ops.spread`."""
+def spread(terms: Tensor, diagonal: Tensor, x: Tensor, weight: Tensor | None, plan: BagPlan) -> Tensor:
+    """Terms along rows and columns (num_places, 2 C) averaged over copies, and diagonals; pairs x mixed by `weight`."""
     row, col = terms.chunk(2, dim=1)
     values = row.index_select(0, plan.row) + col.index_select(0, plan.col)
     values = values * plan.factor("count", terms.dtype).index_select(0, plan.pair_of_copy)[:, None]
     out = terms.new_zeros((plan.num_pairs, row.shape[1])).index_add(0, plan.pair_of_copy, values)
     out = out.index_add(0, plan.diagonal, diagonal)
-    if x is None or weight is None:
+    if weight is None:
         return out
     first, second, width = plan.mixed_pair, plan.mixed_turned, weight.shape[2] // 2
     share = plan.factor("share", x.dtype)[:, None]
@@ -96,8 +104,12 @@ def mean_rows(x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:
     return x.new_zeros((counts.shape[0], x.shape[1])).index_add(0, of, x) / counts[:, None]
 
 
-def graph_norm(x: Tensor, ptr: Tensor, gamma: Tensor, beta: Tensor, alpha: Tensor, eps: float) -> Tensor:
+def graph_norm(parts: Sequence[tuple[Tensor, ...]], eps: float, *, activated: bool = False) -> tuple[Tensor, ...]:
     """See `ops.graph_norm`."""
+    return tuple(_normalised(elu(x) if activated else x, *rest, eps) for x, *rest in parts)
+
+
+def _normalised(x: Tensor, ptr: Tensor, gamma: Tensor, beta: Tensor, alpha: Tensor, eps: float) -> Tensor:
     counts = ptr.diff()
     of = torch.repeat_interleave(torch.arange(counts.shape[0], device=x.device), counts)
     mean = mean_rows(x, of, (ptr, of))

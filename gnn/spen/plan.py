@@ -28,7 +28,7 @@ class BagPlan:
     Ego networks of one class have the same weights, so that what does not differ between them is mixed once per class
     and not once per copy. A *group* is a node and a class that has places of it: mixed by group is what depends on the
     node alone, and what is averaged over its places afterwards. `mixed_pair` lists the pairs (a, b), a <= b, of each
-    class, class by class, those of a node with itself behind the others, and with them goes the part of the pair's copies
+    class, class by class, those of a node with itself behind the others, and with them goes the part of a pair's copies
     that they stand for. Mixed and averaged over copies, this is what mixing every copy by itself and averaging gives.
 
     Parameters
@@ -69,7 +69,7 @@ class BagPlan:
         self.graph_of_ego, self.ego_copies = put(bag.graph), (put(ptr), put(copies))
         self.node_ptr, self.graph_pair_ptr = put(bag.node_ptr), put(bag.pair_ptr)
         self._factors: dict[tuple[str, torch.dtype], Tensor] = {}
-        self._arrays: dict[tuple[str, torch.dtype], NDArray[Any]] = {}
+        self._arrays: dict[tuple[str, Any], NDArray[Any]] = {}
         self._keep("size", 1 / np.repeat(sizes, sizes))
         self._keep("one", np.ones(self.num_pairs))
         self._group(np.repeat(kind, sizes), bag.node_copies, len(classes))
@@ -143,18 +143,18 @@ class BagPlan:
     def factor(self, name: str, dtype: torch.dtype) -> Tensor:
         """What sums are multiplied by.
 
-        1 / copies per pair ("count"), 1 per pair ("one"), half the part of the pair's copies that a mixed pair stands for,
-        or a quarter where it is a node with itself ("share"), and per place: 1 / size ("size"), 1 / places of its group
-        ("group"), 1 / places of its node ("node").
+        1 / copies per pair ("count"), 1 per pair ("one"), half the part of a pair's copies that a mixed pair stands
+        for, or a quarter where it is a node with itself ("share"), and per place: 1 / size ("size"), 1 / places of its
+        group ("group"), 1 / places of its node ("node").
         """
         if (name, dtype) not in self._factors:
             self._factors[name, dtype] = self._factors[name, torch.float64].to(dtype)
         return self._factors[name, dtype]
 
-    def host_factor(self, name: str, dtype: torch.dtype) -> NDArray[Any]:
+    def host_factor(self, name: str, dtype: Any) -> NDArray[Any]:
         """`factor` as an array."""
         if (name, dtype) not in self._arrays:
-            self._arrays[name, dtype] = self.factor(name, dtype).numpy()
+            self._arrays[name, dtype] = self._factors[name, torch.float64].numpy().astype(dtype)
         return self._arrays[name, dtype]
 
     @cached_property

@@ -1,8 +1,8 @@
 """Kernels of products with weights by class: of rows as they lie, and of pairs of nodes with both of their directions.
 
-A job (x_at, w_at, count, w_to, width, y_at) multiplies `count` columns of rows, from `x_at` on, with as many rows of the
-weights, from `w_at` on, and their columns `w_to` to `w_to + width`; the result belongs to the columns from `y_at` on.
-Every number is one sum in one order: results do not depend on threads.
+A job (x_at, w_at, count, w_to, width, y_at) multiplies `count` columns of rows, from `x_at` on, with as many rows of
+the weights, from `w_at` on, and their columns `w_to` to `w_to + width`; the result belongs to the columns from `y_at`
+on. Every number is one sum in one order: results do not depend on threads.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def multiply(x, weight, blocks, jobs, at, out):
 
 @parallel_kernel
 def multiply_back(grad, weight, turned, blocks, jobs, at, d_x):
-    """The gradient of `multiply` by x, added to `d_x`; `turned` has `weight` with rows and columns changed, or nothing."""
+    """The gradient of `multiply` by x, added to `d_x`; `turned` is `weight` with rows and columns changed, or empty."""
     for q in numba.prange(blocks.shape[0]):
         k, a, b = blocks[q]
         for job in range(jobs.shape[0]):
@@ -116,7 +116,7 @@ def mix_back(x, grad, lists, sides, turned_sides, blocks, first, kept, d_x):
 
 @kernel(forceinline=True)
 def _both(x, pair, turned, a, b, s, sums, differences, first):
-    """Sums and differences of the rows of pairs a to b - 1 and of their transposed, times s, in rows counted from `first`."""
+    """Of pairs a to b - 1, sums and differences with their transposed, times s, in rows counted from `first`."""
     width = sums.shape[1]
     for q in range(a, b):
         o, p = q - first, pair[q]

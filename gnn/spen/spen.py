@@ -11,9 +11,10 @@ from torch.nn.functional import elu
 
 from ...graphlib.errors import InvalidInput
 from ...sampling.arguments import check_count
-from . import ops
-from .maps import EquivariantMap, merged, reduce_nodes, reduce_pairs
+from .layer import layer
+from .maps import EquivariantMap
 from .norm import GraphNorm
+from .ops import graph_norm, mean_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,20 +62,21 @@ class EgoLayer(nn.Module):
 
     def forward(self, nodes: Tensor | None, pairs: Tensor | None, plan: BagPlan) -> tuple[Tensor | None, Tensor | None]:
         """Features of nodes and of pairs, None where there are none."""
-        given = {"2": pairs, "1": nodes}
-        reduced = {"2": reduce_pairs, "1": reduce_nodes}
-        maps, sources = [], []
-        for source, layer in self.maps.items():
-            x = given[source]
-            if isinstance(layer, EquivariantMap) and x is not None:
-                maps.append(layer)
-                sources.append(reduced[source](x, plan))
-        out = merged(maps, sources, self.orders)
-        for target, ptr in ((1, plan.node_ptr), (2, plan.graph_pair_ptr)):
-            if target in out:
-                made = elu(out[target])
-                out[target] = self.norms[str(target)](made, ptr) if self.norms else made
-        return out.get(1), out.get(2)
+        sources = []
+        for name, x in (("2", pairs), ("1", nodes)):
+            if x is not None and name in self.maps:
+                found = self.maps[name]
+                assert isinstance(found, EquivariantMap)
+                sources.append(found.source(x, plan))
+        made = dict(zip((2, 1), layer(sources, self.orders, plan), strict=True))
+        ptr = {2: plan.graph_pair_ptr, 1: plan.node_ptr}
+        if not self.norms:
+            made = {order: None if x is None else elu(x) for order, x in made.items()}
+        else:
+            norms = [self.norms[str(order)] for order in self.orders]
+            given = [norm.given(made[order], ptr[order]) for norm, order in zip(norms, self.orders, strict=True)]
+            made = dict(zip(self.orders, graph_norm(given, norms[0].eps, activated=True), strict=True))
+        return made.get(1), made.get(2)
 
 
 class SPEN(nn.Module):
@@ -155,8 +157,7 @@ class SPEN(nn.Module):
         channels = (0, tags + 1) if 2 in self.orders else (tags, 0)
         self.layers = nn.ModuleList()
         for width in widths:
-            layer = EgoLayer(channels, width, orders=self.orders, num_classes=len(sizes), norm=norm)
-            self.layers.append(layer)
+            self.layers.append(EgoLayer(channels, width, orders=self.orders, num_classes=len(sizes), norm=norm))
             wide = width * sum(c > 0 for c in channels)
             channels = (wide if 1 in self.orders else 0, wide if 2 in self.orders else 0)
         self.last = nn.ModuleDict(
@@ -176,15 +177,15 @@ class SPEN(nn.Module):
         """Scores of the classes before softmax: (num_graphs, num_classes)."""
         plan = batch.plan
         nodes, pairs = (None, batch.pairs) if 2 in self.orders else (batch.nodes, None)
-        for layer in self.layers:
-            nodes, pairs = layer(nodes, pairs, plan)
+        for step in self.layers:
+            nodes, pairs = step(nodes, pairs, plan)
         parts = []
         if pairs is not None:
-            parts.append(self.last["2"](reduce_pairs(pairs, plan)))
+            parts.append(self.last["2"](pairs, plan))
         if nodes is not None:
-            parts.append(self.last["1"](reduce_nodes(nodes, plan)))
+            parts.append(self.last["1"](nodes, plan))
         egos = elu(torch.cat(parts, 1))
-        scores: Tensor = self.head(ops.mean_rows(egos, plan.graph_of_ego, plan.ego_copies))
+        scores: Tensor = self.head(mean_rows(egos, plan.graph_of_ego, plan.ego_copies))
         return scores
 
 

@@ -11,17 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
-from nearhop.gnn.spen import (
-    BagPlan,
-    EquivariantMap,
-    SizeClasses,
-    ops,
-    plain,
-    products,
-    reduce_nodes,
-    reduce_pairs,
-    terms,
-)
+from nearhop.gnn.spen import BagPlan, EquivariantMap, SizeClasses, ops, plain, products
+from nearhop.gnn.spen import layer as kernels
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.sampling import ego_bag
 from nearhop.tests.reference import equivariant
@@ -37,10 +28,6 @@ def random_graph(n, m, seed):
 
 def some_bag(seed=0, hops=1):
     return ego_bag([random_graph(7, 9, seed), random_graph(1, 0, seed), random_graph(12, 20, seed + 1)], hops=hops)
-
-
-def reduced(x, plan, order):
-    return (reduce_pairs if order == 2 else reduce_nodes)(x, plan)
 
 
 def rows(plan, order):
@@ -72,7 +59,7 @@ def test_a_map_is_the_plain_stack(orders, seed, policy, hops):
     torch.nn.init.normal_(layer.bias)
     assert layer.basis_weights().shape == (len(classes), BASIS[orders], 3, 2)
     x = torch.randn(rows(plan, orders[0]), 3, dtype=torch.float64)
-    assert np.allclose(layer(reduced(x, plan, orders[0])).detach().numpy(), stacked(layer, bag, classes, x))
+    assert np.allclose(layer(x, plan).detach().numpy(), stacked(layer, bag, classes, x))
 
 
 @pytest.mark.parametrize("orders", ORDERS)
@@ -86,7 +73,7 @@ def test_gradients(orders):
 
     def call(x, *values):
         given = dict(zip(names, values, strict=True))
-        return torch.func.functional_call(layer, given, (reduced(x, plan, orders[0]),))
+        return torch.func.functional_call(layer, given, (x, plan))
 
     assert torch.autograd.gradcheck(call, (x, *values))
 
@@ -104,7 +91,7 @@ def test_maps_commute_with_every_permutation_of_a_block(orders):
         x = torch.randn(m, *[m] * orders[0], 2, dtype=torch.float64)
 
         def blocks(x, layer=layer, plan=plan, m=m):
-            out = layer(reduced(x.reshape(-1, 2), plan, orders[0]))
+            out = layer(x.reshape(-1, 2), plan)
             return out.reshape(m, *[m] * orders[1], 3)
 
         def permuted(x, order, p):
@@ -120,36 +107,44 @@ def test_maps_commute_with_every_permutation_of_a_block(orders):
             assert not torch.allclose(first, blocks(x), atol=1e-3)  # the permutation is seen
 
 
-def test_kernels_are_the_plain_operations():
+@pytest.mark.parametrize("orders", [(2, 1), (2,), (1,)])
+def test_kernels_are_the_plain_operations(orders):
     bag = some_bag(5, 2)
-    plan = BagPlan(bag, SizeClasses.fit(bag.sizes, policy="each"))
-    norm = [torch.randn(3) for _ in range(3)]
-    x, nodes = torch.randn(plan.num_pairs, 3), torch.randn(plan.num_nodes, 3)
-    rows, classes = torch.randn(plan.num_places, 4), len(plan.egos) - 1
-    weight, diagonal = torch.randn(classes, 3, 2), torch.randn(plan.num_nodes, 2)
+    classes = SizeClasses.fit(bag.sizes, policy="each")
+    plan = BagPlan(bag, classes)
+    maps = [EquivariantMap(order, orders, 3, width, num_classes=len(classes)) for order, width in ((2, 2), (1, 1))]
+    given = [torch.randn(plan.num_pairs, 3), torch.randn(plan.num_nodes, 3)]
+    found = []
+    for module in (kernels, plain):
+        leaves = [x.clone().requires_grad_() for x in given]
+        made = module.layer([f.source(x, plan) for f, x in zip(maps, leaves, strict=True)], orders, plan)
+        made = [x for x in made if x is not None]
+        assert len(made) == len(orders)
+        grads = torch.autograd.grad(sum(x.square().sum() for x in made), [*leaves, *maps[0].parameters()])
+        found.append([*made, *grads])
+    for a, b in zip(*found, strict=True):
+        assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
+    for order, x in zip((2, 1), given, strict=True):
+        last = EquivariantMap(order, 0, 3, 2, num_classes=len(classes))
+        assert torch.allclose(last(x, plan), plain.invariants(x, order, last.ego, last.bias, plan), atol=1e-5)
 
-    def source(order, width):  # what a map of 3 channels to pairs and nodes reads, and its parameters
-        p, e = {2: (9, 6), 1: (3, 3)}[order]
-        read = (torch.randn(plan.num_places, 6) if order == 2 else None, torch.randn(plan.num_groups, p))
-        mixed = (torch.randn(classes, p, 4 * width), torch.randn(classes, e, 3 * width))
-        return (*read, torch.randn(plan.num_egos, e), *mixed, torch.randn(classes, 3 * width))
 
-    calls = {
-        "moments": (x, plan),
-        "take_nodes": (nodes, plan),
-        "terms": ([source(2, 2), source(1, 1)], (2, 1), plan),
-        "spread": (rows, diagonal, x, weight, plan),
-        "mean_rows": (rows, plan.nodes, plan.node_copies),
-    }
-    for name, inputs in calls.items():
-        first, second = (getattr(module, name)(*inputs) for module in (terms if name == "terms" else ops, plain))
-        for a, b in zip(*([v] if torch.is_tensor(v) else v for v in (first, second)), strict=True):
-            assert torch.allclose(a, b, atol=1e-5), name
-    leaves = [[t.clone().requires_grad_() for t in (x, *norm)] for _ in range(2)]
-    for f, (values, *parameters) in zip((ops.graph_norm, plain.graph_norm), leaves, strict=True):
-        (f(values, plan.graph_pair_ptr, *parameters, 1e-5) * torch.arange(3.0)).pow(2).sum().backward()
-    for a, b in zip(*leaves, strict=True):
-        assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-3)
+def test_norms_and_means_are_the_plain_operations():
+    bag = some_bag(5, 2)
+    plan = BagPlan(bag, SizeClasses.fit(bag.sizes))
+    x, rows = torch.randn(plan.num_pairs, 3), torch.randn(plan.num_places, 4)
+    pair = [module.mean_rows(rows, plan.nodes, plan.node_copies) for module in (ops, plain)]
+    assert torch.allclose(*pair, atol=1e-6)
+    for activated in (False, True):
+        leaves = [
+            [t.clone().requires_grad_() for t in (x, *[torch.linspace(0.5, 1.5, 3) + k for k in range(3)])]
+            for _ in range(2)
+        ]
+        for module, (values, *parameters) in zip((ops, plain), leaves, strict=True):
+            (made,) = module.graph_norm([(values, plan.graph_pair_ptr, *parameters)], 1e-5, activated=activated)
+            (made * torch.arange(3.0)).pow(2).sum().backward()
+        for a, b in zip(*leaves, strict=True):
+            assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-3)
 
 
 def test_two_maps_side_by_side_are_two_maps():
@@ -162,8 +157,8 @@ def test_two_maps_side_by_side_are_two_maps():
     for name, cut in (("place", 6), ("ego", 4), ("bias", 4)):
         whole = getattr(both, name).data
         getattr(pairs, name).data, getattr(nodes, name).data = whole[..., :cut], whole[..., cut:]
-    given = reduce_pairs(torch.randn(plan.num_pairs, 3), plan)
-    for a, b in zip(both(given), (pairs(given), nodes(given)), strict=True):
+    x = torch.randn(plan.num_pairs, 3)
+    for a, b in zip(both(x, plan), (pairs(x, plan), nodes(x, plan)), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
     with pytest.raises(InvalidInput, match=r"leads to \(2, 1\)"):
         both.basis_weights()
@@ -178,10 +173,10 @@ def test_same_bits_at_any_thread_count(monkeypatch):
     found = []
     start = torch.randn(plan.num_pairs, 8)
     for threads in (1, 2):
-        for module in (ops, products):
+        for module in (kernels, products):
             monkeypatch.setattr(module, "kernel_threads", lambda threads=threads: threads)
         x = start.clone().requires_grad_()
-        out = layer(reduce_pairs(x, plan))
+        out = layer(x, plan)
         out.square().sum().backward()
         found.append((out.detach(), x.grad))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
@@ -213,7 +208,7 @@ def test_bad_input_is_named():
     plan = BagPlan(bag, SizeClasses((1, 3)))
     with pytest.raises(InvalidInput, match=r"maps lead from order 2 or 1 to 2, 1, 0 or \(2, 1\); got 0 -> 2"):
         EquivariantMap(0, 2, 3, 3)
-    with pytest.raises(InvalidInput, match=rf"pair features must have shape \({plan.num_pairs}, C\); got \(3, 2\)"):
-        reduce_pairs(torch.zeros(3, 2), plan)
+    with pytest.raises(InvalidInput, match=rf"pair features must have shape \({plan.num_pairs}, 3\); got \(3, 3\)"):
+        EquivariantMap(2, 0, 3, 3, num_classes=2)(torch.zeros(3, 3), plan)
     with pytest.raises(InvalidInput, match="the plan has 2 size classes but the map 1"):
-        EquivariantMap(2, 0, 3, 3)(reduce_pairs(torch.zeros(plan.num_pairs, 3), plan))
+        EquivariantMap(2, 0, 3, 3)(torch.zeros(plan.num_pairs, 3), plan)
