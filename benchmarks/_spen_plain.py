@@ -123,7 +123,7 @@ class PlainSPEN(nn.Module):
             x = self._maps(layer, x, batch, "12")
             for place, (order, ptr) in enumerate((("1", batch.node_ptr), ("2", batch.pair_ptr))):
                 scale, shift, share = self.norms[6 * number + 3 * place : 6 * number + 3 * place + 3]
-                x[order] = plain.graph_norm(elu(x[order]), ptr, scale, shift, share, 1e-5)
+                (x[order],) = plain.graph_norm([(x[order], ptr, scale, shift, share)], 1e-5, activated=True)
         egos = self._maps(self.last, x, batch, "0")["0"]
         return self.head(plain.mean_rows(elu(egos), batch.graph, batch.ego_copies))
 
