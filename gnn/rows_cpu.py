@@ -1,4 +1,4 @@
-"""Rows added to rows in vector registers, for kernels that gather and scatter many short ones.
+"""Rows added to rows in vector registers, for kernels that gather and scatter many short ones, and ELU of a row.
 
 LLVM turns a loop over a row into vectors, but asks before each whether the rows overlap and counts what is left over by
 single numbers: for rows of some dozen numbers that takes longer than the sums. Here rows that differ are promised.
@@ -6,11 +6,15 @@ single numbers: for rows of some dozen numbers that takes longer than the sums. 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+from ..graphlib.compute.jit import kernel
 
 _LANES = 16
 _FUSED = ("contract",)
@@ -67,3 +71,42 @@ def _row(context: Any, builder: Any, kind: Any, given: Any) -> Any:
 
 add_row: Any = _over_row("add_row", True)  # out[i, at:at + width] += s * x[j, start:start + width]
 set_row: Any = _over_row("set_row", False)  # out[i, at:at + width] = s * x[j, start:start + width]
+
+
+@intrinsic
+def _power_of_two(typingctx: Any, exponent: Any) -> Any:
+    """2 to an int32 from -126 to 127, as float32: the bits of the exponent."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        shifted = builder.shl(builder.add(arguments[0], ir.Constant(_I32, 127)), ir.Constant(_I32, 23))
+        return builder.bitcast(shifted, ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+@kernel
+def elu_row(x, out):
+    """`out[c]` is x[c], or exp(x[c]) - 1 where that is negative; float32 to a few units of the last place.
+
+    exp(x) = 2^n 2^f with f from -1/2 to 1/2, and of 2^f - 1 = exp(g) - 1 seven terms of the series: so that LLVM makes
+    vectors of the loop, which it cannot with a call of the C library.
+    """
+    if x.itemsize == 8:
+        for c in range(x.shape[0]):
+            out[c] = x[c] if x[c] > 0 else math.expm1(x[c])
+        return
+    for c in range(x.shape[0]):
+        v = np.float32(x[c])
+        low = min(max(v, np.float32(-87)), np.float32(0))
+        n = np.int32(low * np.float32(1.4426950408889634) - np.float32(0.5))
+        m = np.float32(n)
+        g = (low - m * np.float32(0.693359375)) - m * np.float32(-2.12194440e-4)
+        p = np.float32(1 / 5040)
+        p = p * g + np.float32(1 / 720)
+        p = p * g + np.float32(1 / 120)
+        p = p * g + np.float32(1 / 24)
+        p = p * g + np.float32(1 / 6)
+        p = p * g + np.float32(0.5)
+        p = p * g * g + g
+        s = _power_of_two(n)
+        out[c] = v if v > 0 else (s - np.float32(1)) + s * p

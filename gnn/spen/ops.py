@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import elu
 
 from . import plain as in_torch
 from .products import array, run
@@ -57,11 +56,12 @@ class _Norm(torch.autograd.Function):
         found, kept = [], []
         for i in range(0, len(flat), 5):
             x, ptr, gamma, beta, alpha = flat[i : i + 5]
-            given = elu(x) if activated else x
+            given = torch.empty_like(x) if activated else x
             graphs = np.empty((2, ptr.shape[0] - 1, x.shape[1]), array(x).dtype)
             out = torch.empty_like(x)
-            arrays = [array(part) for part in (given, ptr, gamma, beta, alpha)]
-            run("normalise", x.numel(), *arrays, eps, out.numpy(), graphs[0], graphs[1])
+            parameters = (array(gamma), array(beta), array(alpha))
+            made = (array(given), out.numpy(), graphs[0], graphs[1])
+            run("normalise", x.numel(), array(x), array(ptr), parameters, eps, activated, *made)
             kept += [given, ptr, gamma, alpha, torch.from_numpy(graphs)]
             found.append(out)
         ctx.save_for_backward(*kept)

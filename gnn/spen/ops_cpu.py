@@ -10,7 +10,7 @@ import numba
 
 from ...graphlib.compute.jit import parallel_kernel
 from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
-from ..rows_cpu import add_row, set_row
+from ..rows_cpu import add_row, elu_row, set_row
 from .products_cpu import mix, mix_back, multiply, multiply_back, weigh
 
 __all__ = [
@@ -187,11 +187,19 @@ def sum_spans(x, spans, out):
 
 
 @parallel_kernel
-def normalise(x, ptr, gamma, beta, alpha, eps, out, mean, deviation):
-    """GraphNorm of the rows `ptr[g]:ptr[g + 1]` of each graph g; keeps means and standard deviations."""
+def normalise(given, ptr, parameters, eps, activated, x, out, mean, deviation):
+    """GraphNorm of the rows `ptr[g]:ptr[g + 1]` of each graph g; keeps means and standard deviations.
+
+    If `activated`, of ELU of what is given, which is kept in x; else x is what is given. The parameters are gamma, beta
+    and alpha.
+    """
+    gamma, beta, alpha = parameters
     for g in numba.prange(mean.shape[0]):
         mu, sd, width = mean[g], deviation[g], x.shape[1]
         first, last, share = ptr[g], ptr[g + 1], x.dtype.type(1 / (ptr[g + 1] - ptr[g]))
+        if activated:
+            for r in range(first, last):
+                elu_row(given[r], x[r])
         for c in range(width):
             mu[c] = 0
             sd[c] = 0
