@@ -7,6 +7,7 @@ features' type, since a product with an integer would be of 64 bits.
 from __future__ import annotations
 
 import numba
+import numpy as np
 
 from ...graphlib.compute.jit import parallel_kernel
 from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
@@ -197,6 +198,7 @@ def normalise(given, ptr, parameters, eps, activated, x, out, mean, deviation):
     for g in numba.prange(mean.shape[0]):
         mu, sd, width = mean[g], deviation[g], x.shape[1]
         first, last, share = ptr[g], ptr[g + 1], x.dtype.type(1 / (ptr[g + 1] - ptr[g]))
+        centre, scale = np.empty(width, x.dtype), np.empty(width, x.dtype)
         if activated:
             for r in range(first, last):
                 elu_row(given[r], x[r])
@@ -205,17 +207,20 @@ def normalise(given, ptr, parameters, eps, activated, x, out, mean, deviation):
             sd[c] = 0
         for r in range(first, last):
             add_row(mean, g, 0, x, r, 0, share, width)
+        for c in range(width):
+            centre[c] = alpha[c] * mu[c]
         for r in range(first, last):
             row = x[r]
             for c in range(width):
-                d = row[c] - alpha[c] * mu[c]
+                d = row[c] - centre[c]
                 sd[c] += d * d
         for c in range(width):
             sd[c] = (sd[c] * share + eps) ** 0.5
+            scale[c] = gamma[c] / sd[c]
         for r in range(first, last):
             row, o = x[r], out[r]
             for c in range(width):
-                o[c] = gamma[c] * (row[c] - alpha[c] * mu[c]) / sd[c] + beta[c]
+                o[c] = scale[c] * (row[c] - centre[c]) + beta[c]
 
 
 @parallel_kernel
@@ -227,25 +232,31 @@ def normalise_gradient(grad, kept, activated, d_x, sums):
         mu, sd, width = mean[g], deviation[g], x.shape[1]
         dg, db, da = sums[0, g], sums[1, g], sums[2, g]
         share, one = x.dtype.type(1 / (ptr[g + 1] - ptr[g])), x.dtype.type(1)
+        centre, inverse = np.empty(width, x.dtype), np.empty(width, x.dtype)
+        scale, rest = np.empty(width, x.dtype), np.empty(width, x.dtype)
         for c in range(width):
+            centre[c] = alpha[c] * mu[c]
+            inverse[c] = one / sd[c]
             dg[c] = 0
             db[c] = 0
             da[c] = 0
         for r in range(ptr[g], ptr[g + 1]):
             row, upper = x[r], grad[r]
             for c in range(width):
-                hat = (row[c] - alpha[c] * mu[c]) / sd[c]
+                hat = (row[c] - centre[c]) * inverse[c]
                 dg[c] += upper[c] * hat
                 db[c] += upper[c]
                 da[c] += hat
         # da is the sum of xhat here; the sum of d(x - alpha mean) follows from it without another pass.
         for c in range(width):
-            da[c] = gamma[c] / sd[c] * (db[c] - da[c] * dg[c] * share)
+            da[c] = gamma[c] * inverse[c] * (db[c] - da[c] * dg[c] * share)
+            scale[c] = gamma[c] * inverse[c]
+            rest[c] = alpha[c] * da[c] * share
+            inverse[c] *= dg[c] * share
         for r in range(ptr[g], ptr[g + 1]):
             row, upper, o = x[r], grad[r], d_x[r]
             for c in range(width):
-                hat = (row[c] - alpha[c] * mu[c]) / sd[c]
-                o[c] = gamma[c] / sd[c] * (upper[c] - hat * dg[c] * share) - alpha[c] * da[c] * share
+                o[c] = scale[c] * (upper[c] - (row[c] - centre[c]) * inverse[c]) - rest[c]
             if activated:
                 for c in range(width):
                     o[c] *= row[c] + one if row[c] < 0 else one
