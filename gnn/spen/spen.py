@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -65,9 +65,8 @@ class EgoLayer(nn.Module):
         sources = []
         for name, x in (("2", pairs), ("1", nodes)):
             if x is not None and name in self.maps:
-                found = self.maps[name]
-                assert isinstance(found, EquivariantMap)
-                sources.append(found.source(x, plan))
+                equivariant: Any = self.maps[name]
+                sources.append(equivariant.source(x, plan))
         made = dict(zip((2, 1), layer(sources, self.orders, plan), strict=True))
         ptr = {2: plan.graph_pair_ptr, 1: plan.node_ptr}
         if not self.norms:
