@@ -16,6 +16,7 @@ import argparse
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -196,7 +197,6 @@ def memory(given):
 def held(bag):
     """MiB of a plan, and of the input, output and what is kept between, of a 2 -> 2 layer of 32 channels."""
     plan = BagPlan(bag, SizeClasses((1,)))
-    tensors = [v for v in vars(plan).values() if isinstance(v, torch.Tensor)]
     x = torch.randn(plan.num_pairs, 32, requires_grad=True)
     kept = []
 
@@ -206,8 +206,20 @@ def held(bag):
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
         out = EquivariantMap(2, 2, 32, 32)(x, plan)
-    memory = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in [*tensors, x, out, *kept]}
+    memory = {
+        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in [*tensors(vars(plan)), x, out, *kept]
+    }
     return sum(memory.values()) / 2**20
+
+
+def tensors(value):
+    """The tensors, and arrays as such, of an object's attributes."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        yield torch.as_tensor(value)
+    elif isinstance(value, dict | tuple | list | SimpleNamespace):
+        parts = vars(value) if isinstance(value, SimpleNamespace) else value
+        for part in parts.values() if isinstance(parts, dict) else parts:
+            yield from tensors(part)
 
 
 PARTS = {"layer": layers, "epoch": epoch, "phases": phases, "memory": memory}
