@@ -157,7 +157,7 @@ def _sums_of_four(builder: Any, vectors: list[Any]) -> Any:
 
     # Two vectors become one: halves of the first, then of the second.
     halves = [[*range(8), *range(16, 24)], [*range(8, 16), *range(24, 32)]]
-    a, b = folded(*vectors[:2], halves), folded(*vectors[2:], halves)
+    a, b = folded(vectors[0], vectors[1], halves), folded(vectors[2], vectors[3], halves)
     quarters = [[*range(4), *range(8, 12), *range(16, 20), *range(24, 28)]]
     quarters.append([place + 4 for place in quarters[0]])
     each = folded(a, b, quarters)  # four numbers of each vector, in turn

@@ -73,8 +73,7 @@ add_row: Any = _over_row("add_row", True)  # out[i, at:at + width] += s * x[j, s
 set_row: Any = _over_row("set_row", False)  # out[i, at:at + width] = s * x[j, start:start + width]
 
 
-@intrinsic
-def _power_of_two(typingctx: Any, exponent: Any) -> Any:
+def _power(typingctx: Any, exponent: Any) -> Any:
     """2 to an int32 from -126 to 127, as float32: the bits of the exponent."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -82,6 +81,9 @@ def _power_of_two(typingctx: Any, exponent: Any) -> Any:
         return builder.bitcast(shifted, ir.FloatType())
 
     return types.float32(types.int32), generate
+
+
+_power_of_two: Any = intrinsic(_power)
 
 
 @kernel

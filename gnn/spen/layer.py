@@ -29,7 +29,7 @@ class Source(NamedTuple):
 
     x: Tensor
     order: int
-    place: Tensor
+    place: Tensor | None
     ego: Tensor
     bias: Tensor
     entry: Tensor | None
@@ -125,7 +125,7 @@ class _Layer(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_pairs: Tensor | None, d_nodes: Tensor | None) -> Any:
         plan, two, one, host = ctx.plan, 2 in ctx.orders, 1 in ctx.orders, ctx.plan.host
-        saved = [None if part is None else array(part) for part in ctx.saved_tensors]
+        saved: list[Any] = [None if part is None else array(part) for part in ctx.saved_tensors]
         count = len(ctx.kinds)
         sources = [saved[5 * i : 5 * i + 5] for i in range(count)]
         read = [_Read(*saved[5 * count + 3 * i : 5 * count + 3 * i + 3]) for i in range(count)]

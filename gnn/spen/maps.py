@@ -7,10 +7,12 @@ from the diagonal and from means of rows and columns, and channels are mixed the
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from ...graphlib.errors import InvalidInput
+from ...graphlib.errors import InvalidInput, InvalidType
 from .layer import Source, invariants, layer
 from .plan import BagPlan
 
@@ -98,7 +100,7 @@ class EquivariantMap(nn.Module):
         if self.orders_out == (0,):
             self._check(x, plan)
             return invariants(x, self.order_in, self.ego, self.bias, plan)
-        found = layer([self.source(x, plan)], self.orders_out, plan)
+        found: Any = layer([self.source(x, plan)], self.orders_out, plan)
         return found if len(self.orders_out) > 1 else found[2 - self.orders_out[0]]
 
     def source(self, x: Tensor, plan: BagPlan) -> Source:
@@ -111,6 +113,10 @@ class EquivariantMap(nn.Module):
         count = self.ego.shape[1] // self.order_in
         if x.dim() != 2 or x.shape != (rows, count):
             raise InvalidInput(f"{what} features must have shape ({rows}, {count}); got {tuple(x.shape)}")
+        if x.dtype != self.bias.dtype:
+            raise InvalidType(
+                f"{what} features are {x.dtype} but the map's weights {self.bias.dtype}; convert one of them"
+            )
         if len(plan.egos) - 1 != self.bias.shape[0]:
             raise InvalidInput(f"the plan has {len(plan.egos) - 1} size classes but the map {self.bias.shape[0]}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -41,7 +41,9 @@ def layer(sources: Sequence[Source], orders: Sequence[int], plan: BagPlan) -> tu
     """See `layer.layer`."""
     two, one = 2 in orders, 1 in orders
     rows, cols, diagonals, nodes = [], [], [], []
-    for x, order, place, ego, bias, _ in sources:
+    for source in sources:
+        x, order, ego, bias = source.x, source.order, source.ego, source.bias
+        place: Any = source.place
         places, groups, egos = moments(x, plan) if order == 2 else (None, *take_nodes(x, plan))
         count, width = x.shape[1], bias.shape[1] // (2 * two + one)
         every = by_class(egos, ego, plan.egos, bias).index_select(0, plan.ego_of_place)
@@ -106,10 +108,11 @@ def mean_rows(x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:
 
 def graph_norm(parts: Sequence[tuple[Tensor, ...]], eps: float, *, activated: bool = False) -> tuple[Tensor, ...]:
     """See `ops.graph_norm`."""
-    return tuple(_normalised(elu(x) if activated else x, *rest, eps) for x, *rest in parts)
+    return tuple(_normalised(elu(part[0]) if activated else part[0], part[1:], eps) for part in parts)
 
 
-def _normalised(x: Tensor, ptr: Tensor, gamma: Tensor, beta: Tensor, alpha: Tensor, eps: float) -> Tensor:
+def _normalised(x: Tensor, given: tuple[Tensor, ...], eps: float) -> Tensor:
+    ptr, gamma, beta, alpha = given
     counts = ptr.diff()
     of = torch.repeat_interleave(torch.arange(counts.shape[0], device=x.device), counts)
     mean = mean_rows(x, of, (ptr, of))

@@ -94,7 +94,8 @@ class BagPlan:
         group = np.empty(self.num_places, np.int64)
         group[copies[1]] = np.repeat(rank, number)
         self.group_of_place, self.node_of_group = self._put(group), self._put(of[first][order])
-        self.group_copies = tuple(map(self._put, copies_of(group, self.num_groups)))
+        ptr, places = copies_of(group, self.num_groups)
+        self.group_copies = self._put(ptr), self._put(places)
         self._keep("group", (1 / number)[order][group])
         self._keep("node", np.repeat(1 / counts, counts)[np.argsort(copies[1])])
 

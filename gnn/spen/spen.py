@@ -72,7 +72,7 @@ class EgoLayer(nn.Module):
         if not self.norms:
             made = {order: None if x is None else elu(x) for order, x in made.items()}
         else:
-            norms = [self.norms[str(order)] for order in self.orders]
+            norms: list[Any] = [self.norms[str(order)] for order in self.orders]
             given = [norm.given(made[order], ptr[order]) for norm, order in zip(norms, self.orders, strict=True)]
             made = dict(zip(self.orders, graph_norm(given, norms[0].eps, activated=True), strict=True))
         return made.get(1), made.get(2)

@@ -210,5 +210,7 @@ def test_bad_input_is_named():
         EquivariantMap(0, 2, 3, 3)
     with pytest.raises(InvalidInput, match=rf"pair features must have shape \({plan.num_pairs}, 3\); got \(3, 3\)"):
         EquivariantMap(2, 0, 3, 3, num_classes=2)(torch.zeros(3, 3), plan)
+    with pytest.raises(InvalidType, match=r"pair features are torch\.float64 but the map's weights torch\.float32"):
+        EquivariantMap(2, 0, 3, 3, num_classes=2)(torch.zeros(plan.num_pairs, 3).double(), plan)
     with pytest.raises(InvalidInput, match="the plan has 2 size classes but the map 1"):
         EquivariantMap(2, 0, 3, 3)(torch.zeros(plan.num_pairs, 3), plan)
