@@ -74,9 +74,8 @@ def contender(name, model, graphs, given, seed):
 
     def build(train):
         sizes = SizeClasses.fit(data.sizes_of(train), policy=given.policy)
-        return SPEN(
-            graphs.num_tags, graphs.num_classes, sizes=sizes, hidden=hidden, orders=given.orders, norm=given.norm
-        )
+        chosen = {"orders": given.orders, "norm": given.norm, "residual": given.residual}
+        return SPEN(graphs.num_tags, graphs.num_classes, sizes=sizes, hidden=hidden, **chosen)
 
     return build, data, options
 
@@ -110,6 +109,7 @@ def setting(model, given):
     chosen = {"folds": given.fold_files, "hidden": given.hidden}
     if model == "spen":
         chosen |= {"orders": given.orders, "hops": given.hops, "policy": given.policy, "norm": given.norm}
+        chosen |= {"residual": given.residual}
     return ", ".join(f"{k}={v}" for k, v in chosen.items() if v is not None)
 
 
@@ -135,6 +135,7 @@ def main() -> None:
     made.add_argument("--max-size", type=int, help="refuse larger ego networks")
     made.add_argument("--policy", default="buckets", help="which sizes share weights")
     made.add_argument("--norm", choices=["graph", "none"], default="graph")
+    made.add_argument("--no-residual", dest="residual", action="store_false", help="without what the layer before gave")
     made.add_argument("--save", metavar="FILE", help="keep every fold's curves there, and use those that are there")
     given = made.parse_args()
     if given.short:

@@ -60,22 +60,31 @@ class EgoLayer(nn.Module):
         wide = width * len(self.maps)
         self.norms = nn.ModuleDict({str(target): GraphNorm(wide) for target in self.orders if norm == "graph"})
 
-    def forward(self, nodes: Tensor | None, pairs: Tensor | None, plan: BagPlan) -> tuple[Tensor | None, Tensor | None]:
-        """Features of nodes and of pairs, None where there are none."""
+    def forward(
+        self, nodes: Tensor | None, pairs: Tensor | None, plan: BagPlan, before: dict[int, Tensor] | None = None
+    ) -> tuple[Tensor | None, Tensor | None, dict[int, Tensor]]:
+        """Features of nodes and of pairs, None where there are none, and by order what ELU has been taken of.
+
+        To that, what an earlier layer says of it (`before`) is added where it is as wide.
+        """
         sources = []
         for name, x in (("2", pairs), ("1", nodes)):
             if x is not None and name in self.maps:
                 equivariant: Any = self.maps[name]
                 sources.append(equivariant.source(x, plan))
-        made = dict(zip((2, 1), layer(sources, self.orders, plan), strict=True))
+        found = zip((2, 1), layer(sources, self.orders, plan), strict=True)
+        made = {order: x for order, x in found if x is not None}
+        for order, x in (before or {}).items():
+            if order in made and x.shape == made[order].shape:
+                made[order] = made[order] + x
         ptr = {2: plan.graph_pair_ptr, 1: plan.node_ptr}
         if not self.norms:
-            made = {order: None if x is None else elu(x) for order, x in made.items()}
+            out = {order: elu(x) for order, x in made.items()}
         else:
             norms: list[Any] = [self.norms[str(order)] for order in self.orders]
             given = [norm.given(made[order], ptr[order]) for norm, order in zip(norms, self.orders, strict=True)]
-            made = dict(zip(self.orders, graph_norm(given, norms[0].eps, activated=True), strict=True))
-        return made.get(1), made.get(2)
+            out = dict(zip(self.orders, graph_norm(given, norms[0].eps, activated=True), strict=True))
+        return out.get(1), out.get(2), made
 
 
 class SPEN(nn.Module):
@@ -102,6 +111,9 @@ class SPEN(nn.Module):
     dropout : float in [0, 1), default 0.5
         Behind each of them.
     norm : {"graph", "none"}, default "graph"
+    residual : bool, default True
+        To what a layer's maps give, what the layer before it gave is added before ELU, where both are as wide; the
+        first layer's maps are twice as wide then, where both orders are used.
 
     Notes
     -----
@@ -140,6 +152,7 @@ class SPEN(nn.Module):
         head: Sequence[int] = (256, 128),
         dropout: float = 0.5,
         norm: str = "graph",
+        residual: bool = True,
     ) -> None:
         super().__init__()
         tags, classes = check_count("num_tags", num_tags, 1), check_count("num_classes", num_classes, 1)
@@ -155,7 +168,10 @@ class SPEN(nn.Module):
         self.sizes, self.orders = sizes, tuple(sorted(orders))
         channels = (0, tags + 1) if 2 in self.orders else (tags, 0)
         self.layers = nn.ModuleList()
-        for width in widths:
+        self.residual = residual
+        for number, width in enumerate(widths):
+            if residual and number == 0:  # as wide as the layers behind it, whose features are of two sources
+                width *= len(self.orders)
             self.layers.append(EgoLayer(channels, width, orders=self.orders, num_classes=len(sizes), norm=norm))
             wide = width * sum(c > 0 for c in channels)
             channels = (wide if 1 in self.orders else 0, wide if 2 in self.orders else 0)
@@ -176,8 +192,9 @@ class SPEN(nn.Module):
         """Scores of the classes before softmax: (num_graphs, num_classes)."""
         plan = batch.plan
         nodes, pairs = (None, batch.pairs) if 2 in self.orders else (batch.nodes, None)
+        before: dict[int, Tensor] = {}
         for step in self.layers:
-            nodes, pairs = step(nodes, pairs, plan)
+            nodes, pairs, before = step(nodes, pairs, plan, before if self.residual else None)
         parts = []
         if pairs is not None:
             parts.append(self.last["2"](pairs, plan))

@@ -41,6 +41,10 @@ def contenders(graphs):
         )
         for orders, norm in (((1, 2), "graph"), ((1, 2), "none"), ((1,), "graph"), ((2,), "graph"))
     }
+    found["SPEN without residuals"] = (
+        lambda: SPEN(graphs.num_tags, 2, sizes=sizes, hidden=(8, 6), residual=False),
+        ego,
+    )
     wide = EgoGraphs(graphs, hops=2)
     two = SizeClasses.fit(wide.bag.sizes, policy="log")
     found["SPEN of two hops"] = (lambda: SPEN(graphs.num_tags, 2, sizes=two, hidden=(8, 6)), wide)
@@ -150,3 +154,20 @@ def test_bad_options_are_named():
     ):
         with pytest.raises(InvalidInput, match=said):
             TrainOptions(**options)
+
+
+def test_residuals_are_added_before_elu_where_widths_agree():
+    graphs = some_graphs()
+    data = EgoGraphs(graphs)
+    sizes = SizeClasses.fit(data.bag.sizes)
+    torch.manual_seed(0)
+    model = SPEN(graphs.num_tags, 2, sizes=sizes, hidden=(6, 6, 4)).eval()
+    batch = model.batch(data, np.arange(5))
+    first, second, third = model.layers
+    nodes, pairs, before = first(None, batch.pairs, batch.plan)
+    assert before[2].shape[1] == before[1].shape[1] == 12  # twice as wide: it has but one source
+    alone, summed = (second(nodes, pairs, batch.plan, given)[2] for given in (None, before))
+    for order in (1, 2):
+        assert torch.allclose(summed[order], alone[order] + before[order])
+    narrow = (third(nodes, pairs, batch.plan, given)[2] for given in (None, before))
+    assert all(torch.equal(a, b) for a, b in zip(*(made.values() for made in narrow), strict=True))
