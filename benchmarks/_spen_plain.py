@@ -105,7 +105,8 @@ class PlainSPEN(nn.Module):
         super().__init__()
         self.layers, self.norms = nn.ModuleList(), nn.ParameterList()
         wide = {"2": num_tags + 1}
-        for width in hidden:
+        for number, width in enumerate(hidden):
+            width *= 2 if number == 0 else 1
             layer = {s + t: PlainMap(s + t, c, width, classes) for t in "12" for s, c in wide.items()}
             self.layers.append(nn.ModuleDict(layer))
             wide = dict.fromkeys("21", width * len(wide))
@@ -118,9 +119,11 @@ class PlainSPEN(nn.Module):
         self.head = nn.Sequential(*[part for parts in head for part in parts], nn.Linear(128, num_classes))
 
     def forward(self, batch):
-        x = {"2": batch.pairs}
+        x, before = {"2": batch.pairs}, {}
         for number, layer in enumerate(self.layers):
             x = self._maps(layer, x, batch, "12")
+            before = {order: value + before[order] if before else value for order, value in x.items()}
+            x = dict(before)
             for place, (order, ptr) in enumerate((("1", batch.node_ptr), ("2", batch.pair_ptr))):
                 scale, shift, share = self.norms[6 * number + 3 * place : 6 * number + 3 * place + 3]
                 (x[order],) = plain.graph_norm([(x[order], ptr, scale, shift, share)], 1e-5, activated=True)
