@@ -126,7 +126,7 @@ def epoch(given):
     labels = torch.from_numpy(graphs.labels)
     hidden = [64] * 5
     models = {
-        "nearhop": SPEN(data.num_tags, 2, sizes=classes, hidden=hidden),
+        "nearhop": SPEN(data.num_tags, 2, sizes=classes, hidden=hidden, residual=True),
         "stack": PlainSPEN(data.num_tags, 2, classes=len(classes), hidden=hidden),
     }
 
@@ -158,7 +158,7 @@ def phases(given):
     data = EgoGraphs(graphs)
     classes = SizeClasses.fit(data.bag.sizes)
     labels = torch.from_numpy(graphs.labels)
-    model = SPEN(data.num_tags, 2, sizes=classes, hidden=[64] * 5)
+    model = SPEN(data.num_tags, 2, sizes=classes, hidden=[64] * 5, residual=True)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, weight_decay=0, fused=True)
     order, taken = np.random.default_rng(0).permutation(len(graphs)), []
     for first in range(0, 4 * given.repeats + 12, 4):

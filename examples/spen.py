@@ -135,7 +135,7 @@ def main() -> None:
     made.add_argument("--max-size", type=int, help="refuse larger ego networks")
     made.add_argument("--policy", default="buckets", help="which sizes share weights")
     made.add_argument("--norm", choices=["graph", "none"], default="graph")
-    made.add_argument("--no-residual", dest="residual", action="store_false", help="without what the layer before gave")
+    made.add_argument("--residual", action="store_true", help="add what the layer before gave")
     made.add_argument("--save", metavar="FILE", help="keep every fold's curves there, and use those that are there")
     given = made.parse_args()
     if given.short:

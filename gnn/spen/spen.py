@@ -111,7 +111,7 @@ class SPEN(nn.Module):
     dropout : float in [0, 1), default 0.5
         Behind each of them.
     norm : {"graph", "none"}, default "graph"
-    residual : bool, default True
+    residual : bool, default False
         To what a layer's maps give, what the layer before it gave is added before ELU, where both are as wide; the
         first layer's maps are twice as wide then, where both orders are used.
 
@@ -152,7 +152,7 @@ class SPEN(nn.Module):
         head: Sequence[int] = (256, 128),
         dropout: float = 0.5,
         norm: str = "graph",
-        residual: bool = True,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         tags, classes = check_count("num_tags", num_tags, 1), check_count("num_classes", num_classes, 1)

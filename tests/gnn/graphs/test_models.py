@@ -41,8 +41,8 @@ def contenders(graphs):
         )
         for orders, norm in (((1, 2), "graph"), ((1, 2), "none"), ((1,), "graph"), ((2,), "graph"))
     }
-    found["SPEN without residuals"] = (
-        lambda: SPEN(graphs.num_tags, 2, sizes=sizes, hidden=(8, 6), residual=False),
+    found["SPEN with residuals"] = (
+        lambda: SPEN(graphs.num_tags, 2, sizes=sizes, hidden=(8, 6), residual=True),
         ego,
     )
     wide = EgoGraphs(graphs, hops=2)
@@ -161,7 +161,7 @@ def test_residuals_are_added_before_elu_where_widths_agree():
     data = EgoGraphs(graphs)
     sizes = SizeClasses.fit(data.bag.sizes)
     torch.manual_seed(0)
-    model = SPEN(graphs.num_tags, 2, sizes=sizes, hidden=(6, 6, 4)).eval()
+    model = SPEN(graphs.num_tags, 2, sizes=sizes, hidden=(6, 6, 4), residual=True).eval()
     batch = model.batch(data, np.arange(5))
     first, second, third = model.layers
     nodes, pairs, before = first(None, batch.pairs, batch.plan)
