@@ -109,7 +109,7 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
         made |= {"learning_rate": 0.005, "epochs": 1000, "patience": 100}
     elif what == "gcnii":
         inner = GCNII(width, (64, 256, 256)[at], classes, num_layers=(64, 32, 16)[at], lam=(0.5, 0.6, 0.4)[at],
-                      dropout=(0.6, 0.7, 0.5)[at])  # fmt: skip
+                      dropout=(0.6, 0.7, 0.5)[at], precision=given.precision)  # fmt: skip
         model, groups = FullBatch(inner, x, adjacency), inner.decayed((0.01, 0.01, 5e-4)[at], 5e-4)
         made |= {"epochs": 1500, "patience": 100}
     elif what == "grand":
@@ -132,7 +132,7 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
             made |= {"learning_rate": 0.01, "epochs": 1000, "patience": None}
     elif what == "la-gcnii":
         inner = GCNII(width, (32, 128, 64)[at], classes, num_layers=(64, 32, 16)[at], lam=(0.5, 0.6, 0.4)[at],
-                      dropout=(0.6, 0.7, 0.5)[at], branches=2)  # fmt: skip
+                      dropout=(0.6, 0.7, 0.5)[at], branches=2, precision=given.precision)  # fmt: skip
         views = {"samples": 1, "consistency": 0.0} if at == 0 else {}
         model = task.augmenter.wrap(inner, x, adjacency, **views)
         groups = inner.decayed((0.01, 0.01, 5e-4)[at], 5e-4)
@@ -199,7 +199,9 @@ def main() -> None:
     made.add_argument("--epochs", type=int, help="at most")
     made.add_argument("--published-schedule", action="store_true", help="the papers' learning rates and epochs for LA")
     made.add_argument("--rule", choices=["released", "paper"], default="released", help="how the generator is picked")
-    made.add_argument("--precision", choices=["float32", "bfloat16"], default="bfloat16", help="of drawn features")
+    made.add_argument(
+        "--precision", choices=["float32", "bfloat16"], default="bfloat16", help="of drawn features and GCNII's maps"
+    )
     made.add_argument("--mask", type=float, nargs="+", default=[0.0], help="shares of feature entries to hide")
     made.add_argument("--by-degree", action="store_true")
     made.add_argument("--save", metavar="FOLDER", help="keep generators and runs there, and go on with those there")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..nodes.features import drop_into
+from ..nodes.dropout import drop_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,6 +30,18 @@ def drop_32(x, out, key, threshold):
 
 
 @parallel_kernel
+def drop_and_scale(x, out, key, threshold, scale):
+    """`out[i] = scale * x[i]` of float32 numbers, or 0; the same entries as `drop_32` drops."""
+    for turn in numba.prange((x.shape[0] + _TURN - 1) // _TURN):
+        base = mix64(np.uint64(key) + np.uint64(turn) * _GOLDEN)
+        start = turn * _TURN
+        row, to = x[start : start + _TURN], out[start : start + _TURN]
+        for j in range(row.shape[0]):
+            word = mix64(base + np.uint64(j) * _GOLDEN) >> _S32
+            to[j] = np.float32(scale) * row[j] if word >= threshold else np.float32(0)
+
+
+@parallel_kernel
 def drop_16(x, out, key, threshold):
     """The same of numbers of 16 bits, two in each uint32: a word decides about both."""
     for turn in numba.prange((x.shape[0] + _TURN - 1) // _TURN):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, elu, leaky_relu
+from torch.nn.functional import elu, leaky_relu
 
+from ..dropout import dropout
 from ..features import FeatureLinear, Features
 from .branches import dropped_branches
 

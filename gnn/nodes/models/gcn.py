@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
+from ..dropout import dropout
 from ..features import FeatureLinear, Features
 from .branches import dropped_branches
 

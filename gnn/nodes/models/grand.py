@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from ....graphlib.sparse.csr import CSR
 from ...sparse.sparse_tensor import SparseTensor
+from ..dropout import dropout
 from ..features import FeatureLinear, Features, drop_features
 
 if TYPE_CHECKING:

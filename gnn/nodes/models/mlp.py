@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
+from ..dropout import dropout
 from ..features import FeatureLinear, Features, drop_features
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from ...sparse.sparse_tensor import SparseTensor
+from ..dropout import dropout
 from ..features import Features
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ import torch
 
 import nearhop
 from nearhop.gnn.nodes import FullBatch, as_features, consistency_loss, drop_features, normalized_adjacency
-from nearhop.gnn.nodes.features import drop_into
+from nearhop.gnn.nodes.dropout import drop_into, dropout
 from nearhop.gnn.nodes.models import GAT, GCN, GCNII, GRAND, MLP, SGC, SIGN, GraphSAGE, powers
+from nearhop.gnn.nodes.models.deep import residual_layers
 from nearhop.gnn.nodes.models.gat import Edges, softmax_of_rows
+from nearhop.gnn.nodes.models.gcn2 import PRECISIONS
 from nearhop.gnn.nodes.models.grand import drop_rows, mean_of_powers
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.support import needs
@@ -263,6 +265,60 @@ def test_dropout_scales_up_and_leaves_evaluation_alone():
     sparse: Any = as_features(features)
     kept = drop_features(sparse, 0.5, True).matrix.values
     assert set((kept / sparse.matrix.values).round(4).tolist()) <= {0.0, 2.0}
+
+
+def test_the_gradient_of_dropout_drops_the_same_entries():
+    x = torch.randn(70, 90, requires_grad=True)
+    torch.manual_seed(1)
+    made = dropout(x, 0.3, True)
+    factors = torch.where(made == 0, 0.0, 1 / 0.7)
+    torch.testing.assert_close(made, x * factors)
+    made.backward(torch.full_like(x, 2.0))
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, 2 * factors)
+    assert dropout(x, 0.3, False) is x
+    assert dropout(x.double(), 0.3, True).dtype == torch.float64
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 5e-2)])
+@pytest.mark.parametrize("p", [0.0, 0.4])
+def test_layers_of_gcnii_are_those_of_torch(precision, tolerance, p):
+    """Forward and backward against autograd, with the entries dropped that the kernels dropped; an odd width."""
+    adjacency = normalized_adjacency(graph()[0])
+    torch.manual_seed(2)
+    h, start = torch.rand(N, 37, requires_grad=True), torch.rand(N, 37, requires_grad=True)
+    maps = [torch.randn(37, 37).div(6).requires_grad_() for _ in range(3)]
+    inputs, options = [h, start, *maps], {"alpha": 0.2, "lam": 0.7, "dropout": p, "dtype": PRECISIONS[precision]}
+    torch.manual_seed(3)
+    made = residual_layers(h, start, adjacency, maps, **options)
+    masks = [torch.from_numpy(kept).float() / (1 - p) if p else torch.ones(N, 37) for kept in made.grad_fn.saved[0]]
+    given = torch.randn(N, 37)
+    found = torch.autograd.grad(made, inputs, given)
+    x = h
+    for number, (weight, kept) in enumerate(zip(maps, masks, strict=True), 1):
+        near = math.log(0.7 / number + 1)
+        support = 0.8 * (dense(adjacency) @ x) + 0.2 * start
+        x = torch.relu((1 - near) * support + near * support @ weight) * kept
+    torch.testing.assert_close(made, x, atol=tolerance, rtol=tolerance)
+    for a, b in zip(found, torch.autograd.grad(x, inputs, given), strict=True):
+        assert (a - b).norm() < tolerance * b.norm()
+    torch.manual_seed(3)
+    assert torch.equal(
+        residual_layers(h.detach(), start.detach(), adjacency, [w.detach() for w in maps], **options), made
+    )
+    share = torch.stack(masks).eq(0).float().mean().item()
+    assert (share > 0.3) == bool(p)
+
+
+def test_gcnii_elsewhere_and_with_unknown_precision():
+    """What other devices compute with torch is the same."""
+    store, x = graph()
+    adjacency, model = normalized_adjacency(store), GCNII(F, 8, C, num_layers=3).eval()
+    wanted = model(as_features(x), adjacency)
+    start = torch.relu(as_features(x) @ model.first[0].weight + model.first[0].bias)
+    torch.testing.assert_close(model.last(model._layers(start, adjacency)), wanted, atol=1e-5, rtol=1e-4)
+    with pytest.raises(InvalidInput, match="precision must be one of 'float32', 'bfloat16'; got 'half'"):
+        GCNII(F, 8, C, precision="half")
 
 
 def test_consistency_pulls_views_towards_their_sharpened_mean():
