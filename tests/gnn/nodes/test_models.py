@@ -267,6 +267,18 @@ def test_dropout_scales_up_and_leaves_evaluation_alone():
     assert set((kept / sparse.matrix.values).round(4).tolist()) <= {0.0, 2.0}
 
 
+def test_powers_of_wide_matrices_go_by_columns():
+    adjacency = normalized_adjacency(graph()[0], "mean")  # not symmetric
+    p, x = dense(adjacency), torch.randn(N, 150, requires_grad=True)
+    for order in (2, 3):
+        made = mean_of_powers(x, adjacency, order)
+        wanted = sum((torch.linalg.matrix_power(p, k) @ x for k in range(1, order + 1)), x) / (order + 1)
+        assert type(made.grad_fn).__name__ == "_MeanOfPowersBackward"
+        torch.testing.assert_close(made, wanted)
+        given = torch.randn(N, 150)
+        torch.testing.assert_close(*(torch.autograd.grad(found, x, given)[0] for found in (made, wanted)))
+
+
 def test_the_gradient_of_dropout_drops_the_same_entries():
     x = torch.randn(70, 90, requires_grad=True)
     torch.manual_seed(1)
