@@ -284,13 +284,14 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--graph", choices=GRAPHS, default="patents")
     parser.add_argument("--part", type=float, default=1.0, help="of the nodes and edges of --graph")
+    parser.add_argument("--degrees", type=int, nargs="+", default=[20, 60], help="of `sets`; 120 takes 12 GB")
     parser.add_argument("--size", type=int, default=50, help="K of the node sets of --graph")
     parser.add_argument("--limit", default="2GiB")
     parser.add_argument("--folder", help="where the graph of `scale` is written for a while (20 GB)")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--prepare", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.sets = [(100_000, 20), (100_000, 60)]
+    given.sets = [(100_000, degree) for degree in given.degrees]
     if given.short:
         given.nodes, given.batch, given.repeats, given.part = 20_000, 64, 2, 0.01
         given.sets = [(20_000, 20)]
