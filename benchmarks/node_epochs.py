@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer, as_features, nor
 from nearhop.gnn.nodes.models import GCNII, GRAND
 from nearhop.gnn.training import Training
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "cora": {"hidden": 64, "num_layers": 64, "lam": 0.5},
     "citeseer": {"hidden": 256, "num_layers": 32, "lam": 0.6},
 }
@@ -45,7 +46,7 @@ class PlainGCNII(GCNII):
 
     def forward(self, x, adjacency):
         p, training = self.dropout, self.training
-        layer = self.first[0]
+        layer: Any = self.first[0]
         given = torch.sparse_csr_tensor(
             x.crow_indices(), x.col_indices(), dropout(x.values(), p, training), size=x.shape
         )
@@ -75,9 +76,10 @@ class PlainGRAND(GRAND):
 def contenders(name, what):
     """Trainers by name."""
     store = datasets.load(name)
-    data, x, adjacency = NodeData.from_store(store), as_features(store.nodes["x"]), normalized_adjacency(store)
+    x: Any = as_features(store.nodes["x"])
+    data, adjacency = NodeData.from_store(store), normalized_adjacency(store)
     width, classes, plain = x.matrix.num_cols, data.num_classes, as_csr(adjacency)
-    views: dict[str, float] = {}
+    views: dict[str, Any] = {}
     made: dict[str, tuple[nn.Module, tuple]] = {}
     if what == "gcnii":
         for precision in ("float32", "bfloat16"):

@@ -327,7 +327,8 @@ def test_gcnii_elsewhere_and_with_unknown_precision():
     store, x = graph()
     adjacency, model = normalized_adjacency(store), GCNII(F, 8, C, num_layers=3).eval()
     wanted = model(as_features(x), adjacency)
-    start = torch.relu(as_features(x) @ model.first[0].weight + model.first[0].bias)
+    first: Any = model.first[0]
+    start = torch.relu(as_features(x) @ first.weight + first.bias)
     torch.testing.assert_close(model.last(model._layers(start, adjacency)), wanted, atol=1e-5, rtol=1e-4)
     with pytest.raises(InvalidInput, match="precision must be one of 'float32', 'bfloat16'; got 'half'"):
         GCNII(F, 8, C, precision="half")
