@@ -119,7 +119,8 @@ class PlainSPEN(nn.Module):
         self.head = nn.Sequential(*[part for parts in head for part in parts], nn.Linear(128, num_classes))
 
     def forward(self, batch):
-        x, before = {"2": batch.pairs}, {}
+        x = {"2": batch.pairs}
+        before: dict[str, torch.Tensor] = {}
         for number, layer in enumerate(self.layers):
             x = self._maps(layer, x, batch, "12")
             before = {order: value + before[order] if before else value for order, value in x.items()}
