@@ -27,7 +27,8 @@ def commands() -> list[tuple[str, str]]:
     """(script, its words) for each command line of the manual, the README and the examples."""
     found = []
     for path in (*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", *sorted((ROOT / "examples").glob("*.py"))):
-        for line in path.read_text(encoding="utf-8").splitlines():
+        text = re.sub(r"\\+\n\s*", "", path.read_text(encoding="utf-8"))  # lines that go on in the next one
+        for line in text.splitlines():
             for script, words in re.findall(r"python examples/(\w+\.py)((?: [^`#|]*)?)", line):
                 if "DIR" not in words:
                     found.append((script, words.strip()))

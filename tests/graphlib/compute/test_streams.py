@@ -106,7 +106,7 @@ BY_THE_SEED_ITSELF = {
     "ann/minhash/schemes.py",
     "ann/storage/directions.py",
     "blocking/vectors.py",
-    "gnn/nodes/features.py",  # by a root
+    "gnn/nodes/dropout.py",  # by a root
     "communities/pictures/layout.py",
 }
 
