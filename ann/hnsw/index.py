@@ -389,8 +389,7 @@ class HNSW(VectorIndex):
         InvalidInput
             NaN or infinite values, k or ef_search < 1, a name that was not tuned.
         """
-        if isinstance(ef_search, str):
-            ef_search = self._beam_of(ef_search)
+        ef_search = self._beam_of(ef_search)
         with self._lock.reading():
             if self._where is not None:
                 self._check_column(self._where)
@@ -409,8 +408,7 @@ class HNSW(VectorIndex):
         with self._lock.reading():
             if self._where is not None:
                 self._check_column(self._where)
-            ef = self._beam_of(ef_search) if isinstance(ef_search, str) else ef_search
-            return search_within(self, queries, radius, ef, filter, threads)
+            return search_within(self, queries, radius, self._beam_of(ef_search), filter, threads)
 
     @overload
     def tune(self, target_recall: float = 0.95, *, queries: ArrayLike | None = None, k: int = 10) -> int: ...
@@ -454,11 +452,14 @@ class HNSW(VectorIndex):
         """The beams that `tune` found for classes of queries, by name; saved with the index."""
         return dict(self._beams)
 
-    def _beam_of(self, name: str) -> int:
-        if name not in self._beams:
+    def _beam_of(self, given: int | str | None) -> int | None:
+        """A beam as it is given, or that of the class of queries of this name."""
+        if not isinstance(given, str):
+            return given
+        if given not in self._beams:
             known = ", ".join(map(repr, self._beams)) or "none yet"
-            raise InvalidInput(f"ef_search={name!r} is no class of queries; tuned are: {known}. See tune(queries=...)")
-        return self._beams[name]
+            raise InvalidInput(f"ef_search={given!r} is no class of queries; tuned are: {known}. See tune(queries=...)")
+        return self._beams[given]
 
     def explain(
         self, query: ArrayLike, k: int = 10, *, ef_search: int | str | None = None, filter: Any = None
@@ -474,8 +475,7 @@ class HNSW(VectorIndex):
         Explanation(scan, beam 0, 500 of 3,000 rows pass (16.7 %), recall 1.000, 0 missed)
         """
         with self._lock.reading():
-            ef = self._beam_of(ef_search) if isinstance(ef_search, str) else ef_search
-            return explain(self, query, k, ef, filter)
+            return explain(self, query, k, self._beam_of(ef_search), filter)
 
     def estimate_memory(self, num_rows: int, dim: int) -> MemoryEstimate:
         """Bytes that an index with these parameters will hold for so many vectors; nothing is allocated.

@@ -41,13 +41,13 @@ class _Dropped(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, x: Tensor, p: float, key: int) -> Tensor:
         from ...graphlib.compute.threads import threads_in_use
-        from .dropout_cpu import drop_and_scale
+        from .dropout_cpu import drop_32
 
         context.options = p, key
         given = x.detach().contiguous()
         out = torch.empty_like(given)
         with threads_in_use(kernel_threads()):
-            drop_and_scale(given.view(-1).numpy(), out.view(-1).numpy(), np.uint64(key), _threshold(p), 1 / (1 - p))
+            drop_32(given.view(-1).numpy(), out.view(-1).numpy(), np.uint64(key), _threshold(p), 1 / (1 - p))
         return out
 
     @staticmethod
@@ -64,7 +64,7 @@ def drop_into(x: Tensor, out: Tensor, p: float, key: int) -> None:
     given, to = x.view(-1), out.view(-1)
     with threads_in_use(kernel_threads()):
         if x.dtype == torch.float32:
-            drop_32(_words(given), _words(to), np.uint64(key), _threshold(p))
+            drop_32(given.detach().numpy(), to.detach().numpy(), np.uint64(key), _threshold(p), 1.0)
             return
         even = given.shape[0] // 2 * 2
         drop_16(_words(given[:even]), _words(to[:even]), np.uint64(key), _threshold(p))

@@ -85,7 +85,7 @@ class _Layers(torch.autograd.Function):
                 mapped = given @ weight.to(dtype)
                 stays = np.empty((first.shape[0], first.shape[1] if threshold else 0), np.bool_)
                 draws = np.uint64(keys[number - 1]), threshold
-                activate(support, _bits(mapped), _near(lam, number), draws, 1 / (1 - dropout), out, stays)
+                activate(support, _bits(mapped), share_of_map(lam, number), draws, 1 / (1 - dropout), out, stays)
                 if keeps:
                     kept.append(stays if threshold else out > 0)
                     supports.append(given)
@@ -111,7 +111,7 @@ class _Layers(torch.autograd.Function):
         with threads_in_use(kernel_threads()):
             for at in reversed(range(len(maps))):
                 kernels.mask(gradient, kept[at], scale if at == len(maps) - 1 else scale * (1 - alpha))
-                near = _near(lam, at + 1)
+                near = share_of_map(lam, at + 1)
                 given = torch.from_numpy(gradient).to(dtype)
                 found.append((supports[at].t() @ given).float().mul_(near))
                 mapped = given @ maps[at].to(dtype).t()
@@ -121,7 +121,8 @@ class _Layers(torch.autograd.Function):
         return torch.from_numpy(gradient).mul_(1 - alpha), torch.from_numpy(start), None, None, *reversed(found)
 
 
-def _near(lam: float, number: int) -> float:
+def share_of_map(lam: float, number: int) -> float:
+    """b of a layer, counted from 1."""
     return math.log(lam / number + 1)
 
 

@@ -13,7 +13,7 @@ from ....graphlib.errors import InvalidInput
 from ..dropout import dropout
 from ..features import FeatureLinear, Features
 from .branches import dropped_branches
-from .deep import residual_layers
+from .deep import residual_layers, share_of_map
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
@@ -106,7 +106,7 @@ class GCNII(nn.Module):
         """The same by torch's operations, for other devices."""
         h, dtype = dropout(start, self.dropout, self.training), PRECISIONS[self.precision]
         for number, weight in enumerate(self.maps, 1):
-            near = math.log(self.lam / number + 1)
+            near = share_of_map(self.lam, number)
             support = (1 - self.alpha) * (adjacency @ h) + self.alpha * start
             mapped = (support.to(dtype) @ weight.to(dtype)).to(start.dtype)
             h = dropout(torch.relu((1 - near) * support + near * mapped), self.dropout, self.training)

@@ -9,9 +9,8 @@ import numba
 import numpy as np
 
 from ....graphlib.compute.jit import kernel, parallel_kernel
-from ....graphlib.compute.random_cpu import mix64
+from ..dropout_cpu import word_of
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _S32, _HALF = np.uint64(32), np.uint32(16)
 _ROWS = 64  # of one turn
 
@@ -44,7 +43,7 @@ def _activate(support, mapped, near, draws, scale, to, kept):
     rest, low = np.float32(1) - near, np.float32(0)
     for j in range(to.shape[0]):
         made = rest * support[j] + near * mapped[j]
-        stays = made > low and (mix64(draws[0] + np.uint64(j) * _GOLDEN) >> _S32) >= draws[1]
+        stays = made > low and (word_of(draws[0], j) >> _S32) >= draws[1]
         to[j] = scale * made if stays else low
         kept[j] = stays
 
@@ -68,7 +67,7 @@ def activate_32(support, mapped, near, draws, scale, out, kept):
             if threshold == 0:
                 _activate_all(support[i], mapped[i], np.float32(near), out[i])
                 continue
-            row = mix64(np.uint64(key) + np.uint64(i) * _GOLDEN), threshold
+            row = word_of(key, i), threshold
             _activate(support[i], mapped[i], np.float32(near), row, np.float32(scale), out[i], kept[i])
 
 
@@ -84,7 +83,7 @@ def activate_16(support, mapped, near, draws, scale, out, kept):
             if threshold == 0:
                 _activate_all(support[i], wide, np.float32(near), out[i])
                 continue
-            row = mix64(np.uint64(key) + np.uint64(i) * _GOLDEN), threshold
+            row = word_of(key, i), threshold
             _activate(support[i], wide, np.float32(near), row, np.float32(scale), out[i], kept[i])
 
 
