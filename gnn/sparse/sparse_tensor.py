@@ -70,6 +70,11 @@ class _Product(torch.autograd.Function):
         return None, _multiply(context.matrix.transpose, gradients[0])
 
 
+def float_values(m: CSR) -> NDArray[np.float32]:
+    """The values as kernels take them; ones of a pattern."""
+    return np.ones(m.num_entries, np.float32) if m.values is None else np.asarray(m.values, np.float32)
+
+
 def _multiply(m: CSR, X: Tensor) -> Tensor:
     if X.device.type != "cpu":
         return _on_device(m, X)

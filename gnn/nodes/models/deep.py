@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from ....graphlib.compute.threads import threads_in_use
 from ....graphlib.sparse.csr import as_adjacency
 from ....graphlib.sparse.spmm import multiply_into
+from ...sparse.sparse_tensor import float_values
 from ...threads import kernel_threads
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ....graphlib.sparse.csr import CSR
     from ...sparse.sparse_tensor import SparseTensor
 
 
@@ -71,7 +71,7 @@ class _Layers(torch.autograd.Function):
         threshold = np.uint64(round(dropout * (1 << 32)))
         keys = torch.randint(1 << 62, (len(maps),)).numpy() if dropout else np.zeros(len(maps), np.int64)
         m, first = adjacency.matrix, _array(start)
-        values = _values(m)
+        values = float_values(m)
         out = np.empty_like(first)
         read, support = _array(h), np.empty_like(first)
         kept: list[NDArray[np.bool_]] = []
@@ -128,10 +128,6 @@ def share_of_map(lam: float, number: int) -> float:
 
 def _array(x: Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(x.detach().numpy(), np.float32)
-
-
-def _values(m: CSR) -> NDArray[np.float32]:
-    return np.ones(m.num_entries, np.float32) if m.values is None else np.asarray(m.values, np.float32)
 
 
 def _bits(x: Tensor) -> NDArray[Any]:

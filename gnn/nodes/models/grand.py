@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from ....graphlib.compute.threads import threads_in_use
 from ....graphlib.sparse.csr import CSR
-from ...sparse.sparse_tensor import SparseTensor
+from ...sparse.sparse_tensor import SparseTensor, float_values
 from ...threads import kernel_threads
 from ..dropout import dropout
 from ..features import FeatureLinear, Features, drop_features
@@ -131,9 +131,8 @@ def _by_columns(h: Tensor, m: CSR, order: int) -> Tensor:
 
     given = h.detach().contiguous()
     out = torch.empty_like(given)
-    values = np.ones(m.num_entries, np.float32) if m.values is None else np.asarray(m.values, np.float32)
     with threads_in_use(kernel_threads()):
-        kernels.mean_of_powers((m.indptr, m.indices), values, given.numpy(), order, out.numpy())
+        kernels.mean_of_powers((m.indptr, m.indices), float_values(m), given.numpy(), order, out.numpy())
     return out
 
 
