@@ -101,12 +101,13 @@ class PlainBatch:
 class PlainSPEN(nn.Module):
     """The model of `nearhop.gnn.SPEN`, of both orders, by plain maps."""
 
-    def __init__(self, num_tags, num_classes, *, classes, hidden):
+    def __init__(self, num_tags, num_classes, *, classes, hidden, residual):
         super().__init__()
+        self.residual = residual
         self.layers, self.norms = nn.ModuleList(), nn.ParameterList()
         wide = {"2": num_tags + 1}
         for number, width in enumerate(hidden):
-            width *= 2 if number == 0 else 1
+            width *= 2 if residual and number == 0 else 1
             layer = {s + t: PlainMap(s + t, c, width, classes) for t in "12" for s, c in wide.items()}
             self.layers.append(nn.ModuleDict(layer))
             wide = dict.fromkeys("21", width * len(wide))
@@ -123,8 +124,9 @@ class PlainSPEN(nn.Module):
         before: dict[str, torch.Tensor] = {}
         for number, layer in enumerate(self.layers):
             x = self._maps(layer, x, batch, "12")
-            before = {order: value + before[order] if before else value for order, value in x.items()}
-            x = dict(before)
+            if self.residual and before:
+                x = {order: value + before[order] for order, value in x.items()}
+            before = dict(x)
             for place, (order, ptr) in enumerate((("1", batch.node_ptr), ("2", batch.pair_ptr))):
                 scale, shift, share = self.norms[6 * number + 3 * place : 6 * number + 3 * place + 3]
                 (x[order],) = plain.graph_norm([(x[order], ptr, scale, shift, share)], 1e-5, activated=True)

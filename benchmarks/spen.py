@@ -126,8 +126,8 @@ def epoch(given):
     labels = torch.from_numpy(graphs.labels)
     hidden = [64] * 5
     models = {
-        "nearhop": SPEN(data.num_tags, 2, sizes=classes, hidden=hidden, residual=True),
-        "stack": PlainSPEN(data.num_tags, 2, classes=len(classes), hidden=hidden),
+        "nearhop": SPEN(data.num_tags, 2, sizes=classes, hidden=hidden, residual=given.residual),
+        "stack": PlainSPEN(data.num_tags, 2, classes=len(classes), hidden=hidden, residual=given.residual),
     }
 
     def run(name):
@@ -158,7 +158,7 @@ def phases(given):
     data = EgoGraphs(graphs)
     classes = SizeClasses.fit(data.bag.sizes)
     labels = torch.from_numpy(graphs.labels)
-    model = SPEN(data.num_tags, 2, sizes=classes, hidden=[64] * 5, residual=True)
+    model = SPEN(data.num_tags, 2, sizes=classes, hidden=[64] * 5, residual=given.residual)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, weight_decay=0, fused=True)
     order, taken = np.random.default_rng(0).permutation(len(graphs)), []
     for first in range(0, 4 * given.repeats + 12, 4):
@@ -231,6 +231,7 @@ def main():
     made.add_argument("--datasets", nargs="+", default=list(SETS))
     made.add_argument("--graphs", type=int, default=188, help="graphs of each set; an eighth of imdb-binary's")
     made.add_argument("--repeats", type=int, default=5)
+    made.add_argument("--residual", action="store_true", help="of epoch and phases")
     made.add_argument("--peak", nargs=5, help=argparse.SUPPRESS)
     given = made.parse_args()
     torch.set_num_threads(1)
