@@ -2,8 +2,8 @@
 
 Models, widths, decay and dropout are those of the papers; every figure is the test accuracy of the epoch of the lowest
 validation loss, and the test nodes are read once per run. One generator serves all seeds of a dataset, as in the
-authors' code. LA-GCN and LA-GAT take larger steps than published, at most 400 and 300 epochs, and stop early;
-`--published-schedule` takes theirs, which is five times as long.
+authors' code, or every seed has its own (`--own-generators`). LA-GCN and LA-GAT take larger steps than published, at
+most 400 and 300 epochs, and stop early; `--published-schedule` takes theirs, which is five times as long.
 
     python examples/local_augmentation.py --datasets cora --seeds 10              # GCN and LA-GCN
     python examples/local_augmentation.py --models mlp gcn gat gcnii grand sage sgc sign
@@ -60,27 +60,29 @@ class Task:
         self.x, self.adjacency = as_features(store.nodes["x"]), normalized_adjacency(store)
         self.width, self.classes = store.nodes["x"].shape[1], self.data.num_classes
         self.degrees = np.diff(self.adjacency.matrix.indptr) - 1
-        self._augmenter: LocalAugmenter | None = None
+        self._augmenters: dict[int, LocalAugmenter] = {}
 
-    @property
-    def augmenter(self) -> LocalAugmenter:
-        if self._augmenter is None:
-            given = self.given
-            path = Path(given.save) / f"{self.name}-{self.mask:g}-{given.rule}.npz" if given.save else None
+    def augmenter(self, seed: int) -> LocalAugmenter:
+        """The generator of a run: the same for all, unless every run is to have its own."""
+        given = self.given
+        number = seed if given.own_generators else 0
+        if number not in self._augmenters:
+            name = f"{self.name}-{self.mask:g}-{given.rule}{f'-{number}' if number else ''}.npz"
+            path = Path(given.save) / name if given.save else None
             if path is not None and path.exists():
-                self._augmenter = LocalAugmenter.load(str(path), self.store)
-                return self._augmenter
+                self._augmenters[number] = LocalAugmenter.load(str(path), self.store)
+                return self._augmenters[number]
             start = time.process_time()
             short: dict[str, Any] = {"epochs": 1, "hidden": 32, "warmup": 10, "check_every": 40} if given.short else {}
-            made = LocalAugmenter(rule=given.rule, precision=given.precision, **short)
+            made = LocalAugmenter(rule=given.rule, precision=given.precision, seed=number, **short)
             made.fit(self.store, data=self.data, progress=lambda p: progress(f"generator {p.step}/{p.num_steps}"))
             spent = time.process_time() - start
-            note(f"{self.name}: generator of step {made.kept_step}, {spent:.0f} s of processor time")
+            note(f"{self.name}: generator {number} of step {made.kept_step}, {spent:.0f} s of processor time")
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 made.save(str(path))
-            self._augmenter = made
-        return self._augmenter
+            self._augmenters[number] = made
+        return self._augmenters[number]
 
 
 def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
@@ -119,14 +121,14 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
     elif what == "la-gcn":
         extra = (1, 1, 3)[at]
         inner = GCN(width, (8, 8, 4)[at], classes, branches=1 + extra)
-        model = task.augmenter.wrap(inner, x, adjacency, branches=extra)
+        model = task.augmenter(seed).wrap(inner, x, adjacency, branches=extra)
         made |= {"learning_rate": 0.04, "epochs": 400, "patience": 100}
         if given.published_schedule:
             made |= {"learning_rate": (0.01, 0.01, 0.02)[at], "epochs": (2000, 2000, 300)[at], "patience": None}
     elif what == "la-gat":
         extra = (1, 1, 3)[at]
         inner = GAT(width, 8, classes, heads=4, branches=1 + extra)
-        model = task.augmenter.wrap(inner, x, adjacency, branches=extra)
+        model = task.augmenter(seed).wrap(inner, x, adjacency, branches=extra)
         made |= {"learning_rate": 0.02, "epochs": 300, "patience": 50}
         if given.published_schedule:
             made |= {"learning_rate": 0.01, "epochs": 1000, "patience": None}
@@ -134,11 +136,11 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
         inner = GCNII(width, (32, 128, 64)[at], classes, num_layers=(64, 32, 16)[at], lam=(0.5, 0.6, 0.4)[at],
                       dropout=(0.6, 0.7, 0.5)[at], branches=2, precision=given.precision)  # fmt: skip
         views = {"samples": 1, "consistency": 0.0} if at == 0 else {}
-        model = task.augmenter.wrap(inner, x, adjacency, **views)
+        model = task.augmenter(seed).wrap(inner, x, adjacency, **views)
         groups = inner.decayed((0.01, 0.01, 5e-4)[at], 5e-4)
         made |= {"epochs": 1500, "patience": 200 if given.published_schedule else 100}
     else:
-        model = task.augmenter.wrap(grand(task, True), x, adjacency, how="views", draws="fixed", samples=4,
+        model = task.augmenter(seed).wrap(grand(task, True), x, adjacency, how="views", draws="fixed", samples=4,
                                     consistency=(1.0, 0.7, 1.2)[at], temperature=(0.5, 0.2, 0.2)[at])  # fmt: skip
         made |= {"epochs": 2000, "patience": (200, 200, 100)[at], "learning_rate": (0.01, 0.01, 0.2)[at]}
     if given.epochs or given.short:
@@ -159,7 +161,8 @@ def grand(task: Task, augmented: bool = False) -> GRAND:
 def run(task: Task, what: str, given: Any) -> Any:
     """Runs of all seeds."""
     start = time.process_time()
-    folder = Path(given.save) / f"{task.name}-{task.mask:g}-{what}" if given.save else None
+    own = "-own" if given.own_generators and what.startswith("la-") else ""
+    folder = Path(given.save) / f"{task.name}-{task.mask:g}-{what}{own}" if given.save else None
     runs = run_seeds(
         lambda seed: trainer(task, what, seed),
         given.seeds,
@@ -198,6 +201,7 @@ def main() -> None:
     made.add_argument("--models", nargs="+", choices=NAMES, default=["gcn", "la-gcn"])
     made.add_argument("--epochs", type=int, help="at most")
     made.add_argument("--published-schedule", action="store_true", help="the papers' learning rates and epochs for LA")
+    made.add_argument("--own-generators", action="store_true", help="a generator per seed instead of one for all")
     made.add_argument("--rule", choices=["released", "paper"], default="released", help="how the generator is picked")
     made.add_argument(
         "--precision", choices=["float32", "bfloat16"], default="bfloat16", help="of drawn features and GCNII's maps"

@@ -155,9 +155,18 @@ def _mark(table, row):
 
 @kernel
 def _give_links(exact, owner, row, sources, table):
+    """Add those of `sources` that are not there yet to the links of `owner`; overwrites `sources`."""
     links, counts, clean = table.links, table.counts, table.clean
     _mark(table, row)
-    cap, count = links.shape[1], counts[row]
+    cap, count, new = links.shape[1], counts[row], 0
+    for j in range(sources.shape[0]):
+        present = False
+        for at in range(count):
+            present |= links[row, at] == sources[j]
+        if not present:
+            sources[new] = sources[j]
+            new += 1
+    sources = sources[:new]
     if count + sources.shape[0] <= cap:
         for j in range(sources.shape[0]):
             links[row, count + j] = sources[j]
@@ -210,7 +219,10 @@ def _shrink(exact, owner, row, count, clean, sources, cap):
 
 @parallel_kernel
 def add_reverse(exact, starts, rows, owners, sources, table):
-    """Give row `rows[g]` of node `owners[g]` the links `sources[starts[g]:starts[g + 1]]`, pruning full rows."""
+    """Give row `rows[g]` of node `owners[g]` the links `sources[starts[g]:starts[g + 1]]`, pruning full rows.
+
+    Those that it has are left out; `sources` is overwritten.
+    """
     for g in numba.prange(rows.shape[0]):
         _give_links(exact, owners[g], rows[g], sources[starts[g] : starts[g + 1]], table)
 

@@ -166,13 +166,7 @@ def _lead_back(graph: HNSWGraph, level: int, pairs: list[_Pairs]) -> None:
     if not pairs:
         return
     sources, targets = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
-    table = graph.level(level)[0]
-    missing = np.empty(len(sources), bool)
-    for start in range(0, len(sources), _ROWS_PER_PART):
-        part = slice(start, start + _ROWS_PER_PART)
-        rows = table[graph.rows_of(targets[part], level)]
-        missing[part] = ~(rows == sources[part, None]).any(axis=1)
-    graph.link_back(level, sources[missing], targets[missing])
+    graph.link_back(level, sources, targets)
 
 
 def _entry_beside(graph: HNSWGraph, dead: NDArray[np.bool_]) -> int:

@@ -12,6 +12,7 @@ from ...graphlib.errors import IndexMismatch, StoreCorrupt
 from ..locking import SharedLock
 from ..storage.room import grown
 from ..storage.rows import Rows
+from .bulk.batches import batches
 from .packed.blocks import Blocks
 from .parts_cpu import Graph, PackedGraph, Scratch, Table
 from .scratch import Bits, VisitScratch
@@ -19,8 +20,6 @@ from .scratch import Bits, VisitScratch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MOST_PER_BATCH = 512
-_SHARE_PER_BATCH = 50
 _SHARED_FROM = 16  # rows: looking for the links of fewer takes less than waking a thread
 # Rows that pruning cut off are looked for when a hundredth of the rows are new, a 20th of many.
 _SMALL, _REPAIR_SMALL_AT, _REPAIR_AT = 20_000, 100, 20
@@ -135,7 +134,7 @@ class HNSWGraph:
             if level == 0:
                 self.mark(rows)
 
-    def level(self, level: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    def level(self, level: int) -> tuple[Any, Any, Any]:
         """The table that holds the rows of a level, their counts and clean counts."""
         return (self.links, self.counts, self.clean) if level == 0 else (self.upper, self.upper_count, self.upper_clean)
 
@@ -149,9 +148,7 @@ class HNSWGraph:
 
     def walked(self) -> Graph:
         """The graph as kernels walk it."""
-        return Graph(
-            plain_view(self.upper_row), plain_view(self.upper), plain_view(self.links), self.entry, self.top
-        )  # fmt: skip
+        return Graph(*map(plain_view, (self.upper_row, self.upper, self.links)), self.entry, self.top)
 
     def table(self, level: int) -> Table:
         """The links of a level as kernels write them."""
@@ -192,38 +189,37 @@ class HNSWGraph:
         """Link `members`, free places or reserved rows behind those in use, rising, batch by batch.
 
         `published(first, last)` is called for `members[first:last]` while searches wait, before they may find the
-        batch; `committed(last)` after it.
-
-        The graph is valid between any two steps. Searches run while a batch looks for its links, and wait while those
-        are written. Nodes that pruning cut off are linked again at the end, or, where few rows are added to many, once
-        a walk through all links costs little beside what was added since the last.
+        batch; `committed(last)` after it. The graph is valid between any two steps. Searches run while a batch looks
+        for its links, and wait while those are written. Nodes that pruning cut off are linked again when that is due.
         """
         free = np.empty(0, np.int64) if self.free is None else self.free
-        linked, done = self.count - len(free), 0
+        done = 0
         try:
             with threads_in_use(threads) as workers:
-                while done < len(members):
-                    last = min(len(members), done + max(1, min((linked + done) // _SHARE_PER_BATCH, _MOST_PER_BATCH)))
-                    batch = members[done:last]
+                for last, batch in batches(members, self.count - len(free)):
                     with threads_in_use(workers if len(batch) >= _SHARED_FROM else 1) as some:
-                        links = self._find_links(batch, ef, some)
+                        links = self.find_links(batch, ef, some)
                         self.unrepaired += len(batch)
-                        highest = int(batch[np.argmax(self.levels[batch])])
                         with self.lock.changing():
                             published(done, last)
                             self.count = max(self.count, int(batch[-1]) + 1)
                             if self.free is not None:
                                 self.free = free[last:]
-                            self._link(batch, links)
-                            self._lead_to(batch, ef)
-                            if self.levels[highest] > self.top:
-                                self.entry, self.top = highest, int(self.levels[highest])
+                            self.join(batch, links, ef)
                     done = last
                     committed(last)
         finally:
             left = members[done:]
             self.clear(left[left < self.count])
         self.repair_if_due(ef)
+
+    def join(self, batch: NDArray[np.int64], links: _Links, ef: int) -> None:
+        """Make the links found for a batch, and the entry its highest node if none was as high."""
+        self._link(batch, links)
+        self._lead_to(batch, ef)
+        highest = int(batch[np.argmax(self.levels[batch])])
+        if self.levels[highest] > self.top:
+            self.entry, self.top = highest, int(self.levels[highest])
 
     def insert_one(self, members: NDArray[np.int64], ef: int) -> None:
         """Link one node, which makes the same graph as `insert`, while searches wait; nothing but the links."""
@@ -243,7 +239,7 @@ class HNSWGraph:
             self.entry, self.top = node, int(self.levels[node])
 
     def repair_if_due(self, ef: int) -> None:
-        """Repair once that costs little beside what was added since the last time."""
+        """Repair once that costs little beside what was added since the last time: at the end, where many are."""
         if self.unrepaired * (_REPAIR_SMALL_AT if self.count < _SMALL else _REPAIR_AT) >= self.count > 0:
             with self.lock.changing():
                 self.repair(ef)
@@ -251,21 +247,22 @@ class HNSWGraph:
     def mend(self, ef: int, threads: int | None) -> None:
         """Look again for the links of nodes whose links were picked by codes that held them ill."""
         asked = self.rows.to_mend()
-        if not len(asked):
-            return
-        nodes = asked[asked < self.count]
-        nodes = nodes[self.counts[nodes] > 0]  # the others are free places
-        with threads_in_use(threads) as workers:
-            for start in range(0, len(nodes), _MOST_PER_BATCH):
-                batch = nodes[start : start + _MOST_PER_BATCH]
-                links = self._find_links(batch, ef, workers)
+        if len(asked):
+            nodes = asked[asked < self.count]
+            with threads_in_use(threads) as workers:
+                self.look_again(nodes[self.counts[nodes] > 0], ef, workers)  # the others are free places
                 with self.lock.changing():
-                    self._link_more(batch, links)
-            with self.lock.changing():
-                self.repair(ef)
-        self.rows.mended(asked)
+                    self.repair(ef)
+            self.rows.mended(asked)
 
-    def _find_links(self, members: NDArray[np.int64], ef: int, workers: int) -> _Links:
+    def look_again(self, nodes: NDArray[np.int64], ef: int, workers: int) -> None:
+        """Search for more links of nodes that have some, batch by batch."""
+        for _, batch in batches(nodes, self.count):
+            links = self.find_links(batch, ef, workers)
+            with self.lock.changing():
+                self._link_more(batch, links)
+
+    def find_links(self, members: NDArray[np.int64], ef: int, workers: int) -> _Links:
         """The forward links of members, at all their levels: see the kernel."""
         from . import build_cpu as kernels
 
@@ -298,8 +295,7 @@ class HNSWGraph:
             there = found[np.arange(self.M) < counts[:, None]].astype(np.int64)
             pairs = np.concatenate([here * self.count + there, there * self.count + here])
             sources, targets = np.divmod(np.unique(pairs), self.count)
-            missing = ~(self.level(level)[0][self.rows_of(targets, level)] == sources[:, None]).any(axis=1)
-            self.link_back(level, sources[missing], targets[missing])
+            self.link_back(level, sources, targets)
 
     def _by_level(self, members: NDArray[np.int64], links: _Links) -> Iterator[tuple[int, Any, Any, Any]]:
         """Per level: the members that reach it, and the links found for them there with their counts."""
@@ -310,9 +306,9 @@ class HNSWGraph:
             yield level, members[reach], found[places], counts[places]
 
     def link_back(self, level: int, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
-        """Link every target to its source, which it is not linked to yet; full rows are pruned.
+        """Link every target to its source, unless it is; full rows are pruned. No pair may stand there twice.
 
-        Grouped by target, sources in order: one thread writes a row, and the outcome does not depend on threads.
+        Grouped by target, sources in order: the outcome does not depend on threads.
         """
         from . import build_cpu as kernels
 
@@ -331,8 +327,7 @@ class HNSWGraph:
         """Which nodes level 0 leads to from the entry (free places count as reached), and the queue that found them."""
         from . import build_cpu as kernels
 
-        seen = np.zeros(self.count, bool)
-        queue = np.empty(self.count, np.int64)
+        seen, queue = np.zeros(self.count, bool), np.empty(self.count, np.int64)
         if self.free is not None:
             seen[self.free] = True
         if self.entry >= 0:
@@ -347,18 +342,21 @@ class HNSWGraph:
         return made
 
     def _lead_to(self, members: NDArray[np.int64], ef: int) -> None:
-        """Link members of a batch that only others of it lead to from nodes near them, unless a search finds them.
+        """Lead to members of a batch that only others of it lead to, since these know one another without a search.
 
-        Members know one another without having searched. Rows that are far from all before and from one another would
-        otherwise hang on a single link together, which no search for one of them comes across.
+        Rows far from all before and from one another would else hang on one link together, which no search meets.
         """
         from . import build_cpu as kernels
 
         doubtful = np.empty(len(members), bool)
         if len(members) > 1 and kernels.held_by_peers(self.links, self.counts, members, doubtful):
-            found = np.ones(self.count, bool)
-            found[members[doubtful]] = False
-            self._link_unreached(members[doubtful], found, np.empty(0, np.int64), ef, one_by_one=True)
+            self.lead_to(members[doubtful], ef)
+
+    def lead_to(self, nodes: NDArray[np.int64], ef: int) -> None:
+        """Link nodes from what a search for them finds, unless it finds them."""
+        found = np.ones(self.count, bool)
+        found[nodes] = False
+        self._link_unreached(nodes, found, np.empty(0, np.int64), ef, one_by_one=True)
 
     def _link_unreached(
         self, nodes: NDArray[np.int64], reached: NDArray[np.bool_], queue: NDArray[np.int64], ef: int, *,

@@ -63,6 +63,7 @@ class Purpose(Enum):
     CONCENTRATION = "concentration"  # random vectors whose products stand for shared neighbours
     # indexes and clusters
     LEVELS = "levels"  # of an HNSW graph
+    LEAVES = "leaves"  # leaders of the parts in which rows of an HNSW graph look for links
     GRIDS = "grids"  # rotations and shifts of random grids
     PROJECTION_SIGNS = "projection signs"  # of hashed character n-grams
     DIFFUSION = "diffusion"  # the order of the pushes of a pass

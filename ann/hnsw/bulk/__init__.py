@@ -1,0 +1,1 @@
+"""Links of many rows at once, from small overlapping parts of them."""
