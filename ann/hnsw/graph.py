@@ -148,7 +148,8 @@ class HNSWGraph:
 
     def walked(self) -> Graph:
         """The graph as kernels walk it."""
-        return Graph(*map(plain_view, (self.upper_row, self.upper, self.links)), self.entry, self.top)
+        upper = plain_view(self.upper_row), plain_view(self.upper)
+        return Graph(*upper, plain_view(self.links), self.entry, self.top)
 
     def table(self, level: int) -> Table:
         """The links of a level as kernels write them."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 FAN = 9  # leaves of a row in a partition
 _LEAF = 256  # entries of a leaf, at most
-_PER_LEAF = 2  # leaders drawn for each leaf's worth of entries
+_PER_LEAF = 3  # leaders drawn for each leaf's worth of entries
 _MOST_LEADERS = 300
 _MOST_CUTS = 12  # after these, what is left is cut as it stands: copies of one row go to one leader together
 
@@ -30,8 +30,6 @@ def partition(
         Leaf by leaf, FAN * row + place with places 0 to FAN - 1.
     starts : int64 (num_leaves + 1,)
     """
-    from . import leaves_cpu as kernels
-
     entries, sizes, fan = FAN * rows, np.array([len(rows)]), FAN
     leaves, leaf_sizes = [], []
     for _ in range(_MOST_CUTS):
@@ -47,7 +45,7 @@ def partition(
         drawn = (rng.random(starts[-1]) * np.repeat(sizes, number)).astype(np.int64)
         leaders = entries[np.repeat(_offsets(sizes)[:-1], number) + drawn] // FAN
         leader = np.empty((len(entries), min(fan, int(number.max()))), np.int64)
-        kernels.nearest_leaders(walk, entries, FAN, np.repeat(np.arange(len(sizes)), sizes), leaders, starts, leader)
+        _nearest_leaders(walk, entries, np.repeat(np.arange(len(sizes)), sizes), leaders, starts, leader)
         entries = (entries[:, None] + np.arange(leader.shape[1]))[leader >= 0]
         leader = leader[leader >= 0]
         entries = entries[np.argsort(leader, kind="stable")]
@@ -57,6 +55,42 @@ def partition(
         for size in sizes:
             leaf_sizes.append(np.diff(np.append(np.arange(0, size, _LEAF), size)))
     return np.concatenate(leaves), _offsets(np.concatenate(leaf_sizes))
+
+
+def nearest_in_leaves(
+    walk: Any, entries: NDArray[np.int64], starts: NDArray[np.int64], near: NDArray[np.int32]
+) -> None:
+    """Fill `near` (FAN * rows, keep), by entry, with the rows nearest to each in its leaf; places left over stay -1."""
+    from . import coded_cpu, leaves_cpu
+
+    if _is_coded(walk):
+        coded_cpu.nearest_in_coded_leaves(walk, walk.data.view(np.uint32), entries, FAN, starts, near)
+    else:
+        leaves_cpu.nearest_in_leaves(walk, entries, FAN, starts, near)
+
+
+def _nearest_leaders(
+    walk: Any, entries: NDArray[np.int64], group: NDArray[np.int64], leaders: NDArray[np.int64],
+    starts: NDArray[np.int64], leader: NDArray[np.int64],
+) -> None:  # fmt: skip
+    from . import coded_cpu, leaves_cpu
+
+    if not _is_coded(walk):
+        leaves_cpu.nearest_leaders(walk, entries, FAN, group, leaders, starts, leader)
+        return
+    words = walk.data.view(np.uint32)
+    room = -(-np.diff(starts) // coded_cpu.SIXTEEN) * coded_cpu.SIXTEEN
+    first = _offsets(room)
+    turned, terms = np.zeros(first[-1] * words.shape[1], np.uint32), np.empty(first[-1], np.int64)
+    coded_cpu.turn_leaders(words, leaders, starts, first, turned, terms)
+    coded_cpu.nearest_coded_leaders(walk, entries, FAN, group, starts, (first, turned, terms), leader)
+
+
+def _is_coded(walk: Any) -> bool:
+    """Whether rows are 8-bit codes whose ranks are a term of the row less twice a product."""
+    from ...storage.codes_cpu import Ranks
+
+    return isinstance(walk, Ranks)
 
 
 def copies(rows: NDArray[Any]) -> NDArray[np.bool_]:

@@ -17,20 +17,26 @@ from ..build_cpu import select
 
 _AHEAD = 4  # rows are asked for so many before they are compared
 _PRIME, _START, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0x243F6A8885A308D3), np.uint64(29)
-_TOGETHER = 64  # entries of a turn
-_NONE = np.int64(np.iinfo(np.int64).max)
-_RANK = np.int64(-1) << 32  # of a key, without its node
+TOGETHER = 64  # entries of a turn
+NONE = np.int64(np.iinfo(np.int64).max)
+RANK = np.int64(-1) << 32  # of a key, without its node
 
 
-@kernel(forceinline=True)
-def _keep(pool, key):
-    """Put a key among the smallest few, in order: by shifting, since few come so far and those are soon in place."""
-    at = pool.shape[0] - 1
-    if key < pool[at]:
-        while at > 0 and pool[at - 1] > key:
-            pool[at] = pool[at - 1]
-            at -= 1
-        pool[at] = key
+@kernel
+def take_smallest(keys, out):
+    """The nodes of the smallest keys in order, -1 past their end; keys that are taken, or to be left out, are `NONE`.
+
+    A pass for each: a few passes of vectors take less than sorting keys in as they come, whose branches are coin
+    tosses.
+    """
+    for place in range(out.shape[0]):
+        least = NONE
+        for j in range(keys.shape[0]):
+            least = min(least, keys[j])
+        out[place] = unpack_node(least) if least != NONE else -1
+        if place + 1 < out.shape[0]:
+            for j in range(keys.shape[0]):
+                keys[j] = NONE if keys[j] == least else keys[j]
 
 
 @parallel_kernel
@@ -39,38 +45,31 @@ def nearest_leaders(walk, entries, copies, group, leaders, starts, out):
 
     Places among all leaders, -1 where a group has fewer.
     """
-    for turn in numba.prange((entries.shape[0] + _TOGETHER - 1) // _TOGETHER):
-        asked, fan = room_of(walk), out.shape[1]
-        pool = np.empty(fan, np.int64)
-        for i in range(turn * _TOGETHER, min((turn + 1) * _TOGETHER, entries.shape[0])):
-            node = entries[i] // copies
-            pool[:] = _NONE
+    for turn in numba.prange((entries.shape[0] + TOGETHER - 1) // TOGETHER):
+        asked, keys = room_of(walk), np.empty(leaders.shape[0], np.int64)
+        for i in range(turn * TOGETHER, min((turn + 1) * TOGETHER, entries.shape[0])):
+            node, first, last = entries[i] // copies, starts[group[i]], starts[group[i] + 1]
             ask, factor = own_query(walk, node, asked), own_factor(walk, node)
-            for j in range(starts[group[i]], starts[group[i] + 1]):
-                _keep(pool, key_of(walk, ask, factor, leaders[j]) & _RANK | np.int64(j) << 1)
-            for j in range(fan):
-                out[i, j] = unpack_node(pool[j]) if pool[j] != _NONE else -1
+            for j in range(first, last):
+                keys[j] = key_of(walk, ask, factor, leaders[j]) & RANK | np.int64(j) << 1
+            take_smallest(keys[first:last], out[i])
 
 
 @parallel_kernel
 def nearest_in_leaves(walk, entries, copies, starts, near):
     """The nodes nearest to each entry's in its leaf `entries[starts[l]:starts[l + 1]]`: `near[entry]`, padded by -1."""
     for leaf in numba.prange(starts.shape[0] - 1):
-        first, last = starts[leaf], starts[leaf + 1]
-        asked, keep = room_of(walk), near.shape[1]
-        nodes, pool = np.empty(last - first, np.int64), np.empty(keep, np.int64)
-        for i in range(last - first):
+        first, count = starts[leaf], starts[leaf + 1] - starts[leaf]
+        asked = room_of(walk)
+        nodes, keys = np.empty(count, np.int64), np.empty(count, np.int64)
+        for i in range(count):
             nodes[i] = entries[first + i] // copies
-        for i in range(last - first):
+        for i in range(count):
             node = nodes[i]
-            pool[:] = _NONE
             ask, factor = own_query(walk, node, asked), own_factor(walk, node)
-            for j in range(last - first):
-                if nodes[j] != node:
-                    _keep(pool, key_of(walk, ask, factor, nodes[j]))
-            row = near[entries[first + i]]
-            for j in range(keep):
-                row[j] = unpack_node(pool[j]) if pool[j] != _NONE else -1
+            for j in range(count):
+                keys[j] = key_of(walk, ask, factor, nodes[j]) if nodes[j] != node else NONE
+            take_smallest(keys, near[entries[first + i]])
 
 
 @parallel_kernel

@@ -11,7 +11,7 @@ from ....graphlib.compute.jit import threads_in_use
 from ....graphlib.compute.streams import Purpose, generator
 from ..parts_cpu import Scratch
 from .batches import batches
-from .leaves import FAN, copies, partition
+from .leaves import FAN, copies, nearest_in_leaves, partition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,10 +87,8 @@ def _look(
     graph: HNSWGraph, rows: NDArray[np.int64], rng: np.random.Generator, near: NDArray[np.int32]
 ) -> NDArray[np.int64]:
     """Fill `near` (FAN * count, keep) with what rows find in the leaves of a partition; the rows in leaves' order."""
-    from . import leaves_cpu as kernels
-
     entries, starts = partition(graph.rows.walk, rows, rng)
-    kernels.nearest_in_leaves(graph.rows.walk, entries, FAN, starts, near)
+    nearest_in_leaves(graph.rows.walk, entries, starts, near)
     return entries[entries % FAN == 0] // FAN
 
 

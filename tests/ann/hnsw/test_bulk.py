@@ -10,8 +10,8 @@ import pytest
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw import index as hnsw_index
-from nearhop.ann.hnsw.bulk import linking
-from nearhop.ann.hnsw.bulk.leaves import FAN, partition
+from nearhop.ann.hnsw.bulk import leaves, linking
+from nearhop.ann.hnsw.bulk.leaves import FAN, nearest_in_leaves, partition
 from nearhop.ann.storage.rows import rows_of
 
 ROWS, DIM = 3000, 24
@@ -87,6 +87,33 @@ def test_every_row_is_in_several_leaves_of_a_partition():
     assert starts[-1] == len(entries)
     rows = entries // FAN
     assert all(len(set(rows[a:b])) == b - a for a, b in pairwise(starts))
+
+
+def test_what_a_leaf_holds_nearest_is_found():
+    rows = clustered(400)
+    kept = rows_of("float32", 0, DIM)
+    kept.append(0, rows)
+    entries = FAN * np.random.default_rng(0).permutation(400)
+    starts = np.array([0, 5, 5, 150, 400])
+    near = np.full((400 * FAN, 8), -1, np.int32)
+    nearest_in_leaves(kept.walk, entries, starts, near)
+    for a, b in pairwise(starts):
+        inside = entries[a:b] // FAN
+        far = ((rows[inside, None] - rows[inside]) ** 2).sum(2)
+        np.fill_diagonal(far, np.inf)
+        for i, row in enumerate(inside):
+            wanted = inside[np.argsort(far[i])][: min(8, b - a - 1)]
+            assert near[FAN * row].tolist() == [*wanted, *[-1] * (8 - len(wanted))]
+
+
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+@pytest.mark.parametrize("dim", [DIM, 150])
+def test_codes_compared_by_sixteens_make_the_same_graph(metric, dim, bulk, monkeypatch):
+    rows = np.tile(clustered(2000), (1, 7))[:, :dim] + np.random.default_rng(1).normal(size=(2000, dim))
+    by_sixteens = HNSW(metric, storage="int8").add(rows).graph
+    assert leaves._is_coded(by_sixteens.rows.walk)
+    monkeypatch.setattr(leaves, "_is_coded", lambda walk: False)
+    np.testing.assert_array_equal(HNSW(metric, storage="int8").add(rows).graph.links, by_sixteens.links)
 
 
 @pytest.mark.parametrize("copies", [ROWS, ROWS - 40])
