@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..graph import HNSWGraph
 
 BULK_FROM = 10_000  # rows: fewer are linked one by one in about a second
-_EF_PER_PARTITION = 64
+_EF_PER_PARTITION = 50
 _EF_ABOVE = 64  # beam of the searches of levels above 0, at most
 _BYTES = 1 << 29  # of candidates: partitions that do not fit together come one after the other
 
