@@ -99,12 +99,11 @@ class HNSW(VectorIndex):
     "int8-only" are kept as they are, until there are enough to choose a step from.
 
     Differences from the paper: rows are inserted in batches of up to 2 % of the graph whose members search the graph
-    as it was before the batch, and one another. The first 10,000 rows or more that one call adds to an empty index are
-    linked together instead, in about half of the time: at level 0 their candidates are found in small parts of
-    the rows that overlap, ef_construction / 50 times, not by searches (see `bulk.linking.link_all`); they need up to
-    0.5 GiB meanwhile, or 0.6 KiB a row where that is more. At most a quarter of a node's links lead to copies of its
-    vector. Nodes that pruning cut off are linked again at the end of `add`, or each time 1 % of the rows were added
-    (5 % of many).
+    as it was before the batch, and one another. The first 20,000 rows or more that one call adds to an empty index are
+    linked together instead, in about half of the time: at level 0 their candidates are found in small parts of the rows
+    that overlap, ef_construction / 50 times, not by searches (see `bulk.linking.link_all`), with at most 0.5 GiB and
+    0.7 KiB a row of memory meanwhile. At most a quarter of a node's links lead to copies of its vector. Nodes that
+    pruning cut off are linked again at the end of `add`, or each time 1 % of the rows were added (5 % of many).
 
     References
     ----------

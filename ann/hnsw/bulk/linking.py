@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..graph import HNSWGraph
 
-BULK_FROM = 10_000  # rows: fewer are linked one by one in about a second
+BULK_FROM = 20_000  # rows: with fewer, what is won is less than what compiling these kernels takes the first time
 _EF_PER_PARTITION = 50
 _EF_ABOVE = 64  # beam of the searches of levels above 0, at most
 _BYTES = 1 << 29  # of candidates: partitions that do not fit together come one after the other
@@ -33,8 +33,8 @@ def link_all(
     into small leaves that overlap, several times (T. Rubel et al., "PiPNN: Ultra-Scalable Graph-Based Nearest Neighbor
     Indexing", arXiv:2602.21247); a row's candidates are those nearest to it in each of its leaves, as walks compare
     rows, and links are chosen among these by distances and the selection rule of HNSW. Then come links back, and by
-    searches links of what leaves alone would not lead to: rows that met no node of a higher level, copies of rows
-    before them, and what level 0 does not reach. Every step gives the same at any number of threads.
+    searches links of what leaves alone would not lead to: rows that met no node of a higher level or that no other
+    chose, copies of rows before them, and what level 0 does not reach. All of it is the same at any number of threads.
 
     Differences from the paper: candidates are kept and pruned together, up to 0.5 GiB of them, where it prunes as they
     come by hashes of differences; leaves are 256 entries at most; the links are an HNSW's.
