@@ -51,15 +51,16 @@ def nearest_coded_leaders(walk, entries, copies, group, starts, laid_out, out):
     """`leaves_cpu.nearest_leaders`; `laid_out` is (first, turned, terms) of `turn_leaders`."""
     first, turned, terms = laid_out
     for turn in numba.prange((entries.shape[0] + TOGETHER - 1) // TOGETHER):
-        asked, steps = room_of(walk), walk.data.shape[1] // 4
-        dots, places = np.empty(first[-1], np.int32), np.arange(starts[-1])
-        keys = np.empty(starts[-1], np.int64)
+        asked, steps, g = room_of(walk), walk.data.shape[1] // 4, np.int64(-1)
+        places, keys, dots = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int32)
         for i in range(turn * TOGETHER, min((turn + 1) * TOGETHER, entries.shape[0])):
-            g = group[i]
-            low, own = first[g], places[starts[g] : starts[g + 1]]
-            ask = own_query(walk, entries[i] // copies, asked)
-            _keys(turned[low * steps :], terms[low:], ask, own, dots, keys)
-            take_smallest(keys[: own.shape[0]], out[i])
+            if group[i] != g:  # which rises
+                g = group[i]
+                places = np.arange(starts[g], starts[g + 1])
+                keys, dots = np.empty(places.shape[0], np.int64), np.empty(first[g + 1] - first[g], np.int32)
+            low, ask = first[g], own_query(walk, entries[i] // copies, asked)
+            _keys(turned[low * steps :], terms[low:], ask, places, dots, keys)
+            take_smallest(keys, out[i])
 
 
 @parallel_kernel
