@@ -136,7 +136,7 @@ def _dot_u8s8(typingctx: Any, codes: Any, row: Any, query: Any) -> Any:
 dot_u8s8: Any = intrinsic(_dot_u8s8)
 
 
-_TOGETHER, _CHAINS = 16, 4  # rows, and sums of each that run side by side
+SIXTEEN, _CHAINS = 16, 4  # rows, and sums of each that run side by side
 
 
 def _dots_of_sixteen(typingctx: Any, turned: Any, first: Any, query: Any, out: Any) -> Any:
@@ -164,7 +164,7 @@ def _dots_of_sixteen(typingctx: Any, turned: Any, first: Any, query: Any, out: A
 def _sixteen(able: frozenset[str], builder: Any, rows: Any, query: Any, out: Any, width: Any) -> Any:
     multiply, bits = byte_product(able)
     lanes = ir.VectorType(_I32, bits // 32)
-    parts = _TOGETHER * 32 // bits
+    parts = SIXTEEN * 32 // bits
     none = ir.Constant(lanes, [0] * (bits // 32))
     sums = [[cgutils.alloca_once_value(builder, none) for _ in range(_CHAINS)] for _ in range(parts)]
 
@@ -175,7 +175,7 @@ def _sixteen(able: frozenset[str], builder: Any, rows: Any, query: Any, out: Any
         for chain in range(_CHAINS):
             at = builder.add(first, ir.Constant(_I64, 4 * chain))
             word = splat(builder, builder.load(place(query, at, _I32), align=1), bits // 32)
-            line = builder.mul(at, ir.Constant(_I64, _TOGETHER))
+            line = builder.mul(at, ir.Constant(_I64, SIXTEEN))
             for part in range(parts):
                 codes = builder.load(
                     place(rows, builder.add(line, ir.Constant(_I64, part * bits // 8)), lanes), align=4

@@ -10,11 +10,9 @@ import numba
 import numpy as np
 
 from ....graphlib.compute.jit import kernel, parallel_kernel
-from ...distances.int8_dot_cpu import dots_of_sixteen
+from ...distances.int8_dot_cpu import SIXTEEN, dots_of_sixteen
 from ...distances.rows_cpu import own_query, room_of
 from .leaves_cpu import NONE, TOGETHER, take_smallest
-
-SIXTEEN = 16
 
 
 @kernel

@@ -73,13 +73,14 @@ def _nearest_leaders(
     walk: Any, entries: NDArray[np.int64], group: NDArray[np.int64], leaders: NDArray[np.int64],
     starts: NDArray[np.int64], leader: NDArray[np.int64],
 ) -> None:  # fmt: skip
+    from ...distances.int8_dot_cpu import SIXTEEN
     from . import coded_cpu, leaves_cpu
 
     if not _is_coded(walk):
         leaves_cpu.nearest_leaders(walk, entries, FAN, group, leaders, starts, leader)
         return
     words = walk.data.view(np.uint32)
-    room = -(-np.diff(starts) // coded_cpu.SIXTEEN) * coded_cpu.SIXTEEN
+    room = -(-np.diff(starts) // SIXTEEN) * SIXTEEN
     first = _offsets(room)
     turned, terms = np.zeros(first[-1] * words.shape[1], np.uint32), np.empty(first[-1], np.int64)
     coded_cpu.turn_leaders(words, leaders, starts, first, turned, terms)

@@ -19,7 +19,7 @@ _AHEAD = 4  # rows are asked for so many before they are compared
 _PRIME, _START, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0x243F6A8885A308D3), np.uint64(29)
 TOGETHER = 64  # entries of a turn
 NONE = np.int64(np.iinfo(np.int64).max)
-RANK = np.int64(-1) << 32  # of a key, without its node
+_RANK = np.int64(-1) << 32  # of a key, without its node
 
 
 @kernel
@@ -51,7 +51,7 @@ def nearest_leaders(walk, entries, copies, group, leaders, starts, out):
             node, first, last = entries[i] // copies, starts[group[i]], starts[group[i] + 1]
             ask, factor = own_query(walk, node, asked), own_factor(walk, node)
             for j in range(first, last):
-                keys[j] = key_of(walk, ask, factor, leaders[j]) & RANK | np.int64(j) << 1
+                keys[j] = key_of(walk, ask, factor, leaders[j]) & _RANK | np.int64(j) << 1
             take_smallest(keys[first:last], out[i])
 
 
