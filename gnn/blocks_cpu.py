@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
@@ -18,7 +19,8 @@ from ..graphlib.compute.jit import kernel
 
 _LANES = 16
 _WIDE = bool(llvm.get_host_cpu_features().get("avx512f", False))  # 32 registers of 16 numbers, not 16 of 8
-_ROWS, _VECTORS = (8, 2) if _WIDE else (4, 1)  # of a block
+_ROWS, _VECTORS = (8, 2) if _WIDE else (6, 1)  # of a block
+_PANEL = 32  # columns that are turned at a time
 _FUSED = ("contract",)
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
@@ -80,9 +82,9 @@ def _loop(builder: Any, end: Any, step: int, start: list[Any], body: Any) -> lis
 
 
 def _block(name: str, emit: Any) -> Any:
-    """An intrinsic `name(a, b, c, row, column, count)` that adds a block of products to `c`; `count` is positive."""
+    """An intrinsic `name(a, b, c, row, column, count, afresh)` that makes a block of products; `count` is positive."""
 
-    def typed(typingctx: Any, a: Any, b: Any, c: Any, row: Any, column: Any, count: Any) -> Any:
+    def typed(typingctx: Any, a: Any, b: Any, c: Any, row: Any, column: Any, count: Any, afresh: Any) -> Any:
         if any(not isinstance(x, types.Array) or x.ndim != 2 or x.dtype != c.dtype for x in (a, b, c)):
             return None
 
@@ -90,16 +92,16 @@ def _block(name: str, emit: Any) -> Any:
             emit(builder, _Arrays(context, builder, signature.args[:3], arguments[:3]), *arguments[3:])
             return context.get_dummy_value()
 
-        return types.void(a, b, c, types.int64, types.int64, types.int64), generate
+        return types.void(a, b, c, types.int64, types.int64, types.int64, types.boolean), generate
 
     typed.__name__ = typed.__qualname__ = name
     return intrinsic(typed)
 
 
-def _adder(rows: int, vectors: int, lanes: int = _LANES) -> Any:
-    """A block of `c[...] += a[:, :count] @ b[:count]`; `a` may have any strides."""
+def _maker(rows: int, vectors: int, lanes: int = _LANES) -> Any:
+    """A block of `c[...] += a[:, :count] @ b[:count]`, or of `c[...] =` it if `afresh`; `a` may have any strides."""
 
-    def emit(builder: Any, x: _Arrays, row: Any, column: Any, count: Any) -> None:
+    def emit(builder: Any, x: _Arrays, row: Any, column: Any, count: Any, afresh: Any) -> None:
         kind, (across, down) = x.vector(lanes), (x.steps[0][1], x.steps[1][0])
         columns = [x.bytes_of(column, v * lanes) for v in range(vectors)]
         targets = [x.at(x.row(2, row, r), place, kind) for r in range(rows) for place in columns]
@@ -117,97 +119,136 @@ def _adder(rows: int, vectors: int, lanes: int = _LANES) -> Any:
                 added += [x.multiply_add(spread, lines[v], sums[r * vectors + v]) for v in range(vectors)]
             return added
 
-        start = [builder.load(target, align=x.size) for target in targets]
+        before = builder.block  # what is overwritten is not read
+        read, go = builder.append_basic_block("products.read"), builder.append_basic_block("products.go")
+        builder.cbranch(builder.trunc(afresh, ir.IntType(1)), go, read)
+        builder.position_at_end(read)
+        found = [builder.load(target, align=x.size) for target in targets]
+        builder.branch(go)
+        builder.position_at_end(go)
+        start = [builder.phi(kind) for _ in targets]
+        for total, value in zip(start, found, strict=True):
+            total.add_incoming(ir.Constant(kind, [0.0] * lanes), before)
+            total.add_incoming(value, read)
         for target, total in zip(targets, _loop(builder, count, 1, start, body), strict=True):
             builder.store(total, target, align=x.size)
 
-    return _block(f"add_{rows}_{vectors * lanes}", emit)
+    return _block(f"products_{rows}_{vectors * lanes}", emit)
 
 
-def _dotter(rows: int) -> Any:
-    """Four columns of `c[...] += a[:, :count] @ b[:, :count].T`, count a multiple of 16; rows lie side by side."""
+def _turner(lanes: int) -> Any:
+    """An intrinsic `turn(b, row, column, out)`: `out[:lanes, :lanes]` is that block of `b` with both axes exchanged.
 
-    def emit(builder: Any, x: _Arrays, row: Any, column: Any, count: Any) -> None:
-        kind, quarter = x.vector(_LANES), x.vector(4)
-        lefts, rights = [x.row(0, row, r) for r in range(rows)], [x.row(1, column, c) for c in range(4)]
+    In every round, half of each pair of rows changes places; after as many as numbers have bits, rows are columns.
+    """
 
-        def body(index: Any, sums: list[Any]) -> list[Any]:
-            place = x.bytes_of(index)
-            a, b = ([x.load(base, place, kind) for base in side] for side in (lefts, rights))
-            return [x.multiply_add(u, v, sums[4 * r + c]) for r, u in enumerate(a) for c, v in enumerate(b)]
+    def typed(typingctx: Any, b: Any, row: Any, column: Any, out: Any) -> Any:
+        if any(not isinstance(x, types.Array) or x.ndim != 2 or x.dtype != out.dtype for x in (b, out)):
+            return None
 
-        none = ir.Constant(kind, [0.0] * _LANES)
-        sums = _loop(builder, count, _LANES, [none] * (4 * rows), body)
-        for r in range(rows):
-            target = x.at(x.row(2, row, r), x.bytes_of(column), quarter)
-            found = _sums_of_four(builder, sums[4 * r : 4 * r + 4])
-            builder.store(builder.fadd(builder.load(target, align=x.size), found), target, align=x.size)
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds, values = (b, b, out), (arguments[0], arguments[0], arguments[3])
+            x = _Arrays(context, builder, kinds, values)
+            kind, place = x.vector(lanes), x.bytes_of(arguments[2])
+            rows = [x.load(x.row(0, arguments[1], r), place, kind) for r in range(lanes)]
+            step = lanes // 2
+            while step:
+                low = [i if not i & step else lanes + i - step for i in range(lanes)]
+                high = [i + step if not i & step else lanes + i for i in range(lanes)]
+                for r in range(lanes):
+                    if not r & step:
+                        pair = rows[r], rows[r + step]
+                        rows[r], rows[r + step] = (
+                            builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_I32, lanes), places))
+                            for places in (low, high)
+                        )
+                step //= 2
+            for r, value in enumerate(rows):
+                at = x.at(x.row(2, ir.Constant(_I64, r)), ir.Constant(_I64, 0), kind)
+                builder.store(value, at, align=x.size)
+            return context.get_dummy_value()
 
-    return _block(f"dot_{rows}_4", emit)
+        return types.void(b, types.int64, types.int64, out), generate
 
-
-def _sums_of_four(builder: Any, vectors: list[Any]) -> Any:
-    """The sums of four vectors of sixteen: halves are added until four numbers of each are left, and these in turn."""
-
-    def choose(a: Any, b: Any, places: list[int]) -> Any:
-        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(places)), places))
-
-    def folded(a: Any, b: Any, lanes: list[list[int]]) -> Any:
-        return builder.fadd(choose(a, b, lanes[0]), choose(a, b, lanes[1]))
-
-    # Two vectors become one: halves of the first, then of the second.
-    halves = [[*range(8), *range(16, 24)], [*range(8, 16), *range(24, 32)]]
-    a, b = folded(vectors[0], vectors[1], halves), folded(vectors[2], vectors[3], halves)
-    quarters = [[*range(4), *range(8, 12), *range(16, 20), *range(24, 28)]]
-    quarters.append([place + 4 for place in quarters[0]])
-    each = folded(a, b, quarters)  # four numbers of each vector, in turn
-    pairs = [[place + 2 * part for start in range(0, 16, 4) for place in (start, start + 1)] for part in (0, 1)]
-    two = builder.fadd(choose(each, each, pairs[0]), choose(each, each, pairs[1]))
-    return builder.fadd(choose(two, two, [0, 2, 4, 6]), choose(two, two, [1, 3, 5, 7]))
+    typed.__name__ = typed.__qualname__ = f"turn_{lanes}"
+    return intrinsic(typed)
 
 
-_add_block: Any = _adder(_ROWS, _VECTORS)
-_add_4_16: Any = _adder(4, 1)
-_add_1_16: Any = _adder(1, 1)
-_add_4_8: Any = _adder(4, 1, 8)
-_add_1_8: Any = _adder(1, 1, 8)
-_dot_4_4: Any = _dotter(4)
-_dot_1_4: Any = _dotter(1)
+_rows_1, _rows_2, _rows_3, _rows_4, _rows_5, _rows_6, _rows_7, _rows_8 = (_maker(r, _VECTORS) for r in range(1, 9))
+_rows_4_of_16: Any = _maker(4, 1)
+_rows_1_of_16: Any = _maker(1, 1)
+_rows_4_of_8: Any = _maker(4, 1, 8)
+_rows_1_of_8: Any = _maker(1, 1, 8)
+_turn: Any = _turner(_LANES)
 
 
 @kernel
 def add_products(a, b, c, rows, count, width):
-    """`c[:rows, :width] += a[:rows, :count] @ b[:count, :width]`, fastest for widths that are multiples of 8.
-
-    `a` may be a transposed array; columns of `b` and `c` lie side by side.
-    """
-    if count <= 0:
-        return
-    wide, whole = _VECTORS * 16, rows - rows % _ROWS
-    for column in range(0, width - width % wide, wide):
-        for row in range(0, whole, _ROWS):
-            _add_block(a, b, c, row, column, count)
-    _add_narrow(a, b, c, whole, rows, 0, width - width % wide, count)
-    _add_narrow(a, b, c, 0, rows, width - width % wide, width, count)
+    """`c[:rows, :width] += a[:rows, :count] @ b[:count, :width]`: see `products`."""
+    products(a, b, c, rows, count, width, False)
 
 
 @kernel
-def _add_narrow(a, b, c, first, last, begin, end, count):
-    """The rows first..last-1 and columns begin..end-1 of `add_products`, in blocks of four rows and of one."""
-    fours, whole = last - (last - first) % 4, end - (end - begin) % 16
+def products(a, b, c, rows, count, width, afresh):
+    """To `c[:rows, :width]`, or instead of it if `afresh`, `a[:rows, :count] @ b[:count, :width]`.
+
+    Fastest for widths that are multiples of 8. `a` may be a transposed array; columns of `b` and `c` lie side by side.
+    """
+    if count <= 0:
+        if afresh:
+            c[:rows, :width] = 0
+        return
+    wide, turns = _VECTORS * 16, (rows + _ROWS - 1) // _ROWS
+    whole = width - width % wide
+    for column in range(0, whole, wide):
+        for turn in range(turns):  # blocks of as many rows as can be, none of much fewer than others
+            row = turn * rows // turns
+            _rows(a, b, c, row, (turn + 1) * rows // turns - row, column, count, afresh)
+    if whole < width:
+        _narrow(a, b, c, rows, whole, width, count, afresh)
+
+
+@kernel(forceinline=True)
+def _rows(a, b, c, row, rows, column, count, afresh):
+    """A block of so many rows, at most `_ROWS`."""
+    if rows == 6:
+        _rows_6(a, b, c, row, column, count, afresh)
+    elif rows == 5:
+        _rows_5(a, b, c, row, column, count, afresh)
+    elif rows == 4:
+        _rows_4(a, b, c, row, column, count, afresh)
+    elif rows == 3:
+        _rows_3(a, b, c, row, column, count, afresh)
+    elif rows == 2:
+        _rows_2(a, b, c, row, column, count, afresh)
+    elif rows == 1:
+        _rows_1(a, b, c, row, column, count, afresh)
+    elif _WIDE:
+        if rows == 7:
+            _rows_7(a, b, c, row, column, count, afresh)
+        else:
+            _rows_8(a, b, c, row, column, count, afresh)
+
+
+@kernel
+def _narrow(a, b, c, rows, begin, end, count, afresh):
+    """The columns begin..end-1 of `products`, in blocks of four rows and of one."""
+    fours, whole = rows & -4, end - (end - begin) % 16
     for column in range(begin, whole, 16):
-        for row in range(first, fours, 4):
-            _add_4_16(a, b, c, row, column, count)
-        for row in range(fours, last):
-            _add_1_16(a, b, c, row, column, count)
+        for row in range(0, fours, 4):
+            _rows_4_of_16(a, b, c, row, column, count, afresh)
+        for row in range(fours, rows):
+            _rows_1_of_16(a, b, c, row, column, count, afresh)
     if (end - begin) % 16 >= 8:
-        for row in range(first, fours, 4):
-            _add_4_8(a, b, c, row, whole, count)
-        for row in range(fours, last):
-            _add_1_8(a, b, c, row, whole, count)
+        for row in range(0, fours, 4):
+            _rows_4_of_8(a, b, c, row, whole, count, afresh)
+        for row in range(fours, rows):
+            _rows_1_of_8(a, b, c, row, whole, count, afresh)
         whole += 8
     if whole < end:
-        for row in range(first, last):
+        for row in range(rows):
+            if afresh:
+                c[row, whole:end] = 0
             for i in range(count):
                 s = a[row, i]
                 for j in range(whole, end):
@@ -215,24 +256,17 @@ def _add_narrow(a, b, c, first, last, begin, end, count):
 
 
 @kernel
-def add_products_turned(a, b, c, rows, count, width):
-    """`c[:rows, :width] += a[:rows, :count] @ b[:width, :count].T`, fastest for counts of many times 16.
-
-    Rows of all three lie side by side. The sums of an element are sixteen, added in pairs.
-    """
-    whole, fours, columns = count & -16, rows & -4, width & -4
-    if whole > 0:
-        for column in range(0, columns, 4):
-            for row in range(0, fours, 4):
-                _dot_4_4(a, b, c, row, column, whole)
-            for row in range(fours, rows):
-                _dot_1_4(a, b, c, row, column, whole)
-    first = columns if whole == count else 0  # columns with something left
-    if first < width:
-        for row in range(rows):
-            u, o = a[row], c[row]
-            for column in range(first, width):
-                v, total = b[column], o[column]
-                for i in range(whole if column < columns else 0, count):
-                    total += u[i] * v[i]
-                o[column] = total
+def products_turned(a, b, c, rows, count, width, afresh):
+    """`products` with `b[:width, :count].T`, turned a few columns at a time; rows of all three lie side by side."""
+    panel = np.empty((count, _PANEL), b.dtype)
+    for column in range(0, width, _PANEL):
+        columns = min(_PANEL, width - column)
+        whole, across = count & -16, columns & -16
+        for i in range(0, whole, 16):
+            for j in range(0, across, 16):
+                _turn(b, column + j, i, panel[i:, j:])
+        for j in range(columns):
+            line = b[column + j]
+            for i in range(whole if j < across else 0, count):
+                panel[i, j] = line[i]
+        products(a, panel, c[:, column:], rows, count, columns, afresh)

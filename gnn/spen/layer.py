@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..threads import kernel_threads
 from . import plain as in_torch
-from .products import array, multiply, multiply_back, run, turned_for, weigh, whole
+from .products import array, multiply, multiply_back, run, weigh, whole
 
 if TYPE_CHECKING:
     from .plan import BagPlan
@@ -163,12 +163,12 @@ def _width(source: Sequence[Any], two: bool, one: bool) -> int:
 def _jobs(order: int, count: int, width: int, total: int, two: bool, one: bool) -> tuple[Any, Any]:
     """What of the weights mixes groups and what places: see `products_cpu`."""
     columns, nodes = (3 * two + one) * width, 3 * two * width
-    by_group, by_place = [(0, 0, count, 0, columns, 0)], []
+    by_group, by_place = [(0, 0, count, 0, columns, 0, 1, 1)], []
     if order == 2:
-        by_group += [(count, count, 2 * count, 0, width, 0)] * two
-        by_group += [(count, count, 2 * count, nodes, width, nodes)] * one
-        by_place += [(0, count, 2 * count, (1 + part) * width, width, part * total) for part in range(2 * two)]
-    return np.array(by_group, np.int64), np.array(by_place, np.int64).reshape(-1, 6)
+        by_group += [(count, count, 2 * count, 0, width, 0, 0, 1)] * two
+        by_group += [(count, count, 2 * count, nodes, width, nodes, 0, not two)] * one
+        by_place += [(0, count, 2 * count, (1 + k) * width, width, k * total, 0, k == 0) for k in range(2 * two)]
+    return np.array(by_group, np.int64), np.array(by_place, np.int64).reshape(-1, 8)
 
 
 def _terms(sources: Sequence[Any], read: Sequence[_Read], orders: tuple[int, ...], plan: BagPlan) -> tuple[Any, ...]:
@@ -182,7 +182,7 @@ def _terms(sources: Sequence[Any], read: Sequence[_Read], orders: tuple[int, ...
     share = plan.host_factor("node", dtype)
     for width, (x, place, ego, bias, _), (places, groups, egos) in zip(widths, sources, read, strict=True):
         by_group, by_place = _jobs(1 if places is None else 2, x.shape[1], width, total, two, one)
-        mixed = np.zeros((plan.num_groups, place.shape[2]), dtype)
+        mixed = np.empty((plan.num_groups, place.shape[2]), dtype)
         multiply(groups, place, plan.blocks.groups, by_group, mixed)
         every = multiply(egos, ego, plan.blocks.egos, whole(*ego.shape[1:]), bias[host.class_of_ego])
         work = plan.num_places * width
@@ -211,7 +211,7 @@ def _terms_back(
     run("terms_back", work, grads, at, *host.group_copies, *rest, 2 * two, groups)
     run("terms_back", work, grads, at, host.indptr, _NONE, *rest, 1 * two, egos)
     d_place, d_bias = weigh(read.groups, groups, plan.spans.groups, by_group, np.empty_like(place)), np.empty_like(bias)
-    if len(by_place):
+    if two and read.places is not None:
         weigh(read.places, grads[0], plan.spans.places, by_place, d_place, at=at)
     all_egos = whole(*ego.shape[1:])
     d_ego = weigh(read.egos, egos, plan.spans.egos, all_egos, np.empty_like(ego))
@@ -219,12 +219,12 @@ def _terms_back(
     parameters = [d_place, d_ego, d_bias]
     if not wanted:
         return _Read(None, None, None), parameters
-    d_groups = multiply_back(groups, place, plan.blocks.groups, by_group, np.zeros_like(read.groups))
-    d_egos = multiply_back(egos, ego, plan.blocks.egos, all_egos, np.zeros_like(read.egos))
+    d_groups = multiply_back(groups, place, plan.blocks.groups, by_group, np.empty_like(read.groups))
+    d_egos = multiply_back(egos, ego, plan.blocks.egos, all_egos, np.empty_like(read.egos))
     d_places = None
     if read.places is not None:
-        d_places = np.zeros_like(read.places)
-        if len(by_place):
+        d_places = np.empty_like(read.places) if two else np.zeros_like(read.places)
+        if two:
             multiply_back(grads[0], place, plan.blocks.places, by_place, d_places, at=at)
     return _Read(d_places, d_groups, d_egos), parameters
 
@@ -240,27 +240,26 @@ def _mix(x: Any, entry: Any, plan: BagPlan, out: Any) -> None:
 
 def _mix_back(x: Any, entry: Any, upper: Any, plan: BagPlan, d_x: Any) -> Any:
     """The gradient of `_mix` by the weights; that by x is added to `d_x`."""
-    host, sides, parts = plan.host, _sides(entry), plan.mixed_parts
-    d_sides, width, dtype = np.zeros_like(sides), x.shape[1], x.dtype
-    turned = turned_for(sides, plan.mixed[-1] // entry.shape[0])
+    host, sides, parts, d_entry = plan.host, _sides(entry), plan.mixed_parts, np.empty_like(entry)
+    width, dtype = x.shape[1], x.dtype
+    d_sides = np.empty_like(sides) if parts else np.zeros_like(sides)
     lists, jobs = (host.mixed_pair, host.mixed_turned, plan.host_factor("share", dtype)), whole(*sides.shape[2:])
     rows = max((part.last - part.first for part in parts), default=0)
     kept = tuple(np.empty((rows, columns), dtype) for columns in (width, width, sides.shape[3], sides.shape[3]))
     for part in parts:
         for blocks in _apart(part.blocks):
             work = (part.last - part.first) * width
-            run("mix_back", work, x, upper, lists, sides, turned, blocks, part.first, kept, d_x)
-        weigh(kept[0], kept[2], part.sums, jobs, d_sides[0], afresh=False)
-        weigh(kept[1], kept[3], part.differences, jobs, d_sides[1], afresh=False)
-    return np.concatenate([d_sides[0] + d_sides[1], d_sides[0] - d_sides[1]], 2)
+            run("mix_back", work, x, upper, lists, sides, blocks, part.first, kept, d_x)
+        weigh(kept[0], kept[2], part.sums, jobs, d_sides[0], afresh=part.first == 0)
+        weigh(kept[1], kept[3], part.differences, jobs, d_sides[1], afresh=part.first == 0)
+    run("halves_of", d_entry.size, d_sides, d_entry)
+    return d_entry
 
 
 def _sides(entry: Any) -> Any:
     """A + B and A - B of weights (num_classes, C, 2 c) of pairs and of their transposed: (2, num_classes, C, c)."""
-    half = entry.shape[2] // 2
-    sides = np.empty((2, *entry.shape[:2], half), entry.dtype)
-    np.add(entry[..., :half], entry[..., half:], out=sides[0])
-    np.subtract(entry[..., :half], entry[..., half:], out=sides[1])
+    sides = np.empty((2, *entry.shape[:2], entry.shape[2] // 2), entry.dtype)
+    run("sides_of", entry.size, entry, sides)
     return sides
 
 
@@ -285,7 +284,7 @@ class _Invariants(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         plan, (ego, bias, egos), upper = ctx.plan, map(array, ctx.saved_tensors), array(grad.contiguous())
         jobs, d_bias, dtype = whole(*ego.shape[1:]), np.empty_like(bias), ego.dtype
-        d_egos = multiply_back(upper, ego, plan.blocks.egos, jobs, np.zeros_like(egos))
+        d_egos = multiply_back(upper, ego, plan.blocks.egos, jobs, np.empty_like(egos))
         places = np.zeros((plan.num_places, egos.shape[1]), dtype) if ctx.order == 2 else None
         d_x = _read_back(_Read(places, np.zeros(ctx.shape, dtype), d_egos), plan)
         d_ego = weigh(egos, upper, plan.spans.egos, jobs, np.empty_like(ego))

@@ -12,10 +12,11 @@ import numpy as np
 from ...graphlib.compute.jit import parallel_kernel
 from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
 from ..rows_cpu import add_row, elu_row, set_row
-from .products_cpu import mix, mix_back, multiply, multiply_back, weigh
+from .products_cpu import halves_of, mix, mix_back, multiply, multiply_back, sides_of, weigh
 
 __all__ = [
     "group_means",
+    "halves_of",
     "mean_rows",
     "mean_rows_gradient",
     "mix",
@@ -27,6 +28,7 @@ __all__ = [
     "normalise",
     "normalise_gradient",
     "place_terms",
+    "sides_of",
     "spread",
     "sum_spans",
     "take_nodes",

@@ -42,28 +42,20 @@ def array(part: Tensor) -> NDArray[Any]:
 
 @functools.cache
 def whole(count: int, width: int) -> NDArray[np.int64]:
-    """The one job of a product with all of the weights: see `products_cpu`."""
-    return np.array([(0, 0, count, 0, width, 0)], np.int64)
+    """The one job of a product with all of the weights, which is added to what is there: see `products_cpu`."""
+    return np.array([(0, 0, count, 0, width, 0, 0, 1)], np.int64)
 
 
 def multiply(x: Any, weight: Any, blocks: Any, jobs: Any, out: Any, *, at: int = 0) -> Any:
-    """`out`, to which products by class have been added."""
+    """`out` with products by class."""
     run("multiply", out.size, x, weight, blocks, jobs, at, out)
     return out
 
 
 def multiply_back(grad: Any, weight: Any, blocks: Any, jobs: Any, d_x: Any, *, at: int = 0) -> Any:
-    """`d_x`, to which the gradient of `multiply` by x has been added."""
-    turned = turned_for(weight, grad.shape[0] // weight.shape[0])
-    run("multiply_back", d_x.size, grad, weight, turned, blocks, jobs, at, d_x)
+    """`d_x` with the gradient of `multiply` by x."""
+    run("multiply_back", d_x.size, grad, weight, blocks, jobs, at, d_x)
     return d_x
-
-
-def turned_for(weight: Any, rows: int) -> Any:
-    """Weights with rows and columns changed, if so many rows of each class meet them that this pays, else nothing."""
-    if rows < weight.shape[-1]:
-        return np.empty((0,) * weight.ndim, weight.dtype)
-    return np.ascontiguousarray(np.swapaxes(weight, -1, -2))
 
 
 def weigh(x: Any, grad: Any, spans: Any, jobs: Any, d_weight: Any, *, at: int = 0, afresh: bool = True) -> Any:
