@@ -175,6 +175,7 @@ def _turner(lanes: int) -> Any:
 
 
 _rows_1, _rows_2, _rows_3, _rows_4, _rows_5, _rows_6, _rows_7, _rows_8 = (_maker(r, _VECTORS) for r in range(1, 9))
+_rows_8_of_16: Any = _maker(8, 1)
 _rows_4_of_16: Any = _maker(4, 1)
 _rows_1_of_16: Any = _maker(1, 1)
 _rows_4_of_8: Any = _maker(4, 1, 8)
@@ -232,10 +233,12 @@ def _rows(a, b, c, row, rows, column, count, afresh):
 
 @kernel
 def _narrow(a, b, c, rows, begin, end, count, afresh):
-    """The columns begin..end-1 of `products`, in blocks of four rows and of one."""
-    fours, whole = rows & -4, end - (end - begin) % 16
+    """The columns begin..end-1 of `products`, in blocks of eight rows, of four and of one."""
+    eights, fours, whole = rows & -8, rows & -4, end - (end - begin) % 16
     for column in range(begin, whole, 16):
-        for row in range(0, fours, 4):
+        for row in range(0, eights, 8):
+            _rows_8_of_16(a, b, c, row, column, count, afresh)
+        for row in range(eights, fours, 4):
             _rows_4_of_16(a, b, c, row, column, count, afresh)
         for row in range(fours, rows):
             _rows_1_of_16(a, b, c, row, column, count, afresh)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...sampling.arguments import check_count
-from ...sampling.subgraphs.bags import ragged
+from ...sampling.subgraphs.bags import slices
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -60,10 +60,11 @@ class NodeGraphs:
     def batch(self, ids: ArrayLike, *, device: torch.device | str = "cpu") -> GraphBatch:
         """The graphs `ids`, in that order."""
         chosen = np.asarray(ids, np.int64)
-        nodes, graph = ragged(self._first[:-1], np.diff(self._first), chosen)
-        sizes = np.diff(self._first)[chosen]
+        sizes = self._first[chosen + 1] - self._first[chosen]
+        nodes, graph = slices(self._first[chosen], sizes)
         shift = np.cumsum(sizes) - sizes - self._first[chosen]
-        entries, dst = ragged(self._rows.indptr[:-1], np.diff(self._rows.indptr), nodes)
+        ptr = self._rows.indptr
+        entries, dst = slices(ptr[nodes], ptr[nodes + 1] - ptr[nodes])
         src = self._rows.indices[entries].astype(np.int64) + shift[graph[dst]]
         x = torch.nn.functional.one_hot(torch.from_numpy(self._tags[nodes]), self.num_tags).float()
         ends = [torch.from_numpy(part).to(device) for part in (src, dst, graph)]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...sampling.subgraphs.bags import ego_bag, graph_bag
+from ...sampling.subgraphs.bags import ego_bag, graph_bag, slices
 from .plan import BagPlan
 
 if TYPE_CHECKING:
@@ -80,14 +80,15 @@ class EgoGraphs:
         """The graphs `ids`, in that order."""
         bag, chosen = self.bag, np.asarray(ids, np.int64)
         part = bag.take(chosen)
-        spans = [np.arange(bag.pair_ptr[g], bag.pair_ptr[g + 1]) for g in chosen]
-        values = torch.from_numpy(self._adjacency[np.concatenate(spans)])
-        tags = torch.from_numpy(np.concatenate([self._tags[bag.node_ptr[g] : bag.node_ptr[g + 1]] for g in chosen]))
-        nodes = torch.nn.functional.one_hot(tags, self.num_tags).float()
-        pairs = values[:, None].repeat(1, self.num_tags + 1)
-        diagonal = torch.from_numpy(np.flatnonzero(part.pairs[:, 0] == part.pairs[:, 1]))
-        pairs[diagonal] = torch.nn.functional.pad(nodes, (1, 0))
-        return EgoBatch(BagPlan(part, classes, device=device), pairs.to(device), nodes.to(device))
+        at, _ = slices(bag.pair_ptr[chosen], np.diff(part.pair_ptr))
+        of_nodes, _ = slices(bag.node_ptr[chosen], np.diff(part.node_ptr))
+        nodes = np.zeros((of_nodes.shape[0], self.num_tags), np.float32)
+        nodes[np.arange(nodes.shape[0]), self._tags[of_nodes]] = 1
+        pairs = np.repeat(self._adjacency[at, None], self.num_tags + 1, axis=1)
+        diagonal = np.flatnonzero(part.pairs[:, 0] == part.pairs[:, 1])
+        pairs[diagonal, 0], pairs[diagonal, 1:] = 0, nodes
+        plan = BagPlan(part, classes, device=device)
+        return EgoBatch(plan, *(torch.from_numpy(rows).to(device) for rows in (pairs, nodes)))
 
     def __repr__(self) -> str:
         return f"EgoGraphs({self.bag!r}, {self.num_tags} tags)"

@@ -97,14 +97,14 @@ class EquivariantMap(nn.Module):
 
         (num_pairs, C_out), (num_nodes, C_out) or (num_egos, C_out); a tuple of two.
         """
+        source = self.source(x, plan)
         if self.orders_out == (0,):
-            self._check(x, plan)
-            return invariants(x, self.order_in, self.ego, self.bias, plan)
-        found: Any = layer([self.source(x, plan)], self.orders_out, plan)
+            return invariants([source], plan)
+        found: Any = layer([source], self.orders_out, plan)
         return found if len(self.orders_out) > 1 else found[2 - self.orders_out[0]]
 
     def source(self, x: Tensor, plan: BagPlan) -> Source:
-        """Features and what maps them, as `layer.layer` takes them."""
+        """Features and what maps them, as `layer.layer` and `layer.invariants` take them."""
         self._check(x, plan)
         return Source(x, self.order_in, self.place, self.ego, self.bias, self.entry)
 

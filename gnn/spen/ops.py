@@ -55,15 +55,10 @@ class _Norm(torch.autograd.Function):
     def forward(ctx: Any, eps: float, activated: bool, *flat: Tensor) -> Any:
         found, kept = [], []
         for i in range(0, len(flat), 5):
-            x, ptr, gamma, beta, alpha = flat[i : i + 5]
-            given = torch.empty_like(x) if activated else x
-            graphs = np.empty((2, ptr.shape[0] - 1, x.shape[1]), array(x).dtype)
-            out = torch.empty_like(x)
-            parameters = (array(gamma), array(beta), array(alpha))
-            made = (array(given), out.numpy(), graphs[0], graphs[1])
-            run("normalise", x.numel(), array(x), array(ptr), parameters, eps, activated, *made)
-            kept += [given, ptr, gamma, alpha, torch.from_numpy(graphs)]
-            found.append(out)
+            x, ptr, *parameters = map(array, flat[i : i + 5])
+            out, *rest = normalised(x, ptr, parameters, eps, activated)
+            kept += [flat[i + 1], *flat[i + 2 : i + 5 : 2], *map(torch.from_numpy, rest)]
+            found.append(torch.from_numpy(out))
         ctx.save_for_backward(*kept)
         ctx.activated = activated
         return tuple(found)
@@ -73,10 +68,25 @@ class _Norm(torch.autograd.Function):
     def backward(ctx: Any, *upper: Tensor) -> Any:
         found: list[Tensor | None] = []
         for i, grad in enumerate(upper):
-            x, ptr, gamma, alpha, graphs = map(array, ctx.saved_tensors[5 * i : 5 * i + 5])
-            d_x, sums = np.empty_like(x), np.empty((3, *graphs.shape[1:]), x.dtype)
-            kept = (x, ptr, gamma, alpha, graphs[0], graphs[1])
-            run("normalise_gradient", x.size, array(grad.contiguous()), kept, ctx.activated, d_x, sums)
-            d_gamma, d_beta, d_alpha = (torch.from_numpy(part) for part in sums.sum(1))
-            found += [torch.from_numpy(d_x), None, d_gamma, d_beta, d_alpha]
+            ptr, gamma, alpha, *rest = map(array, ctx.saved_tensors[5 * i : 5 * i + 5])
+            d_x, d_parameters = normalised_back(array(grad.contiguous()), ptr, (gamma, alpha), rest, ctx.activated)
+            found += [torch.from_numpy(d_x), None, *map(torch.from_numpy, d_parameters)]
         return None, None, *found
+
+
+def normalised(x: Any, ptr: Any, parameters: Sequence[Any], eps: float, activated: bool) -> tuple[Any, Any, Any]:
+    """GraphNorm of x, of ELU of it if `activated`; what it was taken of; means and deviations of every graph."""
+    given, out = np.empty_like(x) if activated else x, np.empty_like(x)
+    graphs = np.empty((2, ptr.shape[0] - 1, x.shape[1]), x.dtype)
+    run("normalise", x.size, x, ptr, (*parameters,), eps, activated, given, out, graphs)
+    return out, given, graphs
+
+
+def normalised_back(
+    upper: Any, ptr: Any, parameters: Sequence[Any], kept: Sequence[Any], activated: bool
+) -> tuple[Any, Any]:
+    """Gradients by x and by (gamma, beta, alpha) from what `normalised` kept; `parameters` are gamma and alpha."""
+    given, graphs = kept
+    d_x, sums = np.empty_like(given), np.empty((3, *graphs.shape[1:]), given.dtype)
+    run("normalise_gradient", d_x.size, upper, (given, ptr, *parameters, graphs), activated, d_x, sums)
+    return d_x, sums.sum(1)

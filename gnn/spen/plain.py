@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import elu
 
 if TYPE_CHECKING:
-    from .layer import Source
+    from .layer import Norm, Source
     from .plan import BagPlan
 
 
@@ -37,8 +37,19 @@ def take_nodes(x: Tensor, plan: BagPlan) -> tuple[Tensor, Tensor]:
     return x.index_select(0, plan.node_of_group), means
 
 
-def layer(sources: Sequence[Source], orders: Sequence[int], plan: BagPlan) -> tuple[Tensor | None, Tensor | None]:
+def layer(
+    sources: Sequence[Source], orders: Sequence[int], plan: BagPlan, norm: Norm | None = None
+) -> tuple[Tensor | None, Tensor | None]:
     """See `layer.layer`."""
+    made = dict(zip((2, 1), _maps(sources, orders, plan), strict=True))
+    if norm is not None:
+        given, ptr = [order for order in (2, 1) if order in orders], {2: plan.graph_pair_ptr, 1: plan.node_ptr}
+        parts: Any = [(made[order], ptr[order], *by) for order, by in zip(given, norm.parameters, strict=True)]
+        made.update(zip(given, graph_norm(parts, norm.eps, activated=True), strict=True))
+    return made[2], made[1]
+
+
+def _maps(sources: Sequence[Source], orders: Sequence[int], plan: BagPlan) -> tuple[Tensor | None, Tensor | None]:
     two, one = 2 in orders, 1 in orders
     rows, cols, diagonals, nodes = [], [], [], []
     for source in sources:
@@ -70,10 +81,12 @@ def layer(sources: Sequence[Source], orders: Sequence[int], plan: BagPlan) -> tu
     return spread(torch.cat([*rows, *cols], 1), diagonal, sources[0].x, sources[0].entry, plan), node
 
 
-def invariants(x: Tensor, order: int, ego: Tensor, bias: Tensor, plan: BagPlan) -> Tensor:
+def invariants(sources: Sequence[Source], plan: BagPlan) -> Tensor:
     """See `layer.invariants`."""
-    egos = (moments if order == 2 else take_nodes)(x, plan)[-1]
-    return by_class(egos, ego, plan.egos, bias)
+    read = [(moments if source.order == 2 else take_nodes)(source.x, plan)[-1] for source in sources]
+    return torch.cat(
+        [by_class(x, source.ego, plan.egos, source.bias) for x, source in zip(read, sources, strict=True)], 1
+    )
 
 
 def by_class(x: Tensor, weight: Tensor, bounds: Sequence[int], bias: Tensor | None = None) -> Tensor:

@@ -112,14 +112,14 @@ class BagPlan:
         self._keep("share", number[order] / counts[pair] / np.where(pair == turned, 4, 2))
 
     @cached_property
-    def blocks(self) -> SimpleNamespace:
-        """Spans (class, first, last) of rows that a turn multiplies: of egos, places and groups."""
-        return SimpleNamespace(**{name: _blocks(getattr(self, name)) for name in ("egos", "places", "groups")})
+    def blocks(self) -> tuple[NDArray[np.int64], ...]:
+        """Spans (class, first, last) of rows that a turn multiplies: of places, groups and egos."""
+        return tuple(map(_blocks, (self.places, self.groups, self.egos)))
 
     @cached_property
-    def spans(self) -> SimpleNamespace:
+    def spans(self) -> tuple[NDArray[np.int64], ...]:
         """Spans (class, first, last) of the rows of each class, those without rows too."""
-        return SimpleNamespace(**{name: _spans(getattr(self, name)) for name in ("egos", "places", "groups")})
+        return tuple(map(_spans, (self.places, self.groups, self.egos)))
 
     @cached_property
     def mixed_parts(self) -> list[SimpleNamespace]:
@@ -160,10 +160,24 @@ class BagPlan:
 
     @cached_property
     def host(self) -> SimpleNamespace:
-        """The plan's tensors on the processor as arrays, by the same names."""
+        """The plan's tensors on the processor as arrays, by the same names, and in the tuples that kernels take.
+
+        `of_entry`: the pair of each entry, where places and entries of ego networks begin. `of_place`: the places of
+        each node (offsets and places), the group and the ego network of each place. `of_pair`: the entries of each pair
+        (offsets, in the order of pairs, the places of their rows and columns), the node of each place. `of_group`: the
+        node of each group and its places (offsets and places). `in_places`: these places again, where those of ego
+        networks begin, the node of each place. `of_graph`, by order: where the pairs and the nodes of graphs begin.
+        """
         kept = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        lists = {name: tuple(part.numpy() for part in getattr(self, name)) for name in ("node_copies", "group_copies")}
-        return SimpleNamespace(**{name: value.numpy() for name, value in kept.items()}, **lists)
+        host = SimpleNamespace(**{name: value.numpy() for name, value in kept.items()})
+        by_node, by_group = (tuple(part.numpy() for part in found) for found in (self.node_copies, self.group_copies))
+        host.of_entry = host.pair, host.indptr, host.entry_ptr
+        host.of_place = *by_node, host.group_of_place, host.ego_of_place
+        host.of_pair = host.pair_ptr, host.row, host.col, host.nodes
+        host.of_group = host.node_of_group, *by_group
+        host.in_places = *by_group, host.indptr, host.nodes
+        host.of_graph = {2: host.graph_pair_ptr, 1: host.node_ptr}
+        return host
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         self._factors[name, torch.float64] = self._put(values)

@@ -44,21 +44,3 @@ def array(part: Tensor) -> NDArray[Any]:
 def whole(count: int, width: int) -> NDArray[np.int64]:
     """The one job of a product with all of the weights, which is added to what is there: see `products_cpu`."""
     return np.array([(0, 0, count, 0, width, 0, 0, 1)], np.int64)
-
-
-def multiply(x: Any, weight: Any, blocks: Any, jobs: Any, out: Any, *, at: int = 0) -> Any:
-    """`out` with products by class."""
-    run("multiply", out.size, x, weight, blocks, jobs, at, out)
-    return out
-
-
-def multiply_back(grad: Any, weight: Any, blocks: Any, jobs: Any, d_x: Any, *, at: int = 0) -> Any:
-    """`d_x` with the gradient of `multiply` by x."""
-    run("multiply_back", d_x.size, grad, weight, blocks, jobs, at, d_x)
-    return d_x
-
-
-def weigh(x: Any, grad: Any, spans: Any, jobs: Any, d_weight: Any, *, at: int = 0, afresh: bool = True) -> Any:
-    """`d_weight`, in which the gradient of `multiply` by the weights has been written, or unless `afresh` added."""
-    run("weigh", x.shape[0] * d_weight.shape[2], x, grad, spans, jobs, at, afresh, d_weight)
-    return d_weight

@@ -19,51 +19,54 @@ _TILE = 32  # rows of weights whose gradients one turn makes
 _DEEP = 512  # rows that these are summed over at a time
 
 
-@parallel_kernel
-def multiply(x, weight, blocks, jobs, at, out):
-    """Every job's products of the rows of each block (k, a, b) with `weight[k]`, in `out` from column `at` on."""
-    for q in numba.prange(blocks.shape[0]):
-        k, a, b = blocks[q]
-        for job in range(jobs.shape[0]):
-            x_at, w_at, count, w_to, width, y_at, first, _ = jobs[job]
-            matrix = weight[k, w_at : w_at + count, w_to : w_to + width]
-            products(x[a:b, x_at:], matrix, out[a:b, at + y_at :], b - a, count, width, first != 0)
+@kernel
+def multiply_rows(q, x, weight, blocks, jobs, at, out):
+    """Every job's products of the rows of a block (k, a, b) with `weight[k]`, in `out` from column `at` on."""
+    k, a, b = blocks[q]
+    for job in range(jobs.shape[0]):
+        x_at, w_at, count, w_to, width, y_at, first, _ = jobs[job]
+        matrix = weight[k, w_at : w_at + count, w_to : w_to + width]
+        products(x[a:b, x_at:], matrix, out[a:b, at + y_at :], b - a, count, width, first != 0)
 
 
-@parallel_kernel
-def multiply_back(grad, weight, blocks, jobs, at, d_x):
-    """The gradient of `multiply` by x."""
-    for q in numba.prange(blocks.shape[0]):
-        k, a, b = blocks[q]
-        for job in range(jobs.shape[0]):
-            x_at, w_at, count, w_to, width, y_at, _, first = jobs[job]
-            matrix = weight[k, w_at : w_at + count, w_to : w_to + width]
-            products_turned(grad[a:b, at + y_at :], matrix, d_x[a:b, x_at:], b - a, width, count, first != 0)
+@kernel
+def multiply_rows_back(q, grad, weight, blocks, jobs, at, d_x):
+    """The gradient of `multiply_rows` by x."""
+    k, a, b = blocks[q]
+    for job in range(jobs.shape[0]):
+        x_at, w_at, count, w_to, width, y_at, _, first = jobs[job]
+        matrix = weight[k, w_at : w_at + count, w_to : w_to + width]
+        products_turned(grad[a:b, at + y_at :], matrix, d_x[a:b, x_at:], b - a, width, count, first != 0)
 
 
-@parallel_kernel
-def weigh(x, grad, spans, jobs, at, afresh, d_weight):
-    """The gradient of `multiply` by the weights, over the rows of each span (k, a, b), all k once.
+@kernel
+def num_tiles(d_weight):
+    """Turns of `weigh_tile` for each span."""
+    return (d_weight.shape[1] + _TILE - 1) // _TILE
+
+
+@kernel
+def weigh_tile(turn, x, grad, spans, jobs, at, afresh, d_weight):
+    """The gradient of `multiply_rows` by some rows of the weights, over the rows of a span (k, a, b), all k once.
 
     Written where a job says, or, unless `afresh`, added there.
     """
-    tiles = (d_weight.shape[1] + _TILE - 1) // _TILE
-    for turn in numba.prange(spans.shape[0] * tiles):
-        k, a, b = spans[turn // tiles]
-        low = (turn % tiles) * _TILE
-        for job in range(jobs.shape[0]):
-            x_at, w_at, count, w_to, width, y_at, _, _ = jobs[job]
-            first, last = max(low, w_at), min(low + _TILE, w_at + count)
-            if first < last:
-                out = d_weight[k, first:last, w_to : w_to + width]
-                if afresh and a == b:
-                    out[:] = 0
-                columns = x[:, x_at + first - w_at : x_at + last - w_at]
-                for start in range(a, b, _DEEP):
-                    stop = min(start + _DEEP, b)
-                    below = grad[start:stop, at + y_at :]
-                    new = afresh and start == a
-                    products(columns[start:stop].T, below, out, last - first, stop - start, width, new)
+    tiles = num_tiles(d_weight)
+    k, a, b = spans[turn // tiles]
+    low = (turn % tiles) * _TILE
+    for job in range(jobs.shape[0]):
+        x_at, w_at, count, w_to, width, y_at, _, _ = jobs[job]
+        first, last = max(low, w_at), min(low + _TILE, w_at + count)
+        if first < last:
+            out = d_weight[k, first:last, w_to : w_to + width]
+            if afresh and a == b:
+                out[:] = 0
+            columns = x[:, x_at + first - w_at : x_at + last - w_at]
+            for start in range(a, b, _DEEP):
+                stop = min(start + _DEEP, b)
+                below = grad[start:stop, at + y_at :]
+                new = afresh and start == a
+                products(columns[start:stop].T, below, out, last - first, stop - start, width, new)
 
 
 @parallel_kernel
@@ -107,6 +110,15 @@ def mix_back(x, grad, lists, sides, blocks, first, kept, d_x):
             products_turned(upper, sides[part, k], found[part], rows, width if part < parts else 0, count, True)
         for r in range(rows):
             _back(found[0], found[1], r, pair[a + r], turned[a + r], one, d_x, count)
+
+
+@parallel_kernel
+def weigh_sides(kept, sums, differences, jobs, afresh, d_sides):
+    """Gradients of `mix` by both sides of the weights, written or added, from what `mix_back` keeps."""
+    for turn in numba.prange(sums.shape[0] * num_tiles(d_sides[0])):
+        weigh_tile(turn, kept[0], kept[2], sums, jobs, 0, afresh, d_sides[0])
+    for turn in numba.prange(differences.shape[0] * num_tiles(d_sides[1])):
+        weigh_tile(turn, kept[1], kept[3], differences, jobs, 0, afresh, d_sides[1])
 
 
 @parallel_kernel

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu
 
 from ...graphlib.errors import InvalidInput
 from ...sampling.arguments import check_count
-from .layer import layer
+from .layer import Norm, invariants, layer
 from .maps import EquivariantMap
 from .norm import GraphNorm
 from .ops import graph_norm, mean_rows
@@ -65,23 +64,27 @@ class EgoLayer(nn.Module):
     ) -> tuple[Tensor | None, Tensor | None, dict[int, Tensor]]:
         """Features of nodes and of pairs, None where there are none, and by order what ELU has been taken of.
 
-        To that, what an earlier layer says of it (`before`) is added where it is as wide.
+        To that, what an earlier layer says of it (`before`) is added where it is as wide. Without `before` it is not
+        told.
         """
-        sources = []
+        sources: list[Any] = []
         for name, x in (("2", pairs), ("1", nodes)):
             if x is not None and name in self.maps:
                 equivariant: Any = self.maps[name]
                 sources.append(equivariant.source(x, plan))
-        found = zip((2, 1), layer(sources, self.orders, plan), strict=True)
-        made = {order: x for order, x in found if x is not None}
+        norms: list[Any] = [self.norms[str(order)] for order in self.orders] if self.norms else []
+        if norms and before is None:
+            norm = Norm(norms[0].eps, tuple((each.gamma, each.beta, each.alpha) for each in norms))
+            found = layer(sources, self.orders, plan, norm)
+            return found[1], found[0], {}
+        made = {order: x for order, x in zip((2, 1), layer(sources, self.orders, plan), strict=True) if x is not None}
         for order, x in (before or {}).items():
             if order in made and x.shape == made[order].shape:
                 made[order] = made[order] + x
-        ptr = {2: plan.graph_pair_ptr, 1: plan.node_ptr}
-        if not self.norms:
+        if not norms:
             out = {order: elu(x) for order, x in made.items()}
         else:
-            norms: list[Any] = [self.norms[str(order)] for order in self.orders]
+            ptr = {2: plan.graph_pair_ptr, 1: plan.node_ptr}
             given = [norm.given(made[order], ptr[order]) for norm, order in zip(norms, self.orders, strict=True)]
             out = dict(zip(self.orders, graph_norm(given, norms[0].eps, activated=True), strict=True))
         return out.get(1), out.get(2), made
@@ -195,12 +198,9 @@ class SPEN(nn.Module):
         before: dict[int, Tensor] = {}
         for step in self.layers:
             nodes, pairs, before = step(nodes, pairs, plan, before if self.residual else None)
-        parts = []
-        if pairs is not None:
-            parts.append(self.last["2"](pairs, plan))
-        if nodes is not None:
-            parts.append(self.last["1"](nodes, plan))
-        egos = elu(torch.cat(parts, 1))
+        last: dict[str, Any] = dict(self.last.items())
+        sources = [last[name].source(x, plan) for name, x in (("2", pairs), ("1", nodes)) if x is not None]
+        egos = elu(invariants(sources, plan))
         scores: Tensor = self.head(mean_rows(egos, plan.graph_of_ego, plan.ego_copies))
         return scores
 

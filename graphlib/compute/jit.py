@@ -35,7 +35,7 @@ from numba.extending import intrinsic
 
 from . import notice
 from .kernel_cache import KernelCache
-from .ranges import split
+from .ranges import has_stages, split
 from .threads import Loop, pieces, resolve_threads, threads_in_use, threads_now
 
 if TYPE_CHECKING:
@@ -188,10 +188,13 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
 
 def parallel_kernel(function: Callable[..., Any] | None = None, *, even: bool = False, **options: Any) -> Any:
-    """Compile a kernel whose one `numba.prange` loop runs on threads (see `threads_in_use` and `ranges.split`).
+    """Compile a kernel whose `numba.prange` loops run on threads (see `threads_in_use` and `ranges.split`).
 
-    `even` says that the sizes of its arrays alone decide how long a call takes. Where one thread ran such a call in
-    less than five milliseconds, it runs those whose arrays are each at most four times as large in one piece.
+    Of several loops, one behind the other, each ends on all threads before the next begins.
+
+    `even`, of a kernel with one loop, says that the sizes of its arrays alone decide how long a call takes. Where one
+    thread ran such a call in less than five milliseconds, it runs those whose arrays are each at most four times as
+    large in one piece.
     """
     if function is None:
         return functools.partial(parallel_kernel, even=even, **options)
@@ -207,23 +210,28 @@ class _ParallelKernel:
 
     def __init__(self, function: Callable[..., Any], even: bool, options: dict[str, Any]) -> None:
         self._function, self._even, self._options = function, even, options
+        self._staged = False
         self._short: list[int] = []  # calls on arrays of so many numbers take milliseconds
         functools.update_wrapper(self, function)
 
     @functools.cached_property
-    def _parts(self) -> tuple[Callable[..., int], Any]:
+    def _parts(self) -> tuple[Callable[..., Any], Any]:
         count, ranged = split(self._function)
+        self._staged = has_stages(ranged)
         return count, _compile(ranged, self._options)
 
     @property
     def ranged(self) -> Any:
-        """The compiled function of (first, last, worker, *arguments)."""
+        """The compiled function of (first, last, worker, *arguments), of several loops with the stage before them."""
         return self._parts[1]
 
     def __call__(self, *arguments: Any) -> None:
         count, ranged = self._parts
         total, threads = count(*arguments), threads_now()
-        if threads == 1:
+        if isinstance(total, list):
+            for stage, turns in enumerate(total):
+                Loop(functools.partial(_turns_of, ranged, stage, arguments), turns, threads).run()
+        elif threads == 1:
             self._alone(ranged, total, arguments)
         else:
             Loop(lambda first, last, worker: ranged(first, last, worker, *arguments), total, threads).run()
@@ -243,11 +251,18 @@ class _ParallelKernel:
         """All turns on this thread in one piece, deaf to Ctrl-C meanwhile: for loops of microseconds, which a clock
         and pieces would cost more than the turns."""
         count, ranged = self._parts
-        ranged(0, count(*arguments), 0, *arguments)
+        if self._staged:
+            ranged(-1, 0, 0, 0, *arguments)
+        else:
+            ranged(0, count(*arguments), 0, *arguments)
 
     def one_turn(self, *arguments: Any) -> None:
         """`at_once` for a loop that is known to have one turn, whose count costs as much as the call itself."""
         self._parts[1](0, 1, 0, *arguments)
+
+
+def _turns_of(ranged: Any, stage: int, arguments: tuple[Any, ...], first: int, last: int, worker: int) -> None:
+    ranged(stage, first, last, worker, *arguments)
 
 
 def _sizes(arguments: tuple[Any, ...]) -> Iterator[int]:

@@ -66,7 +66,7 @@ class EgoBag:
     def num_egos(self) -> int:
         return self.graph.shape[0]
 
-    @property
+    @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """Nodes of every ego network, ascending: int64 (num_egos,)."""
         return np.diff(self.indptr)
@@ -120,17 +120,17 @@ class EgoBag:
         egos = self._egos_by_graph[egos]
         order = np.argsort(self.sizes[egos], kind="stable")
         egos, of = egos[order], of[order]
-        node_count, pair_count = np.diff(self.node_ptr)[chosen], np.diff(self.pair_ptr)[chosen]
-        node_ptr, pair_ptr = _offsets(node_count), _offsets(pair_count)
+        node_ptr, pair_ptr = (_offsets(ptr[chosen + 1] - ptr[chosen]) for ptr in (self.node_ptr, self.pair_ptr))
         node_shift, pair_shift = node_ptr[:-1] - self.node_ptr[chosen], pair_ptr[:-1] - self.pair_ptr[chosen]
-        places, place_ego = ragged(self.indptr[:-1], self.sizes, egos)
-        entries, entry_ego = ragged(self.entry_ptr[:-1], np.diff(self.entry_ptr), egos)
-        pairs, pair_of = ragged(self.pair_ptr[:-1], np.diff(self.pair_ptr), chosen)
+        sizes = self.sizes[egos]
+        places, place_ego = slices(self.indptr[egos], sizes)
+        entries, entry_ego = slices(self.entry_ptr[egos], sizes**2)
+        pairs, pair_of = slices(self.pair_ptr[chosen], np.diff(pair_ptr))
         return EgoBag(
-            indptr=_offsets(self.sizes[egos]),
+            indptr=_offsets(sizes),
             nodes=(self.nodes[places] + node_shift[of][place_ego]).astype(np.int32),
             graph=of.astype(np.int32),
-            entry_ptr=_offsets(np.diff(self.entry_ptr)[egos]),
+            entry_ptr=_offsets(sizes**2),
             pair=(self.pair[entries] + pair_shift[of][entry_ego]).astype(np.int32),
             pairs=(self.pairs[pairs] + node_shift[pair_of, None]).astype(np.int32),
             transposed=(self.transposed[pairs] + pair_shift[pair_of]).astype(np.int32),
@@ -345,9 +345,13 @@ def ragged(
     starts: NDArray[Any], lengths: NDArray[Any], rows: NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the slices of `rows`, one behind the other, and for each its number in `rows`."""
-    counts = lengths[rows]
-    of = np.repeat(np.arange(rows.shape[0]), counts)
-    shift = starts[rows] - (np.cumsum(counts) - counts)
+    return slices(starts[rows], lengths[rows])
+
+
+def slices(starts: NDArray[Any], lengths: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of slices, one behind the other, and for each the number of its slice."""
+    of = np.repeat(np.arange(lengths.shape[0]), lengths)
+    shift = starts - (np.cumsum(lengths) - lengths)
     return np.arange(of.shape[0]) + shift[of], of
 
 

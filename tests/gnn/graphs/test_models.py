@@ -164,10 +164,10 @@ def test_residuals_are_added_before_elu_where_widths_agree():
     model = SPEN(graphs.num_tags, 2, sizes=sizes, hidden=(6, 6, 4), residual=True).eval()
     batch = model.batch(data, np.arange(5))
     first, second, third = model.layers
-    nodes, pairs, before = first(None, batch.pairs, batch.plan)
+    nodes, pairs, before = first(None, batch.pairs, batch.plan, {})
     assert before[2].shape[1] == before[1].shape[1] == 12  # twice as wide: it has but one source
-    alone, summed = (second(nodes, pairs, batch.plan, given)[2] for given in (None, before))
+    alone, summed = (second(nodes, pairs, batch.plan, given)[2] for given in ({}, before))
     for order in (1, 2):
         assert torch.allclose(summed[order], alone[order] + before[order])
-    narrow = (third(nodes, pairs, batch.plan, given)[2] for given in (None, before))
+    narrow = (third(nodes, pairs, batch.plan, given)[2] for given in ({}, before))
     assert all(torch.equal(a, b) for a, b in zip(*(made.values() for made in narrow), strict=True))

@@ -126,7 +126,7 @@ def test_kernels_are_the_plain_operations(orders):
         assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
     for order, x in zip((2, 1), given, strict=True):
         last = EquivariantMap(order, 0, 3, 2, num_classes=len(classes))
-        assert torch.allclose(last(x, plan), plain.invariants(x, order, last.ego, last.bias, plan), atol=1e-5)
+        assert torch.allclose(last(x, plan), plain.invariants([last.source(x, plan)], plan), atol=1e-5)
 
 
 def test_norms_and_means_are_the_plain_operations():

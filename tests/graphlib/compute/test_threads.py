@@ -210,8 +210,39 @@ def test_the_loop_may_only_be_the_last_statement():
             x[i] = 0
         return x
 
-    with pytest.raises(TypeError, match="ends with its one loop"):
+    with pytest.raises(TypeError, match="ends with its loops"):
         split(two)
+
+
+@parallel_kernel
+def _two_steps(x, doubled, out):
+    n = x.shape[0]
+    for i in numba.prange(n):
+        doubled[i] = 2 * x[i]
+    for i in numba.prange(out.shape[0] if n else 0):
+        out[i] = doubled[n - 1 - i]
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_a_loop_begins_when_the_one_before_has_ended(threads):
+    x = np.arange(100_001.0)
+    with threads_in_use(threads):
+        for call in (_two_steps, _two_steps.at_once):
+            doubled, out = np.empty_like(x), np.empty(99_999)
+            call(x, doubled, out)
+            np.testing.assert_array_equal(out, 2 * x[::-1][:99_999])
+
+
+def test_turns_of_every_loop_are_counted_and_run_by_themselves():
+    x, doubled, out = np.arange(5.0), np.zeros(5), np.zeros(3)
+    count, ranged = _two_steps._parts
+    assert count(x, doubled, out) == [5, 3]
+    ranged(0, 1, 3, 0, x, doubled, out)
+    assert doubled.tolist() == [0, 2, 4, 0, 0]
+    ranged(1, 2, 3, 0, x, doubled, out)
+    assert out.tolist() == [0, 0, 4]
+    with pytest.raises(TypeError, match="ends with its loops"):
+        split(lambda x: x)
 
 
 def test_a_forked_child_runs_on_one_thread():
