@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..threads import kernel_threads
 from . import plain as in_torch
+from .kernels import array, run, whole
 from .ops import normalised, normalised_back
-from .products import array, run, whole
 
 if TYPE_CHECKING:
     from .plan import BagPlan

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import plain as in_torch
-from .products import array, run
+from .kernels import array, run
 
 
 def mean_rows(x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ from nearhop import GraphStore
 from nearhop.datasets.graphs import GraphSet
 from nearhop.gnn import SPEN
 from nearhop.gnn.graphs import GIN, IGN, Fold, NodeGraphs, TrainOptions, cross_validate, stratified_folds
-from nearhop.gnn.spen import EgoGraphs, SizeClasses, products
+from nearhop.gnn.spen import EgoGraphs, SizeClasses, kernels
 from nearhop.graphlib.errors import InvalidInput
 
 
@@ -103,7 +103,7 @@ def test_training_is_steady_and_the_models_see_training_graphs_only(monkeypatch)
         seen.append(train)
         return SPEN(graphs.num_tags, 2, sizes=SizeClasses.fit(ego.sizes_of(train)), hidden=(8, 8))
 
-    monkeypatch.setattr(products, "_LARGE", 0)
+    monkeypatch.setattr(kernels, "_LARGE", 0)
     curves = []
     for threads in (1, 2):
         torch.set_num_threads(threads)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
-from nearhop.gnn.spen import BagPlan, EquivariantMap, SizeClasses, ops, plain, products
-from nearhop.gnn.spen import layer as kernels
+from nearhop.gnn.spen import BagPlan, EquivariantMap, SizeClasses, kernels, ops, plain
+from nearhop.gnn.spen import layer as fused
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.sampling import ego_bag
 from nearhop.tests.reference import equivariant
@@ -107,20 +107,24 @@ def test_maps_commute_with_every_permutation_of_a_block(orders):
             assert not torch.allclose(first, blocks(x), atol=1e-3)  # the permutation is seen
 
 
+@pytest.mark.parametrize("normed", [False, True])
 @pytest.mark.parametrize("orders", [(2, 1), (2,), (1,)])
-def test_kernels_are_the_plain_operations(orders):
+def test_kernels_are_the_plain_operations(orders, normed):
     bag = some_bag(5, 2)
     classes = SizeClasses.fit(bag.sizes, policy="each")
     plan = BagPlan(bag, classes)
     maps = [EquivariantMap(order, orders, 3, width, num_classes=len(classes)) for order, width in ((2, 2), (1, 1))]
     given = [torch.randn(plan.num_pairs, 3), torch.randn(plan.num_nodes, 3)]
+    parameters = tuple(tuple(torch.rand(3, requires_grad=True) for _ in range(3)) for _ in orders)
+    norm = fused.Norm(1e-5, parameters) if normed else None
     found = []
-    for module in (kernels, plain):
+    for module in (fused, plain):
         leaves = [x.clone().requires_grad_() for x in given]
-        made = module.layer([f.source(x, plan) for f, x in zip(maps, leaves, strict=True)], orders, plan)
+        made = module.layer([f.source(x, plan) for f, x in zip(maps, leaves, strict=True)], orders, plan, norm)
         made = [x for x in made if x is not None]
         assert len(made) == len(orders)
-        grads = torch.autograd.grad(sum(x.square().sum() for x in made), [*leaves, *maps[0].parameters()])
+        wanted = [*leaves, *maps[0].parameters(), *(part for by in parameters if normed for part in by)]
+        grads = torch.autograd.grad(sum((x * torch.arange(3.0)).square().sum() for x in made), wanted)
         found.append([*made, *grads])
     for a, b in zip(*found, strict=True):
         assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
@@ -173,7 +177,7 @@ def test_same_bits_at_any_thread_count(monkeypatch):
     found = []
     start = torch.randn(plan.num_pairs, 8)
     for threads in (1, 2):
-        for module in (kernels, products):
+        for module in (fused, kernels):
             monkeypatch.setattr(module, "kernel_threads", lambda threads=threads: threads)
         x = start.clone().requires_grad_()
         out = layer(x, plan)

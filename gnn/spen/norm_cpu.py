@@ -1,4 +1,4 @@
-"""Kernels of normalisation, and all kernels of this room by name.
+"""Kernels of normalisation.
 
 Every output row is written by one turn, in one order: results do not depend on threads.
 """
@@ -9,43 +9,7 @@ import numba
 import numpy as np
 
 from ...graphlib.compute.jit import parallel_kernel
-from ...sampling.subgraphs.bags_cpu import mean_rows, mean_rows_gradient
 from ..rows_cpu import add_row, elu_row
-from .layer_cpu import (
-    mix_egos,
-    mix_egos_back,
-    mix_read,
-    mix_read_back,
-    read_nodes,
-    read_nodes_back,
-    read_pairs,
-    read_pairs_back,
-    spread,
-    spread_back,
-)
-from .products_cpu import halves_of, mix, mix_back, sides_of, weigh_sides
-
-__all__ = [
-    "halves_of",
-    "mean_rows",
-    "mean_rows_gradient",
-    "mix",
-    "mix_back",
-    "mix_egos",
-    "mix_egos_back",
-    "mix_read",
-    "mix_read_back",
-    "normalise",
-    "normalise_gradient",
-    "read_nodes",
-    "read_nodes_back",
-    "read_pairs",
-    "read_pairs_back",
-    "sides_of",
-    "spread",
-    "spread_back",
-    "weigh_sides",
-]
 
 
 @parallel_kernel

@@ -1,4 +1,4 @@
-"""Compiled kernels, and among them products whose weights depend on the class of a row."""
+"""The kernels of this room by name, on as many threads as torch has, and arrays for them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ def run(name: str, work: int, *arguments: Any) -> None:
 @functools.cache
 def _kernel(name: str) -> tuple[Any, Any]:
     from ...graphlib.compute.jit import threads_in_use
-    from . import ops_cpu
+    from ...sampling.subgraphs import bags_cpu
+    from . import layer_cpu, norm_cpu, products_cpu
 
-    return getattr(ops_cpu, name), threads_in_use
+    found = next(module for module in (layer_cpu, products_cpu, norm_cpu, bags_cpu) if hasattr(module, name))
+    return getattr(found, name), threads_in_use
 
 
 def array(part: Tensor) -> NDArray[Any]:
