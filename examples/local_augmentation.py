@@ -28,6 +28,7 @@ from nearhop import datasets
 from nearhop.gnn import LocalAugmenter
 from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer, as_features, normalized_adjacency
 from nearhop.gnn.nodes.models import GAT, GCN, GCNII, GRAND, MLP, SGC, SIGN, GraphSAGE, powers
+from nearhop.gnn.precision import PRECISIONS
 from nearhop.gnn.training import Training, run_seeds
 
 SETS = ("cora", "citeseer", "pubmed")
@@ -204,7 +205,7 @@ def main() -> None:
     made.add_argument("--own-generators", action="store_true", help="a generator per seed instead of one for all")
     made.add_argument("--rule", choices=["released", "paper"], default="released", help="how the generator is picked")
     made.add_argument(
-        "--precision", choices=["float32", "bfloat16"], default="bfloat16", help="of drawn features and GCNII's maps"
+        "--precision", choices=[*PRECISIONS, "auto"], default="auto", help="of drawn features and GCNII's maps"
     )
     made.add_argument("--mask", type=float, nargs="+", default=[0.0], help="shares of feature entries to hide")
     made.add_argument("--by-degree", action="store_true")

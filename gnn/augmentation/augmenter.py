@@ -58,9 +58,9 @@ class LocalAugmenter:
         Steps before the first state that may be kept. A fit of fewer steps keeps the best it saw.
     refit_epochs : int >= 0, default 20
         Epochs that the scoring classifier is trained on the features of every state that is kept.
-    precision : {"float32", "bfloat16"}, default "float32"
+    precision : {"float32", "bfloat16", "auto"}, default "float32"
         Of the last product of a draw, which takes most of its time. "bfloat16" is several times faster on processors
-        with instructions for it.
+        with instructions for it, and much slower on others; "auto" takes it where they have them.
     normalize : {"rows", None}, default "rows"
         Whether rows of generated features are divided by their sum.
     seed : int, default 0

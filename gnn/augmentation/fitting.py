@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ...embed.progress import TrainingDiverged
 from ...graphlib.compute.streams import Purpose, generator
+from ..precision import PRECISIONS
 from .generated import Draw, Pool
-from .options import PRECISIONS, FitProgress, Options
+from .options import FitProgress, Options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import integer, is_finite
+from ..precision import precision_of
 from .cvae import DECODERS
 from .uncertainty import RULES
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,10 @@ class Options:
         for name, low in (("latent", 1), ("hidden", 1), ("epochs", 1), ("batch_size", 1), ("check_every", 1),
                           ("passes", 2), ("warmup", 0), ("refit_epochs", 0)):  # fmt: skip
             object.__setattr__(self, name, integer(name, getattr(self, name), low))
+        object.__setattr__(self, "precision", precision_of(self.precision))
         if not is_finite(self.learning_rate) or self.learning_rate <= 0:
             raise InvalidInput(f"learning_rate must be a number > 0; got {self.learning_rate!r}")
-        for name, allowed in (("decoder", DECODERS), ("rule", (*RULES, None)), ("precision", tuple(PRECISIONS)),
-                              ("normalize", ("rows", None))):  # fmt: skip
+        for name, allowed in (("decoder", DECODERS), ("rule", (*RULES, None)), ("normalize", ("rows", None))):
             if getattr(self, name) not in allowed:
                 raise InvalidInput(
                     f"{name} must be one of {', '.join(map(repr, allowed))}; got {getattr(self, name)!r}"

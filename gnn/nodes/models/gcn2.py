@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ....graphlib.errors import InvalidInput
+from ...precision import PRECISIONS, precision_of
 from ..dropout import dropout
 from ..features import FeatureLinear, Features
 from .branches import dropped_branches
@@ -17,9 +17,6 @@ from .deep import residual_layers, share_of_map
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
-
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class GCNII(nn.Module):
@@ -37,10 +34,10 @@ class GCNII(nn.Module):
     dropout : float in [0, 1), default 0.6
     branches : int >= 1, default 1
         Feature matrices that are projected side by side.
-    precision : {"float32", "bfloat16"}, default "float32"
+    precision : {"float32", "bfloat16", "auto"}, default "float32"
         Of the products with the layers' maps and of their gradients, which take most of the time of wide layers; sums,
         what is propagated and the maps themselves stay float32. "bfloat16" is several times faster on processors with
-        instructions for it.
+        instructions for it, and much slower on others; "auto" takes it where they have them.
 
     References
     ----------
@@ -72,14 +69,12 @@ class GCNII(nn.Module):
         precision: str = "float32",
     ) -> None:
         super().__init__()
-        if precision not in PRECISIONS:
-            raise InvalidInput(f"precision must be one of {', '.join(map(repr, PRECISIONS))}; got {precision!r}")
         width = branches * hidden
         self.first = nn.ModuleList(FeatureLinear(num_features, hidden) for _ in range(branches))
         bound = 1 / math.sqrt(width)
         self.maps = nn.ParameterList(torch.empty(width, width).uniform_(-bound, bound) for _ in range(num_layers))
         self.last = FeatureLinear(width, num_classes)
-        self.alpha, self.lam, self.dropout, self.precision = alpha, lam, dropout, precision
+        self.alpha, self.lam, self.dropout, self.precision = alpha, lam, dropout, precision_of(precision)
 
     def decayed(self, first: float, second: float) -> list[dict[str, Any]]:
         """Parameter groups: a weight decay for the layers and one for the projections before and behind them."""

@@ -15,8 +15,8 @@ from nearhop.gnn.nodes.dropout import drop_into, dropout
 from nearhop.gnn.nodes.models import GAT, GCN, GCNII, GRAND, MLP, SGC, SIGN, GraphSAGE, powers
 from nearhop.gnn.nodes.models.deep import residual_layers
 from nearhop.gnn.nodes.models.gat import Edges, softmax_of_rows
-from nearhop.gnn.nodes.models.gcn2 import PRECISIONS
 from nearhop.gnn.nodes.models.grand import drop_rows, mean_of_powers
+from nearhop.gnn.precision import PRECISIONS
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.support import needs
 
@@ -330,7 +330,7 @@ def test_gcnii_elsewhere_and_with_unknown_precision():
     first: Any = model.first[0]
     start = torch.relu(as_features(x) @ first.weight + first.bias)
     torch.testing.assert_close(model.last(model._layers(start, adjacency)), wanted, atol=1e-5, rtol=1e-4)
-    with pytest.raises(InvalidInput, match="precision must be one of 'float32', 'bfloat16'; got 'half'"):
+    with pytest.raises(InvalidInput, match="precision must be one of 'float32', 'bfloat16', 'auto'; got 'half'"):
         GCNII(F, 8, C, precision="half")
 
 
