@@ -136,7 +136,9 @@ def _first_not_below(builder: Any, data: Any, size: Any, key: Any) -> Any:
     first = builder.load(low)
     middle = _at(builder, data, builder.sub(builder.add(first, half), integer(1)))
     above = builder.add(first, half)
-    builder.store(builder.select(builder.icmp_signed("<", middle, key), above, first), low)
+    chosen = builder.select(builder.icmp_signed("<", middle, key), above, first)
+    chosen.set_metadata("unpredictable", builder.module.add_metadata([]))  # else LLVM may make it a branch
+    builder.store(chosen, low)
     builder.store(builder.sub(builder.load(left), half), left)
     builder.branch(ask)
     builder.position_at_end(done)
