@@ -175,7 +175,7 @@ class _Layer(torch.autograd.Function):
         for i, (source, one_read) in enumerate(zip(sources, read, strict=True)):
             wanted = ctx.needs_input_grad[4 + 5 * i]
             d_read, d_parameters = _mixed_back(source, one_read, (terms, diagonal, upper[1]), at, wanted, plan)
-            d_x = _read_back(d_read, plan) if wanted else np.zeros_like(source[0])
+            d_x = _read_back(d_read, plan) if wanted else source[0][:0]
             d_entry = _mix_back(source[0], source[4], upper[2], plan, d_x) if source[4] is not None else None
             found += [d_x if wanted else None, *d_parameters, d_entry]
             at += _width(source, two, one)
@@ -247,7 +247,7 @@ def _mix(x: Any, entry: Any, plan: BagPlan, out: Any) -> None:
 
 
 def _mix_back(x: Any, entry: Any, upper: Any, plan: BagPlan, d_x: Any) -> Any:
-    """The gradient of `_mix` by the weights; that by x is added to `d_x`."""
+    """The gradient of `_mix` by the weights; that by x is added to `d_x`, or left out if that is empty."""
     host, sides, parts, d_entry = plan.host, _sides(entry), plan.mixed_parts, np.empty_like(entry)
     width, dtype = x.shape[1], x.dtype
     d_sides = np.empty_like(sides) if parts else np.zeros_like(sides)

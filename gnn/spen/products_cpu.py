@@ -93,6 +93,8 @@ def mix(x, pair, turned, share, sides, blocks, out):
 def mix_back(x, grad, lists, sides, blocks, first, kept, d_x):
     """The gradient of `mix` by x, added to `d_x`, and what that by the weights is made of: rows from `first` on.
 
+    Where `d_x` is empty, the former is left out.
+
     `lists` are (pair, turned, share), `kept` sums and differences of x and of gradients.
     """
     pair, turned, share = lists
@@ -100,11 +102,14 @@ def mix_back(x, grad, lists, sides, blocks, first, kept, d_x):
     for q in numba.prange(blocks.shape[0]):
         k, a, b = blocks[q]
         rows, width, count = b - a, d_sums.shape[1], x.shape[1]
-        found, parts, one = np.empty((2, rows, count), x.dtype), 2 - (pair[a] == turned[a]), x.dtype.type(1)
+        parts, one = 2 - (pair[a] == turned[a]), x.dtype.type(1)
         _both(x, pair, turned, a, b, one, sums, differences, first)
         for r in range(rows):  # before it is multiplied, a gradient gets the share of its pair
             s = share[a + r]
             _both(grad, pair, turned, a + r, a + r + 1, s, d_sums, d_differences, first)
+        if d_x.shape[0] == 0:
+            continue
+        found = np.empty((2, rows, count), x.dtype)
         for part in range(2):
             upper = (d_sums if part == 0 else d_differences)[a - first : b - first]
             products_turned(upper, sides[part, k], found[part], rows, width if part < parts else 0, count, True)

@@ -230,11 +230,11 @@ class _ParallelKernel:
         total, threads = count(*arguments), threads_now()
         if isinstance(total, list):
             for stage, turns in enumerate(total):
-                Loop(functools.partial(_turns_of, ranged, stage, arguments), turns, threads).run()
+                Loop(_turns_of(functools.partial(ranged, stage), arguments), turns, threads).run()
         elif threads == 1:
             self._alone(ranged, total, arguments)
         else:
-            Loop(lambda first, last, worker: ranged(first, last, worker, *arguments), total, threads).run()
+            Loop(_turns_of(ranged, arguments), total, threads).run()
 
     def _alone(self, ranged: Any, total: int, arguments: tuple[Any, ...]) -> None:
         sizes = [*_sizes(arguments)] if self._even else []
@@ -261,8 +261,9 @@ class _ParallelKernel:
         self._parts[1](0, 1, 0, *arguments)
 
 
-def _turns_of(ranged: Any, stage: int, arguments: tuple[Any, ...], first: int, last: int, worker: int) -> None:
-    ranged(stage, first, last, worker, *arguments)
+def _turns_of(ranged: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[[int, int, int], Any]:
+    """Turns `first` to `last` - 1 of one loop, by a worker."""
+    return lambda first, last, worker: ranged(first, last, worker, *arguments)
 
 
 def _sizes(arguments: tuple[Any, ...]) -> Iterator[int]:
