@@ -30,6 +30,8 @@ def partition(
         Leaf by leaf, FAN * row + place with places 0 to FAN - 1.
     starts : int64 (num_leaves + 1,)
     """
+    from . import leaves_cpu as kernels
+
     entries, sizes, fan = FAN * rows, np.array([len(rows)]), FAN
     leaves, leaf_sizes = [], []
     for _ in range(_MOST_CUTS):
@@ -46,10 +48,8 @@ def partition(
         leaders = entries[np.repeat(_offsets(sizes)[:-1], number) + drawn] // FAN
         leader = np.empty((len(entries), min(fan, int(number.max()))), np.int64)
         _nearest_leaders(walk, entries, np.repeat(np.arange(len(sizes)), sizes), leaders, starts, leader)
-        entries = (entries[:, None] + np.arange(leader.shape[1]))[leader >= 0]
-        leader = leader[leader >= 0]
-        entries = entries[np.argsort(leader, kind="stable")]
-        sizes, fan = np.bincount(leader, minlength=len(leaders)), 1
+        entries, sizes = kernels.by_leader(entries, leader, len(leaders))
+        fan = 1
     else:
         leaves.append(entries)
         for size in sizes:
