@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numba
 import numpy as np
 import pytest
@@ -98,3 +100,10 @@ def test_a_pool_keeps_the_smallest_keys_in_order() -> None:
             kept = sorted([*kept, key])[:limit]
             assert place == (kept.index(key) if key in kept else -1)
             assert pool[: len(kept)].tolist() == kept
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names an instruction of x86-64")
+def test_the_place_of_a_key_is_found_without_branches() -> None:
+    """By conditional moves: half of such branches would be mispredicted."""
+    _insert(np.zeros(8, np.int64), 3, 8, 5)
+    assert all("cmov" in assembly for assembly in _insert.inspect_asm().values())
