@@ -47,6 +47,7 @@ class Task:
 
     def __init__(self, name: str, given: Any, mask: float = 0.0) -> None:
         self.name, self.given, self.mask = name, given, mask
+        self.hidden = f", {mask:.0%} of features hidden" if mask else ""
         store = datasets.load(name)
         if "has_x" in store.nodes and np.asarray(store.nodes["has_x"]).mean() < 0.9:
             raise SystemExit(
@@ -77,8 +78,7 @@ class Task:
             short: dict[str, Any] = {"epochs": 1, "hidden": 32, "warmup": 10, "check_every": 40} if given.short else {}
             made = LocalAugmenter(rule=given.rule, precision=given.precision, seed=number, **short)
             made.fit(self.store, data=self.data, progress=lambda p: progress(f"generator {p.step}/{p.num_steps}"))
-            spent = time.process_time() - start
-            note(f"{self.name}: generator {number} of step {made.kept_step}, {spent:.0f} s of processor time")
+            note(f"{self.name}{self.hidden}: generator {number} of step {made.kept_step}, {since(start)}")
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 made.save(str(path))
@@ -159,6 +159,10 @@ def grand(task: Task, augmented: bool = False) -> GRAND:
                  hidden_dropout=hidden, batch_norm=at == 2)  # fmt: skip
 
 
+def since(start: float) -> str:
+    return f"{time.process_time() - start:.0f} s of processor time"
+
+
 def run(task: Task, what: str, given: Any) -> Any:
     """Runs of all seeds."""
     start = time.process_time()
@@ -168,10 +172,10 @@ def run(task: Task, what: str, given: Any) -> Any:
         lambda seed: trainer(task, what, seed),
         given.seeds,
         folder=folder,
-        progress=lambda seed, told: progress(f"{task.name} {what} seed {seed} epoch {told.epoch}"),
+        progress=lambda seed, told: progress(f"{task.name}{task.hidden}: {what} seed {seed} epoch {told.epoch}"),
     )
     epochs = ", ".join(str(found.epoch) for found in runs.results)
-    note(f"{task.name} {what}: {runs}; epochs {epochs}; {time.process_time() - start:.0f} s of processor time")
+    note(f"{task.name}{task.hidden}: {what} {runs}; epochs {epochs}; {since(start)}")
     return runs
 
 
@@ -223,12 +227,11 @@ def main() -> None:
                 published = PUBLISHED[what][SETS.index(name)] if what in PUBLISHED and not mask else None
                 if name == "citeseer" and what in MASKED and mask in (0.1, 0.2, 0.4, 0.8):
                     published = MASKED[what][(0.1, 0.2, 0.4, 0.8).index(mask)]
-                told = f", {mask:.0%} of features hidden" if mask else ""
                 backbone = what.removeprefix("la-")
                 test = f", {paired(found[what], found[backbone])}" if what != backbone and backbone in found else ""
-                rows.append(Row.of(name, f"{what}{told}, accuracy %{test}", 100 * found[what].values, published))
+                rows.append(Row.of(name, f"{what}{task.hidden}, accuracy %{test}", 100 * found[what].values, published))
                 if given.by_degree:
-                    rows += by_degree(task, what + told, found[what])
+                    rows += by_degree(task, what + task.hidden, found[what])
     show(rows, as_json=given.json, digits=1)
 
 
