@@ -25,10 +25,9 @@ import torch
 from _report import Row, note, parser, progress, show
 
 from nearhop import datasets
-from nearhop.gnn import LocalAugmenter
+from nearhop.gnn import LocalAugmenter, precision
 from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer, as_features, normalized_adjacency
 from nearhop.gnn.nodes.models import GAT, GCN, GCNII, GRAND, MLP, SGC, SIGN, GraphSAGE, powers
-from nearhop.gnn.precision import PRECISIONS
 from nearhop.gnn.training import Training, run_seeds
 
 SETS = ("cora", "citeseer", "pubmed")
@@ -208,9 +207,7 @@ def main() -> None:
     made.add_argument("--published-schedule", action="store_true", help="the papers' learning rates and epochs for LA")
     made.add_argument("--own-generators", action="store_true", help="a generator per seed instead of one for all")
     made.add_argument("--rule", choices=["released", "paper"], default="released", help="how the generator is picked")
-    made.add_argument(
-        "--precision", choices=[*PRECISIONS, "auto"], default="auto", help="of drawn features and GCNII's maps"
-    )
+    made.add_argument("--precision", choices=precision.NAMES, default="auto", help="of drawn features and GCNII's maps")
     made.add_argument("--mask", type=float, nargs="+", default=[0.0], help="shares of feature entries to hide")
     made.add_argument("--by-degree", action="store_true")
     made.add_argument("--save", metavar="FOLDER", help="keep generators and runs there, and go on with those there")

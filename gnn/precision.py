@@ -8,6 +8,7 @@ from ..graphlib.errors import InvalidInput
 from ..graphlib.tensors import multiplies_bfloat16
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NAMES = (*PRECISIONS, "auto")
 
 
 def precision_of(asked: str) -> str:
@@ -26,9 +27,8 @@ def precision_of(asked: str) -> str:
     >>> precision_of("float32"), precision_of("auto") in ("float32", "bfloat16")
     ('float32', True)
     """
-    allowed = (*PRECISIONS, "auto")
-    if asked not in allowed:
-        raise InvalidInput(f"precision must be one of {', '.join(map(repr, allowed))}; got {asked!r}")
+    if asked not in NAMES:
+        raise InvalidInput(f"precision must be one of {', '.join(map(repr, NAMES))}; got {asked!r}")
     if asked != "auto":
         return asked
     return "bfloat16" if multiplies_bfloat16() else "float32"

@@ -1,4 +1,4 @@
-"""A stable sort for kernels: a quarter of the compile time of NumPy's, and no slower on the rows of a graph."""
+"""Sorts for kernels: stable merges, a quarter of the compile time of NumPy's, and counting, for small keys."""
 
 from __future__ import annotations
 
@@ -36,6 +36,24 @@ def stable_order(keys):
         order, other = other, order
         width *= 2
     return order
+
+
+@kernel
+def order_by_count(keys, firsts, order):
+    """The order that sorts small keys, equal ones as they stand: `order[firsts[k]:firsts[k + 1]]` are the places of k.
+
+    `firsts` comes zeroed, one longer than there are keys. O(len(keys) + len(firsts)).
+    """
+    for i in range(keys.shape[0]):
+        firsts[keys[i] + 1] += 1
+    for k in range(firsts.shape[0] - 1):
+        firsts[k + 1] += firsts[k]
+    for i in range(keys.shape[0]):
+        order[firsts[keys[i]]] = i
+        firsts[keys[i]] += 1
+    for k in range(firsts.shape[0] - 1, 0, -1):  # each stands where the next begins
+        firsts[k] = firsts[k - 1]
+    firsts[0] = 0
 
 
 @kernel

@@ -129,6 +129,7 @@ def topological_levels(
 
 def _peel(rows: Adjacency, names: NDArray[Any] | None, threads: int | None) -> Levels:
     from ..compute.jit import plain_view, threads_in_use
+    from ..compute.sorting_cpu import order_by_count
     from . import levels_cpu as kernels
 
     indptr, indices = plain_view(rows.indptr), plain_view(rows.indices)
@@ -151,8 +152,7 @@ def _peel(rows: Adjacency, names: NDArray[Any] | None, threads: int | None) -> L
     if end < count:
         raise _cycle(rows, waiting, names)
     offsets = np.zeros(depth + 1, np.int64)
-    np.cumsum(np.bincount(level, minlength=depth), out=offsets[1:])
-    kernels.order_by_level(level, offsets[:-1].copy(), ready)
+    order_by_count(level, offsets, ready)
     return Levels(level, shortest, ready, offsets)
 
 

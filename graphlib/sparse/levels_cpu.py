@@ -105,14 +105,6 @@ def peel_wide(begin, end, depth, rows, state):
 
 
 @kernel
-def order_by_level(level, offsets, order):
-    """Nodes by (level, id); `offsets` holds the first place of every level and is moved to its last."""
-    for v in range(level.shape[0]):
-        order[offsets[level[v]]] = v
-        offsets[level[v]] += 1
-
-
-@kernel
 def waiting_predecessor(indptr, indices, waiting, before):
     """`before[w]` becomes a predecessor of w that still waits, for every w that does; every such w has one."""
     for v in range(waiting.shape[0]):

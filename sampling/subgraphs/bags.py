@@ -325,10 +325,10 @@ def graph_bag(graphs: GraphStore | Sequence[GraphStore], *, graph: str = "graph"
 
 def copies_of(of: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where `of` is 0, 1, ..., count - 1: offsets (count + 1,), and the positions in order behind them."""
-    from . import bags_cpu
+    from ...graphlib.compute.sorting_cpu import order_by_count
 
     ptr, copies = np.zeros(count + 1, np.int64), np.empty(of.shape[0], np.int64)
-    bags_cpu.list_copies(of, ptr, copies)
+    order_by_count(of, ptr, copies)
     return ptr, copies
 
 

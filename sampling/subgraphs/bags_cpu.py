@@ -60,21 +60,6 @@ def fill_entries(mates_ptr, mates, places, indptr, members, entry_ptr, mark, end
 
 
 @kernel
-def list_copies(of, ptr, copies):
-    """`copies[ptr[r]:ptr[r + 1]]` are the places where `of` is r, in order; `ptr` comes zeroed, one longer."""
-    for p in range(of.shape[0]):
-        ptr[of[p] + 1] += 1
-    for r in range(ptr.shape[0] - 1):
-        ptr[r + 1] += ptr[r]
-    for p in range(of.shape[0]):
-        copies[ptr[of[p]]] = p
-        ptr[of[p]] += 1
-    for r in range(ptr.shape[0] - 1, 0, -1):
-        ptr[r] = ptr[r - 1]
-    ptr[0] = 0
-
-
-@kernel
 def sum_of_rows(x, copies, first, last, o):
     """`o` = sum of the rows of x that copies first..last-1 name, in their order."""
     for c in range(o.shape[0]):

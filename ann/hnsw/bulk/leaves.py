@@ -30,7 +30,7 @@ def partition(
         Leaf by leaf, FAN * row + place with places 0 to FAN - 1.
     starts : int64 (num_leaves + 1,)
     """
-    from . import leaves_cpu as kernels
+    from ....graphlib.compute.sorting_cpu import order_by_count
 
     entries, sizes, fan = FAN * rows, np.array([len(rows)]), FAN
     leaves, leaf_sizes = [], []
@@ -48,8 +48,10 @@ def partition(
         leaders = entries[np.repeat(_offsets(sizes)[:-1], number) + drawn] // FAN
         leader = np.empty((len(entries), min(fan, int(number.max()))), np.int64)
         _nearest_leaders(walk, entries, np.repeat(np.arange(len(sizes)), sizes), leaders, starts, leader)
-        entries, sizes = kernels.by_leader(entries, leader, len(leaders))
-        fan = 1
+        entries = (entries[:, None] + np.arange(leader.shape[1]))[leader >= 0]
+        firsts, order = np.zeros(len(leaders) + 1, np.int64), np.empty(len(entries), np.int64)
+        order_by_count(leader[leader >= 0], firsts, order)
+        entries, sizes, fan = entries[order], np.diff(firsts), 1
     else:
         leaves.append(entries)
         for size in sizes:

@@ -55,29 +55,6 @@ def nearest_leaders(walk, entries, copies, group, leaders, starts, out):
             take_smallest(keys[first:last], out[i])
 
 
-@kernel
-def by_leader(entries, leader, count):
-    """Entries in the order of their leaders, `entries[i] + j` by `leader[i, j]`, and how many each of `count` has.
-
-    Those with the same leader stay as they stand; negative ones are left out.
-    """
-    sizes, place = np.zeros(count, np.int64), np.zeros(count + 1, np.int64)
-    for i in range(leader.shape[0]):
-        for j in range(leader.shape[1]):
-            if leader[i, j] >= 0:
-                sizes[leader[i, j]] += 1
-    for k in range(count):
-        place[k + 1] = place[k] + sizes[k]
-    found = np.empty(place[count], np.int64)
-    for i in range(leader.shape[0]):
-        for j in range(leader.shape[1]):
-            k = leader[i, j]
-            if k >= 0:
-                found[place[k]] = entries[i] + j
-                place[k] += 1
-    return found, sizes
-
-
 @parallel_kernel
 def nearest_in_leaves(walk, entries, copies, starts, near):
     """The nodes nearest to each entry's in its leaf `entries[starts[l]:starts[l + 1]]`: `near[entry]`, padded by -1."""

@@ -10,7 +10,7 @@ import pytest
 from nearhop import ann
 from nearhop.ann import HNSW, Exact
 from nearhop.ann.hnsw import index as hnsw_index
-from nearhop.ann.hnsw.bulk import leaves, leaves_cpu, linking
+from nearhop.ann.hnsw.bulk import leaves, linking
 from nearhop.ann.hnsw.bulk.leaves import FAN, nearest_in_leaves, partition
 from nearhop.ann.storage.rows import rows_of
 
@@ -87,16 +87,6 @@ def test_every_row_is_in_several_leaves_of_a_partition():
     assert starts[-1] == len(entries)
     rows = entries // FAN
     assert all(len(set(rows[a:b])) == b - a for a, b in pairwise(starts))
-
-
-@pytest.mark.parametrize(("count", "fan", "leaders"), [(1000, 9, 30), (300, 1, 7), (1, 2, 2), (0, 3, 4)])
-def test_entries_are_put_in_the_order_of_their_leaders(count, fan, leaders):
-    rng = np.random.default_rng(0)
-    entries, leader = 9 * np.arange(count), rng.integers(-1, leaders, (count, fan))
-    found, sizes = leaves_cpu.by_leader(entries, leader, leaders)
-    given, kept = (entries[:, None] + np.arange(fan))[leader >= 0], leader[leader >= 0]
-    assert (found == given[np.argsort(kept, kind="stable")]).all()
-    assert (sizes == np.bincount(kept, minlength=leaders)).all()
 
 
 def test_what_a_leaf_holds_nearest_is_found():
