@@ -111,9 +111,8 @@ class PlainSPEN(nn.Module):
             layer = {s + t: PlainMap(s + t, c, width, classes) for t in "12" for s, c in wide.items()}
             self.layers.append(nn.ModuleDict(layer))
             wide = dict.fromkeys("21", width * len(wide))
-            for _ in "12":
-                for start in (torch.ones, torch.zeros, torch.ones):
-                    self.norms.append(nn.Parameter(start(wide["2"])))
+            start = torch.tensor([[1.0], [0.0], [1.0]]).repeat(1, wide["2"])
+            self.norms += [nn.Parameter(start.clone()) for _ in "12"]
         self.last = nn.ModuleDict({s + "0": PlainMap(s + "0", c, hidden[-1], classes) for s, c in wide.items()})
         widths = [2 * hidden[-1], 256, 128]
         head = [[nn.Linear(a, b), nn.ELU(), nn.Dropout(0.5)] for a, b in pairwise(widths)]
@@ -128,8 +127,8 @@ class PlainSPEN(nn.Module):
                 x = {order: value + before[order] for order, value in x.items()}
             before = dict(x)
             for place, (order, ptr) in enumerate((("1", batch.node_ptr), ("2", batch.pair_ptr))):
-                scale, shift, share = self.norms[6 * number + 3 * place : 6 * number + 3 * place + 3]
-                (x[order],) = plain.graph_norm([(x[order], ptr, scale, shift, share)], 1e-5, activated=True)
+                given = x[order], ptr, self.norms[2 * number + place]
+                (x[order],) = plain.graph_norm([given], 1e-5, activated=True)
         egos = self._maps(self.last, x, batch, "0")["0"]
         return self.head(plain.mean_rows(elu(egos), batch.graph, batch.ego_copies))
 

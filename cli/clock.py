@@ -57,5 +57,5 @@ def timed(run: Callable[[], T]) -> tuple[T, Timing]:
 
 def compiling_seconds() -> float:
     """Seconds that this process has spent compiling nearhop's kernels."""
-    notice: Any = sys.modules.get(f"{__package__.rpartition('.')[0]}.graphlib.compute.notice")
+    notice: Any = sys.modules.get(f"{__package__.rpartition('.')[0]}.graphlib.compute.compiling.notice")
     return 0.0 if notice is None else notice.spent()

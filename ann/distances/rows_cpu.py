@@ -31,7 +31,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
-from ...graphlib.compute.kernel_cache import source_digest
+from ...graphlib.compute.compiling.kernel_cache import source_digest
 from .row_sums_cpu import declared, integer, row_start
 
 _LINE = 64

@@ -47,7 +47,7 @@ def warm(
 
     Example: NUMBA_CACHE_DIR=/opt/kernels nearhop warm ann embed
     """
-    from ...graphlib.compute.kernel_cache import kernel_folder
+    from ...graphlib.compute.compiling.kernel_cache import kernel_folder
     from .jobs import LONGEST, NEEDS
     from .registry import JOBS
 

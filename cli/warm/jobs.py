@@ -306,7 +306,7 @@ def local() -> None:
 def run(room: str, name: str) -> None:
     """Run one job and print what it took: processor seconds, and how many kernels were compiled."""
     JOBS[room][name]()
-    from ...graphlib.compute import notice
+    from ...graphlib.compute.compiling import notice
 
     sys.stdout.write(
         json.dumps({"processor_seconds": round(time.process_time(), 2), "compiled": notice.count()}) + "\n"

@@ -35,10 +35,10 @@ class Source(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """GraphNorm of ELU behind a layer, with (gamma, beta, alpha) of each order that goes out, pairs first."""
+    """GraphNorm of ELU behind a layer, with the weights of each order that goes out, pairs first."""
 
     eps: float
-    parameters: tuple[tuple[Tensor, Tensor, Tensor], ...]
+    weights: tuple[Tensor, ...]
 
 
 def layer(
@@ -53,7 +53,7 @@ def layer(
         return in_torch.layer(sources, orders, plan, norm)
     flat = [part for source in sources for part in (source.x.contiguous(), *source[2:])]
     if norm is not None:
-        flat += [part for of_order in norm.parameters for part in of_order]
+        flat += norm.weights
     eps = None if norm is None else norm.eps
     found: Any = _Layer.apply(plan, tuple(orders), tuple(source.order for source in sources), eps, *flat)
     return found
@@ -138,8 +138,8 @@ class _Layer(torch.autograd.Function):
             made[1] = nodes
         if eps is not None:
             for i, (order, x) in enumerate(made.items()):
-                of_order = arrays[parameters + 3 * i : parameters + 3 * i + 3]
-                made[order], *rest = normalised(x, plan.host.of_graph[order], of_order, eps, True)
+                weight = arrays[parameters + i]
+                made[order], *rest = normalised(x, plan.host.of_graph[order], weight, eps, True)
                 kept += rest
         ctx.plan, ctx.orders, ctx.kinds, ctx.eps = plan, (*made,), kinds, eps
         ctx.save_for_backward(*flat, *map(torch.from_numpy, kept))
@@ -152,7 +152,7 @@ class _Layer(torch.autograd.Function):
         plan, orders, count, host = ctx.plan, ctx.orders, len(ctx.kinds), ctx.plan.host
         two, one, parameters = 2 in orders, 1 in orders, 5 * count
         saved: list[Any] = [None if part is None else array(part) for part in ctx.saved_tensors]
-        flat = parameters + (3 * len(orders) if ctx.eps is not None else 0)
+        flat = parameters + (len(orders) if ctx.eps is not None else 0)
         sources = [saved[i : i + 5] for i in range(0, parameters, 5)]
         read = [_Read(*saved[i : i + 3]) for i in range(flat, flat + 3 * count, 3)]
         total, dtype = sum(_width(source, two, one) for source in sources), saved[0].dtype
@@ -161,10 +161,10 @@ class _Layer(torch.autograd.Function):
             grad, rows = grads[2 - order], plan.num_pairs if order == 2 else plan.num_nodes
             upper[order] = np.zeros((rows, total), dtype) if grad is None else array(grad.contiguous())
             if ctx.eps is not None:
-                norm, rest = parameters + 3 * i, flat + 3 * count + 2 * i
-                given = host.of_graph[order], saved[norm : norm + 3 : 2], saved[rest : rest + 2]
-                upper[order], d_parameters = normalised_back(upper[order], *given, True)
-                d_norms += [*d_parameters]
+                rest = flat + 3 * count + 2 * i
+                given = host.of_graph[order], saved[parameters + i], saved[rest : rest + 2]
+                upper[order], d_weight = normalised_back(upper[order], *given, True)
+                d_norms.append(d_weight)
         terms = np.empty((plan.num_places if two else 0, 2 * total), dtype)
         diagonal = np.empty((plan.num_nodes if two else 0, total), dtype)
         if two:

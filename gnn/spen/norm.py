@@ -17,6 +17,11 @@ class GraphNorm(nn.Module):
     eps : float, default 1e-5
         Added to the variance.
 
+    Attributes
+    ----------
+    weight : Parameter (3, channels)
+        gamma, beta and alpha.
+
     References
     ----------
     T. Cai et al., "GraphNorm", arXiv:2009.03294, equation 4.
@@ -32,8 +37,7 @@ class GraphNorm(nn.Module):
     def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
         super().__init__()
         self.eps = eps
-        self.gamma, self.alpha = (nn.Parameter(torch.ones(channels)) for _ in range(2))
-        self.beta = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.tensor([[1.0], [0.0], [1.0]]).repeat(1, channels))
 
     def forward(self, x: Tensor, ptr: Tensor) -> Tensor:
         """x (n, channels), rows `ptr[g]:ptr[g + 1]` of graph g."""
@@ -41,4 +45,4 @@ class GraphNorm(nn.Module):
 
     def given(self, x: Tensor, ptr: Tensor) -> tuple[Tensor, ...]:
         """What `ops.graph_norm` takes."""
-        return x, ptr, self.gamma, self.beta, self.alpha
+        return x, ptr, self.weight

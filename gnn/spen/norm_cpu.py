@@ -13,14 +13,13 @@ from ..rows_cpu import add_row, elu_row
 
 
 @parallel_kernel
-def normalise(given, ptr, parameters, eps, activated, x, out, graphs):
+def normalise(given, ptr, weight, eps, activated, x, out, graphs):
     """GraphNorm of the rows `ptr[g]:ptr[g + 1]` of each graph g; keeps means and standard deviations, `graphs`.
 
-    If `activated`, of ELU of what is given, which is kept in x; else x is what is given. The parameters are gamma, beta
-    and alpha.
+    If `activated`, of ELU of what is given, which is kept in x; else x is what is given. The weights are gamma, beta and
+    alpha.
     """
-    gamma, beta, alpha = parameters
-    mean = graphs[0]
+    gamma, beta, alpha, mean = weight[0], weight[1], weight[2], graphs[0]
     for g in numba.prange(mean.shape[0]):
         mu, sd, width = mean[g], graphs[1, g], x.shape[1]
         first, last, share = ptr[g], ptr[g + 1], x.dtype.type(1 / (ptr[g + 1] - ptr[g]))
@@ -50,9 +49,12 @@ def normalise(given, ptr, parameters, eps, activated, x, out, graphs):
 
 @parallel_kernel
 def normalise_gradient(grad, kept, activated, d_x, sums):
-    """Gradients of `normalise` from (x, ptr, gamma, alpha, graphs); those of its parameters, per graph, in `sums`
-    (gamma, beta, alpha). If `activated`, x is ELU of what the gradient is wanted of."""
-    x, ptr, gamma, alpha, graphs = kept
+    """Gradients of `normalise` from (x, ptr, weight, graphs); those of its weights, per graph, in `sums`.
+
+    If `activated`, x is ELU of what the gradient is wanted of.
+    """
+    x, ptr, weight, graphs = kept
+    gamma, alpha = weight[0], weight[2]
     for g in numba.prange(graphs.shape[1]):
         mu, sd, width = graphs[0, g], graphs[1, g], x.shape[1]
         dg, db, da = sums[0, g], sums[1, g], sums[2, g]

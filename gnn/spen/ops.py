@@ -26,7 +26,7 @@ def mean_rows(x: Tensor, of: Tensor, copies: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def graph_norm(parts: Sequence[tuple[Tensor, ...]], eps: float, *, activated: bool = False) -> tuple[Tensor, ...]:
-    """GraphNorm of features (x, ptr, gamma, beta, alpha), of ELU of them if `activated`."""
+    """GraphNorm of features (x, ptr, weight), of ELU of them if `activated`."""
     if parts[0][0].device.type != "cpu":
         return in_torch.graph_norm(parts, eps, activated=activated)
     flat = [part for x, *rest in parts for part in (x.contiguous(), *rest)]
@@ -54,10 +54,9 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, eps: float, activated: bool, *flat: Tensor) -> Any:
         found, kept = [], []
-        for i in range(0, len(flat), 5):
-            x, ptr, *parameters = map(array, flat[i : i + 5])
-            out, *rest = normalised(x, ptr, parameters, eps, activated)
-            kept += [flat[i + 1], *flat[i + 2 : i + 5 : 2], *map(torch.from_numpy, rest)]
+        for i in range(0, len(flat), 3):
+            out, *rest = normalised(*map(array, flat[i : i + 3]), eps, activated)
+            kept += [*flat[i + 1 : i + 3], *map(torch.from_numpy, rest)]
             found.append(torch.from_numpy(out))
         ctx.save_for_backward(*kept)
         ctx.activated = activated
@@ -68,25 +67,23 @@ class _Norm(torch.autograd.Function):
     def backward(ctx: Any, *upper: Tensor) -> Any:
         found: list[Tensor | None] = []
         for i, grad in enumerate(upper):
-            ptr, gamma, alpha, *rest = map(array, ctx.saved_tensors[5 * i : 5 * i + 5])
-            d_x, d_parameters = normalised_back(array(grad.contiguous()), ptr, (gamma, alpha), rest, ctx.activated)
-            found += [torch.from_numpy(d_x), None, *map(torch.from_numpy, d_parameters)]
+            ptr, weight, *rest = map(array, ctx.saved_tensors[4 * i : 4 * i + 4])
+            d_x, d_weight = normalised_back(array(grad.contiguous()), ptr, weight, rest, ctx.activated)
+            found += [torch.from_numpy(d_x), None, torch.from_numpy(d_weight)]
         return None, None, *found
 
 
-def normalised(x: Any, ptr: Any, parameters: Sequence[Any], eps: float, activated: bool) -> tuple[Any, Any, Any]:
+def normalised(x: Any, ptr: Any, weight: Any, eps: float, activated: bool) -> tuple[Any, Any, Any]:
     """GraphNorm of x, of ELU of it if `activated`; what it was taken of; means and deviations of every graph."""
     given, out = np.empty_like(x) if activated else x, np.empty_like(x)
     graphs = np.empty((2, ptr.shape[0] - 1, x.shape[1]), x.dtype)
-    run("normalise", x.size, x, ptr, (*parameters,), eps, activated, given, out, graphs)
+    run("normalise", x.size, x, ptr, weight, eps, activated, given, out, graphs)
     return out, given, graphs
 
 
-def normalised_back(
-    upper: Any, ptr: Any, parameters: Sequence[Any], kept: Sequence[Any], activated: bool
-) -> tuple[Any, Any]:
-    """Gradients by x and by (gamma, beta, alpha) from what `normalised` kept; `parameters` are gamma and alpha."""
+def normalised_back(upper: Any, ptr: Any, weight: Any, kept: Sequence[Any], activated: bool) -> tuple[Any, Any]:
+    """Gradients by x and by the weights from what `normalised` kept."""
     given, graphs = kept
     d_x, sums = np.empty_like(given), np.empty((3, *graphs.shape[1:]), given.dtype)
-    run("normalise_gradient", d_x.size, upper, (given, ptr, *parameters, graphs), activated, d_x, sums)
+    run("normalise_gradient", d_x.size, upper, (given, ptr, weight, graphs), activated, d_x, sums)
     return d_x, sums.sum(1)

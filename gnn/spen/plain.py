@@ -44,7 +44,7 @@ def layer(
     made = dict(zip((2, 1), _maps(sources, orders, plan), strict=True))
     if norm is not None:
         given, ptr = [order for order in (2, 1) if order in orders], {2: plan.graph_pair_ptr, 1: plan.node_ptr}
-        parts: Any = [(made[order], ptr[order], *by) for order, by in zip(given, norm.parameters, strict=True)]
+        parts: Any = [(made[order], ptr[order], by) for order, by in zip(given, norm.weights, strict=True)]
         made.update(zip(given, graph_norm(parts, norm.eps, activated=True), strict=True))
     return made[2], made[1]
 
@@ -125,7 +125,7 @@ def graph_norm(parts: Sequence[tuple[Tensor, ...]], eps: float, *, activated: bo
 
 
 def _normalised(x: Tensor, given: tuple[Tensor, ...], eps: float) -> Tensor:
-    ptr, gamma, beta, alpha = given
+    ptr, (gamma, beta, alpha) = given
     counts = ptr.diff()
     of = torch.repeat_interleave(torch.arange(counts.shape[0], device=x.device), counts)
     mean = mean_rows(x, of, (ptr, of))

@@ -74,7 +74,7 @@ class EgoLayer(nn.Module):
                 sources.append(equivariant.source(x, plan))
         norms: list[Any] = [self.norms[str(order)] for order in self.orders] if self.norms else []
         if norms and before is None:
-            norm = Norm(norms[0].eps, tuple((each.gamma, each.beta, each.alpha) for each in norms))
+            norm = Norm(norms[0].eps, tuple(each.weight for each in norms))
             found = layer(sources, self.orders, plan, norm)
             return found[1], found[0], {}
         made = {order: x for order, x in zip((2, 1), layer(sources, self.orders, plan), strict=True) if x is not None}

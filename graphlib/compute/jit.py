@@ -4,11 +4,7 @@
 that the second process pays milliseconds. `prefetch` and `prefetch_far` reach the processor's software prefetch
 instructions.
 
-A kernel that another one calls is linked into it: Numba compiles it as if Python called it too, with code that turns
-Python's objects into its arguments and back, which for tuples of arrays is longer than many a kernel, with every
-optimisation and with machine code of its own, though the caller holds a copy of it, optimised there once more. Of such
-inner kernels neither wrappers nor machine code are made, and optimisation is left to the kernels that hold them. Those
-that are to be inlined (`forceinline`) are optimised by themselves, too: loops of a few lines come out better.
+Kernels that others call are linked into them (`compiling.inner`), and arrays are borrowed (`compiling.borrowing`).
 
 While Numba compiles, Python looks for no garbage in circles: nearly all that a compilation makes is needed until it
 ends, and looking through it again and again took a tenth of the time.
@@ -27,15 +23,15 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, sigutils, types
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler_lock import global_compiler_lock
+from numba.core import cgutils, types
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
-from . import notice
-from .kernel_cache import KernelCache
-from .ranges import has_stages, split
+from .compiling import notice
+from .compiling.borrowing import BorrowingCompiler
+from .compiling.inner import InnerLibrary, LateLibrary, link_inner
+from .compiling.kernel_cache import KernelCache
+from .compiling.ranges import has_stages, split
 from .threads import Loop, pieces, resolve_threads, threads_in_use, threads_now
 
 if TYPE_CHECKING:
@@ -46,95 +42,9 @@ notice.install()
 
 _SHORT_S = 5e-3  # even calls that took less need not be cut
 _ONLY_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-# Linking without machine code reaches into Numba's libraries: versions that were not tried compile kernels plainly.
-_LINKS_INNER = numba.version_info[:2] == (0, 68)
-
-
-class _NoMachineCode:
-    """The code generator of a library without machine code, whose environment lies in the libraries that link it."""
-
-    def set_env(self, name: str, environment: Any) -> None:
-        pass
-
-
-class InnerLibrary(JITCodeLibrary):  # type: ignore[misc, unused-ignore]
-    """Functions for other libraries to link and optimise; machine code is made only where an address is asked for."""
-
-    _is_native = False
-
-    def _finalize_final_module(self) -> None:
-        if self._is_native:
-            super()._finalize_final_module()
-            return
-        self._finalize_dynamic_globals()
-        self._verify_declare_only_symbols()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> Any:
-        self._ensure_finalized()
-        if not any(one.name == name and not one.is_declaration for one in self._final_module.functions):
-            return 0
-        if not self._is_native:
-            self._is_native = True
-            JITCodeLibrary._optimize_final_module(self)
-            self._finalize_final_module()
-        return super().get_pointer_to_function(name)
-
-    def serialize_using_object_code(self) -> Any:
-        return self.serialize_using_bitcode()
-
-    @property
-    def codegen(self) -> Any:
-        return self._codegen if self._is_native else _NoMachineCode()
-
-
-class LateLibrary(InnerLibrary):
-    """Functions that are optimised by those who link them; those that are to be inlined are better optimised before."""
-
-    def _optimize_final_module(self) -> None:
-        manager, builder = self._codegen._module_pass_manager(
-            loop_vectorize=False, slp_vectorize=False, opt=0, cost="cheap"
-        )
-        manager.run(self._final_module, builder)
-
-
-def _link_inner(outer: Any, inner: Callable[[], Any], library: type[InnerLibrary]) -> None:
-    """Let kernels that call `outer` link what `inner()` compiles: the same function with the options `_ONLY_INNER`."""
-    made: list[Any] = []
-
-    def only() -> Any:
-        if not made:
-            made.append(_without_machine_code(inner(), library))
-        return made[0]
-
-    outer.get_call_template = lambda args, kws: only().get_call_template(args, kws)
-    outer.get_overload = lambda signature: only().get_overload(signature)
-    plain = outer.compile
-
-    def compiled(signature: Any) -> Any:
-        entry = plain(signature)
-        result = outer.overloads[tuple(sigutils.normalize_signature(signature)[0])]
-        for environment in result._find_referenced_environments():  # those of the kernels that it holds
-            result.library.codegen.set_env(environment.env_name, environment)
-        return entry
-
-    outer.compile = compiled
-
-
-def _without_machine_code(dispatcher: Any, library: type[InnerLibrary]) -> Any:
-    plain = dispatcher.compile
-
-    def compiled(signature: Any) -> Any:
-        with global_compiler_lock:
-            codegen = dispatcher.targetctx.codegen()
-            before, codegen._library_class = codegen._library_class, library
-            try:
-                return plain(signature)
-            finally:
-                codegen._library_class = before
-
-    dispatcher.compile = compiled
-    return dispatcher
+# Linking and borrowing reach into Numba's compiler: versions that were not tried compile kernels plainly.
+_TRIED = numba.version_info[:2] == (0, 68)
+_BORROWING: dict[str, Any] = {"pipeline_class": BorrowingCompiler} if _TRIED else {}
 
 
 def _leave_garbage(dispatcher: Any) -> None:
@@ -155,15 +65,15 @@ def _leave_garbage(dispatcher: Any) -> None:
 
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     dispatcher = _compiled(function, options)
-    if _LINKS_INNER and isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
+    if _TRIED and isinstance(dispatcher, Dispatcher) and options.get("inline", "never") == "never":
         library = InnerLibrary if options.get("forceinline") else LateLibrary
         kind = "inner" if library is InnerLibrary else "late"
-        _link_inner(dispatcher, lambda: _compiled(function, {**options, **_ONLY_INNER}, kind), library)
+        link_inner(dispatcher, lambda: _compiled(function, {**options, **_ONLY_INNER}, kind), library)
     return dispatcher
 
 
 def _compiled(function: Callable[..., Any], options: dict[str, Any], kind: str = "") -> Any:
-    dispatcher = numba.njit(**options)(function)
+    dispatcher = numba.njit(**_BORROWING, **options)(function)
     if isinstance(dispatcher, Dispatcher):
         _leave_garbage(dispatcher)
     try:
@@ -327,7 +237,6 @@ prefetch: Any = _prefetcher("prefetch", 3)
 prefetch_far: Any = _prefetcher("prefetch_far", 2)
 
 __all__ = [
-    "InnerLibrary",
     "kernel",
     "parallel_kernel",
     "plain_view",

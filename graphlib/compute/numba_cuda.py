@@ -10,7 +10,7 @@ import numpy as np
 from numba import config
 from numba import cuda as _cuda
 
-from .kernel_cache import device_cache
+from .compiling.kernel_cache import device_cache
 
 _log = logging.getLogger(__name__)
 cuda: Any = _cuda  # its own types leave out what kernels use

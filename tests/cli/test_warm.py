@@ -13,7 +13,7 @@ from nearhop.cli import warm
 from nearhop.cli.clock import Stopwatch, timed
 from nearhop.cli.warm.jobs import LONGEST, NEEDS
 from nearhop.cli.warm.registry import JOBS
-from nearhop.graphlib.compute import notice
+from nearhop.graphlib.compute.compiling import notice
 from nearhop.tests.support import needs
 
 ALL = [(room, name) for room, named in JOBS.items() for name in named]
@@ -62,7 +62,7 @@ def test_the_command(told, run, monkeypatch):
 
 
 def test_folders_that_cannot_be_used(run, monkeypatch, tmp_path):
-    from nearhop.graphlib.compute import kernel_cache
+    from nearhop.graphlib.compute.compiling import kernel_cache
 
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(kernel_cache, "kernel_folder", lambda: tmp_path / "file" / "kernels")

@@ -115,15 +115,15 @@ def test_kernels_are_the_plain_operations(orders, normed):
     plan = BagPlan(bag, classes)
     maps = [EquivariantMap(order, orders, 3, width, num_classes=len(classes)) for order, width in ((2, 2), (1, 1))]
     given = [torch.randn(plan.num_pairs, 3), torch.randn(plan.num_nodes, 3)]
-    parameters = tuple(tuple(torch.rand(3, requires_grad=True) for _ in range(3)) for _ in orders)
-    norm = fused.Norm(1e-5, parameters) if normed else None
+    weights = tuple(torch.rand(3, 3, requires_grad=True) for _ in orders) if normed else ()
+    norm = fused.Norm(1e-5, weights) if normed else None
     found = []
     for module in (fused, plain):
         leaves = [x.clone().requires_grad_() for x in given]
         made = module.layer([f.source(x, plan) for f, x in zip(maps, leaves, strict=True)], orders, plan, norm)
         made = [x for x in made if x is not None]
         assert len(made) == len(orders)
-        wanted = [*leaves, *maps[0].parameters(), *(part for by in parameters if normed for part in by)]
+        wanted = [*leaves, *maps[0].parameters(), *weights]
         grads = torch.autograd.grad(sum((x * torch.arange(3.0)).square().sum() for x in made), wanted)
         found.append([*made, *grads])
     for a, b in zip(*found, strict=True):
@@ -140,12 +140,10 @@ def test_norms_and_means_are_the_plain_operations():
     pair = [module.mean_rows(rows, plan.nodes, plan.node_copies) for module in (ops, plain)]
     assert torch.allclose(*pair, atol=1e-6)
     for activated in (False, True):
-        leaves = [
-            [t.clone().requires_grad_() for t in (x, *[torch.linspace(0.5, 1.5, 3) + k for k in range(3)])]
-            for _ in range(2)
-        ]
-        for module, (values, *parameters) in zip((ops, plain), leaves, strict=True):
-            (made,) = module.graph_norm([(values, plan.graph_pair_ptr, *parameters)], 1e-5, activated=activated)
+        weight = torch.stack([torch.linspace(0.5, 1.5, 3) + k for k in range(3)])
+        leaves = [[t.clone().requires_grad_() for t in (x, weight)] for _ in range(2)]
+        for module, (values, scales) in zip((ops, plain), leaves, strict=True):
+            (made,) = module.graph_norm([(values, plan.graph_pair_ptr, scales)], 1e-5, activated=activated)
             (made * torch.arange(3.0)).pow(2).sum().backward()
         for a, b in zip(*leaves, strict=True):
             assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-3)

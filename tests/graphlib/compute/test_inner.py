@@ -13,7 +13,8 @@ import pytest
 from numba import types
 from numba.core.caching import NullCache
 
-from nearhop.graphlib.compute.jit import InnerLibrary, kernel
+from nearhop.graphlib.compute.compiling.inner import InnerLibrary
+from nearhop.graphlib.compute.jit import kernel
 
 KERNELS = """
 import numpy as np

@@ -10,7 +10,8 @@ import textwrap
 
 import pytest
 
-from nearhop.graphlib.compute import kernel_cache, random_cpu
+from nearhop.graphlib.compute import random_cpu
+from nearhop.graphlib.compute.compiling import kernel_cache
 from nearhop.tests.support import ROOT
 
 OUTER = """
@@ -31,7 +32,7 @@ import sys
 from pathlib import Path
 folder = Path(sys.argv[1])
 sys.path.insert(0, str(folder.parent))
-from nearhop.graphlib.compute import kernel_cache
+from nearhop.graphlib.compute.compiling import kernel_cache
 kernel_cache._PACKAGE = folder
 import importlib
 outer = importlib.import_module(folder.name + ".outer_cpu").outer

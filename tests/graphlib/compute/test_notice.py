@@ -7,10 +7,10 @@ import pty
 import subprocess
 import sys
 
-from nearhop.graphlib.compute.notice import TEXT
+from nearhop.graphlib.compute.compiling.notice import TEXT
 
 CODE = """
-from nearhop.graphlib.compute import notice
+from nearhop.graphlib.compute.compiling import notice
 notice.PATIENCE_S = 0.0
 from nearhop.graphlib.compute.random_cpu import mix64
 import numpy as np, time

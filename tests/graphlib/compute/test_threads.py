@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop.graphlib.compute import threads as module
+from nearhop.graphlib.compute.compiling.ranges import split
 from nearhop.graphlib.compute.jit import parallel_kernel
-from nearhop.graphlib.compute.ranges import split
 from nearhop.graphlib.compute.threads import Loop, pieces, threads_in_use, threads_now
 
 

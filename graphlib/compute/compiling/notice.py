@@ -9,7 +9,7 @@ from typing import Any
 
 from numba.core import event
 
-from ..progress import is_watched
+from ...progress import is_watched
 
 PATIENCE_S = 2.0
 TEXT = "nearhop: compiling for this processor; this happens once per machine (`nearhop warm` does it ahead of time)\n"
