@@ -16,7 +16,7 @@ from ..rows_cpu import add_row, elu_row
 def normalise(given, ptr, weight, eps, activated, x, out, graphs):
     """GraphNorm of the rows `ptr[g]:ptr[g + 1]` of each graph g; keeps means and standard deviations, `graphs`.
 
-    If `activated`, of ELU of what is given, which is kept in x; else x is what is given. The weights are gamma, beta and
+    If `activated`, of ELU of what is given, which is kept in x; else x is what is given. Weights are gamma, beta and
     alpha.
     """
     gamma, beta, alpha, mean = weight[0], weight[1], weight[2], graphs[0]

@@ -55,7 +55,8 @@ class _Norm(torch.autograd.Function):
     def forward(ctx: Any, eps: float, activated: bool, *flat: Tensor) -> Any:
         found, kept = [], []
         for i in range(0, len(flat), 3):
-            out, *rest = normalised(*map(array, flat[i : i + 3]), eps, activated)
+            x, ptr, weight = map(array, flat[i : i + 3])
+            out, *rest = normalised(x, ptr, weight, eps, activated)
             kept += [*flat[i + 1 : i + 3], *map(torch.from_numpy, rest)]
             found.append(torch.from_numpy(out))
         ctx.save_for_backward(*kept)
