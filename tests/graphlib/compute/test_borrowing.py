@@ -70,8 +70,8 @@ def test_machine_code_of_a_kernel_counts_no_references():
     _sum_spans((rows, 10 * rows), np.array([[0, 2], [2, 4]]), out)
     assert out.tolist() == [[3, 14, 25], [69, 80, 91]]
     (text,) = _sum_spans.inspect_asm().values()
-    assert text.count("NRT_decref")  # of the code that Python calls
-    assert not text.count("NRT_incref")
+    assert "_sum_s" in text
+    assert "NRT_" not in text
 
 
 def test_arrays_of_the_caller_keep_their_counts():
