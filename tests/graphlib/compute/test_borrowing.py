@@ -71,7 +71,8 @@ def test_machine_code_of_a_kernel_counts_no_references():
     assert out.tolist() == [[3, 14, 25], [69, 80, 91]]
     (text,) = _sum_spans.inspect_asm().values()
     assert "_sum_s" in text
-    assert "NRT_" not in text
+    assert "NRT_incref" not in text
+    assert "NRT_decref" not in text
 
 
 def test_arrays_of_the_caller_keep_their_counts():
