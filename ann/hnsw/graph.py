@@ -13,6 +13,7 @@ from ..locking import SharedLock
 from ..storage.room import grown
 from ..storage.rows import Rows
 from .bulk.batches import batches
+from .bulk.grouped import by_target
 from .packed.blocks import Blocks
 from .parts_cpu import Graph, PackedGraph, Scratch, Table
 from .scratch import Bits, VisitScratch
@@ -20,7 +21,8 @@ from .scratch import Bits, VisitScratch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SHARED_FROM = 16  # rows: looking for the links of fewer takes less than waking a thread
+# Rows whose links take longer to look for, and nodes that take longer to link back, than a thread takes to wake.
+_SHARED_FROM, _LINKED_BACK_FROM = 16, 128
 # Rows that pruning cut off are looked for when a hundredth of the rows are new, a 20th of many.
 _SMALL, _REPAIR_SMALL_AT, _REPAIR_AT = 20_000, 100, 20
 
@@ -315,14 +317,9 @@ class HNSWGraph:
 
         if not len(targets):
             return
-        order = np.argsort(targets, kind="stable")
-        targets, sources = targets[order], sources[order]
-        starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
-        owners = targets[starts]
-        kernels.add_reverse(
-            self.rows.exact, np.append(starts, len(targets)), self.rows_of(owners, level), owners, sources,
-            self.table(level),
-        )  # fmt: skip
+        owners, starts, sources = by_target(sources, targets, self.count)
+        run = kernels.add_reverse if len(owners) >= _LINKED_BACK_FROM else kernels.add_reverse.at_once
+        run(self.rows.exact, starts, self.rows_of(owners, level), owners, sources, self.table(level))
 
     def reached(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which nodes level 0 leads to from the entry (free places count as reached), and the queue that found them."""

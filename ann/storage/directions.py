@@ -157,7 +157,7 @@ def bases(
 
 def _within_float32(sample: NDArray[np.float32]) -> NDArray[np.float32]:
     """The sample in a unit whose squares float32 holds."""
-    size = float(np.sqrt((sample.astype(np.float64) ** 2).mean()))
+    size = float(np.sqrt(np.einsum("ij,ij->", sample, sample, dtype=np.float64) / sample.size))
     return np.ldexp(sample, -np.frexp(size)[1]) if size > 0 and not 1 / _PLAIN < size < _PLAIN else sample
 
 
