@@ -25,17 +25,18 @@ def uniform_walks(indptr, indices, starts, streams, root, epoch, out):
     for block in numba.prange((num_walks + BLOCK - 1) // BLOCK):
         first = block * BLOCK
         count = min(BLOCK, num_walks - first)
+        walks = out[first : first + count]  # whose indices are seen to be no negative ones
         key = np.empty(BLOCK, np.uint64)
         counter = np.zeros(BLOCK, np.int64)
         position = np.empty(BLOCK, np.int64)
         for w in range(count):
             node = starts[first + w]
             key[w] = stream(root, epoch, node, streams[first + w])
-            out[first + w, 0] = node
+            walks[w, 0] = node
             prefetch(indptr, node)
         for step in range(length):
             for w in range(count):
-                node = out[first + w, step]
+                node = walks[w, step]
                 position[w] = -1
                 if node >= 0:
                     start = indptr[node]
@@ -46,10 +47,10 @@ def uniform_walks(indptr, indices, starts, streams, root, epoch, out):
                         prefetch(indices, position[w])
             for w in range(count):
                 if position[w] < 0:
-                    out[first + w, step + 1] = -1
+                    walks[w, step + 1] = -1
                 else:
                     node = indices[position[w]]
-                    out[first + w, step + 1] = node
+                    walks[w, step + 1] = node
                     prefetch(indptr, node)
 
 
@@ -60,17 +61,18 @@ def weighted_walks(indptr, indices, keep, alias, starts, streams, root, epoch, o
     for block in numba.prange((num_walks + BLOCK - 1) // BLOCK):
         first = block * BLOCK
         count = min(BLOCK, num_walks - first)
+        walks = out[first : first + count]  # whose indices are seen to be no negative ones
         key = np.empty(BLOCK, np.uint64)
         counter = np.zeros(BLOCK, np.int64)
         position = np.empty(BLOCK, np.int64)
         for w in range(count):
             node = starts[first + w]
             key[w] = stream(root, epoch, node, streams[first + w])
-            out[first + w, 0] = node
+            walks[w, 0] = node
             prefetch(indptr, node)
         for step in range(length):
             for w in range(count):
-                node = out[first + w, step]
+                node = walks[w, step]
                 position[w] = -1
                 if node >= 0:
                     start = indptr[node]
@@ -83,16 +85,16 @@ def weighted_walks(indptr, indices, keep, alias, starts, streams, root, epoch, o
             for w in range(count):
                 if position[w] >= 0:
                     if uniform(key[w], counter[w]) >= keep[position[w]]:
-                        node = out[first + w, step]
+                        node = walks[w, step]
                         position[w] = indptr[node] + alias[position[w]]
                     counter[w] += 1
                     prefetch(indices, position[w])
             for w in range(count):
                 if position[w] < 0:
-                    out[first + w, step + 1] = -1
+                    walks[w, step + 1] = -1
                 else:
                     node = indices[position[w]]
-                    out[first + w, step + 1] = node
+                    walks[w, step + 1] = node
                     prefetch(indptr, node)
 
 
