@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import elu
 
 from nearhop.gnn.spen import plain
-from nearhop.sampling.subgraphs.bags import copies_of
+from nearhop.graphlib.compute.grouping import places_of
 
 
 def stack_22(x):
@@ -95,7 +95,7 @@ class PlainBatch:
         self.node_copies = tuple(map(torch.from_numpy, bag.node_copies))
         self.pair_copies = tuple(map(torch.from_numpy, bag.pair_copies))
         self.graph = torch.from_numpy(bag.graph.astype(np.int64))
-        self.ego_copies = tuple(map(torch.from_numpy, copies_of(bag.graph, bag.num_graphs)))
+        self.ego_copies = tuple(map(torch.from_numpy, places_of(bag.graph, bag.num_graphs)))
 
 
 class PlainSPEN(nn.Module):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...graphlib.compute.grouping import runs_of
 from ...graphlib.errors import InvalidInput, NotFound
 from ...graphlib.sparse.levels import Levels, topological_levels
 
@@ -116,8 +117,8 @@ class Relation:
         start = 0 if high < 0 else int(self.offsets[low])
         src, dst = self.src[first:last], self.dst[first:last]
         by_source = np.argsort(src, kind="stable")
-        rows, indptr = _runs(dst)
-        sources, source_indptr = _runs(src[by_source])
+        rows, indptr = runs_of(dst)
+        sources, source_indptr = runs_of(src[by_source])
         row_of = np.repeat(np.arange(rows.shape[0]), np.diff(indptr))
         arrays = (rows - start, indptr, src, row_of, sources, source_indptr, by_source)
         tensors = [torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(device) for array in arrays]
@@ -237,12 +238,6 @@ def _check_rises(name: str, src: NDArray[np.int64], dst: NDArray[np.int64], leve
             f"{levels.level[v]}) does not rise, like {int(falls.sum()) - 1} others; the levels must count every "
             "relation's edges"
         )
-
-
-def _runs(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct values of a sorted array, and where each begins, with the end."""
-    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-    return values[starts], np.append(starts, values.shape[0])
 
 
 def check_new(name: str, new: Tensor, piece: Slice, roots: Tensor) -> None:

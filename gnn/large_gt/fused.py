@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...graphlib.compute.grouping import places_of
 from ...graphlib.compute.jit import plain_view
 from ...graphlib.errors import InvalidInput
 from ..threads import kernel_threads
@@ -253,10 +254,7 @@ def _to_table(table: Tensor, index: Tensor, d_tokens: Tensor) -> Tensor:
     """Gradients of tokens added up for the rows that they copy."""
     from ...graphlib.compute.jit import threads_in_use
 
-    flat = index.reshape(-1).numpy()
-    ptr = np.zeros(table.shape[1] + 1, np.int64)
-    np.cumsum(np.bincount(flat, minlength=table.shape[1]), out=ptr[1:])
-    occurrences = np.argsort(flat, kind="stable")
+    ptr, occurrences = places_of(index.reshape(-1).numpy(), table.shape[1])
     out = torch.empty_like(table)
     with threads_in_use(kernel_threads()):
         kernels.sum_tokens(ptr, occurrences, index.shape[1], table.shape[0], d_tokens.numpy(), out.numpy())

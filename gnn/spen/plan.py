@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...sampling.subgraphs.bags import EgoBag, copies_of, place_pairs
+from ...graphlib.compute.grouping import places_of
+from ...sampling.subgraphs.bags import EgoBag, place_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class BagPlan:
         self.indptr, self.entry_ptr, self.pair = put(bag.indptr), put(bag.entry_ptr), put(bag.pair)
         self.nodes, self.node_copies = put(bag.nodes), (put(bag.node_copies[0]), put(bag.node_copies[1]))
         self.ego_of_place = put(np.repeat(np.arange(self.num_egos), sizes))
-        ptr, copies = copies_of(bag.graph, self.num_graphs)
+        ptr, copies = places_of(bag.graph, self.num_graphs)
         self.graph_of_ego, self.ego_copies = put(bag.graph), (put(ptr), put(copies))
         self.node_ptr, self.graph_pair_ptr = put(bag.node_ptr), put(bag.pair_ptr)
         self._factors: dict[tuple[str, torch.dtype], Tensor] = {}
@@ -94,7 +95,7 @@ class BagPlan:
         group = np.empty(self.num_places, np.int64)
         group[copies[1]] = np.repeat(rank, number)
         self.group_of_place, self.node_of_group = self._put(group), self._put(of[first][order])
-        ptr, places = copies_of(group, self.num_groups)
+        ptr, places = places_of(group, self.num_groups)
         self.group_copies = self._put(ptr), self._put(places)
         self._keep("group", (1 / number)[order][group])
         self._keep("node", np.repeat(1 / counts, counts)[np.argsort(copies[1])])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.compute.grouping import places_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.store.store import GraphStore
 from ...graphlib.store.union import disjoint_union
@@ -74,12 +75,12 @@ class EgoBag:
     @cached_property
     def node_copies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Offsets per node and, behind them, its places in order."""
-        return copies_of(self.nodes, int(self.node_ptr[-1]))
+        return places_of(self.nodes, int(self.node_ptr[-1]))
 
     @cached_property
     def pair_copies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Offsets per pair and, behind them, its entries in order."""
-        return copies_of(self.pair, self.pairs.shape[0])
+        return places_of(self.pair, self.pairs.shape[0])
 
     def extract(self, features: ArrayLike, *, order: int) -> NDArray[Any]:
         """Features of nodes (order 1) or of pairs (order 2) at every place or entry: rows are copied."""
@@ -259,7 +260,7 @@ def ego_bag(
     places, _ = ragged(egos.indptr[:-1], sizes, order)
     nodes, indptr = egos.nodes[places].astype(np.int32), _offsets(sizes[order])
     entry_ptr = _offsets(sizes[order] ** 2)
-    ptr, copies = copies_of(nodes, store.num_nodes)
+    ptr, copies = places_of(nodes, store.num_nodes)
     mates = np.searchsorted(indptr, copies, side="right") - 1
     ends = np.zeros(store.num_nodes + 1, np.int64)
     pair = np.empty(int(entry_ptr[-1]), np.int32)
@@ -279,7 +280,7 @@ def ego_bag(
         entry_ptr=entry_ptr,
         pair=pair,
         pairs=np.stack([row, other], axis=1),
-        transposed=copies_of(other, store.num_nodes)[1].astype(np.int32),
+        transposed=places_of(other, store.num_nodes)[1].astype(np.int32),
         node_ptr=node_ptr,
         pair_ptr=ends[node_ptr],
     )
@@ -321,15 +322,6 @@ def graph_bag(graphs: GraphStore | Sequence[GraphStore], *, graph: str = "graph"
         node_ptr=node_ptr,
         pair_ptr=pair_ptr,
     )
-
-
-def copies_of(of: NDArray[Any], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where `of` is 0, 1, ..., count - 1: offsets (count + 1,), and the positions in order behind them."""
-    from ...graphlib.compute.sorting_cpu import order_by_count
-
-    ptr, copies = np.zeros(count + 1, np.int64), np.empty(of.shape[0], np.int64)
-    order_by_count(of, ptr, copies)
-    return ptr, copies
 
 
 def place_pairs(bag: EgoBag) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ....graphlib.compute.grouping import places_of, runs_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -26,12 +28,8 @@ def by_target(
     """
     if len(targets) * _MANY < num_nodes:
         order = np.argsort(targets, kind="stable")
-        targets, sources = targets[order], sources[order]
-        starts = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
-        return targets[starts], np.append(starts, len(targets)), sources
-    from ....graphlib.compute.sorting_cpu import order_by_count
-
-    firsts, order = np.zeros(num_nodes + 1, np.int64), np.empty(len(targets), np.int64)
-    order_by_count(targets, firsts, order)
-    owners = np.flatnonzero(firsts[1:] > firsts[:-1])
+        owners, starts = runs_of(targets[order])
+        return owners, starts, sources[order]
+    firsts, order = places_of(targets, num_nodes)
+    owners = np.flatnonzero(np.diff(firsts))
     return owners, np.append(firsts[owners], len(targets)), sources[order]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ....graphlib.compute.grouping import places_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -30,8 +32,6 @@ def partition(
         Leaf by leaf, FAN * row + place with places 0 to FAN - 1.
     starts : int64 (num_leaves + 1,)
     """
-    from ....graphlib.compute.sorting_cpu import order_by_count
-
     entries, sizes, fan = FAN * rows, np.array([len(rows)]), FAN
     leaves, leaf_sizes = [], []
     for _ in range(_MOST_CUTS):
@@ -49,8 +49,7 @@ def partition(
         leader = np.empty((len(entries), min(fan, int(number.max()))), np.int64)
         _nearest_leaders(walk, entries, np.repeat(np.arange(len(sizes)), sizes), leaders, starts, leader)
         entries = (entries[:, None] + np.arange(leader.shape[1]))[leader >= 0]
-        firsts, order = np.zeros(len(leaders) + 1, np.int64), np.empty(len(entries), np.int64)
-        order_by_count(leader[leader >= 0], firsts, order)
+        firsts, order = places_of(leader[leader >= 0], len(leaders))
         entries, sizes, fan = entries[order], np.diff(firsts), 1
     else:
         leaves.append(entries)
