@@ -13,7 +13,8 @@ from .layout import ENTRIES, LANES, WORD_BYTES
 from .tables_cpu import estimate, fill_tables
 
 _MORE, _SHARE_OF_BEAM = 8, 6  # so many rows beside the k nearest are ordered by distances: 8 and a sixth of the beam
-_AHEAD = 2  # nodes next in line that are asked for
+_SOME, _FEW = 512, 256  # bytes of a block that are asked for at a time; for every neighbour that is near enough
+_NOTHING = np.int64(0x7FFFFFFFFFFFFFFF)  # behind every key
 _NO_LIMIT = np.int32(0x7FFFFFFF)
 
 
@@ -22,7 +23,10 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
     """Best-first search of level 0 from the one key in `pool[0]`; the nearest expanded nodes in `pool`, how many.
 
     The beam holds `ef` estimated ranks, a node's from the first neighbour that leads to it; a node that is expanded
-    gets its rank from its row. `stop` is that of `search_cpu.beam`; with `wanted` > 0 only passing nodes are returned.
+    gets its rank from its row. While it is, the block of the node that comes after it is asked for, a few lines at a
+    time: asked for at once, they would make the processor wait, which has places for a dozen or two that are under way.
+    So a node is taken before its predecessor's neighbours are known, which costs a step or two per walk. `stop` is that
+    of `search_cpu.beam`; with `wanted` > 0 only passing nodes are returned.
     """
     bits, seen = scratch
     codes = graph.blocks.shape[1] // graph.parts - WORD_BYTES
@@ -35,24 +39,25 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
     stride = blocks.shape[1]
     size_of = stride // parts
     start = unpack_node(pool[0])
-    prefetch_row_ahead(blocks, start, 0, FAR)
     scale, offset = fill_tables(query, walk.width, graph.bits, tables)
     size, cursor, reached, met = ONE, ZERO, ONE, ZERO
     seen[0] = start
     bits[start >> 3] |= np.uint8(1 << (start & 7))
-    while cursor < size:
-        node = unpack_node(pool[cursor])
-        pool[cursor] |= ONE
-        while cursor < size and pool[cursor] & ONE:
-            cursor += 1
-        follower, left = cursor, _AHEAD
-        while follower < size and left > 0:
-            if pool[follower] & ONE == 0:
-                left -= 1
-                coming = unpack_node(pool[follower])
-                prefetch_row_ahead(blocks, coming, 0, FAR)
-                prefetch_row_ahead(walk, coming, 0, FAR)
-            follower += 1
+    coming, asked = _NOTHING, stride  # the key of the node that comes next; how much of its block was asked for
+    while cursor < size or coming != _NOTHING:
+        turn, coming, asked = coming, _NOTHING, stride
+        if cursor < size:
+            coming, asked = pool[cursor], np.int64(0)
+            pool[cursor] |= ONE
+            while cursor < size and pool[cursor] & ONE:
+                cursor += 1
+        node, follower = unpack_node(turn), unpack_node(coming)
+        if coming != _NOTHING:
+            prefetch_row_ahead(walk, follower, 0, FAR)
+            prefetch_row_ahead(blocks, follower, 0, _SOME)
+            asked += _SOME
+        if turn == _NOTHING:
+            continue
         key = key_of(walk, query, factor, node)
         if (wanted == 0 or passes[node]) and insert(near, met, most, key) >= 0:
             met = min(met + 1, most)
@@ -62,11 +67,15 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
             limit = np.int32(pool[size - 1] >> 32) if size == ef else _NO_LIMIT
             below = estimate(blocks, place, tables, (base, scale, offset), limit, ranks)
             first = (place + size_of) // 4 - LANES
+            prefetch_row_ahead(blocks, follower, asked, asked + _SOME)
+            asked += _SOME
             while below != 0:
                 lane = np.int64(trailing_zeros(np.uint64(below)))
                 below &= below - 1
                 other = np.int64(graph.words[first + lane])
                 bit = np.uint8(1 << (other & 7))
+                prefetch_row_ahead(blocks, follower, asked, asked + _FEW)
+                asked += _FEW
                 if 0 <= other < nodes and bits[other >> 3] & bit == 0:
                     bits[other >> 3] |= bit
                     seen[reached] = other
@@ -74,11 +83,9 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
                     at = insert(pool, size, ef, (np.int64(ranks[lane]) << 32) | (other << 1))
                     if at >= 0:
                         size = min(size + 1, ef)
-                        if at <= cursor:
-                            prefetch_row_ahead(blocks, other, 0, FAR)
-                            prefetch_row_ahead(walk, other, 0, FAR)
                         cursor = min(cursor, at)
-        if wanted > 0 and met >= wanted and cursor < size and near[wanted - 1] < pool[cursor]:
+        prefetch_row_ahead(blocks, follower, asked, FAR)
+        if wanted > 0 and met >= wanted and near[wanted - 1] < min(coming, pool[cursor] if cursor < size else _NOTHING):
             break
     for j in range(reached):
         bits[seen[j] >> 3] = 0
