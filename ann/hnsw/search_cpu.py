@@ -44,6 +44,7 @@ def descend(walk, query, factor, graph, level):
             count = 0
             while count < upper.shape[1] and 0 <= upper[row, count] < nodes:
                 prefetch_row(walk, upper[row, count], 0, HEAD)
+                prefetch_row(graph.upper_row, upper[row, count], 0, FAR)
                 count += 1
             for j in range(count):
                 if j + 1 < count:
@@ -52,6 +53,7 @@ def descend(walk, query, factor, graph, level):
                 if key < best:
                     best = key
                     moved = True
+                    prefetch_row(upper, graph.upper_row[upper[row, j]] + at - 1, 0, FAR)
     return best
 
 
