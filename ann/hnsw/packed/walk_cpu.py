@@ -38,25 +38,28 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
     parts = graph.parts
     stride = blocks.shape[1]
     size_of = stride // parts
-    start = unpack_node(pool[0])
+    coming, asked = pool[0], stride  # the key of the node that comes next; how much of its block was asked for
+    start = unpack_node(coming)
+    prefetch_row_ahead(walk, start, 0, FAR)
+    prefetch_row_ahead(blocks, start, 0, FAR)
     scale, offset = fill_tables(query, walk.width, graph.bits, tables)
-    size, cursor, reached, met = ONE, ZERO, ONE, ZERO
+    size, cursor, reached, met = ONE, ONE, ONE, ZERO
+    pool[0] |= ONE
     seen[0] = start
     bits[start >> 3] |= np.uint8(1 << (start & 7))
-    coming, asked = _NOTHING, stride  # the key of the node that comes next; how much of its block was asked for
     while cursor < size or coming != _NOTHING:
         turn, coming, asked = coming, _NOTHING, stride
+        node, follower = unpack_node(turn), unpack_node(coming)
         if cursor < size:
-            coming, asked = pool[cursor], np.int64(0)
+            coming, asked = pool[cursor], _SOME
             pool[cursor] |= ONE
             while cursor < size and pool[cursor] & ONE:
                 cursor += 1
-        node, follower = unpack_node(turn), unpack_node(coming)
-        if coming != _NOTHING:
+            follower = unpack_node(coming)
             prefetch_row_ahead(walk, follower, 0, FAR)
-            prefetch_row_ahead(blocks, follower, 0, _SOME)
-            asked += _SOME
+            prefetch_row_ahead(blocks, follower, 0, asked)
         if turn == _NOTHING:
+            prefetch_row_ahead(blocks, follower, asked, FAR)
             continue
         key = key_of(walk, query, factor, node)
         if (wanted == 0 or passes[node]) and insert(near, met, most, key) >= 0:
