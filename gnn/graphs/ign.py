@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu
+from torch.nn.functional import relu
 
 from ...sampling.arguments import check_count
 from ..spen.maps import EquivariantMap
@@ -16,27 +17,31 @@ from ..spen.spen import classifier
 
 if TYPE_CHECKING:
     from ..spen.data import EgoBatch, EgoGraphs
+    from ..spen.plan import BagPlan
 
 _ONE = SizeClasses((1,))
 
 
 class IGN(nn.Module):
-    """Invariant graph network of order 2: maps of all pairs of nodes of a graph, then 2 -> 0 and a perceptron.
+    """Invariant graph network of order 2: maps of all pairs of nodes, the largest entries of a graph, a perceptron.
 
     Parameters
     ----------
     num_tags, num_classes : int >= 1
-    hidden : sequence of int, default (16, 32, 32)
-    head : sequence of int, default (256, 128)
-    dropout : float, default 0.5
+    hidden : sequence of int, default (16, 32, 256)
+    head : sequence of int, default (512, 256)
+    dropout : float, default 0
 
     Notes
     -----
-    Its data are `EgoGraphs(graphs, hops=None)`. All graphs share weights, whatever their size.
+    Its data are `EgoGraphs(graphs, hops=None)`. All graphs share weights, whatever their size. A graph is read out as
+    the largest entry of each channel on the diagonal and off it, zero where it has one node. Memory grows as the sum of
+    squares of the graphs' sizes.
 
     References
     ----------
-    H. Maron et al., "Invariant and equivariant graph networks", arXiv:1812.09902.
+    H. Maron et al., "Invariant and equivariant graph networks", arXiv:1812.09902; widths, activation and read-out are
+    those of its public code (Haggaim/InvariantGraphNetworks).
 
     Examples
     --------
@@ -55,15 +60,14 @@ class IGN(nn.Module):
         num_tags: int,
         num_classes: int,
         *,
-        hidden: Sequence[int] = (16, 32, 32),
-        head: Sequence[int] = (256, 128),
-        dropout: float = 0.5,
+        hidden: Sequence[int] = (16, 32, 256),
+        head: Sequence[int] = (512, 256),
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         widths = [num_tags + 1, *(check_count(f"hidden[{i}]", width, 1) for i, width in enumerate(hidden))]
         self.maps = nn.ModuleList(EquivariantMap(2, 2, a, b) for a, b in pairwise(widths))
-        self.last = EquivariantMap(2, 0, widths[-1], widths[-1])
-        self.head = classifier(widths[-1], head, num_classes, dropout)
+        self.head = classifier(2 * widths[-1], head, num_classes, dropout, nn.ReLU)
 
     def batch(self, data: EgoGraphs, ids: Any) -> EgoBatch:
         """Some graphs, as `forward` takes them."""
@@ -73,7 +77,18 @@ class IGN(nn.Module):
         """Scores of the classes before softmax: (num_graphs, num_classes)."""
         x, plan = batch.pairs, batch.plan
         for layer in self.maps:
-            x = elu(layer(x, plan))
-        per_graph = self.last(x, plan).index_select(0, plan.ego_copies[1])  # by graph, not by size
-        scores: Tensor = self.head(elu(per_graph))
+            x = relu(layer(x, plan))
+        scores: Tensor = self.head(_largest(x, plan))
         return scores
+
+
+def _largest(x: Tensor, plan: BagPlan) -> Tensor:
+    """The largest entries of every graph on the diagonal and off it, side by side.
+
+    Equal entries, which are many behind ReLU, share the gradient; `torch.segment_reduce` gives all of it to each.
+    """
+    nodes, pairs = plan.node_ptr.diff().tolist(), plan.graph_pair_ptr.diff().tolist()
+    diagonal = torch.stack([part.amax(0) for part in x[plan.diagonal].split(nodes)])
+    others = x.index_fill(0, plan.diagonal, -torch.inf)
+    between = torch.stack([part.amax(0) for part in others.split(pairs)])
+    return torch.cat([diagonal, torch.where(between == -torch.inf, 0.0, between)], 1)

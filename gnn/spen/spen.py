@@ -205,10 +205,12 @@ class SPEN(nn.Module):
         return scores
 
 
-def classifier(width: int, hidden: Sequence[int], classes: int, dropout: float) -> nn.Sequential:
-    """A perceptron with ELU and dropout behind its hidden layers."""
+def classifier(
+    width: int, hidden: Sequence[int], classes: int, dropout: float, activation: type[nn.Module] = nn.ELU
+) -> nn.Sequential:
+    """A perceptron with an activation and dropout behind its hidden layers."""
     layers: list[nn.Module] = []
     for wide in hidden:
-        layers += [nn.Linear(width, wide), nn.ELU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(width, wide), activation(), nn.Dropout(dropout)]
         width = wide
     return nn.Sequential(*layers, nn.Linear(width, classes))

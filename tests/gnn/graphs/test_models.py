@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from nearhop import GraphStore
 from nearhop.datasets.graphs import GraphSet
 from nearhop.gnn import SPEN
 from nearhop.gnn.graphs import GIN, IGN, Fold, NodeGraphs, TrainOptions, cross_validate, stratified_folds
+from nearhop.gnn.graphs.ign import _largest
 from nearhop.gnn.spen import EgoGraphs, SizeClasses, kernels
 from nearhop.graphlib.errors import InvalidInput
 
@@ -70,6 +73,20 @@ def test_numbering_and_company_do_not_matter(name):
         some = np.array([7, 2, 11])
         assert torch.allclose(model(model.batch(first[1], some)), scores[some], atol=1e-5, rtol=1e-5)
     assert scores.std(0).min() > 1e-3  # graphs are told apart
+
+
+def test_equal_entries_share_the_gradient_of_ign():
+    graphs = some_graphs(5)
+    torch.manual_seed(0)
+    data, model = EgoGraphs(graphs, hops=None), IGN(graphs.num_tags, 2, hidden=(4, 3))
+    batch = model.batch(data, np.arange(5))
+    x = torch.zeros(batch.pairs.shape[0], 3, requires_grad=True)  # all of a graph's entries are its largest
+    found = _largest(x, batch.plan)
+    assert found.shape == (5, 6)
+    found.sum().backward()
+    for first, last in pairwise(batch.plan.graph_pair_ptr.tolist()):
+        parts = 1 + (last - first > 1)  # the diagonal, and what is off it
+        assert torch.allclose(x.grad[first:last].sum(0), torch.full((3,), float(parts)))
 
 
 def rings_and_paths(count=24):
