@@ -1,8 +1,8 @@
 """SPEN on collections of small graphs: ten folds, every rule of selection by its name, beside GIN and a dense IGN.
 
-Settings are those of the paper's first version (arXiv:2111.11840), of GIN's, and of IGN's public code. Published figures
-of SPEN are means over the last ten epochs, IGN's are of the last one, on fold files that are not part of the data;
-these folds are stratified, or read from such files with `--fold-files`. GIN's are the best epoch of the mean curve.
+Settings are those of the paper's first version (arXiv:2111.11840), of GIN's, and of IGN's public code. As published,
+SPEN's figures are means over the last ten epochs, IGN's are of the last one, on fold files that are not part of the
+data; these folds are stratified, or read from such files with `--fold-files`. GIN's are the best of the mean curve.
 
     python examples/spen.py --datasets mutag                       # SPEN; --json for one JSON object
     python examples/spen.py --datasets mutag --models spen gin ign --validation
