@@ -58,7 +58,7 @@ def walk_blocks(walk, query, factor, graph, scratch, pool, ef, k, stop):
             follower = unpack_node(coming)
             prefetch_row_ahead(walk, follower, 0, FAR)
             prefetch_row_ahead(blocks, follower, 0, asked)
-        if turn == _NOTHING:  # the last one led to nothing that was not taken before
+        if turn == _NOTHING:  # nothing stood in line while the last one was expanded
             prefetch_row_ahead(blocks, follower, asked, FAR)
             continue
         key = key_of(walk, query, factor, node)
