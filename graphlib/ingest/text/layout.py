@@ -136,10 +136,11 @@ def read_head(facts: Facts, options: TextOptions, least_columns: int = 2) -> Hea
 
 
 def _marks_among_numbers(lines: list[str], marks: tuple[str, ...]) -> tuple[str, ...]:
-    """Marks that begin lines further down, where all other lines begin with a number."""
+    """Marks that begin lines further down, where all other lines, but for a header, begin with a number."""
     marked = [line for line in lines if line.startswith(marks)]
     others = [line for line in lines if line.strip() and not line.startswith(marks)]
-    if not marked or not all(re.match(r"\s*[\"']?[+-]?\d", line) for line in others[1:]):
+    numbered = [re.match(r"\s*[\"']?[+-]?\d", line) is not None for line in others]
+    if not marked or not any(numbered) or not all(numbered[1:]):
         return ()
     return tuple(mark for mark in marks if any(line.startswith(mark) for line in marked))
 
@@ -157,8 +158,8 @@ def _doubt_comments(head: Head, above: list[str], below: list[str]) -> None:
             among_numbers
         ):  # a comment, unless the mark alone stands where an id does; "% 10 5 5" is how some files begin
             mark, *others = (cell.strip() for cell in found.cells)
-            doubtful = mark in ("#", "%") and (head.delimiter != WHITESPACE or place >= len(above))
-            doubtful = doubtful and all(_NUMERIC.fullmatch(cell) for cell in others)
+            below_numbers = place >= len(above) and all(_NUMERIC.fullmatch(cell) for cell in others)
+            doubtful = mark in ("#", "%") and (head.delimiter != WHITESPACE or below_numbers)
         else:
             named = all(is_known(cell.strip("#% \t")) for cell in found.cells)
             doubtful = len(line) > 1 and line[1] not in "#% \t!" and not named

@@ -73,3 +73,13 @@ def test_edges_are_read_back_or_asked_for(tmp_path_factory, pairs, layout, told)
     if told and marked:  # what begins with the mark that was named is a comment
         expected = [pair for pair, given in zip(expected, pairs, strict=True) if not given[0].startswith(marked)]
     assert found == expected, store.ingest_report
+
+
+@pytest.mark.parametrize("mark", ["#", "%"])
+def test_an_id_that_is_a_comment_mark_is_not_dropped(tmp_path, mark):
+    only, among = tmp_path / "only.txt", tmp_path / "among.txt"
+    only.write_text(f"src\tdst\n{mark}\t7\n")  # nothing else tells that rows begin with numbers
+    assert ingest(only, ids="text", directed=True).ids().tolist() == [mark, "7"]
+    among.write_text(f"src\tdst\n{mark}\ta\n8\tb\n")
+    with pytest.raises(IngestError, match="may be a comment or a row"):
+        ingest(among, ids="text", directed=True)
