@@ -139,8 +139,7 @@ def _marks_among_numbers(lines: list[str], marks: tuple[str, ...]) -> tuple[str,
     """Marks that begin lines further down, where all other lines, but for a header, begin with a number."""
     marked = [line for line in lines if line.startswith(marks)]
     others = [line for line in lines if line.strip() and not line.startswith(marks)]
-    numbered = [re.match(r"\s*[\"']?[+-]?\d", line) is not None for line in others]
-    if not marked or not any(numbered) or not all(numbered[1:]):
+    if not marked or not all(re.match(r"\s*[\"']?[+-]?\d", line) for line in others[1:]):
         return ()
     return tuple(mark for mark in marks if any(line.startswith(mark) for line in marked))
 
@@ -150,6 +149,9 @@ def _doubt_comments(head: Head, above: list[str], below: list[str]) -> None:
     width = len(head.cells[0])
     rows = head.cells[1:] or head.cells
     among_numbers = all(_NUMERIC.fullmatch(row[0].strip()) for row in rows)
+    sure = (
+        len(above) if len(head.cells) == 1 else len(above) + len(below)
+    )  # nothing tells how rows below one line begin
     for place, line in enumerate((*above, *below)):
         found = next(records([line], head.delimiter, head.quote), None)
         if found is None or len(found.cells) != width:
@@ -162,7 +164,7 @@ def _doubt_comments(head: Head, above: list[str], below: list[str]) -> None:
             doubtful = mark in ("#", "%") and (head.delimiter != WHITESPACE or below_numbers)
         else:
             named = all(is_known(cell.strip("#% \t")) for cell in found.cells)
-            doubtful = len(line) > 1 and line[1] not in "#% \t!" and not named
+            doubtful = len(line) > 1 and (place >= sure or line[1] not in "#% \t!") and not named
         if doubtful:
             raise _ask(
                 head.facts.name,

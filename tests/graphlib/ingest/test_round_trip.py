@@ -77,9 +77,9 @@ def test_edges_are_read_back_or_asked_for(tmp_path_factory, pairs, layout, told)
 
 @pytest.mark.parametrize("mark", ["#", "%"])
 def test_an_id_that_is_a_comment_mark_is_not_dropped(tmp_path, mark):
-    only, among = tmp_path / "only.txt", tmp_path / "among.txt"
-    only.write_text(f"src\tdst\n{mark}\t7\n")  # nothing else tells that rows begin with numbers
-    assert ingest(only, ids="text", directed=True).ids().tolist() == [mark, "7"]
-    among.write_text(f"src\tdst\n{mark}\ta\n8\tb\n")
-    with pytest.raises(IngestError, match="may be a comment or a row"):
-        ingest(among, ids="text", directed=True)
+    for rows in (f"{mark}\t7", f"{mark}\ta\n8\tb"):
+        path = tmp_path / "rows.txt"
+        path.write_text(f"src\tdst\n{rows}\n")
+        with pytest.raises(IngestError, match="may be a comment or a row"):
+            ingest(path, ids="text", directed=True)
+        assert ingest(path, ids="text", directed=True, comment="").ids().tolist()[0] == mark
