@@ -149,9 +149,6 @@ def _doubt_comments(head: Head, above: list[str], below: list[str]) -> None:
     width = len(head.cells[0])
     rows = head.cells[1:] or head.cells
     among_numbers = all(_NUMERIC.fullmatch(row[0].strip()) for row in rows)
-    sure = (
-        len(above) if len(head.cells) == 1 else len(above) + len(below)
-    )  # nothing tells how rows below one line begin
     for place, line in enumerate((*above, *below)):
         found = next(records([line], head.delimiter, head.quote), None)
         if found is None or len(found.cells) != width:
@@ -164,7 +161,8 @@ def _doubt_comments(head: Head, above: list[str], below: list[str]) -> None:
             doubtful = mark in ("#", "%") and (head.delimiter != WHITESPACE or below_numbers)
         else:
             named = all(is_known(cell.strip("#% \t")) for cell in found.cells)
-            doubtful = len(line) > 1 and (place >= sure or line[1] not in "#% \t!") and not named
+            untold = len(head.cells) == 1 and place >= len(above)  # below a header alone any line may be a row
+            doubtful = len(line) > 1 and (untold or line[1] not in "#% \t!") and not named
         if doubtful:
             raise _ask(
                 head.facts.name,
