@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 TYPED := build/typecheck/nearhop
 
-.PHONY: demo test test-slow test-bounds lint format docs bench clean
+.PHONY: demo test test-slow test-drawn test-bounds lint format docs bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nearhop demo --out nearhop-demo
@@ -16,6 +16,9 @@ test: $(VENV)/.dev  # in two processes, a file in one of them
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
+
+test-drawn: $(VENV)/.dev
+	NEARHOP_EXAMPLES=20 $(BIN)/pytest -n 2 -m hypothesis
 
 test-bounds: $(VENV)/.dev
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/build/checked $(BIN)/pytest

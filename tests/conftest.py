@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", parent=settings.get_profile("default"), max_examples=2000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+from nearhop.tests.support import examples
+
+settings.register_profile("nearhop", examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nearhop")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts its background jobs
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCESSORS = {"this": "", "generic": "", "haswell": "+avx2"}  # and their features, as Numba takes them
+TIMES = int(os.environ.get("NEARHOP_EXAMPLES", "1"))  # as many drawn examples as usual
 
 
 def data_folder() -> Path | None:
@@ -36,6 +38,11 @@ def data_file(relative: str) -> Path:
     if folder is None or not (folder / relative).exists():
         pytest.skip(f"needs real data: {relative} (set NEARHOP_DATA to a folder that holds it)")
     return folder / relative
+
+
+def examples(count: int) -> settings:
+    """So many drawn examples, the same in every run; with NEARHOP_EXAMPLES=n, n times as many, others in every run."""
+    return settings(max_examples=count * TIMES, derandomize=TIMES == 1)
 
 
 def needs(module: str) -> pytest.MarkDecorator:

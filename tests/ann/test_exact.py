@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop.ann import HNSW, Exact, IVFFlat, SearchResult
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFound
+from nearhop.tests.support import examples
 
 METRICS = ("l2", "ip", "cosine")
 
@@ -40,7 +41,7 @@ def test_distances_follow_the_definition(metric, dim):
     assert (np.diff(result.distances, axis=1) >= 0).all()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(0, 40), st.integers(1, 6), st.integers(1, 9), st.integers(1, 50), st.integers(0, 2**31))
 def test_small_integers_give_the_exact_order_with_ties_by_id(rows, dim, queries, k, seed):
     rng = np.random.default_rng(seed)

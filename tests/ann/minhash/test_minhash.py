@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
@@ -22,7 +22,7 @@ from nearhop.ann.minhash.shingling import shingles
 from nearhop.graphlib.compute.random_cpu import mix64
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 from nearhop.tests.reference import minhash as reference
-from nearhop.tests.support import needs
+from nearhop.tests.support import examples, needs
 
 SCHEMES = ["kperm", "datasketch", "datasketch-legacy", "oph", "cminhash", "probminhash"]
 MERGEABLE = SCHEMES[:-1]
@@ -49,7 +49,7 @@ def random_store(n=60, m=300, seed=0, directed=True, ids=None):
     return store
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=30), min_size=1, max_size=8),
     st.integers(1, 70),

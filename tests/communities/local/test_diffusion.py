@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
 from nearhop.communities.local.diffusion import FlowSolver, MassSweep, flow_diffusion, flow_diffusion_path
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.reference import local_clustering as reference
-from nearhop.tests.support import data_file, data_folder
+from nearhop.tests.support import data_file, data_folder, examples
 
 EXACT = FlowSolver(tolerance=1e-10, max_passes=100_000)
 
@@ -88,7 +88,7 @@ def test_optimality_of_p_norm_diffusion(p, sink):
     assert mass.sum() == pytest.approx(source.sum())
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.integers(2, 14), st.data())
 def test_any_graph_satisfies_the_optimality_conditions(n, data):
     ends = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
 from nearhop.communities.local.sweep import sweep_cut
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.reference import local_clustering as reference
+from nearhop.tests.support import examples
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(2, 12), st.booleans(), st.data())
 def test_curve_is_the_conductance_of_every_prefix(n, weighted, data):
     ends = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
@@ -20,13 +20,14 @@ from nearhop.embed.evaluation import (
 )
 from nearhop.embed.evaluation.metrics import hits, ranks, reciprocal_ranks
 from nearhop.graphlib.errors import InvalidInput, InvalidType
+from nearhop.tests.support import examples
 
 
 def random_store(n=60, m=300, seed=0, directed=False):
     return GraphStore.from_edges(*np.random.default_rng(seed).integers(0, n, (2, m)), num_nodes=n, directed=directed)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(p=st.lists(st.integers(0, 5), min_size=1, max_size=20), n=st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_measures_on_a_shared_pool(p, n):
     found = measure_links(p, n, ks=(1, 3, 50), ties="pessimistic")

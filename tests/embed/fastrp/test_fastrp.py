@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
 from nearhop.embed import FastRP
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.tests.reference import fastrp as reference
+from nearhop.tests.support import examples
 
 
 def edges(n=200, m=900, seed=0):
@@ -37,7 +38,7 @@ def projection_of(model, n, keys=None):
     return R
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     n=st.integers(1, 25),
     m=st.integers(0, 80),

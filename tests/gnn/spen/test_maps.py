@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
@@ -16,6 +16,7 @@ from nearhop.gnn.spen import layer as fused
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.sampling import ego_bag
 from nearhop.tests.reference import equivariant
+from nearhop.tests.support import examples
 
 ORDERS = [(2, 2), (2, 1), (1, 2), (1, 1), (2, 0), (1, 0)]
 BASIS = {(2, 2): 15, (2, 1): 5, (1, 2): 5, (1, 1): 2, (2, 0): 2, (1, 0): 1}
@@ -48,7 +49,7 @@ def stacked(layer, bag, classes, x):
 
 
 @pytest.mark.parametrize("orders", ORDERS)
-@settings(max_examples=12)
+@examples(12)
 @given(seed=st.integers(0, 99), policy=st.sampled_from(["each", "one", "log"]), hops=st.integers(0, 2))
 def test_a_map_is_the_plain_stack(orders, seed, policy, hops):
     bag = some_bag(seed, hops)

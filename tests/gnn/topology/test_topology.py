@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore, datasets
@@ -19,10 +19,10 @@ from nearhop.gnn.topology import (
 )
 from nearhop.graphlib.errors import InvalidInput
 from nearhop.tests.reference.concentration import concentration
-from nearhop.tests.support import data_file, data_folder
+from nearhop.tests.support import data_file, data_folder, examples
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     n=st.integers(2, 14),
     m=st.integers(0, 40),

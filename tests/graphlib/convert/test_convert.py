@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
 from nearhop.graphlib.convert.scipy import read_sparse_npz
 from nearhop.graphlib.errors import IngestError, InvalidInput
-from nearhop.tests.support import needs
+from nearhop.tests.support import examples, needs
 
 convert: Any = importlib.import_module("nearhop.graphlib.convert")
 ingest: Any = nearhop.ingest
@@ -50,7 +50,7 @@ graphs = st.tuples(
 )
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(graphs)
 def test_scipy_there_and_back(graph):
     pairs, directed, count = graph
@@ -145,7 +145,7 @@ def test_networkx_names_parallel_edges_and_gaps():
 
 
 @needs("networkx")
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(0, 30), st.integers(0, 2**20), st.booleans())
 def test_networkx_random_graphs(nodes, seed, directed):
     import networkx as nx

@@ -12,7 +12,7 @@ from pathlib import Path
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
@@ -28,6 +28,7 @@ from nearhop.graphlib.errors import (
     StoreWriteFailed,
 )
 from nearhop.graphlib.store.store import GraphStore
+from nearhop.tests.support import examples
 
 
 def small(*, directed: bool = False) -> GraphStore:
@@ -201,7 +202,7 @@ ends = st.integers(1, 12).flatmap(
 )
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     graph=ends,
     cuts=st.lists(st.integers(0, 30), max_size=4),

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
 from nearhop.graphlib.errors import IngestError, InvalidInput, InvalidType, StoreExists, StoreMissing
 from nearhop.graphlib.sizes import parse_bytes
-from nearhop.tests.support import data_file, needs
+from nearhop.tests.support import data_file, examples, needs
 
 ingest: Any = nearhop.ingest
 
@@ -231,7 +231,7 @@ def test_rule_for_integer_ids():
     assert below.ids().tolist() == [-1, 0, 1, 2]
 
 
-@settings(max_examples=12)
+@examples(12)
 @given(
     st.lists(st.tuples(st.integers(-50, 50) | st.integers(-(2**63), 2**63 - 1), st.integers(-9, 200)), max_size=40),
     st.sampled_from(["auto", "map"]),

@@ -7,11 +7,12 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
 from nearhop.graphlib.errors import IngestError
+from nearhop.tests.support import examples
 
 ingest: Any = nearhop.ingest
 
@@ -40,7 +41,7 @@ def written(pairs, layout):
 
 
 @pytest.mark.filterwarnings("ignore:ingest. ids such as")
-@settings(max_examples=25)
+@examples(25)
 @given(
     st.lists(st.tuples(_WORDS, _WORDS), min_size=1, max_size=6)
     | st.lists(st.tuples(_NUMBERS, _NUMBERS), min_size=1, max_size=6),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
@@ -15,6 +15,7 @@ from nearhop.graphlib.errors import InvalidInput
 from nearhop.graphlib.sparse import pair_scores, top_pairs, top_walks, triangles, walk_scores
 from nearhop.graphlib.sparse.csr import CSR, rows_sorted
 from nearhop.graphlib.sparse.pairs import as_sets
+from nearhop.tests.support import examples
 
 LOCAL = ("common_neighbors", "adamic_adar", "resource_allocation", "jaccard", "overlap", "cosine")
 
@@ -63,7 +64,7 @@ def by_formula(A, u, v, method, weights, direction):
     return total / whole if whole > 0 else 0.0
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     n=st.integers(1, 25),
     m=st.integers(0, 120),
@@ -112,7 +113,7 @@ def test_hubs_are_searched_and_threads_do_not_matter():
     assert one.tobytes() == pair_scores(store, u, v, direction="through", threads=2).tobytes()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     n=st.integers(2, 25),
     m=st.integers(0, 100),
@@ -155,7 +156,7 @@ def test_edges_between_two_types_pair_either_end():
         pair_scores(shop, [0], [0], direction="through", edge_type=bought)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     n=st.integers(1, 20),
     m=st.integers(0, 60),
@@ -193,7 +194,7 @@ def test_walks_equal_matrix_powers(n, m, length, method, directed, weighted, see
         )
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(n=st.integers(1, 40), m=st.integers(0, 250), directed=st.booleans(), seed=st.integers(0, 999))
 def test_triangles_equal_networkx(n, m, directed, seed):
     store = random_store(n, m, seed, directed=directed)
@@ -254,7 +255,7 @@ def test_loops_over_pairs_have_turns_between_which_ctrl_c_is_obeyed(monkeypatch)
     n=st.integers(1, 12), m=st.integers(1, 12), count=st.integers(0, 60), is_sorted=st.booleans(),
     seed=st.integers(0, 2**20),
 )  # fmt: skip
-@settings(max_examples=40)
+@examples(40)
 def test_repeated_columns_are_added_up(n, m, count, is_sorted, seed):
     rng = np.random.default_rng(seed)
     rows, columns = np.sort(rng.integers(0, n, count)), rng.integers(0, m, count).astype(np.int32)

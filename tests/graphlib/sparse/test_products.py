@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
@@ -13,6 +13,7 @@ from nearhop.graphlib.errors import InvalidInput, InvalidType, StoreCorrupt, Sto
 from nearhop.graphlib.sparse import CSR, estimate, open_product, spgemm, transpose
 from nearhop.graphlib.sparse.products import multiply_cpu, plan, run
 from nearhop.tests.reference.products import best_of_row, product
+from nearhop.tests.support import examples
 
 SEMIRINGS = ("plus_times", "plus_pair", "any_pair", "max_times", "min_plus")
 
@@ -51,7 +52,7 @@ def identical(a, b):
     assert (a.values is None and b.values is None) or a.values.tobytes() == b.values.tobytes()
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     n=st.integers(1, 12),
     k=st.integers(1, 12),
@@ -79,7 +80,7 @@ def test_equals_the_definition(n, k, m, counts, semiring, masked, seed):
     same(spgemm(A, B, semiring=semiring, sorted=False, **options), values, structure)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     semiring=st.sampled_from(("plus_times", "plus_pair", "max_times", "min_plus")),
     k=st.integers(1, 8),
@@ -186,7 +187,7 @@ def test_triangles_are_counted_by_a_mask():
     assert int(counted.values.sum()) == sum(networkx.triangles(graph).values()) // 3
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(n=st.integers(1, 60), m=st.integers(0, 300), semiring=st.sampled_from(SEMIRINGS), threads=st.integers(1, 2))
 def test_symmetric_products_are_mirrored(n, m, semiring, threads):
     rng = np.random.default_rng(n * 1000 + m)

@@ -7,13 +7,14 @@ import importlib
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.graphlib.sparse.spmm import Finish, balanced_starts, multiply_into, spmm
 from nearhop.tests.reference.fastrp import adjacency
+from nearhop.tests.support import examples
 
 
 def random_store(n, m, *, seed=0, weighted=True):
@@ -24,7 +25,7 @@ def random_store(n, m, *, seed=0, weighted=True):
     return store, adjacency(n, src, dst, weight=weight, directed=True)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     n=st.integers(1, 30), m=st.integers(0, 200), d=st.integers(1, 70), weighted=st.booleans(), seed=st.integers(0, 99)
 )

@@ -6,13 +6,13 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
 from nearhop.graphlib.store.filters import _as_arrow, where
-from nearhop.tests.support import interrupted_after
+from nearhop.tests.support import examples, interrupted_after
 
 N = 50
 
@@ -65,7 +65,7 @@ def test_agrees_with_numpy(store, sql):
     assert np.array_equal(bitmap, expected)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.lists(st.integers(-5, 5), max_size=8), st.integers(-5, 5))
 def test_any_values(values, limit):
     store = nearhop.GraphStore.from_edges([], [], num_nodes=len(values))

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="needs torch")
@@ -18,6 +18,7 @@ from nearhop.graphlib.errors import InvalidInput, InvalidType  # noqa: E402
 from nearhop.sampling import LinkLoader, NeighborSampler, NodeLoader, Temporal, TemporalLoader  # noqa: E402  # noqa: E402
 from nearhop.sampling.features.unified_tensor import UnifiedTensor  # noqa: E402
 from nearhop.sampling.prefetch import LoaderReport, Stopwatch, prefetched  # noqa: E402
+from nearhop.tests.support import examples  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +285,7 @@ def test_tables_that_are_unified_tensors_are_used_as_they_are(store):
     directed=st.booleans(),
     timed=st.booleans(),
 )
-@settings(max_examples=60)
+@examples(60)
 def test_negatives_are_never_links_and_never_loops(n, edges, directed, timed):
     """Every source gets as many as were asked for, or none where it leads to every other node."""
     pairs = np.array([e for e in edges if max(e) < n], np.int64).reshape(-1, 2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.sampling import NCache
 from nearhop.sampling.ncache.cache import COLUMNS
 from nearhop.tests.reference.ncache import ReferenceCache
+from nearhop.tests.support import examples
 
 
 def stream_of(num_nodes, count, seed=0):
@@ -38,7 +39,7 @@ def insert_grown(cache, src, dst, time, edge_ids, epoch=0):
     cache.insert(src, dst, time=time, edge_ids=edge_ids, read=read, values=values, epoch=epoch)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     st.integers(1, 12),
     st.sampled_from([(1,), (1, 1), (1, 5), (1, 4, 3), (1, 32, 16), (1, 6, 1)]),

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop import GraphStore
@@ -14,6 +14,7 @@ from nearhop.graphlib.compute import relay
 from nearhop.sampling import NeighborSampler, TypedNeighborSampler
 from nearhop.sampling.neighbors import batch, hops, numbers, picks, wide
 from nearhop.sampling.scratch import Scratch
+from nearhop.tests.support import examples
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def in_parts(monkeypatch):
     return share
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(data=st.data(), threads=st.integers(1, 9), size=st.integers(1, 20))
 def test_numbers_are_those_of_first_visit(data, threads, size):
     total = data.draw(st.integers(1, 30))
