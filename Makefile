@@ -18,7 +18,7 @@ test-slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
 
 test-drawn: $(VENV)/.dev
-	NEARHOP_EXAMPLES=20 $(BIN)/pytest -n 2 -m hypothesis
+	NEARHOP_EXAMPLES=20 $(BIN)/pytest -n 2 -m hypothesis --timeout 7200
 
 test-bounds: $(VENV)/.dev
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/build/checked $(BIN)/pytest
