@@ -6,7 +6,7 @@ A new kind of index is a line of `KINDS` here: files and the command line know i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..graphlib.errors import IndexMismatch, InvalidInput
 from .cann.index import CANN
@@ -62,7 +62,7 @@ def load(
     dim: int | None = None,
     metric: RowMetric | None = None,
     storage: Storage | None = None,
-    in_memory: bool = False,
+    in_memory: bool | Literal["walks"] = False,
 ) -> Index:
     """Open an index: a nearhop store, an hnswlib file or a FAISS file, told apart by content.
 
@@ -75,10 +75,12 @@ def load(
         Needed for hnswlib, whose files do not say; checked against the others.
     storage : str, optional
         As of `HNSW`, for a graph out of another library's file: the same links, walked on codes with "int8".
-    in_memory : bool, default False
+    in_memory : bool or "walks", default False
         Read the vectors, codes and links of a nearhop HNSW index into memory instead of mapping them. Opening then
         takes time and memory as the index is large; walks over wide rows are up to a tenth faster, for memory comes
-        in larger pages than files do.
+        in larger pages than files do. "walks" reads links and codes and leaves the vectors beside codes mapped, of
+        which a search reads the `ef_search` rows that it orders: with storage "1bit", "int4" or "int8", for an index
+        whose vectors are more than the memory at hand. Without codes it is the same as True.
 
     Returns
     -------
@@ -103,13 +105,15 @@ def load(
     >>> ann.load("three.nh").search([0, 1, 0], k=1).ids.tolist()
     [[8]]
     """
+    if in_memory not in (True, False, "walks"):
+        raise InvalidInput(f'in_memory must be True, False or "walks"; got {in_memory!r}')
     kind = detect(path)
     if kind.name == "nearhop":
         from ..graphlib.store.store import open as open_store  # type: ignore[attr-defined, unused-ignore]
 
         index = _checked(from_saved(open_store(path)), Path(path).name, dim, metric, storage)
         if in_memory and hasattr(index, "read_into_memory"):
-            index.read_into_memory()
+            index.read_into_memory(walks_only=in_memory == "walks")
         return index
     if kind.name == "faiss":
         from .formats.faiss_read import NotReadHere, read_faiss

@@ -108,9 +108,9 @@ class HNSWGraph:
             self.upper_count = grown(self.upper_count, used, room)
             self.upper_clean = grown(self.upper_clean, used, room)
 
-    def read_into_memory(self) -> None:
-        """Copy what walks read out of the file where it is mapped."""
-        self.rows.into_memory()
+    def read_into_memory(self, *, walks_only: bool = False) -> None:
+        """Copy rows and links out of the file where it is mapped, or only what walks read of them."""
+        self.rows.into_memory(walks_only=walks_only)
         for name in ("links", "upper", "upper_row"):
             setattr(self, name, getattr(self, name).copy())
         if self.blocks is not None:

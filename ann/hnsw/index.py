@@ -618,11 +618,14 @@ class HNSW(VectorIndex):
         index._beams = stored.beams_of(fields)
         return index
 
-    def read_into_memory(self) -> None:
-        """Copy what walks read out of the file where it is mapped; what `load(in_memory=True)` does."""
+    def read_into_memory(self, *, walks_only: bool = False) -> None:
+        """Copy vectors, codes and links out of the file where it is mapped; what `load(in_memory=True)` does.
+
+        With `walks_only`, vectors that only order what a walk has found by codes stay mapped: `in_memory="walks"`.
+        """
         with self._lock.writing(), self._lock.changing():
             if self._graph is not None:
-                self._graph.read_into_memory()
+                self._graph.read_into_memory(walks_only=walks_only)
 
     def save_into(self, store: GraphStore, name: str) -> None:
         """Put the links of an index made by `from_store` into that store, as edge types `{name}_link0`, ...

@@ -109,7 +109,7 @@ class OnlyCodes(Rows):
     def nbytes(self) -> int:
         return int(super().nbytes + self.coder.nbytes)
 
-    def into_memory(self) -> None:
+    def into_memory(self, *, walks_only: bool) -> None:
         self.kept, self.scale, self.borrowed = copied(self.kept), self.scale.copy(), False
 
     def tables(self) -> dict[str, NDArray[Any]]:

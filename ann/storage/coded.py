@@ -73,8 +73,11 @@ class BesideCodes(Rows):
     def nbytes(self) -> int:
         return int(super().nbytes + self.codes.nbytes)
 
-    def into_memory(self) -> None:
-        super().into_memory()
+    def into_memory(self, *, walks_only: bool) -> None:
+        if walks_only and self.is_coded:
+            self.scale = self.scale.copy()
+        else:
+            super().into_memory(walks_only=walks_only)
         self.codes.codes = copied(self.codes.codes)
 
     def columns(self, n: int) -> dict[str, NDArray[Any]]:

@@ -232,8 +232,8 @@ class Rows:
         """Bytes that so many rows take with their factors, and those of codes beside them, at most."""
         return (np.dtype(cls.dtype).itemsize * dim + 4 * (metric == COSINE)) * num_rows, 0
 
-    def into_memory(self) -> None:
-        """Copy what walks read out of the file where it is mapped."""
+    def into_memory(self, *, walks_only: bool) -> None:
+        """Copy the rows out of the file where it is mapped, or only what walks read of them."""
         self.kept, self.scale, self.borrowed = copied(self.kept), self.scale.copy(), False
 
     @property
