@@ -268,6 +268,21 @@ def held_by_peers(links, counts, members, out):
     return held
 
 
+@parallel_kernel
+def find_rows(exact, walk, graph, nodes, ef, scratch, found):
+    """Mark those of `nodes` that a search for their own rows finds."""
+    for group in numba.prange((nodes.shape[0] + GROUP - 1) // GROUP):
+        worker = get_thread_id()
+        pool, keys, asked, _ = _room_for(exact, walk, graph, ef)
+        stop, mine = (np.empty(0, np.bool_), ZERO), Scratch(scratch.bits[worker], scratch.seen[worker])
+        for i in range(group * GROUP, min((group + 1) * GROUP, nodes.shape[0])):
+            node = nodes[i]
+            ask, factor = own_query(walk, node, asked), own_factor(exact, node)
+            pool[0] = descend(walk, ask, factor, graph, ZERO)
+            for at in range(beam(walk, ask, factor, base(graph), mine, pool, ef, keys, ONE, stop)):
+                found[node] |= unpack_node(pool[at]) == node
+
+
 @kernel
 def repair(exact, walk, graph, table, nodes, reached, queue, ef, scratch, one_by_one):
     """Link every unreached node of `nodes` from a reached node near it; returns how many links were made.

@@ -350,10 +350,20 @@ class HNSWGraph:
         if len(members) > 1 and kernels.held_by_peers(self.links, self.counts, members, doubtful):
             self.lead_to(members[doubtful], ef)
 
-    def lead_to(self, nodes: NDArray[np.int64], ef: int) -> None:
-        """Link nodes from what a search for them finds, unless it finds them."""
+    def lead_to(self, nodes: NDArray[np.int64], ef: int, workers: int = 0) -> None:
+        """Link nodes from what a search for them finds, unless it finds them.
+
+        One after the other; with `workers`, those that are found before any is linked are left out first, by so many.
+        """
         found = np.ones(self.count, bool)
         found[nodes] = False
+        if workers:
+            from . import build_cpu as kernels
+
+            bits, seen = scratch = self.take_scratch(workers)
+            some = Scratch(bits[:workers], seen)
+            kernels.find_rows(self.rows.exact, self.rows.walk, self.walked(), nodes, ef, some, found)
+            self.scratch.give(scratch)
         self._link_unreached(nodes, found, np.empty(0, np.int64), ef, one_by_one=True)
 
     def _link_unreached(

@@ -66,7 +66,7 @@ def link_all(
         graph.link_back(0, *reversed(before))
         hidden = np.flatnonzero(low)
         graph.look_again(hidden, ef, workers)
-        graph.lead_to(hidden, ef)
+        graph.lead_to(hidden, ef, workers)
         _join(graph, np.flatnonzero(again), ef, workers)
         graph.repair(ef)
 
