@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType
+from ..joining import joined
 from ..store.edges import EdgeList
 from ..store.times import UNIT
 from .api import ingest
@@ -77,7 +78,7 @@ def append(
     ------
     IngestError, InvalidInput, InvalidType
         Rows that cannot become edges; ids of another kind than the store's; a store with weights or times, and a
-        source without, or the other way round.
+        source without, or the other way round; values that a column cannot hold beside those that are there.
 
     Notes
     -----
@@ -122,14 +123,14 @@ def append(
     time = _moments(given, edges.time)
     plain = EdgeList(edges.src, edges.dst, edges.weight, store._plain_times(time)[0])
     store._edges_of(chosen).check_fits(plain)
-    joined = {
-        name: _joined(name, known[name], given.edges[name] if name in kept else _blank(known[name], len(edges)))
-        for name in known
-    }
+    longer = {}
+    for name in known:
+        new = given.edges[name] if name in kept else _blank(known[name], len(edges))
+        longer[name] = joined(f"append: edge column {name!r}", [known[name], new])
     before = {name: store.num_nodes_of(name) for name in {chosen[0], chosen[2]}}
     ends = _positions(store, given, chosen)
     store.append_edges(*ends, weight=edges.weight, time=time, edge_type=chosen, positions=True)
-    for name, values in joined.items():
+    for name, values in longer.items():
         known[name] = values
     short: dict[str, list[str]] = {}
     for node_type in sorted(before):
@@ -204,12 +205,6 @@ def _blank(values: NDArray[Any], count: int) -> NDArray[Any]:
         return np.array([""] * count, values.dtype)
     fill: Any = np.nan if values.dtype.kind == "f" else np.datetime64("NaT") if values.dtype.kind == "M" else 0
     return np.full((count, *values.shape[1:]), fill if values.dtype.kind != "U" else "", values.dtype)
-
-
-def _joined(name: str, old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-    if (old.dtype.kind in "TU") != (new.dtype.kind in "TU") or (old.dtype.kind == "M") != (new.dtype.kind == "M"):
-        raise InvalidType(f"append: edge column {name!r} holds {old.dtype}, and the new edges' holds {new.dtype}")
-    return np.concatenate([old, new])
 
 
 __all__ = ["Appended", "append"]

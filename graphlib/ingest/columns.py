@@ -87,6 +87,7 @@ class TextColumn:
         self.count = 0
         self.text_bytes = 0
         self._parts: list[tuple[int, int]] = []  # (rows, width) in the order of the file
+        self._marked: set[int] = set()  # parts whose texts have a mark behind them
         path.write_bytes(b"")
 
     def append(self, column: Any) -> None:
@@ -96,10 +97,14 @@ class TextColumn:
         longest = pc.max(pc.utf8_length(column)).as_py() or 0
         self.text_bytes += pc.sum(pc.binary_length(column)).as_py() or 0
         step = max(1, (1 << 22) // max(longest, 1))
+        marked = pc.any(pc.ends_with(column, "\0")).as_py()  # which text of fixed width would lose
         with self.path.open("ab") as stream:
             for start in range(0, len(column), step):
-                part = np.array(column.slice(start, step).to_pylist(), np.str_)
+                texts = column.slice(start, step).to_pylist()
+                part = np.array([text + "|" for text in texts] if marked else texts, np.str_)
                 part.tofile(stream)
+                if marked:
+                    self._marked.add(len(self._parts))
                 self._parts.append((part.shape[0], part.dtype.itemsize // 4))
         self.count += len(column)
 
@@ -107,8 +112,9 @@ class TextColumn:
         texts = np.empty(self.count, np.dtypes.StringDType())
         row = 0
         with self.path.open("rb") as stream:
-            for count, width in self._parts:
-                texts[row : row + count] = np.fromfile(stream, f"<U{width}", count)
+            for number, (count, width) in enumerate(self._parts):
+                part = np.fromfile(stream, f"<U{width}", count)
+                texts[row : row + count] = [text[:-1] for text in part.tolist()] if number in self._marked else part
                 row += count
         return texts
 
@@ -120,10 +126,10 @@ class TextColumn:
     def finish(self, in_memory: bool) -> NDArray[Any]:
         """The whole column as fixed-width text, mapped or in memory.
 
-        Where a few long cells would blow that up, as text of any length in memory.
+        Where a few long cells would blow that up, or a text ends in a zero character, as text of any length in memory.
         """
         dtype = np.dtype(f"<U{self.width}")
-        if 4 * self.width * self.count > max(_WIDE_BYTES, 16 * self.text_bytes):
+        if self._marked or 4 * self.width * self.count > max(_WIDE_BYTES, 16 * self.text_bytes):
             return self._of_any_length()
         if not self.count:
             return np.empty(0, dtype)

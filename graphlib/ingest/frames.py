@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import unmasked
 from ..errors import IngestError, InvalidInput, InvalidType
 from ..names import shown
 from ..store.times import as_times, to_unit
@@ -48,7 +49,15 @@ def open_object(connection: Any, source: Any, view: str, name: str | None = None
     check_names(table.column_names, label)
     found = Table(label, connection, view, row_of(label), renew=lambda: table, described={"format": _FORMAT})
     found.remarks += remarks
+    found.foreign = {field.name: str(field.type) for field in table.schema if _is_numbered(field.type)}
     return found
+
+
+def _is_numbered(kind: Any) -> bool:
+    """Whether a type of an extension is kept as whole numbers, which would be all that DuckDB reads."""
+    import pyarrow as pa
+
+    return isinstance(kind, pa.BaseExtensionType) and pa.types.is_integer(kind.storage_type)
 
 
 def check_names(names: Iterable[str], label: str) -> None:
@@ -172,9 +181,9 @@ def _named_arrays(source: Any) -> dict[str, NDArray[Any]]:
     if isinstance(source, Mapping):
         if len(source) < 1:
             raise InvalidInput("a mapping of columns needs at least one; got none")
-        return {str(name): _array(values) for name, values in source.items()}
+        return {str(name): _array(values, f"column {name!r}") for name, values in source.items()}
     if isinstance(source, tuple) and len(source) == 2 and all(hasattr(part, "__array__") for part in source):
-        return {"src": _array(source[0]), "dst": _array(source[1])}
+        return {name: _array(part, name) for name, part in zip(("src", "dst"), source, strict=True)}
     if (
         isinstance(source, tuple)
         and len(source) == 2
@@ -203,12 +212,12 @@ def _named_arrays(source: Any) -> dict[str, NDArray[Any]]:
     raise InvalidInput(f"an array of edges must have shape (num_edges, 2) or (2, num_edges); got {source.shape}")
 
 
-def _array(values: Any) -> NDArray[Any]:
+def _array(values: Any, what: str) -> NDArray[Any]:
     if type(values).__module__.partition(".")[0] == "torch":
         values = values.detach().cpu().numpy()
     elif isinstance(values, list | tuple) and any(isinstance(value, str) for value in values):
         return np.array(values, object)  # NumPy would turn numbers among texts into texts
-    array: NDArray[Any] = np.asarray(as_times(values))
+    array: NDArray[Any] = np.asarray(as_times(unmasked(what, values) if np.ma.isMaskedArray(values) else values))
     if array.dtype.kind == "S":
         return np.array([value.decode() for value in array.tolist()], object)
     return array

@@ -94,7 +94,9 @@ def _as_arrays(column: Any, text: Any) -> tuple[NDArray[Any], NDArray[Any] | Non
     import pyarrow as pa
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return np.array(column.to_pylist(), text), None
+        texts = column.to_pylist()
+        ends_in_zero = any(value is not None and value.endswith("\0") for value in texts)  # fixed width loses it
+        return np.array(texts, np.dtypes.StringDType() if ends_in_zero else text), None
     return to_numpy(column)
 
 

@@ -9,7 +9,7 @@ from ..errors import IngestError, InvalidInput
 from ..names import shown
 from ..scalars import is_integer
 from .duckdb import ident
-from .table import KINDS, Table
+from .table import KINDS, WIDE, Table
 from .text.header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 
 _SOURCES = {pair[0] for pair in PAIRS} - {"u"}
@@ -227,7 +227,7 @@ def expression(table: Table, role: str, column: str, ids_as_text: bool, unit: st
         return table.integer(column, padded=True)
     if column in table.padded:
         return f"coalesce({name}, '')"
-    if table.all_text or table.types[column] in ("HUGEINT", "UHUGEINT"):
+    if table.all_text or table.types[column].startswith(WIDE):
         return table.integer(column)
     return name
 

@@ -112,9 +112,11 @@ def _parquet(connection: Any, paths: list[Path], name: str) -> Table:
                 "need the same columns, in any order"
             )
     _check_types(paths)
+    foreign = {f.name: str(f.type) for f in pq.read_schema(paths[0]) if pa.types.is_duration(f.type)}
     listed = ", ".join(file_literal(path) for path in paths)
     relation = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {str(len(paths) > 1).lower()})"
-    return Table(name, connection, relation, place, described={"format": "Parquet", "file_count": len(paths)})
+    described = {"format": "Parquet", "file_count": len(paths)}
+    return Table(name, connection, relation, place, described=described, foreign=foreign)
 
 
 def _check_types(paths: list[Path]) -> None:

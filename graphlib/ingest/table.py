@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,10 @@ from .text.header import MISSING
 
 KINDS = ("integer", "float", "bool", "date", "text")
 _SAMPLE_ROWS = 20_000
+WIDE = ("HUGEINT", "UHUGEINT", "DECIMAL")
 _TESTED = ("integer", "padded", "float", "comma", "bool", "date", "instant")
 _ZONE = r"'\d:\d\d.*(Z|z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?|\s[A-Za-z]+/[A-Za-z_/]+)\s*$'"
+_WHOLE_DECIMAL = re.compile(r"DECIMAL\(\d+, *0\)")
 _FINE = r"'\.\d{7,}'"
 _WHOLE = r"'\s*[+-]?\d+\s*'"
 _REAL = r"'\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*|\s*[+-]?(nan|inf|infinity)\s*'"
@@ -41,6 +44,8 @@ class Table:
         Row, counted from 0 -> where that is, in words.
     renew : callable or None
         Makes the Arrow object that the relation reads, where it is one.
+    foreign : dict
+        Column -> its type, of those that DuckDB would read as plain numbers: durations of Parquet, periods of pandas.
     padded : set
         Columns of whole numbers that are not written as numbers are: 007, +7, more than 64 bits.
     lenient : set
@@ -71,6 +76,7 @@ class Table:
     types: dict[str, str] = field(default_factory=dict)
     all_text: bool = False
     renew: Callable[[], Any] | None = None
+    foreign: dict[str, str] = field(default_factory=dict)
     padded: set[str] = field(default_factory=set)
     lenient: set[str] = field(default_factory=set)
     commas: set[str] = field(default_factory=set)
@@ -153,11 +159,13 @@ class Table:
     def describe(self, types: Mapping[str, str], decimal: str | None) -> None:
         """Fill `types` and `kinds`; the kinds of text files are judged by the first 20,000 rows of every file."""
         listed = rows(self.ready(), f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {self.relation})")
-        self.types = dict(listed)
+        self.types = dict(listed) | self.foreign
         if not self.kinds:
-            self.kinds = {name: _kind(kind) for name, kind in listed}
+            self.kinds = {name: "other" if name in self.foreign else _kind(kind) for name, kind in listed}
             if self.all_text:
                 self._judge_all(decimal)
+            else:
+                self._judge_wide()
         for column, kind in types.items():
             if column not in self.kinds:
                 raise IngestError(f"{self.name} has no column {column!r} for types; columns: {', '.join(self.kinds)}")
@@ -170,6 +178,18 @@ class Table:
             if kind == "integer":
                 self.lenient.add(column)
         self.fine |= {name for name, kind in self.types.items() if kind.upper().endswith("_NS")}
+
+    def _judge_wide(self) -> None:
+        """Whole numbers of more than 64 bits are text, for nothing else would keep their digits."""
+        wide = [name for name, kind in self.kinds.items() if kind == "integer" and self.types[name].startswith(WIDE)]
+        if not wide:
+            return
+        beyond = [f"{ident(c)} IS NOT NULL AND TRY_CAST({ident(c)} AS BIGINT) IS NULL" for c in wide]
+        counts = ", ".join(f"count(*) FILTER ({test})" for test in beyond)
+        for name, count in zip(wide, rows(self.ready(), f"SELECT {counts} FROM {self.relation}")[0], strict=True):
+            if count:
+                self.kinds[name] = "text"
+                self.remarks.append(f"column {name!r} holds whole numbers of more than 64 bits, so it is text")
 
     def take_words(self, *columns: str) -> None:
         """Ids of a text file that look like dates, or are true and false, are the words that were written."""
@@ -239,7 +259,7 @@ def not_missing(name: str) -> str:
 
 def _kind(duckdb_type: str) -> str:
     name = duckdb_type.upper()
-    if name.endswith(("INT", "INTEGER")):
+    if name.endswith(("INT", "INTEGER")) or _WHOLE_DECIMAL.fullmatch(name):
         return "integer"
     if name in ("FLOAT", "DOUBLE", "REAL") or name.startswith("DECIMAL"):
         return "float"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType
+from ..joining import joined
 from .store import GraphStore
 
 
@@ -66,5 +67,5 @@ def disjoint_union(stores: Sequence[GraphStore], *, columns: Sequence[str] = (),
     )
     made.nodes[name] = np.repeat(np.arange(len(stores), dtype=np.int32), sizes)
     for column in columns:
-        made.nodes[column] = np.concatenate([np.asarray(store.nodes[column]) for store in stores])
+        made.nodes[column] = joined(f"node column {column!r}", [np.asarray(store.nodes[column]) for store in stores])
     return made

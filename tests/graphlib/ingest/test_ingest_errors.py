@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import nearhop
-from nearhop.graphlib.errors import IngestError
+from nearhop.graphlib.errors import IngestError, InvalidInput
 from nearhop.graphlib.ingest.duckdb import meant
 
 ingest: Any = nearhop.ingest
@@ -150,3 +150,11 @@ def test_ctrl_c_while_duckdb_reads_is_ctrl_c():
     """DuckDB tells it as RuntimeError("Query interrupted"), which is no complaint about the data."""
     assert isinstance(meant(RuntimeError("Query interrupted")), KeyboardInterrupt)
     assert isinstance(meant(duckdb.ConversionException("no number")), IngestError)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_masked_entries_are_refused_by_their_row(pair):
+    masked, plain = np.ma.array([0, 1, 2], mask=[0, 1, 0]), np.array([1, 2, 0])
+    with pytest.raises(InvalidInput, match=r"src.* is a masked array, and its row 1 is masked"):
+        nearhop.ingest((masked, plain) if pair else {"src": masked, "dst": plain})
+    assert nearhop.ingest({"src": np.ma.array(plain), "dst": plain}, directed=True).num_edges == 3
