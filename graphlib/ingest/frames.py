@@ -83,6 +83,8 @@ def _pandas(frame: Any, label: str, remarks: list[str]) -> Any:
         frame = frame.reset_index()
     elif type(frame.index).__name__ != "RangeIndex":
         remarks.append("the index of the frame, which has no name, is left out (reset_index() makes it a column)")
+    sparse = [name for name in frame.columns if type(frame[name].dtype).__name__ == "SparseDtype"]
+    frame = frame.assign(**{str(name): frame[name].sparse.to_dense() for name in sparse}) if sparse else frame
     for name in frame.columns:
         if frame[name].dtype == object:
             as_times(frame[name].to_numpy())  # moments with and without a zone do not mix

@@ -66,3 +66,11 @@ def test_periods_are_left_out():
     assert not list(store.edges)
     assert "cannot be a column of the store" in store.ingest_report.left_out["k"]
     assert nearhop.ingest(frame.assign(k=np.arange(2))).edges["k"].tolist() == [0, 1]
+
+
+@needs("pandas")
+def test_sparse_columns_are_read():
+    import pandas as pd
+
+    frame = pd.DataFrame({"src": [0, 1], "dst": [1, 0], "k": pd.arrays.SparseArray([0, 7])})
+    assert nearhop.ingest(frame).edges["k"].tolist() == [0, 7]
