@@ -15,7 +15,8 @@ import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
 from .graph import HNSWGraph
-from .parts_cpu import Scratch, Table
+from .parts_cpu import Table
+from .scratch import lent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,12 +144,9 @@ def _around(
         nodes = living[start : start + _ROWS_PER_PART]
         links = np.empty((len(nodes), table.shape[1]), np.int32)
         counts, sound = np.empty(len(nodes), np.int32), np.empty(len(nodes), np.int32)
-        scratch = graph.take_scratch(workers)
-        kernels.relink(
-            graph.rows.exact, nodes, row_of, level - 1, Table(table, held, clean, _NO_MARKS), gone, _CANDIDATES,
-            Scratch(scratch[0][:workers], scratch[1]), Table(links, counts, sound, _NO_MARKS),
-        )  # fmt: skip
-        graph.scratch.give(scratch)
+        old, new = Table(table, held, clean, _NO_MARKS), Table(links, counts, sound, _NO_MARKS)
+        with lent(graph, workers) as scratch:
+            kernels.relink(graph.rows.exact, nodes, row_of, level - 1, old, gone, _CANDIDATES, scratch, new)
         yield nodes, links, counts, sound
 
 

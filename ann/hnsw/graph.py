@@ -16,7 +16,7 @@ from .bulk.batches import batches
 from .bulk.grouped import by_target
 from .packed.blocks import Blocks
 from .parts_cpu import Graph, PackedGraph, Scratch, Table
-from .scratch import Bits, VisitScratch
+from .scratch import Bits, VisitScratch, lent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -269,15 +269,12 @@ class HNSWGraph:
         """The forward links of members, at all their levels: see the kernel."""
         from . import build_cpu as kernels
 
-        scratch = self.take_scratch(workers)
-        starts = np.zeros(len(members) + 1, np.int64)
+        starts, rows = np.zeros(len(members) + 1, np.int64), self.rows
         np.cumsum(self.levels[members] + 1, out=starts[1:])
         found, counts = np.empty((starts[-1], self.M), np.int32), np.empty(starts[-1], np.int32)
-        kernels.find_links(
-            self.rows.exact, self.rows.walk, self.walked(), self.levels, members, ef,
-            Scratch(scratch[0][:workers], scratch[1]), starts, (found, counts),
-        )  # fmt: skip
-        self.scratch.give(scratch)
+        with lent(self, workers) as scratch:
+            given = self.walked(), self.levels, members, ef, scratch, starts, (found, counts)
+            kernels.find_links(rows.exact, rows.walk, *given)
         return starts, found, counts
 
     def _link(self, members: NDArray[np.int64], links: _Links) -> None:
@@ -351,19 +348,14 @@ class HNSWGraph:
             self.lead_to(members[doubtful], ef)
 
     def lead_to(self, nodes: NDArray[np.int64], ef: int, workers: int = 0) -> None:
-        """Link nodes from what a search for them finds, unless it finds them.
-
-        One after the other; with `workers`, those that are found before any is linked are left out first, by so many.
-        """
+        """Link nodes from what a search for them finds, unless it does: one by one, or `workers` first ask of all."""
         found = np.ones(self.count, bool)
         found[nodes] = False
         if workers:
             from . import build_cpu as kernels
 
-            bits, seen = scratch = self.take_scratch(workers)
-            some = Scratch(bits[:workers], seen)
-            kernels.find_rows(self.rows.exact, self.rows.walk, self.walked(), nodes, ef, some, found)
-            self.scratch.give(scratch)
+            with lent(self, workers) as scratch:
+                kernels.find_rows(self.rows.exact, self.rows.walk, self.walked(), nodes, ef, scratch, found)
         self._link_unreached(nodes, found, np.empty(0, np.int64), ef, one_by_one=True)
 
     def _link_unreached(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .parts_cpu import Scratch
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .graph import HNSWGraph
 
 Bits = tuple["NDArray[np.uint8]", "NDArray[np.int32]"]
 
@@ -32,3 +38,11 @@ class VisitScratch:
 
     def give(self, table: tuple[NDArray[np.uint8], NDArray[np.int32]]) -> None:
         self._free.append(table)
+
+
+@contextlib.contextmanager
+def lent(graph: HNSWGraph, workers: int) -> Iterator[Scratch]:
+    """Scratch of a graph for a kernel of several workers, given back where nothing was raised."""
+    bits, seen = scratch = graph.take_scratch(workers)
+    yield Scratch(bits[:workers], seen)
+    graph.scratch.give(scratch)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....graphlib.compute.jit import threads_in_use
 from ....graphlib.compute.streams import Purpose, generator
-from ..parts_cpu import Scratch
+from ..scratch import lent
 from .batches import batches
 from .leaves import FAN, copies, nearest_in_leaves, partition
 
@@ -97,7 +97,5 @@ def _choose(
 ) -> None:
     from . import leaves_cpu as kernels
 
-    scratch = graph.take_scratch(workers)
-    some = Scratch(scratch[0][:workers], scratch[1])
-    kernels.choose_links(graph.rows.exact, order, near, graph.levels, most, graph.M, some, graph.table(0), low)
-    graph.scratch.give(scratch)
+    with lent(graph, workers) as scratch:
+        kernels.choose_links(graph.rows.exact, order, near, graph.levels, most, graph.M, scratch, graph.table(0), low)

@@ -9,7 +9,8 @@ import numpy as np
 from ....graphlib.compute.jit import plain_view
 from ...storage.room import aligned_bytes, copied
 from ...stored import laid_out
-from ..parts_cpu import Graph, PackedGraph, Scratch
+from ..parts_cpu import Graph, PackedGraph
+from ..scratch import lent
 from .layout import LANES, bits_for, row_bytes
 
 if TYPE_CHECKING:
@@ -63,12 +64,8 @@ class Blocks:
                 self.data[: len(before)] = before
         nodes = np.flatnonzero(self.changed[:n])
         if len(nodes):
-            scratch = graph.take_scratch(workers)
-            walk, bits = graph.rows.walk, bits_for(codes.width)
-            kernels.write_blocks(
-                walk, graph.links, nodes, bits, self.data, Scratch(scratch[0][:workers], scratch[1][:workers])
-            )
-            graph.scratch.give(scratch)
+            with lent(graph, workers) as scratch:
+                kernels.write_blocks(graph.rows.walk, graph.links, nodes, bits_for(codes.width), self.data, scratch)
         self.changed[:n], self._basis = False, codes.basis
 
     def over(self, graph: Graph, width: int) -> PackedGraph:
