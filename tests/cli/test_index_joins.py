@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +39,7 @@ def held(folder):
 
 
 DAY = np.array(["9999-01-01", "NaT"], "M8[D]")
-EXACT = {
+EXACT: dict[str, Any] = {
     "small integers": (np.array([1, -2], np.int8), np.array([3], np.int64), np.int8),
     "wider integers": (np.array([1, -2], np.int8), np.array([300], np.int64), np.int64),
     "unsigned": (np.array([1, 2]), np.array([2**64 - 1], np.uint64), np.uint64),
