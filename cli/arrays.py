@@ -14,6 +14,7 @@ from ..graphlib.errors import InvalidInput, NotFound, StoreMissing
 from ..graphlib.guarded import NPY_MAGIC, check_regular, guarded, read_npy
 from ..graphlib.store.store import open as open_store
 from ..graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
+from .csv_numbers import read_csv, wrong_cell
 from .output import printable
 from .words import find_column
 
@@ -74,22 +75,7 @@ def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
 def _from_bytes(data: bytes, name: str) -> NDArray[Any]:
     if data[: len(NPY_MAGIC)] == NPY_MAGIC:
         return read_npy(data, name=name)
-    from pyarrow import csv
-
-    first = data.partition(b"\n")[0].decode("utf-8", "replace")
-    delimiter = next((d for d in ",\t; " if d in first), ",")
-    headless = all(_is_number(cell) for cell in first.split(delimiter))
-    with guarded(name, "a table of numbers, nor .npy", InvalidInput):
-        read = csv.ReadOptions(autogenerate_column_names=headless)
-        return _numbers(csv.read_csv(io.BytesIO(data), read, csv.ParseOptions(delimiter=delimiter)), name)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return _numbers(read_csv(data, name), name)
 
 
 def _numbers(table: Any, name: str) -> NDArray[Any]:
@@ -98,7 +84,13 @@ def _numbers(table: Any, name: str) -> NDArray[Any]:
 
     if table.num_columns == 1 and is_vectors(table[0].type):
         return _matrix(table[0], name, table.column_names[0])
-    for field in table.schema:
+    for field, column in zip(table.schema, table.columns, strict=True):
+        wrong = wrong_cell(column)
+        if wrong is not None:
+            raise InvalidInput(
+                f"{name}: column {field.name!r} has {wrong[1]} in row {wrong[0]} (counted from 0, without names), and "
+                "vectors are numbers; put a number there, or leave the row out"
+            )
         if not (types.is_integer(field.type) or types.is_floating(field.type)):
             raise InvalidInput(f"{name}: column {field.name!r} holds {field.type}, and vectors are numbers")
     return np.column_stack([column.to_numpy() for column in table.columns])

@@ -46,11 +46,11 @@ def bench(
     from ..targets import check_file
     from .build import add_rows, made
     from .curves import Truth, as_dicts, curve_table, draw, efforts_of, sweep
-    from .sources import metric_of, read_queries, read_source, some, spread
+    from .sources import metric_of, read_queries, read_rows, some, spread
 
     check_file("--plot", plot, (".png",))
     chosen: Any = metric_of(source, metric)
-    rows = read_source(source, column, None).vectors
+    rows = read_rows(source, column)
     if queries is None and Path(source).suffix not in (".h5", ".hdf5"):
         held = min(1000, len(rows) // 10)
         if held < 1:

@@ -12,6 +12,7 @@ from ...graphlib.errors import InvalidInput, NotFound
 from ..arrays import write_arrays, write_table
 from ..clock import Stopwatch, timed
 from ..output import emit, table
+from .attributes import check_added, joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,9 +166,8 @@ def carried_columns(
         return {}, {}
     of_points, of_colors = opened.attributes(), opened.attributes("color")
     added = opened.index.num_points - (0 if opened.store is None else opened.store.num_nodes_of("node"))
-    missing = sorted(set(of_points) - set(new))
-    if points is None and added > 0 and missing:
-        raise NotFound(f"the points of {opened.path} have columns {', '.join(missing)}; the source has not")
+    if points is None and added > 0:
+        check_added(opened.path, "points", of_points, new)
     if colors is None and len(opened.index.ids) > before and of_colors:
         raise InvalidInput(
             f"the colours of {opened.path} have columns {', '.join(sorted(of_colors))}, which new colours would lack; "
@@ -176,7 +176,7 @@ def carried_columns(
     if points is not None:
         of_points = {name: values[points] for name, values in of_points.items()}
     elif added > 0:
-        of_points = {name: np.concatenate([values, new[name]]) for name, values in of_points.items()}
+        of_points = joined(opened.path, of_points, new)
     if colors is not None:
         of_colors = {name: values[colors] for name, values in of_colors.items()}
     return of_points, of_colors

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ...graphlib.errors import IndexMismatch, InvalidInput, NotFound, StoreExists
+from ...graphlib.errors import IndexMismatch, InvalidInput, StoreExists
 from ..output import note
+from .attributes import check_added, joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -197,20 +198,16 @@ def save_index(
 def carried(before: Opened, index: Any, new_ids: NDArray[Any], new: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The attributes of an index after rows were added or dropped: every row keeps its own, found by its id."""
     old = before.attributes()
-    missing = set(old) - set(new)
-    if not old or (len(new_ids) and missing):
-        if missing:
-            raise NotFound(
-                f"the rows of {before.path} have attributes {', '.join(sorted(missing))}; the source has not"
-            )
+    if len(new_ids):
+        check_added(before.path, "rows", old, new, before.form)
+    if not old:
         return {}
     old_ids = before.store.ids("node") if before.store is not None else None
     count = len(next(iter(old.values())))
     known = [*(range(count) if old_ids is None else old_ids.tolist()), *new_ids.tolist()]
     at = places(known, index.ids)
-    return {
-        name: np.concatenate([values, new[name]])[at] if len(new_ids) else values[at] for name, values in old.items()
-    }
+    all_rows = joined(before.path, old, new) if len(new_ids) else old
+    return {name: values[at] for name, values in all_rows.items()}
 
 
 def places(known: list[Any], ids: NDArray[Any]) -> NDArray[np.int64]:

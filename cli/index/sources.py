@@ -11,7 +11,8 @@ import numpy as np
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
 from ...graphlib.store.store import open as open_store
 from ...graphlib.vector_files import HDF5, hdf5_attributes
-from ..arrays import is_vectors, read_parquet, read_vectors
+from ..arrays import read_parquet, read_vectors
+from .attributes import exact, usable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,32 +31,38 @@ class Source:
 
 def read_source(source: str, column: str | None, ids: str | None) -> Source:
     """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes."""
-    rows, attributes = _rows(source, column)
-    if ids is not None:
-        return Source(rows, _names(source, rows, attributes, ids, "--ids"), attributes)
+    rows, beside = _rows(source, column)
+    named = None if ids is None else _names(source, rows, beside, ids, "--ids")
+    attributes = {name: exact(values, name, source) for name, values in beside.items()}
+    if named is not None:
+        return Source(rows, named, attributes)
     own = open_store(source).ids() if Path(source).is_dir() else None
     return Source(rows, None if own is None else _checked(own, rows, "--ids"), attributes)
 
 
 def read_named(source: str, column: str | None, names: str, *, option: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Vectors and what `names`, which `option` gave, calls each: a .npy file, or a column beside them."""
-    rows, attributes = _rows(source, column)
-    return rows, _names(source, rows, attributes, names, option)
+    rows, beside = _rows(source, column, only=names)
+    return rows, _names(source, rows, beside, names, option)
 
 
-def _rows(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+def read_rows(source: str, column: str | None) -> NDArray[Any]:
+    """Vectors to index, without what stands beside them."""
+    return _matrix(read_vectors(source, column), source)
+
+
+def _rows(source: str, column: str | None, *, only: str | None = None) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Vectors, and the Arrow columns beside them: all that can be attributes, or `only` one."""
     if Path(source).suffix == ".parquet" and Path(source).is_file():
-        vectors, attributes = _table(source, column)
-        return _matrix(vectors, source), attributes
+        vectors, beside = _table(source, column, only)
+        return _matrix(vectors, source), beside
     return _matrix(read_vectors(source, column), source), {}
 
 
-def _names(
-    source: str, rows: NDArray[Any], attributes: dict[str, NDArray[Any]], given: str, option: str
-) -> NDArray[Any]:
-    """What `given` names; a column is taken out of the attributes."""
-    if given in attributes:
-        return _checked(attributes.pop(given), rows, option)
+def _names(source: str, rows: NDArray[Any], beside: dict[str, Any], given: str, option: str) -> NDArray[Any]:
+    """What `given` names; a column is taken out of those beside the vectors."""
+    if given in beside:
+        return _checked(exact(beside.pop(given), given, source, option=option), rows, option)
     if given.endswith(".npy"):
         return _checked(read_vectors(given), rows, option)
     if Path(source).is_dir():
@@ -105,10 +112,10 @@ def _matrix(vectors: NDArray[Any], source: str) -> NDArray[Any]:
     return np.atleast_2d(np.asarray(vectors, kept))
 
 
-def _table(source: str, column: str | None) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+def _table(source: str, column: str | None, only: str | None) -> tuple[NDArray[Any], dict[str, Any]]:
     """The vectors of a Parquet table, and its other columns where the vectors are one column of lists."""
     table, name = read_parquet(source, column)
     if name is None:
         return read_vectors(source), {}
-    rest = [field.name for field in table.schema if field.name != name and not is_vectors(field.type)]
-    return read_vectors(source, name), {other: table[other].to_numpy() for other in rest}
+    wanted = table.column_names if only is None else [name, *({only} & {*table.column_names} - {name})]
+    return read_vectors(source, name), usable(table, name, source, wanted)

@@ -28,6 +28,9 @@ def moments(unit, *texts):
         (moments("us", "2020-01-01"), moments("ns", "2020-01-02T00:00:00.000000001"), "datetime64[ns]"),
         (np.array(["a"]), np.array(["bc\0", ""], np.dtypes.StringDType()), "StringDType()"),
         (np.array([[1, 2]]), np.array([[3.0, 4.0]]), "int64"),
+        (np.array([1]), np.array([2**64 - 1], "u8"), "uint64"),
+        (np.array([1, 2]), np.empty(0, np.dtypes.StringDType()), "int64"),
+        (np.empty(0, np.int64), np.array([0.5]), "float64"),
     ],
 )
 def test_values_survive(old, new, dtype):
@@ -41,11 +44,14 @@ def test_values_survive(old, new, dtype):
     ("old", "new", "told"),
     [
         (np.array([2**53 + 1]), np.array([0.5]), r"int64 and float64.*9007199254740993 in row 0"),
-        (np.array([-1]), np.array([1, 2**63 + 1], "u8"), "9223372036854775809 in row 2"),
+        (np.array([-1]), np.array([1, 2**63 + 1], "u8"), r"int64 and uint64.* -1 in row 0"),
         (moments("us", "9999-12-31"), moments("ns", "2020-01-01T00:00:00.000000001"), "9999-12-31T.* in row 0"),
         (np.array([1]), np.array(["1"]), "do not go into one column"),
         (np.array([1]), moments("s", "2020-01-01"), "do not go into one column"),
         (np.array([1j]), np.array([1]), "do not go into one column"),
+        (np.array([True]), np.array([1]), "bool and int64, which do not go into one column"),
+        (np.array(["9999-12-31"], "M8[D]"), moments("ns", "2020-01-01T00:00:00.000000001"), "9999-12-31 in row 0"),
+        (np.ones((2, 3)), np.ones((2, 2)), r"rows of shapes \(3,\) and \(2,\)"),
     ],
 )
 def test_what_one_column_cannot_hold_is_refused(old, new, told):
