@@ -171,6 +171,12 @@ def save_index(
         raise StoreExists(f"{path} exists already, and nothing was written; choose another --out or remove it first")
     if attributes and form != "nearhop":
         note(f"{form} files hold no attributes; left out: {', '.join(attributes)}")
+    taken = sorted(set(attributes or {}) & getattr(index, "COLUMNS", set())) if form == "nearhop" else []
+    if taken:
+        raise InvalidInput(
+            f"attributes cannot be called {', '.join(taken)}: the index has columns of its own of these names; rename "
+            "the columns of the source"
+        )
     if index.KIND == "cann" and form != "nearhop":
         raise InvalidInput(f"{form} files hold no colours; a CANN index is written as nearhop")
     if index.KIND == "faiss":

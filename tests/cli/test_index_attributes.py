@@ -99,3 +99,10 @@ def test_columns_that_are_left_out_are_named(run):
     assert column("fine").tolist() == [1, 2, 3]
     code, _, err = run("index", "bench", "t.parquet", "--column", "v", "--queries", "t.parquet", "--kinds", "exact")
     assert "left out" not in err
+
+
+def test_names_of_the_columns_of_an_index_are_taken(run):
+    put("t.parquet", dead=[1, 2, 3])
+    code, _, err = build(run)
+    assert (code, "attributes cannot be called dead: the index has columns of its own" in err) == (3, True)
+    assert not Path("i.nh").exists()
