@@ -12,7 +12,7 @@ from ..extras import require
 from ..scalars import is_integer
 from ..store.store import GraphStore
 from ..types import EdgeType, one_node_type
-from .arcs import check_one_type
+from .arcs import Names, check_one_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,8 @@ def to_networkx(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
 
     The class is Graph or DiGraph, and the Multi form where there are parallel edges. Everything is copied into Python
     objects, about 1 KiB per edge. Of a store of several node or edge types, `edge_type` says which edges; they must
-    join nodes of one type. What belongs to an index is left out.
+    join nodes of one type. What belongs to an index is left out. An edge column "weight" beside weights is refused, and
+    so is "time" beside times.
     """
     nx = require("networkx", "to_networkx")
     if edge_type is None:
@@ -42,10 +43,14 @@ def to_networkx(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     for name in store._parts.graph_columns(node_type):
         for node, value in zip(names, store.nodes(node_type)[name].tolist(), strict=True):
             graph.nodes[node][name] = value
-    columns = {name: values.tolist() for name, values in store.edges(chosen).items()}
+    columns, taken = {}, Names("to_networkx", {})
     for name, array in (("weight", edges.weight), ("time", edges.time)):
         if array is not None:
+            taken.take(name, f"the {name}s")
             columns[name] = array.tolist()
+    for name, values in store.edges(chosen).items():
+        taken.take(name, f"the edge column {name!r}")
+        columns[name] = values.tolist()
     ends = zip(edges.src.tolist(), edges.dst.tolist(), strict=True)
     graph.add_edges_from(
         (names[a], names[b], {name: values[i] for name, values in columns.items()}) for i, (a, b) in enumerate(ends)

@@ -57,10 +57,10 @@ def from_scipy(matrix: Any, *, directed: bool | None = None) -> GraphStore:
         raise InvalidInput(f"edges between nodes of one type need a square matrix; got shape {matrix.shape}")
     entries = matrix.tocsr().tocoo(copy=False)
     weight = None if entries.data.dtype == bool else entries.data
-    columns = {} if weight is None else {"weight": weight}
+    roles = {} if weight is None else {"weight": weight}
     if weight is not None and weight.dtype.kind not in "iuf":
         raise InvalidType(f"matrix values must be numbers or booleans; got dtype {weight.dtype}")
-    return store_of_arcs(entries.row, entries.col, int(matrix.shape[0]), directed, columns, "the matrix")
+    return store_of_arcs(entries.row, entries.col, int(matrix.shape[0]), directed, roles, {}, "the matrix")
 
 
 def read_sparse_npz(path: Path) -> Any:

@@ -37,11 +37,12 @@ def from_graph(
             raise InvalidInput("weight and time name columns; the weights of a sparse matrix are its values")
         store = convert.from_scipy(source, directed=directed)
         return store, of_graph(store, name, directed, weight, time, {})
-    readers: dict[str, Any] = {
-        "networkx": convert.from_networkx,
-        "torch_geometric": convert.from_pyg,
-        "dgl": convert.from_dgl,
-    }
+    if top == "torch_geometric":
+        from ..convert.pyg import read_pyg
+
+        store, out = read_pyg(source, directed=directed, weight=weight, time=time)
+        return store, of_graph(store, name, directed, weight, time, out)
+    readers: dict[str, Any] = {"networkx": convert.from_networkx, "dgl": convert.from_dgl}
     if top not in readers:
         return None
     store = readers[top](source, directed=directed, weight=weight, time=time)
@@ -58,15 +59,6 @@ def left_out(source: Any, store: GraphStore) -> dict[str, str]:
         rows = [data for _, data in source.nodes(data=True)] + [data for _, _, data in source.edges(data=True)]
         names = {str(name) for data in rows for name in data} - {"weight", "time"}
         return dict.fromkeys(sorted(names - kept), "its values do not fit into one array")
-    if top == "torch_geometric":
-        parts = [source, *getattr(source, "stores", [])]
-        names = {str(name) for part in parts for name in part.keys()}  # noqa: SIM118, a Data is no mapping
-        known = {"edge_index", "edge_weight", "edge_time", "num_nodes", "batch", "ptr"}
-        return {
-            name: "it is neither per node nor per edge"
-            for name in sorted(names - known)
-            if name not in kept and name.removeprefix("edge_") not in kept
-        }
     return {}
 
 
