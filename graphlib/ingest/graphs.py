@@ -23,6 +23,8 @@ def from_graph(
 ) -> tuple[GraphStore, IngestReport] | None:
     """The store of a graph and its report, or None where the source is a table."""
     from .. import convert
+    from ..convert.networkx import read_nx
+    from ..convert.pyg import read_pyg
 
     name = f"a {type(source).__name__}"
     if isinstance(source, str | Path):
@@ -37,29 +39,16 @@ def from_graph(
             raise InvalidInput("weight and time name columns; the weights of a sparse matrix are its values")
         store = convert.from_scipy(source, directed=directed)
         return store, of_graph(store, name, directed, weight, time, {})
+    out: dict[str, str] = {}
     if top == "torch_geometric":
-        from ..convert.pyg import read_pyg
-
         store, out = read_pyg(source, directed=directed, weight=weight, time=time)
-        return store, of_graph(store, name, directed, weight, time, out)
-    readers: dict[str, Any] = {"networkx": convert.from_networkx, "dgl": convert.from_dgl}
-    if top not in readers:
+    elif top == "networkx":
+        store, out = read_nx(source, directed=directed, weight=weight, time=time)
+    elif top == "dgl":
+        store = convert.from_dgl(source, directed=directed, weight=weight, time=time)
+    else:
         return None
-    store = readers[top](source, directed=directed, weight=weight, time=time)
-    out = {what: why for what, why in left_out(source, store).items() if what not in (weight, time)}
     return store, of_graph(store, name, directed, weight, time, out)
-
-
-def left_out(source: Any, store: GraphStore) -> dict[str, str]:
-    """Attributes and tensors of a graph that are no columns of its store, and why."""
-    top = type(source).__module__.partition(".")[0]
-    kept = {name for each in store.node_types for name in store.nodes(each)}
-    kept |= {name for each in store.edge_types for name in store.edges(each)}
-    if top == "networkx":
-        rows = [data for _, data in source.nodes(data=True)] + [data for _, _, data in source.edges(data=True)]
-        names = {str(name) for data in rows for name in data} - {"weight", "time"}
-        return dict.fromkeys(sorted(names - kept), "its values do not fit into one array")
-    return {}
 
 
 def _from_path(path: Path) -> tuple[Any, str]:
