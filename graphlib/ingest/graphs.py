@@ -27,8 +27,9 @@ def from_graph(
     from ..convert.pyg import read_pyg
 
     name = f"a {type(source).__name__}"
+    out: dict[str, str] = {}
     if isinstance(source, str | Path):
-        source, name = _from_path(Path(source))
+        source, name, out = _from_path(Path(source))
         if source is None:
             return None
     top = type(source).__module__.partition(".")[0]
@@ -38,8 +39,7 @@ def from_graph(
         if time is not None or weight is not None:
             raise InvalidInput("weight and time name columns; the weights of a sparse matrix are its values")
         store = convert.from_scipy(source, directed=directed)
-        return store, of_graph(store, name, directed, weight, time, {})
-    out: dict[str, str] = {}
+        return store, of_graph(store, name, directed, weight, time, out)
     if top == "torch_geometric":
         store, out = read_pyg(source, directed=directed, weight=weight, time=time)
     elif top == "networkx":
@@ -51,22 +51,23 @@ def from_graph(
     return store, of_graph(store, name, directed, weight, time, out)
 
 
-def _from_path(path: Path) -> tuple[Any, str]:
-    """The graph in a file, or None where the file holds a table."""
+def _from_path(path: Path) -> tuple[Any, str, dict[str, str]]:
+    """The graph in a file, its name and what else the file holds; None for the graph where the file holds a table."""
     if not path.exists() or path.is_dir():
-        return None, ""
+        return None, "", {}
     check_regular(path)
     name = shown(path.name)
     if suffix_of(path) == "npz":
         from ..convert.scipy import read_sparse_npz
 
-        return read_sparse_npz(path), name
+        found, others = read_sparse_npz(path) or (None, [])
+        return found, name, dict.fromkeys(others, "it is no part of the sparse matrix")
     if kind_of(path) != "text":
-        return None, ""
+        return None, "", {}
     form = networkx_format(path)
     if form is None:
-        return None, ""
-    return read_networkx(path, form), f"{name} ({NETWORKX[form]}, read by NetworkX)"
+        return None, "", {}
+    return read_networkx(path, form), f"{name} ({NETWORKX[form]}, read by NetworkX)", {}
 
 
 def _is_sparse(tensor: Any) -> bool:
@@ -81,10 +82,10 @@ def _torch_sparse(tensor: Any) -> Any:
 
     if tensor.ndim != 2:
         raise IngestError(f"a sparse tensor of shape {tuple(tensor.shape)} is no matrix of edges")
-    entries = tensor.detach().cpu().to_sparse_coo().coalesce()
-    values = entries.values()
+    entries = tensor.detach().cpu().to_sparse_coo()
+    values = entries._values()  # values() wants repeated entries added up
     if values.ndim != 1:
         raise IngestError("the entries of a sparse tensor must be numbers, not vectors")
-    row, col = entries.indices().numpy()
+    row, col = entries._indices().numpy()
     data = values.float().numpy() if values.dtype.itemsize == 2 else values.numpy()
     return sp.coo_array((np.asarray(data), (row, col)), shape=tuple(tensor.shape))
