@@ -112,11 +112,12 @@ def test_other_arrays_of_a_sparse_file_are_told(tmp_path, form):
 @pytest.mark.parametrize("form", ["coo", "csr", "csc"])
 def test_repeated_entries_are_parallel_edges(form):
     for values, dtype in (([100, 100, 3], np.int8), ([1, -1, 3], np.float32)):
-        matrix = sp.coo_array((np.array(values, dtype), ([0, 0, 1], [1, 1, 1])), shape=(2, 2))
+        data: Any = np.array(values, dtype)
+        matrix: Any = sp.coo_array((data, ([0, 0, 1], [1, 1, 1])), shape=(2, 2))
         if form == "csr":
-            matrix = sp.csr_array((np.array(values, dtype), [1, 1, 1], [0, 2, 3]), shape=(2, 2))
+            matrix = sp.csr_array((data, [1, 1, 1], [0, 2, 3]), shape=(2, 2))
         if form == "csc":
-            matrix = sp.csc_array((np.array(values, dtype), [0, 0, 1], [0, 0, 3]), shape=(2, 2))
+            matrix = sp.csc_array((data, [0, 0, 1], [0, 0, 3]), shape=(2, 2))
         store = convert.from_scipy(matrix)
         assert store.directed
         assert store.edge_list().weight.tolist() == values
