@@ -18,7 +18,7 @@ def from_dgl(
     if len(graph.ntypes) != 1 or len(graph.etypes) != 1:
         raise InvalidInput("from_dgl reads homogeneous graphs; convert this one with dgl.to_homogeneous first")
     src, dst = (to_array(end) for end in graph.edges(order="eid"))
-    columns = edge_columns(dict(graph.edata.items()), src.shape[0], weight, time)
-    store = store_of_arcs(src, dst, int(graph.num_nodes()), directed, columns, "the DGL graph")
+    found = edge_columns(dict(graph.edata.items()), src.shape[0], weight, time)
+    store = store_of_arcs(src, dst, int(graph.num_nodes()), directed, found.roles, found.columns, "the DGL graph")
     put_node_columns(store, None, dict(graph.ndata.items()), int(graph.num_nodes()))
     return store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from ..extras import require
 from ..scalars import is_integer
 from ..store.store import GraphStore
 from ..types import EdgeType, one_node_type
-from .arcs import check_one_type
+from .arcs import Names, check_one_type
+from .attributes import attribute_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +22,9 @@ def to_networkx(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     """A NetworkX graph with user ids (else positions) as nodes, and columns as attributes.
 
     The class is Graph or DiGraph, and the Multi form where there are parallel edges. Everything is copied into Python
-    objects, about 1 KiB per edge. Of a store of several node or edge types, `edge_type` says which edges; they must
-    join nodes of one type. What belongs to an index is left out.
+    objects, dates into `numpy.datetime64`, about 1 KiB per edge. Of a store of several node or edge types, `edge_type`
+    says which edges; they must join nodes of one type. What belongs to an index is left out. An edge column "weight"
+    beside weights is refused, and so is "time" beside times.
     """
     nx = require("networkx", "to_networkx")
     if edge_type is None:
@@ -40,12 +41,16 @@ def to_networkx(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     graph = _networkx_class(nx, directed, np.unique(keys).shape[0] < len(edges))()
     graph.add_nodes_from(names)
     for name in store._parts.graph_columns(node_type):
-        for node, value in zip(names, store.nodes(node_type)[name].tolist(), strict=True):
+        for node, value in zip(names, _objects(store.nodes(node_type)[name]), strict=True):
             graph.nodes[node][name] = value
-    columns = {name: values.tolist() for name, values in store.edges(chosen).items()}
+    columns, taken = {}, Names("to_networkx", {})
     for name, array in (("weight", edges.weight), ("time", edges.time)):
         if array is not None:
+            taken.take(name, f"the {name}s")
             columns[name] = array.tolist()
+    for name, values in store.edges(chosen).items():
+        taken.take(name, f"the edge column {name!r}")
+        columns[name] = _objects(values)
     ends = zip(edges.src.tolist(), edges.dst.tolist(), strict=True)
     graph.add_edges_from(
         (names[a], names[b], {name: values[i] for name, values in columns.items()}) for i, (a, b) in enumerate(ends)
@@ -65,10 +70,18 @@ def from_networkx(
     """A store of a NetworkX graph.
 
     Nodes 0..n-1 keep their numbers; other integers and texts become user ids, nodes being numbered in sorted order.
-    Attributes that hold numbers, booleans or equally long vectors become columns (NaN where a node or edge has none),
-    texts become text columns. `weight` names the edge attribute of the weights, by default "weight" where every
-    edge has it.
+    Attributes that hold numbers, booleans, `numpy.datetime64` of one unit or equally long vectors become columns (NaN
+    or NaT where a node or edge has none), texts become text columns, and so do integers that float64 could not hold
+    where some are missing, among fractions, or beyond 64 bits. `weight` names the edge attribute of the weights, by
+    default "weight" where every edge has it. Keys of parallel edges are not kept.
     """
+    return read_nx(graph, directed=directed, weight=weight, time=time)[0]
+
+
+def read_nx(
+    graph: Any, *, directed: bool | None = None, weight: str | None = None, time: str | None = None
+) -> tuple[GraphStore, dict[str, str]]:
+    """`from_networkx`, and what of the graph is left out and why."""
     nodes = list(graph.nodes)
     numbered = all(is_integer(n) for n in nodes)
     if not numbered and not all(isinstance(n, str) for n in nodes):
@@ -80,12 +93,12 @@ def from_networkx(
     position = {node: i for i, node in enumerate(ranked)}
     given = list(graph.edges(data=True))
     ends = np.array([(position[a], position[b]) for a, b, _ in given], np.int64).reshape(-1, 2)
-    columns = _attribute_columns([data for _, _, data in given])
+    columns, left = attribute_columns([data for _, _, data in given])
     whole = given and all("weight" in data for _, _, data in given)
     if weight is None and whole and "weight" in columns and columns["weight"].dtype.kind in "biuf":
         weight = "weight"
-    for role, name in (("weight", weight), ("time", time)):
-        if name is not None and (name not in columns or columns[name].dtype.kind == "U"):
+    for role, name, kinds in (("weight", weight, "biuf"), ("time", time, "iufM")):
+        if name is not None and (name not in columns or columns[name].dtype.kind not in kinds):
             raise InvalidInput(f"{role}={name!r}: edges have no such attribute of numbers; they have {sorted(columns)}")
     store = GraphStore.from_edges(
         ends[:, 0],
@@ -99,26 +112,22 @@ def from_networkx(
         store.set_ids(np.array(ranked) if numbered else np.array(ranked, np.dtypes.StringDType()))
     for name, values in columns.items():
         store.edges[name] = values
-    for name, values in _attribute_columns([graph.nodes[node] for node in ranked]).items():
+    columns, unfit = attribute_columns([graph.nodes[node] for node in ranked])
+    for name, values in columns.items():
         store.nodes[name] = values
-    return store
+    left |= {f"nodes: {name}": why for name, why in unfit.items()}
+    if _has_keys(graph):
+        left["keys of parallel edges"] = "give edges an attribute with them to keep them"
+    return store, left
 
 
-def _attribute_columns(rows: list[Mapping[Any, Any]]) -> dict[str, NDArray[Any]]:
-    """Columns of the attributes that fit into arrays."""
-    columns = {}
-    for name in dict.fromkeys(key for row in rows for key in row if isinstance(key, str)):
-        values = [row.get(name) for row in rows]
-        kinds = {type(value) for value in values} - {type(None)}
-        if kinds and all(issubclass(kind, str) for kind in kinds):
-            columns[name] = np.array([value or "" for value in values], np.str_)
-            continue
-        sample = next(value for value in values if value is not None) if any(v is not None for v in values) else 0.0
-        blank = np.full(np.shape(sample), np.nan)
-        try:
-            array = np.array([blank if value is None else value for value in values])
-        except ValueError:
-            continue
-        if array.dtype.kind in "biuf":
-            columns[name] = array
-    return columns
+def _has_keys(graph: Any) -> bool:
+    """Whether parallel edges have keys other than 0, 1, 2, ..., which NetworkX gives by itself."""
+    return graph.is_multigraph() and any(
+        key != i for _, near in graph.adjacency() for keyed in near.values() for i, key in enumerate(keyed)
+    )
+
+
+def _objects(values: NDArray[Any]) -> list[Any]:
+    """Python objects of a column; dates as NumPy's, since Python's hold no nanoseconds and no NaT."""
+    return list(np.array(values)) if values.dtype.kind == "M" else values.tolist()

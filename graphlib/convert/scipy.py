@@ -13,6 +13,8 @@ from ..store.store import GraphStore
 from .arcs import store_of_arcs
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..guarded import Npz
     from ..types import EdgeType
 
@@ -36,7 +38,7 @@ def to_scipy(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
 
 
 def from_scipy(matrix: Any, *, directed: bool | None = None) -> GraphStore:
-    """A store of the stored entries of a square sparse matrix, in the order of its rows.
+    """A store of the stored entries of a square sparse matrix, in the order of its rows; repeated ones stay apart.
 
     Parameters
     ----------
@@ -55,16 +57,29 @@ def from_scipy(matrix: Any, *, directed: bool | None = None) -> GraphStore:
     """
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise InvalidInput(f"edges between nodes of one type need a square matrix; got shape {matrix.shape}")
-    entries = matrix.tocsr().tocoo(copy=False)
-    weight = None if entries.data.dtype == bool else entries.data
-    columns = {} if weight is None else {"weight": weight}
+    row, col, values = _entries(matrix)
+    weight = None if values.dtype == bool else values
+    roles = {} if weight is None else {"weight": weight}
     if weight is not None and weight.dtype.kind not in "iuf":
         raise InvalidType(f"matrix values must be numbers or booleans; got dtype {weight.dtype}")
-    return store_of_arcs(entries.row, entries.col, int(matrix.shape[0]), directed, columns, "the matrix")
+    return store_of_arcs(row, col, int(matrix.shape[0]), directed, roles, {}, "the matrix")
 
 
-def read_sparse_npz(path: Path) -> Any:
-    """The sparse matrix in an `.npz` file (SciPy's keys, also with the prefix adj_), or None where it holds none."""
+def _entries(matrix: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Rows, columns and values of all entries, row by row; SciPy's own ways to CSR add up entries of one place."""
+    entries = matrix.tocoo(copy=False)
+    row, col, values = entries.row, entries.col, entries.data
+    if matrix.format != "csr":
+        order = np.lexsort((col, row))
+        row, col, values = row[order], col[order], values[order]
+    return row, col, values
+
+
+def read_sparse_npz(path: Path) -> tuple[Any, list[str]] | None:
+    """The sparse matrix in an `.npz` file (SciPy's keys, also with the prefix adj_) and the names of its other arrays.
+
+    None where it holds no matrix.
+    """
     from ..guarded import Npz
 
     try:
@@ -78,7 +93,7 @@ def read_sparse_npz(path: Path) -> Any:
     return None
 
 
-def _sparse_matrix(archive: Npz, prefix: str, names: set[str]) -> Any:
+def _sparse_matrix(archive: Npz, prefix: str, names: set[str]) -> tuple[Any, list[str]]:
     import scipy.sparse as sp
 
     from ..guarded import guarded
@@ -91,12 +106,13 @@ def _sparse_matrix(archive: Npz, prefix: str, names: set[str]) -> Any:
         if kind not in ("csr", "csc", "coo"):
             raise IngestError(f"{archive.name}: sparse matrices of format {kind!r} are not read; save it as csr")
         shape = tuple(archive[prefix + "shape"].tolist())
-        one, two = archive.take(
-            *(prefix + name for name in (("row", "col") if kind == "coo" else ("indices", "indptr")))
-        )
+        ends = ("row", "col") if kind == "coo" else ("indices", "indptr")
+        one, two = archive.take(*(prefix + name for name in ends))
+        used = {prefix + name for name in ("format", "shape", "data", *ends)} | {"_is_array"}  # a mark of SciPy's
+        others = sorted(name for name in archive if name not in used)
         data = archive[prefix + "data"] if "data" in names else np.ones(one.shape[0], bool)
         if kind == "coo":
-            return sp.coo_array((data, (one, two)), shape=shape)
+            return sp.coo_array((data, (one, two)), shape=shape), others
         matrix = (sp.csr_array if kind == "csr" else sp.csc_array)((data, one, two), shape=shape)
         matrix.check_format(full_check=True)  # SciPy's own conversions do not check bounds
-        return matrix
+        return matrix, others

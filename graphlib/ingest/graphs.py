@@ -23,10 +23,13 @@ def from_graph(
 ) -> tuple[GraphStore, IngestReport] | None:
     """The store of a graph and its report, or None where the source is a table."""
     from .. import convert
+    from ..convert.networkx import read_nx
+    from ..convert.pyg import read_pyg
 
     name = f"a {type(source).__name__}"
+    out: dict[str, str] = {}
     if isinstance(source, str | Path):
-        source, name = _from_path(Path(source))
+        source, name, out = _from_path(Path(source))
         if source is None:
             return None
     top = type(source).__module__.partition(".")[0]
@@ -36,56 +39,35 @@ def from_graph(
         if time is not None or weight is not None:
             raise InvalidInput("weight and time name columns; the weights of a sparse matrix are its values")
         store = convert.from_scipy(source, directed=directed)
-        return store, of_graph(store, name, directed, weight, time, {})
-    readers: dict[str, Any] = {
-        "networkx": convert.from_networkx,
-        "torch_geometric": convert.from_pyg,
-        "dgl": convert.from_dgl,
-    }
-    if top not in readers:
+        return store, of_graph(store, name, directed, weight, time, out)
+    if top == "torch_geometric":
+        store, out = read_pyg(source, directed=directed, weight=weight, time=time)
+    elif top == "networkx":
+        store, out = read_nx(source, directed=directed, weight=weight, time=time)
+    elif top == "dgl":
+        store = convert.from_dgl(source, directed=directed, weight=weight, time=time)
+    else:
         return None
-    store = readers[top](source, directed=directed, weight=weight, time=time)
-    out = {what: why for what, why in left_out(source, store).items() if what not in (weight, time)}
     return store, of_graph(store, name, directed, weight, time, out)
 
 
-def left_out(source: Any, store: GraphStore) -> dict[str, str]:
-    """Attributes and tensors of a graph that are no columns of its store, and why."""
-    top = type(source).__module__.partition(".")[0]
-    kept = {name for each in store.node_types for name in store.nodes(each)}
-    kept |= {name for each in store.edge_types for name in store.edges(each)}
-    if top == "networkx":
-        rows = [data for _, data in source.nodes(data=True)] + [data for _, _, data in source.edges(data=True)]
-        names = {str(name) for data in rows for name in data} - {"weight", "time"}
-        return dict.fromkeys(sorted(names - kept), "its values do not fit into one array")
-    if top == "torch_geometric":
-        parts = [source, *getattr(source, "stores", [])]
-        names = {str(name) for part in parts for name in part.keys()}  # noqa: SIM118, a Data is no mapping
-        known = {"edge_index", "edge_weight", "edge_time", "num_nodes", "batch", "ptr"}
-        return {
-            name: "it is neither per node nor per edge"
-            for name in sorted(names - known)
-            if name not in kept and name.removeprefix("edge_") not in kept
-        }
-    return {}
-
-
-def _from_path(path: Path) -> tuple[Any, str]:
-    """The graph in a file, or None where the file holds a table."""
+def _from_path(path: Path) -> tuple[Any, str, dict[str, str]]:
+    """The graph in a file, its name and what else the file holds; None for the graph where the file holds a table."""
     if not path.exists() or path.is_dir():
-        return None, ""
+        return None, "", {}
     check_regular(path)
     name = shown(path.name)
     if suffix_of(path) == "npz":
         from ..convert.scipy import read_sparse_npz
 
-        return read_sparse_npz(path), name
+        found, others = read_sparse_npz(path) or (None, [])
+        return found, name, dict.fromkeys(others, "it is no part of the sparse matrix")
     if kind_of(path) != "text":
-        return None, ""
+        return None, "", {}
     form = networkx_format(path)
     if form is None:
-        return None, ""
-    return read_networkx(path, form), f"{name} ({NETWORKX[form]}, read by NetworkX)"
+        return None, "", {}
+    return read_networkx(path, form), f"{name} ({NETWORKX[form]}, read by NetworkX)", {}
 
 
 def _is_sparse(tensor: Any) -> bool:
@@ -100,10 +82,10 @@ def _torch_sparse(tensor: Any) -> Any:
 
     if tensor.ndim != 2:
         raise IngestError(f"a sparse tensor of shape {tuple(tensor.shape)} is no matrix of edges")
-    entries = tensor.detach().cpu().to_sparse_coo().coalesce()
-    values = entries.values()
+    entries = tensor.detach().cpu().to_sparse_coo()
+    values = entries._values()  # values() wants repeated entries added up
     if values.ndim != 1:
         raise IngestError("the entries of a sparse tensor must be numbers, not vectors")
-    row, col = entries.indices().numpy()
+    row, col = entries._indices().numpy()
     data = values.float().numpy() if values.dtype.itemsize == 2 else values.numpy()
     return sp.coo_array((np.asarray(data), (row, col)), shape=tuple(tensor.shape))

@@ -94,6 +94,57 @@ def test_scipy_direction_and_errors(tmp_path):
     assert read_sparse_npz(tmp_path / "o.npz") is None
 
 
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_other_arrays_of_a_sparse_file_are_told(tmp_path, form):
+    matrix = sp.coo_array(np.array([[0, 1.0], [0, 0]])).asformat(form)
+    sp.save_npz(tmp_path / "m.npz", matrix)
+    store = ingest(tmp_path / "m.npz")
+    assert (arcs(store), store.ingest_report.left_out) == ([(0, 1, 1.0)], {})
+    parts = dict(np.load(tmp_path / "m.npz"))
+    named = {f"adj_{name}": values for name, values in parts.items() if name != "_is_array"}
+    for content in (parts, named):
+        np.savez(tmp_path / "more.npz", **content, labels=np.array([5, 6]), attr_data=np.ones(2))
+        store = ingest(tmp_path / "more.npz")
+        why = "it is no part of the sparse matrix"
+        assert (arcs(store), store.ingest_report.left_out) == ([(0, 1, 1.0)], {"attr_data": why, "labels": why})
+
+
+@pytest.mark.parametrize("form", ["coo", "csr", "csc"])
+def test_repeated_entries_are_parallel_edges(form):
+    for values, dtype in (([100, 100, 3], np.int8), ([1, -1, 3], np.float32)):
+        data: Any = np.array(values, dtype)
+        matrix: Any = sp.coo_array((data, ([0, 0, 1], [1, 1, 1])), shape=(2, 2))
+        if form == "csr":
+            matrix = sp.csr_array((data, [1, 1, 1], [0, 2, 3]), shape=(2, 2))
+        if form == "csc":
+            matrix = sp.csc_array((data, [0, 0, 1], [0, 0, 3]), shape=(2, 2))
+        store = convert.from_scipy(matrix)
+        assert store.directed
+        assert store.edge_list().weight.tolist() == values
+        assert (store.edge_list().src.tolist(), store.edge_list().dst.tolist()) == ([0, 0, 1], [1, 1, 1])
+    both = sp.coo_array((np.array([1, 2, 2, 1]), ([0, 0, 1, 1], [1, 1, 0, 0])), shape=(2, 2))
+    store = convert.from_scipy(both.tocsr() if form == "csr" else both, directed=False)
+    assert not store.directed
+    assert sorted(store.edge_list().weight.tolist()) == ([3] if form == "csr" else [1, 2])
+
+
+@examples(30)
+@given(st.integers(0, 2**20), st.sampled_from(["csr", "csc", "coo", "lil", "dok", "dia"]))
+def test_scipy_formats_agree(seed, form):
+    dense = np.random.default_rng(seed).integers(0, 3, (6, 6))
+    assert arcs(convert.from_scipy(sp.coo_array(dense).asformat(form))) == arcs(convert.from_scipy(sp.csr_array(dense)))
+
+
+@needs("torch")
+def test_repeated_entries_of_torch_are_parallel_edges():
+    import torch
+
+    places, values = torch.tensor([[0, 1, 0], [1, 1, 1]]), torch.tensor([100, 3, 100], dtype=torch.int8)
+    tensor = torch.sparse_coo_tensor(places, values, (2, 2), check_invariants=True)
+    assert arcs(ingest(tensor)) == [(0, 1, 100), (0, 1, 100), (1, 1, 3)]
+    assert arcs(ingest(tensor.float().coalesce())) == [(0, 1, 200), (1, 1, 3)]
+
+
 def test_types_need_a_type():
     shop = nearhop.GraphStore.from_typed(
         {"user": 2, "item": 3}, {("user", "buys", "item"): (np.array([0, 1]), np.array([2, 0]))}
