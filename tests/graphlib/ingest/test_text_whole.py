@@ -54,3 +54,80 @@ def test_packed_files_of_many_pieces(tmp_path, kind):
     packed = PACKED[kind](b"src,dst\n" + rows[:half]) + PACKED[kind](rows[half:])
     store = ingest(put(tmp_path, packed, f"e.csv.{kind}"), directed=True)
     assert store.num_edges == 150_000
+
+
+def test_a_quote_within_a_cell_opens_none(tmp_path):
+    store = ingest(put(tmp_path, '# head\nsrc,dst,t\na,b,5" disk\n# c,d,e\nf,g,x\n', "a.csv"), comment="#")
+    assert store.ids().tolist() == ["a", "b", "f", "g"]
+    assert store.edges["t"].tolist() == ['5" disk', "x"]
+    store = ingest(put(tmp_path, b'# head\r\nsrc,dst,t\na,b,5" disk\nc,d,"x\n# y\nz"\n'))
+    assert store.edges["t"].tolist() == ['5" disk', "x\n# y\nz"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ('a,b, "x\n# y"\n', ["x\n# y"]),
+        ('a,b,"x\n# y" \n', ["x\n# y"]),
+        ('a,b,"""x\n# ""y"\nc,d,"1"" disk"\n', ['"x\n# "y', '1" disk']),
+        ('"a",b,"x\n\n# y"\n\n# z\nc,"d",\'\n', ["x\n\n# y", "'"]),
+        ('a,b,5"\nc,d,5" x 6"\n# z\n', ['5"', '5" x 6"']),
+    ],
+)
+def test_marks_count_outside_quoted_cells_alone(tmp_path, text, cells):
+    for ends in ("\n", "\r\n"):
+        given = ("# head\nsrc,dst,t\n" + text).replace("\n", ends)
+        store = ingest(put(tmp_path, given), comment="#", quote='"')
+        assert store.edges["t"].tolist() == [cell.replace("\n", ends) for cell in cells]
+
+
+def test_quoted_cells_between_blanks_may_hold_line_ends(tmp_path):
+    store = ingest(put(tmp_path, '# head\n"New York\n# 1\n\nUSA"  Oslo\nOslo\t"Rio X"\n# z\n'), directed=True)
+    assert store.ids().tolist() == ["New York\n# 1\n\nUSA", "Oslo", "Rio X"]
+    assert store.ingest_report.to_dict()["files"][0]["comment_lines"] == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"header": True}, {"delimiter": ","}])
+def test_a_line_far_down_that_may_be_a_row_is_asked_for(tmp_path, options):
+    rows = "".join(f"n{i},m{i}\n" for i in range(1500))
+    path = put(tmp_path, f"# list\nsrc,dst\n{rows}#cats,bob\n")
+    with pytest.raises(IngestError, match=r"line 1503, '#cats,bob', may be a comment or a row; .*comment=\"\" takes"):
+        ingest(path, **options)
+    assert ingest(path, comment="#", **options).num_edges == 1500
+    told = put(tmp_path, f"# list\nsrc,dst\n{rows}# cats, bob\n#\n# x\n")
+    assert ingest(told, **options).num_edges == 1500
+
+
+def test_a_mark_alone_far_down_is_asked_for(tmp_path):
+    rows = "".join(f"{i}\t{i + 1}\n" for i in range(1500))
+    with pytest.raises(IngestError, match=r"line 1502, '#\\t7', may be a comment or a row"):
+        ingest(put(tmp_path, f"# list\n{rows}#\t7\n"))
+    with pytest.raises(IngestError, match=r"line 3, '#cats bob', may be a comment or a row"):
+        ingest(put(tmp_path, "# list\nann bob\n  #cats bob\nbob cy\n").rename(tmp_path / "f.txt"))
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("above", ["", "# head\n"])
+def test_line_ends_within_cells_are_kept(tmp_path, ends, above):
+    for number, far in enumerate((0, 60_000)):
+        rows = f"p,q{ends}" * far
+        text = f'{above}src,dst{ends}{rows}"a\r\nb",x{ends}"a\nb",x{ends}'
+        store = ingest(put(tmp_path, text.encode(), f"{number}.csv"), ids="text")
+        assert set(store.ids().tolist()) == {"a\r\nb", "a\nb", "x"} | ({"p", "q"} if far else set())
+    rows = f'1,2,"{"x" * 40}\r\n\n"{ends}' * 80_000
+    store = ingest(put(tmp_path, f"{above}src,dst,t{ends}{rows}".encode()))
+    assert store.num_edges == 80_000
+    assert set(store.edges["t"].tolist()) == {"x" * 40 + "\r\n\n"}
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_blank_lines_and_marks_within_cells_are_not_counted(tmp_path, quote):
+    q = quote
+    path = put(tmp_path, f"src,dst,t\n1,2,{q}a\n\n\nb{q}\n\n3,4,c\n")
+    store = ingest(path, quote=quote)
+    assert store.ingest_report.to_dict()["files"][0]["blank_lines"] == 1
+    assert store.edges["t"].tolist() == ["a\n\n\nb", "c"]
+    path = put(tmp_path, f"# head\nsrc,dst,t\nann,bob,{q}a\n#cats,bob,x\n{q}\nbob,cy,c\n")
+    store = ingest(path, quote=quote)
+    assert store.edges["t"].tolist() == ["a\n#cats,bob,x\n", "c"]
+    assert store.ingest_report.to_dict()["files"][0]["comment_lines"] == 1
