@@ -60,7 +60,7 @@ def _whole(layout: Layout) -> re.Pattern[bytes] | None:
     if len(layout.delimiter) != 1 or not layout.quote:
         return None
     mark, quote = re.escape(layout.delimiter).encode(), layout.quote.encode()
-    cell = b"(?:%b(?:[^%b]|%b%b)*+%b|[^%b%b\\r\\n]*+)" % (quote, quote, quote, quote, quote, quote, mark)
+    cell = b"(?:Q[^Q]*+(?:QQ[^Q]*+)*+Q|[^QD\\r\\n]*+)".replace(b"Q", quote).replace(b"D", mark)
     return re.compile(b"%b(?:%b%b)*+\\r?\\n?\\Z" % (cell, mark, cell))
 
 

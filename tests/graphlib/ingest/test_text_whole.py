@@ -131,3 +131,25 @@ def test_blank_lines_and_marks_within_cells_are_not_counted(tmp_path, quote):
     store = ingest(path, quote=quote)
     assert store.edges["t"].tolist() == ["a\n#cats,bob,x\n", "c"]
     assert store.ingest_report.to_dict()["files"][0]["comment_lines"] == 1
+
+
+@pytest.mark.parametrize(
+    ("usual", "late", "kind"),
+    [("true", late, "bool") for late in ("1", "yes", "t", "n", "0")]
+    + [("2020-01-01", late, "date") for late in ("epoch", "infinity", "-infinity")]
+    + [("2020-01-01T05:30Z", "epoch", "date")],
+)
+def test_a_late_cell_of_another_kind_is_an_error_with_its_line(tmp_path, usual, late, kind):
+    path = put(tmp_path, "src,dst,t\n" + f"1,2,{usual}\n" * 20_000 + f"5,6,{late}\n")
+    with pytest.raises(IngestError, match=rf"line 20002: column 't' is '{late}', where it holds {kind} before"):
+        ingest(path)
+    assert ingest(path, types={"t": "text"}).edges["t"][-1] == late
+    with pytest.raises(IngestError, match=rf"line 20002: (time|weight) 't' is '{late}'"):
+        ingest(path, **({"time": "t"} if kind == "date" else {"weight": "t"}))
+
+
+def test_words_of_a_column_called_bool_are_read(tmp_path):
+    path = put(tmp_path, "src,dst,t\n1,2,yes\n2,3,n\n3,4,TRUE\n3,5,0\n")
+    assert ingest(path, types={"t": "bool"}).edges["t"].tolist() == [True, False, True, False]
+    path = put(tmp_path, "src,dst,t\n1,2,true\n2,3,\n3,4,False\n3,5,NA\n")
+    assert [str(cell) for cell in ingest(path).edges["t"].tolist()] == ["1.0", "nan", "0.0", "nan"]
