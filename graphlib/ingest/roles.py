@@ -10,7 +10,7 @@ from ..names import shown
 from ..scalars import is_integer
 from .duckdb import ident, rows
 from .table import _SAMPLE_ROWS as SAMPLE_ROWS
-from .table import KINDS, Table, not_missing
+from .table import BLANKS, KINDS, Table, not_missing
 from .text.header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 
 _SOURCES = {pair[0] for pair in PAIRS} - {"u"}
@@ -256,6 +256,7 @@ def id_expression(table: Table, column: str, as_text: bool, *, padded: bool = Fa
     """SQL that gives ids as text, without blanks around them, or as integers (floats where the column holds floats)."""
     name = ident(column)
     if as_text:
+        _tell_of_blanks(table, column)
         return f"nullif(trim({name}, ' \t'), '')" if table.all_text else f"CAST({name} AS VARCHAR)"
     if table.kinds[column] == "integer":
         return table.integer(column, padded=padded)
@@ -266,6 +267,18 @@ def id_expression(table: Table, column: str, as_text: bool, *, padded: bool = Fa
     # whole numbers as some programs write them, 12.0; or a damaged column of integers
     whole = f"regexp_full_match({name}, '\\s*-?\\d+\\.0*\\s*')"
     return f"CASE WHEN {whole} THEN TRY_CAST({name} AS DOUBLE) END"
+
+
+def _tell_of_blanks(table: Table, column: str) -> None:
+    """Put into the report that ids lost blanks that stood within quotes."""
+    if not table.described.get("quoted_blanks"):
+        return
+    name = ident(column)
+    lost = f"{name} <> trim({name}, {BLANKS}) AND trim({name}, {BLANKS}) <> ''"
+    first = rows(table.ready(), f"SELECT {name} FROM {table.relation} WHERE {lost} LIMIT 1", table.explain)
+    told = f"blanks around the ids of column {shown(column)!r} are left out, such as those of "
+    if first and not any(remark.startswith(told) for remark in table.remarks):
+        table.remarks.append(told + repr(first[0][0]))
 
 
 def kept_kind(table: Table, column: str) -> str:

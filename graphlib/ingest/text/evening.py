@@ -6,6 +6,7 @@ line is read with the knowledge whether a quoted cell is open where it begins.
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -68,6 +69,14 @@ def count_blank(path: Path, layout: Layout) -> int:
     """The blank lines outside quoted cells."""
     with path.open("rb") as lines:
         return sum(line.kind == "blank" for line in told_apart(lines, layout))
+
+
+def holds_quoted_blanks(path: Path, layout: Layout) -> bool:
+    """Whether a quoted cell seems to begin or end with a blank."""
+    mark = b"[ \\t]" if layout.delimiter == WHITESPACE else re.escape(layout.delimiter).encode()
+    ends = rb"(?:^|D)Q[ \t]|[ \t]Q(?=D|\r?$)".replace(b"Q", layout.quote.encode()).replace(b"D", mark)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        return re.search(ends, whole, re.MULTILINE) is not None
 
 
 def even_out(path: Path, layout: Layout, target: Path, doubt: Doubt | None = None) -> Evened:

@@ -11,7 +11,7 @@ from ...errors import IngestError
 from ...names import shown
 from ..duckdb import file_literal, ident, literal, translated
 from ..table import Table
-from .evening import Doubt, count_blank, even_out
+from .evening import Doubt, count_blank, even_out, holds_quoted_blanks
 from .layout import Head, TextOptions, read_head
 from .lines import WHITESPACE, Layout, data_records
 from .survey import MAX_LINE, Facts, survey
@@ -98,6 +98,12 @@ def table_of(connection: Any, files: list[TextFile], name: str) -> Table:
         else [],
         explain=_explainer(files),
         described={"files": [file.described() for file in files[:_SHOWN_FILES]], "file_count": len(files)},
+    )
+    table.described["quoted_blanks"] = any(
+        file.layout.quote
+        and (file.facts.quotes or file.layout.quote != '"')
+        and holds_quoted_blanks(file.facts.path, file.layout)
+        for file in files
     )
     if columns[0].lower() in ("column0", "unnamed: 0") and files[0].layout.header:
         table.indexes.add(columns[0])

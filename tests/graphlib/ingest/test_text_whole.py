@@ -153,3 +153,15 @@ def test_words_of_a_column_called_bool_are_read(tmp_path):
     assert ingest(path, types={"t": "bool"}).edges["t"].tolist() == [True, False, True, False]
     path = put(tmp_path, "src,dst,t\n1,2,true\n2,3,\n3,4,False\n3,5,NA\n")
     assert [str(cell) for cell in ingest(path).edges["t"].tolist()] == ["1.0", "nan", "0.0", "nan"]
+
+
+@pytest.mark.parametrize("text", ['src,dst\n" a",b\na,b\n', "src,dst\n'a\t',b\na,b\n", 'src;dst\r\nb;"a "\r\nb;a\r\n'])
+def test_blanks_within_quotes_that_ids_lose_are_told(tmp_path, text):
+    quote = "'" if "'" in text else '"'
+    store = ingest(put(tmp_path, text.encode()), ids="text", quote=quote)
+    assert store.ids().tolist() == ["a", "b"]
+    assert "blanks around the ids of column" in str(store.ingest_report)
+    store = ingest(put(tmp_path, 'src,dst,t\n"a",b," x "\na, b,"y"\n'))
+    assert store.edges["t"].tolist() == [" x ", "y"]
+    store = ingest(put(tmp_path, 'src,dst,t\n"a",b,"x"\na,b,"y"\n'))
+    assert "blanks around" not in str(store.ingest_report)
