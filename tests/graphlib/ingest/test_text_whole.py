@@ -21,7 +21,7 @@ def put(folder, content, name="e.csv"):
 
 
 HEAD, REST = b"src,dst\n1,2\n", b"3,4\n"
-PACKED = {"bz2": bz2.compress, "xz": lzma.compress}
+PACKED: dict[str, Any] = {"bz2": bz2.compress, "xz": lzma.compress}
 
 
 @pytest.mark.parametrize("kind", PACKED)
