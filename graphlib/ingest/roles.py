@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from ..errors import IngestError, InvalidInput
 from ..names import shown
 from ..scalars import is_integer
-from .duckdb import ident
-from .table import KINDS, WIDE, Table
+from .duckdb import ident, rows
+from .table import BLANKS, KINDS, SAMPLE_ROWS, WIDE, Table, not_missing
 from .text.header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 
 _SOURCES = {pair[0] for pair in PAIRS} - {"u"}
@@ -211,18 +211,20 @@ def expression(table: Table, role: str, column: str, ids_as_text: bool, unit: st
     if kind == "text":
         return f"coalesce(CAST({name} AS VARCHAR), '')"
     if kind == "bool" and role == "weight":
-        return f"CAST(TRY_CAST({name} AS BOOLEAN) AS DOUBLE)"
+        return f"CAST({_truth(table, column)} AS DOUBLE)"
     if role == "weight" or kind == "float":
         if table.all_text:
             return table.real(column)
         return f"TRY_CAST({name} AS DOUBLE)" if kind != "float" or table.types[column] != "FLOAT" else name
     if kind == "date":
         number = table.moment(column, unit)
+        if table.all_text:  # epoch and infinity, which DuckDB takes for dates, are none that anyone wrote down
+            number = f"CASE WHEN regexp_matches({name}, '^\\s*[+-]?\\d') THEN {number} END"
         if role == "time":
             return number
         return f"make_timestamp_ns({number})" if unit == "ns" else f"make_timestamp({number})"
     if kind == "bool":
-        return f"TRY_CAST({name} AS BOOLEAN)"
+        return _truth(table, column)
     if role == "time":
         return table.integer(column, padded=True)
     if column in table.padded:
@@ -232,10 +234,28 @@ def expression(table: Table, role: str, column: str, ids_as_text: bool, unit: st
     return name
 
 
+def _truth(table: Table, column: str) -> str:
+    """SQL that gives a column as BOOLEAN: of a text file true and false in any letters.
+
+    A column that the caller calls bool may hold yes, no, 1, 0 and single letters; its head shows whether it does.
+    """
+    name = ident(column)
+    cast, written = f"TRY_CAST({name} AS BOOLEAN)", f"lower({name}) IN ('true', 'false')"
+    if not table.all_text:
+        return cast
+    for head in table.heads or [table.relation]:
+        sample = f"(SELECT {name} FROM {head} LIMIT {SAMPLE_ROWS})"
+        others = f"SELECT count(*) FROM {sample} WHERE {not_missing(name)} AND NOT {written}"
+        if rows(table.ready(), others, table.explain)[0][0]:
+            return cast
+    return f"CASE WHEN {written} THEN {cast} END"
+
+
 def id_expression(table: Table, column: str, as_text: bool, *, padded: bool = False) -> str:
     """SQL that gives ids as text, without blanks around them, or as integers (floats where the column holds floats)."""
     name = ident(column)
     if as_text:
+        _tell_of_blanks(table, column)
         return f"nullif(trim({name}, ' \t'), '')" if table.all_text else f"CAST({name} AS VARCHAR)"
     if table.kinds[column] == "integer":
         return table.integer(column, padded=padded)
@@ -246,6 +266,18 @@ def id_expression(table: Table, column: str, as_text: bool, *, padded: bool = Fa
     # whole numbers as some programs write them, 12.0; or a damaged column of integers
     whole = f"regexp_full_match({name}, '\\s*-?\\d+\\.0*\\s*')"
     return f"CASE WHEN {whole} THEN TRY_CAST({name} AS DOUBLE) END"
+
+
+def _tell_of_blanks(table: Table, column: str) -> None:
+    """Put into the report that ids lost blanks that stood within quotes."""
+    if not table.described.get("quoted_blanks"):
+        return
+    name = ident(column)
+    lost = f"{name} <> trim({name}, {BLANKS}) AND trim({name}, {BLANKS}) <> ''"
+    first = rows(table.ready(), f"SELECT {name} FROM {table.relation} WHERE {lost} LIMIT 1", table.explain)
+    told = f"blanks around the ids of column {shown(column)!r} are left out, such as those of "
+    if first and not any(remark.startswith(told) for remark in table.remarks):
+        table.remarks.append(told + repr(first[0][0]))
 
 
 def kept_kind(table: Table, column: str) -> str:

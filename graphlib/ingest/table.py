@@ -12,7 +12,7 @@ from .duckdb import ROWS_AT_ONCE, batches, ident, meant, rows, translated
 from .text.header import MISSING
 
 KINDS = ("integer", "float", "bool", "date", "text")
-_SAMPLE_ROWS = 20_000
+SAMPLE_ROWS = 20_000
 WIDE = ("HUGEINT", "UHUGEINT", "DECIMAL")
 _TESTED = ("integer", "padded", "float", "comma", "bool", "date", "instant")
 _ZONE = r"'\d:\d\d.*(Z|z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?|\s[A-Za-z]+/[A-Za-z_/]+)\s*$'"
@@ -203,7 +203,7 @@ class Table:
         counts = [count for column in self.types for count in self._counts(column, decimal)]
         total = [0] * len(counts)
         for head in self.heads or [self.relation]:
-            sql = f"SELECT {', '.join(counts)} FROM (SELECT * FROM {head} LIMIT {_SAMPLE_ROWS})"
+            sql = f"SELECT {', '.join(counts)} FROM (SELECT * FROM {head} LIMIT {SAMPLE_ROWS})"
             total = [a + b for a, b in zip(total, rows(self.ready(), sql, self.explain)[0], strict=True)]
         width = len(counts) // len(self.types)
         for position, column in enumerate(self.types):

@@ -8,6 +8,7 @@ the caller is asked. `::` and runs of blanks come last.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ from typing import Any
 
 from ...errors import IngestError, InvalidInput
 from ...names import shown
+from .evening import told_apart
 from .header import decide, is_known
 from .lines import WHITESPACE, Layout, is_comment, read_lines, records
 from .survey import Facts
@@ -70,6 +72,8 @@ class Head:
     skip: int
     cells: list[list[str]]
     lines: list[str]
+    above: list[str]
+    sure_of_comments: bool
 
     def header(self, wanted: bool | str) -> bool | None:
         """Whether the first row is a header; None where that is open."""
@@ -88,6 +92,33 @@ class Head:
                 f"{self.facts.name}: column names must differ (letters' case aside); the header has {told}"
             )
         return Layout(self.delimiter, self.quote, header, names, self.skip, self.comments)
+
+    @functools.cached_property
+    def _among_numbers(self) -> bool:
+        return all(_NUMERIC.fullmatch(row[0].strip()) for row in self.cells[1:] or self.cells)
+
+    def doubt(self, line: str, number: int, above: bool = False) -> None:
+        """Refuse to take for a comment what may be a row whose first id begins with the mark."""
+        line = line.lstrip(" \t")
+        found = None if self.sure_of_comments else next(records([line], self.delimiter, self.quote), None)
+        if found is None or len(found.cells) != len(self.cells[0]):
+            return
+        if self._among_numbers:
+            # a comment, unless the mark alone stands where an id does; "% 10 5 5" is how some files begin
+            mark, *others = (cell.strip() for cell in found.cells)
+            below_numbers = not above and all(_NUMERIC.fullmatch(cell) for cell in others)
+            doubtful = mark in ("#", "%") and (self.delimiter != WHITESPACE or below_numbers)
+        else:
+            named = all(is_known(cell.strip("#% \t")) for cell in found.cells)
+            untold = len(self.cells) == 1 and not above  # below a header alone any line may be a row
+            doubtful = len(line) > 1 and (untold or line[1] not in "#% \t!") and not named
+        if doubtful:
+            raise _ask(
+                self.facts.name,
+                f"line {number}, {line[:60]!r}, may be a comment or a row",
+                f'comment="" takes it as a row, comment={line[0]!r} as a comment',
+                [*self.above, *self.lines],
+            )
 
     def ask(self, problem: str, cure: str) -> IngestError:
         """An error that shows the first lines and names the options."""
@@ -109,8 +140,8 @@ def read_head(facts: Facts, options: TextOptions, least_columns: int = 2) -> Hea
     skip = 0
     while skip < len(lines) and (not lines[skip].strip() or lines[skip].lstrip(" \t").startswith(marks)):
         skip += 1
-    above = [line.lstrip(" \t") for line in lines[:skip] if line.strip()]
-    comments = tuple(mark for mark in marks if options.comment or any(line.startswith(mark) for line in above))
+    above = {at: line.lstrip(" \t") for at, line in enumerate(lines[:skip], 1) if line.strip()}
+    comments = tuple(mark for mark in marks if options.comment or any(line.startswith(mark) for line in above.values()))
     rest = lines[skip:]
     if options.comment is None and not comments:
         comments = _marks_among_numbers(rest, marks)
@@ -125,13 +156,18 @@ def read_head(facts: Facts, options: TextOptions, least_columns: int = 2) -> Hea
                 facts.name,
                 "holds no rows: every line begins with a comment mark",
                 'comment="" takes them as rows',
-                above,
+                list(above.values()),
             )
         raise IngestError(f"{facts.name} holds no rows")
-    delimiter, quote, cells = _find_delimiter(facts, body, options, least_columns)
-    head = Head(facts, delimiter, quote, comments, skip, cells, body)
-    if options.comment is None:
-        _doubt_comments(head, above, [line for line in rest if comments and line.startswith(comments)])
+    delimiter, quote, cells = _find_delimiter(facts, body, rest, comments, options, least_columns)
+    sure = options.comment is not None
+    head = Head(facts, delimiter, quote, comments, skip, cells, body, list(above.values()), sure)
+    for number, line in above.items():
+        head.doubt(line, number, above=True)
+    told = told_apart((line.encode() for line in rest), Layout(delimiter, quote, False, (), comments=comments))
+    for below in told if comments else ():
+        if below.kind == "comment":
+            head.doubt(below.raw.decode(), skip + below.number)
     return head
 
 
@@ -144,38 +180,10 @@ def _marks_among_numbers(lines: list[str], marks: tuple[str, ...]) -> tuple[str,
     return tuple(mark for mark in marks if any(line.startswith(mark) for line in marked))
 
 
-def _doubt_comments(head: Head, above: list[str], below: list[str]) -> None:
-    """Refuse to take for a comment what may be a row whose first id begins with the mark."""
-    width = len(head.cells[0])
-    rows = head.cells[1:] or head.cells
-    among_numbers = all(_NUMERIC.fullmatch(row[0].strip()) for row in rows)
-    for place, line in enumerate((*above, *below)):
-        found = next(records([line], head.delimiter, head.quote), None)
-        if found is None or len(found.cells) != width:
-            continue
-        if (
-            among_numbers
-        ):  # a comment, unless the mark alone stands where an id does; "% 10 5 5" is how some files begin
-            mark, *others = (cell.strip() for cell in found.cells)
-            below_numbers = place >= len(above) and all(_NUMERIC.fullmatch(cell) for cell in others)
-            doubtful = mark in ("#", "%") and (head.delimiter != WHITESPACE or below_numbers)
-        else:
-            named = all(is_known(cell.strip("#% \t")) for cell in found.cells)
-            untold = len(head.cells) == 1 and place >= len(above)  # below a header alone any line may be a row
-            doubtful = len(line) > 1 and (untold or line[1] not in "#% \t!") and not named
-        if doubtful:
-            raise _ask(
-                head.facts.name,
-                f"the line {line[:60]!r} may be a comment or a row",
-                f'comment="" takes it as a row, comment={line[0]!r} as a comment',
-                [*above, *head.lines],
-            )
-
-
 def _find_delimiter(
-    facts: Facts, body: list[str], options: TextOptions, least_columns: int
+    facts: Facts, body: list[str], rest: list[str], comments: tuple[str, ...], options: TextOptions, least_columns: int
 ) -> tuple[str, str, list[list[str]]]:
-    """Delimiter, quote and the cells of the head."""
+    """Delimiter, quote and the cells of the head: of `rest`, which `body` is without comments and blank lines."""
     quotes = [options.quote] if options.quote is not None else ['"', ""] if any('"' in line for line in body) else ['"']
     wanted = options.delimiter
     marks = (wanted,) if wanted is not None else (*_STRONG, "::", WHITESPACE)
@@ -183,7 +191,7 @@ def _find_delimiter(
     for quote in quotes:
         passed = {}
         for mark in marks:
-            found = list(records(body, mark, quote))
+            found = list(records(rest, mark, quote, comments))
             cells = [record.cells for record in found]
             width, count = Counter(map(len, cells)).most_common(1)[0]
             share = count / len(cells) * (not any(record.problem for record in found[:-1]))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 WHITESPACE = "whitespace"
 _BLANKS = re.compile(r"[ \t\x0b\x0c]+")
-_LINES_OF_A_CELL = 1000
+LINES_OF_A_CELL = 1000
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def records(lines: Iterable[str], delimiter: str, quote: str, comments: tuple[st
             continue
         cells = split_quoted(line, delimiter, quote)
         count = 1
-        while cells is None and count < _LINES_OF_A_CELL:
+        while cells is None and count < LINES_OF_A_CELL:
             more = next(numbered, None)
             if more is None:
                 break
@@ -94,15 +94,19 @@ def split_quoted(line: str, delimiter: str, quote: str) -> tuple[list[str], str]
             at = at if found is None else found.end()
             if at >= len(line):
                 return cells, problem
-        if line.startswith(quote, at):
-            cell, at = _quoted(line, at + 1, quote)
+        begin = at + (not blank and line.startswith(" " + quote, at))  # DuckDB passes over one blank, and no more
+        if line.startswith(quote, begin):
+            cell, at = _quoted(line, begin + 1, quote)
             if at < 0:
                 return None
             end = at
             if blank:
                 end = at if (found := _BLANKS.match(line, at)) or at == len(line) else -1
-            elif not line.startswith(delimiter, at) and at != len(line):
-                end = -1
+            else:
+                while line.startswith(" ", at) and not line.startswith(delimiter, at):
+                    at += 1
+                if not line.startswith(delimiter, at) and at != len(line):
+                    end = -1
             if end < 0:
                 problem = "has text behind a closing quote"
                 at = _next(line, delimiter, at)
@@ -113,6 +117,17 @@ def split_quoted(line: str, delimiter: str, quote: str) -> tuple[list[str], str]
         if at >= len(line):
             return cells, problem
         at += 0 if blank else len(delimiter)
+
+
+def goes_on(line: str, delimiter: str, quote: str, inside: bool) -> bool:
+    """Whether a quoted cell is open at the end of a line, at whose beginning one was open or not."""
+    if inside:
+        at = _quoted(line, 0, quote)[1]
+        if at < 0:
+            return True
+        at = _next(line, delimiter, at)
+        line = line[at + (0 if delimiter == WHITESPACE else len(delimiter)) :]
+    return quote in line and split_quoted(line, delimiter, quote) is None
 
 
 def _next(line: str, delimiter: str, at: int) -> int:
@@ -157,46 +172,3 @@ def data_records(path: Path, layout: Layout) -> Iterator[Record]:
     if layout.header:
         next(found, None)
     return (record._replace(line=record.line + layout.skip) for record in found)
-
-
-def even_out(path: Path, layout: Layout, target: Path) -> tuple[Layout, int]:
-    """Copy a file with one delimiter between cells and without comments; the layout to read the copy, and comments.
-
-    Lines that are left out become empty lines, so rows stay on their lines, except in a file of one column, in which
-    an empty line would be a row.
-    """
-    marks = tuple(mark.encode() for mark in layout.comments)
-    blank, empty = layout.delimiter == WHITESPACE, b"" if len(layout.names) == 1 else b"\n"
-    quote, left_out = layout.quote.encode(), 0
-    with path.open("rb") as lines, target.open("wb") as out:
-        for _ in range(layout.skip):
-            next(lines, b"")
-            out.write(empty)
-        inside = False
-        for raw in lines:
-            line = raw.rstrip(b"\r\n")
-            if not inside:
-                start = line.lstrip(b" \t") if blank else line
-                comment = bool(marks) and start.startswith(marks)
-                if comment or not line.strip(b" \t"):
-                    left_out += comment
-                    out.write(empty)
-                    continue
-            odd = bool(quote) and quote in line and line.count(quote) % 2 == 1
-            if blank:
-                if inside or (quote and quote in line):
-                    cells = split_quoted(line.decode(), WHITESPACE, layout.quote)
-                    line = line if cells is None else "\t".join(_requoted(c, layout.quote) for c in cells[0]).encode()
-                else:
-                    line = b"\t".join(line.split())
-            else:
-                inside ^= odd
-            out.write(line + b"\n")
-    skip = 0 if len(layout.names) == 1 else layout.skip
-    return Layout("\t" if blank else layout.delimiter, layout.quote, layout.header, layout.names, skip), left_out
-
-
-def _requoted(cell: str, quote: str) -> str:
-    if any(mark in cell for mark in (quote, "\t")):
-        return f"{quote}{cell.replace(quote, quote + quote)}{quote}"
-    return cell

@@ -11,8 +11,9 @@ from ...errors import IngestError
 from ...names import shown
 from ..duckdb import file_literal, ident, literal, translated
 from ..table import Table
+from .evening import Doubt, count_blank, even_out, holds_quoted_blanks
 from .layout import Head, TextOptions, read_head
-from .lines import WHITESPACE, Layout, data_records, even_out
+from .lines import WHITESPACE, Layout, data_records
 from .survey import MAX_LINE, Facts, survey
 
 _SHOWN_FILES = 20
@@ -27,6 +28,7 @@ class TextFile:
     clean: Path
     clean_layout: Layout
     comments: int
+    blank: int
 
     def described(self) -> dict[str, Any]:
         """For the report."""
@@ -37,7 +39,7 @@ class TextFile:
             "header": self.layout.header,
             "comment": " ".join(self.layout.comments),
             "comment_lines": self.comments,
-            "blank_lines": self.facts.blank,
+            "blank_lines": self.blank,
         }
         if self.facts.quotes:
             told["quote"] = self.layout.quote
@@ -63,7 +65,7 @@ def text_table(
         raise IngestError(f"{name}: its {len(paths)} files hold no rows")
     heads = [read_head(each, options, least_columns) for each in filled]
     files = [
-        clean(head.facts, layout, scratch / f"{view}-{number}.even")
+        clean(head.facts, layout, scratch / f"{view}-{number}.even", head.doubt)
         for number, (head, layout) in enumerate(zip(heads, _layouts(heads, options), strict=True))
     ]
     table = table_of(connection, files, name)
@@ -96,6 +98,12 @@ def table_of(connection: Any, files: list[TextFile], name: str) -> Table:
         else [],
         explain=_explainer(files),
         described={"files": [file.described() for file in files[:_SHOWN_FILES]], "file_count": len(files)},
+    )
+    table.described["quoted_blanks"] = any(
+        file.layout.quote
+        and (file.facts.quotes or file.layout.quote != '"')
+        and holds_quoted_blanks(file.facts.path, file.layout)
+        for file in files
     )
     if columns[0].lower() in ("column0", "unnamed: 0") and files[0].layout.header:
         table.indexes.add(columns[0])
@@ -149,23 +157,28 @@ def _check_width(head: Head, width: int, first: Head) -> None:
         )
 
 
-def clean(facts: Facts, layout: Layout, target: Path) -> TextFile:
-    """The file itself where DuckDB can read it as it is, else a copy in one even form."""
+def clean(facts: Facts, layout: Layout, target: Path, doubt: Doubt | None = None) -> TextFile:
+    """The file itself where DuckDB can read it as it is, else a copy in one even form.
+
+    `doubt` may refuse a comment: it is called with each one that stands below the head, and its line.
+    """
     above = _marked_above(facts, layout)
     marked = sum(count for mark, count in facts.marked.items() if mark in layout.comments)
-    blank = layout.delimiter == WHITESPACE
+    separated_by_blanks = layout.delimiter == WHITESPACE
     if (
         facts.blanks_only
         or facts.mixed_ends
         or marked > above
         or any(mark not in ("#", "%") for mark in layout.comments)
-        or (blank and (facts.uneven or facts.tabs or facts.quotes))
+        or (separated_by_blanks and (facts.uneven or facts.tabs or facts.quotes))
         or (len(layout.names) == 1 and (facts.blank or layout.skip))
     ):
-        even, comments = even_out(facts.path, layout, target)
-        return TextFile(facts, layout, target, even, comments + above)
-    even = replace(layout, delimiter=" ") if blank else layout
-    return TextFile(facts, layout, facts.path, replace(even, comments=()), above)
+        even = even_out(facts.path, layout, target, doubt)
+        return TextFile(facts, layout, target, even.layout, even.comments, even.blank)
+    quoted = layout.quote and (facts.quotes or layout.quote != '"')
+    blank = count_blank(facts.path, layout) if facts.blank and quoted else facts.blank
+    as_it_is = replace(layout, delimiter=" ") if separated_by_blanks else layout
+    return TextFile(facts, layout, facts.path, replace(as_it_is, comments=()), above, blank)
 
 
 def _marked_above(facts: Facts, layout: Layout) -> int:
@@ -187,6 +200,7 @@ def _reader(group: list[TextFile]) -> str:
         "header": str(layout.header).lower(),
         "skip": str(layout.skip),
         "max_line_size": str(2 * MAX_LINE),
+        "new_line": "'\\r\\n'" if group[0].clean == group[0].facts.path and group[0].facts.returns else "'\\n'",
         "compression": "'none'",
         "columns": "{" + ", ".join(f"{literal(column)}: 'VARCHAR'" for column in layout.names) + "}",
     }

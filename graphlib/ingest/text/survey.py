@@ -6,10 +6,8 @@ once: quotes, comment marks, blank lines, line ends. The pass runs at the speed 
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import contextlib
-import lzma
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import IO, Any
 from ...errors import IngestError, InvalidInput
 from ...guarded import open_gzip
 from ...names import shown
+from .members import open_members
 
 MAX_LINE = 2 << 20
 _PIECE = 1 << 20
@@ -79,10 +78,8 @@ def unpacked(path: Path) -> IO[bytes]:
     kind = packing(path)
     if kind == "gzip":
         return open_gzip(path, error=IngestError)
-    if kind == "bzip2":
-        return bz2.open(path, "rb")
-    if kind == "xz":
-        return lzma.open(path, "rb")
+    if kind in ("bzip2", "xz"):
+        return open_members(path, kind)
     if kind == "zstd":
         import pyarrow as pa
 
@@ -98,7 +95,7 @@ def unpacking(path: Path) -> Iterator[None]:
         yield
     except IngestError:
         raise
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise IngestError(f"{shown(path.name)} cannot be unpacked: {reason}") from error
 
