@@ -98,8 +98,8 @@ def ingest(
     ids : {"auto", "map", "text", "positions"}
         "positions": ids are node positions. "map": nodes are numbered in the order of the sorted distinct ids, which
         are kept as user ids: integers where all are written as integers of 64 bits, else text. "text": kept as they are
-        written but for blanks around them, so that 007 is not 7. "auto": positions where the ids are exactly 0..n-1, else a map; text among
-        integers is an error.
+        written but for blanks around them, so that 007 is not 7. "auto": positions where the ids are exactly 0..n-1,
+        else a map; text among integers is an error.
     num_nodes : int, optional
         Number of nodes, where some have no edges; only with ids="positions".
     sorted : bool, default False
