@@ -92,7 +92,7 @@ def build(
     parameters: dict[str, Any] = {
         "metric": chosen, "M": m, "ef_construction": ef_construction, "seed": seed, "threads": threads, "nlist": nlist,
     }  # fmt: skip
-    parameters |= dict(map(option_of, given_options))
+    parameters |= set_options(kind, given_options)
     written = "nearhop" if out is None else format_for(out, form)
     if form is None and kind.startswith("faiss:"):
         written = "faiss"
@@ -130,11 +130,26 @@ def build(
 
 def made(kind: str, options: dict[str, Any]) -> Any:
     """An empty index of a kind; of the options, those that its constructor knows."""
+    chosen = class_of(kind)
+    return chosen(**known_to(chosen, {**options, "factory": kind.partition(":")[2]}))
+
+
+def class_of(kind: str) -> type:
+    """The class of a kind of index as --kind names it."""
     from ...ann.opening import KINDS, vector_kind
 
-    name, _, factory = kind.partition(":")
-    chosen = KINDS[name] if name == "cann" else vector_kind(name)
-    return chosen(**known_to(chosen, {**options, "factory": factory}))
+    name = kind.partition(":")[0]
+    return KINDS[name] if name == "cann" else vector_kind(name)
+
+
+def set_options(kind: str, given: list[str]) -> dict[str, Any]:
+    """What --set gives; a name that the kind's constructor does not know is refused."""
+    options = dict(map(option_of, given))
+    known = [*inspect.signature(class_of(kind)).parameters]
+    for name in options:
+        if name not in known:
+            raise InvalidInput(f"--set {name}: an index of kind {kind} takes {', '.join(known)}")
+    return options
 
 
 def known_to(kind: type, options: dict[str, Any]) -> dict[str, Any]:

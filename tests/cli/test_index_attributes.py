@@ -106,3 +106,10 @@ def test_names_of_the_columns_of_an_index_are_taken(run):
     code, _, err = build(run)
     assert (code, "attributes cannot be called dead: the index has columns of its own" in err) == (3, True)
     assert not Path("i.nh").exists()
+
+
+def test_a_parameter_that_the_kind_does_not_know_is_refused(run):
+    put("t.parquet", a=[1, 2, 3])
+    code, _, err = run("index", "build", "t.parquet", "--out", "i.nh", "--set", "efconstruction=5")
+    assert code == 3
+    assert "--set efconstruction: an index of kind hnsw takes metric, M, ef_construction" in err

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+
 import pytest
 
 from nearhop.tests.manual.pages import Reader, blocks, same
@@ -30,6 +33,16 @@ def test_a_page_runs_and_tells_the_truth(page, tmp_path, monkeypatch):
             assert not printed or block.language == "sh", f"{page}:{block.line} does not say what it prints:\n{printed}"
         else:
             assert same(block.shown, printed), f"{page}:{block.line} says\n{block.shown}and it prints\n{printed}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+def test_what_a_page_imports_is_there(page):
+    for path, names in re.findall(
+        r"^\s*(?:>>> )?from (nearhop[\w.]*) import ([\w, ]+)$", page.read_text(), re.MULTILINE
+    ):
+        module = importlib.import_module(path)
+        for name in names.replace(" ", "").split(","):
+            assert hasattr(module, name) or importlib.util.find_spec(f"{path}.{name}"), f"{path} has no {name}"
 
 
 def test_a_page_that_lies_is_found(tmp_path, monkeypatch):
