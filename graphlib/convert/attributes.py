@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..scalars import is_integer
-from ..store.text import as_text
+from ..store.text import fixed_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ def attribute_columns(rows: Sequence[Mapping[Any, Any]]) -> tuple[dict[str, NDAr
     """
     columns, left = {}, {}
     for name in dict.fromkeys(key for row in rows for key in row):
-        found = _column(name, [row.get(name) for row in rows]) if isinstance(name, str) else _NO_TEXT
+        found = _column([row.get(name) for row in rows]) if isinstance(name, str) else _NO_TEXT
         if isinstance(found, str):
             left[str(name)] = found
         else:
@@ -36,11 +36,11 @@ def attribute_columns(rows: Sequence[Mapping[Any, Any]]) -> tuple[dict[str, NDAr
     return columns, left
 
 
-def _column(name: str, values: list[Any]) -> NDArray[Any] | str:
+def _column(values: list[Any]) -> NDArray[Any] | str:
     """The values as an array, NaN, NaT or "" standing for None; or why there is none."""
     given = [value for value in values if value is not None]
     if given and all(isinstance(value, str) for value in given):
-        return _texts(name, ["" if value is None else value for value in values])
+        return fixed_text(["" if value is None else value for value in values])
     try:
         array = np.array(_filled(values, given))
     except (ValueError, TypeError):  # of several shapes, or dates among numbers
@@ -52,7 +52,7 @@ def _column(name: str, values: list[Any]) -> NDArray[Any] | str:
             return np.array(given, np.uint64)
         if not all(is_integer(value) or isinstance(value, float | bool | np.floating | np.bool_) for value in given):
             return _TOO_LARGE
-        return _texts(name, ["" if value is None else str(value) for value in values])
+        return fixed_text(["" if value is None else str(value) for value in values])
     return array if array.dtype.kind in "biufM" else _NO_ARRAY
 
 
@@ -66,11 +66,6 @@ def _filled(values: list[Any], given: list[Any]) -> list[Any]:
 
 def _is_nat(value: Any) -> bool:
     return isinstance(value, np.datetime64) and bool(np.isnat(value))
-
-
-def _texts(name: str, texts: list[str]) -> NDArray[Any]:
-    """Fixed-width text, or text of any length where that would lose zero characters at the end."""
-    return as_text(name, texts) if any(text.endswith("\0") for text in texts) else np.array(texts, np.str_)
 
 
 def _rounds(array: NDArray[Any], given: list[Any]) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import IngestError
+from ..store.text import TEXT, fixed_text
 from .cells import CellChecks
 from .columns import to_numpy
 from .roles import expression, find_column, id_expression
@@ -67,7 +69,7 @@ def read_nodes(table: Table, node_id: str | None, rule: str) -> NodeTable:
                 value = table.value(column, row)
                 problem = "is NULL" if value is None else f"is {value!r}, not an integer id"
                 raise IngestError(f"{table.place(row)}: node id {column!r} {problem}")
-            parts[role].append(_as_arrays(values, np.dtypes.StringDType() if role == "id" else np.str_))
+            parts[role].append(_as_arrays(values, _any_length if role == "id" else fixed_text))
         done += batch.num_rows
     joined = {role: _joined(some) for role, some in parts.items()}
     ids = joined.pop("id")
@@ -89,14 +91,16 @@ def _check_cells(table: Table, columns: dict[str, NDArray[Any]]) -> None:
             CellChecks(table).value(f"column:{name}", values, lacks, 0)
 
 
-def _as_arrays(column: Any, text: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _any_length(texts: list[str]) -> NDArray[Any]:
+    return np.array(texts, TEXT)
+
+
+def _as_arrays(column: Any, as_array: Callable[[list[str]], NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Values, and where there are none."""
     import pyarrow as pa
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        texts = column.to_pylist()
-        ends_in_zero = any(value is not None and value.endswith("\0") for value in texts)  # fixed width loses it
-        return np.array(texts, np.dtypes.StringDType() if ends_in_zero else text), None
+        return as_array(column.to_pylist()), None
     return to_numpy(column)
 
 

@@ -97,14 +97,17 @@ def _parquet(connection: Any, paths: list[Path], name: str) -> Table:
         return f"{name}, row {row}"
 
     first: list[str] = []
+    foreign: dict[str, str] = {}
     for path in paths:
         try:
-            names = list(pq.read_schema(path).names)
+            schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:
             raise IngestError(
                 f"{shown(path.name)} could not be read as Parquet: {' '.join(str(error).split())}"
             ) from error
+        names = list(schema.names)
         check_names(names, shown(path.name))
+        foreign |= {field.name: str(field.type) for field in schema if pa.types.is_duration(field.type)}
         first = first or names
         if set(names) != set(first):
             raise IngestError(
@@ -112,7 +115,6 @@ def _parquet(connection: Any, paths: list[Path], name: str) -> Table:
                 "need the same columns, in any order"
             )
     _check_types(paths)
-    foreign = {f.name: str(f.type) for f in pq.read_schema(paths[0]) if pa.types.is_duration(f.type)}
     listed = ", ".join(file_literal(path) for path in paths)
     relation = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = {str(len(paths) > 1).lower()})"
     described = {"format": "Parquet", "file_count": len(paths)}

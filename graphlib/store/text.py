@@ -76,6 +76,11 @@ def decode_text(data: NDArray[Any], offsets: NDArray[Any], where: str) -> NDArra
     return values
 
 
+def fixed_text(texts: list[str]) -> NDArray[Any]:
+    """Text of fixed width, or of any length where that would lose zero characters at the end."""
+    return np.array(texts, TEXT if any(text.endswith("\0") for text in texts) else np.str_)
+
+
 def as_text(name: str, values: Any) -> NDArray[Any]:
     """Python texts, or an array of them, as StringDType; anything else among them is refused by its place."""
     listed: list[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)

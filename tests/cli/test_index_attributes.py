@@ -6,28 +6,11 @@ import datetime
 import decimal
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 import nearhop
-
-LARGE = 2**53 + 1
-
-
-def put(name, count=3, start=0, **columns):
-    rows = np.eye(8, dtype=np.float32)[start : start + count]
-    parquet.write_table(pa.table({"v": pa.array(list(rows)), **columns}), name)
-
-
-def column(name="a", path="i.nh"):
-    with nearhop.open(path) as store:
-        return np.asarray(store.nodes("node")[name])
-
-
-def build(run, out="i.nh", *more):
-    return run("index", "build", "t.parquet", "--kind", "exact", "--out", out, *more)
+from nearhop.tests.cli.tables import LARGE, build, column, put
 
 
 @pytest.mark.parametrize(

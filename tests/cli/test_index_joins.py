@@ -9,28 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
-import nearhop
 from nearhop.cli.index.attributes import joined
 from nearhop.graphlib.errors import InvalidType
+from nearhop.tests.cli.tables import LARGE, build, column, put
 
 TEXT = np.dtypes.StringDType()
-LARGE = 2**53 + 1
-
-
-def put(name, count=3, start=0, **columns):
-    rows = np.eye(8, dtype=np.float32)[start : start + count]
-    parquet.write_table(pa.table({"v": pa.array(list(rows)), **columns}), name)
-
-
-def column(name="a", path="i.nh"):
-    with nearhop.open(path) as store:
-        return np.asarray(store.nodes("node")[name])
-
-
-def build(run, out="i.nh", *more):
-    return run("index", "build", "t.parquet", "--kind", "exact", "--out", out, *more)
 
 
 def held(folder):

@@ -100,10 +100,7 @@ def table_of(connection: Any, files: list[TextFile], name: str) -> Table:
         described={"files": [file.described() for file in files[:_SHOWN_FILES]], "file_count": len(files)},
     )
     table.described["quoted_blanks"] = any(
-        file.layout.quote
-        and (file.facts.quotes or file.layout.quote != '"')
-        and holds_quoted_blanks(file.facts.path, file.layout)
-        for file in files
+        _may_quote(file.facts, file.layout) and holds_quoted_blanks(file.facts.path, file.layout) for file in files
     )
     if columns[0].lower() in ("column0", "unnamed: 0") and files[0].layout.header:
         table.indexes.add(columns[0])
@@ -157,6 +154,11 @@ def _check_width(head: Head, width: int, first: Head) -> None:
         )
 
 
+def _may_quote(facts: Facts, layout: Layout) -> bool:
+    """Whether cells may be quoted; the survey looks for double quotes alone."""
+    return bool(layout.quote) and (facts.quotes or layout.quote != '"')
+
+
 def clean(facts: Facts, layout: Layout, target: Path, doubt: Doubt | None = None) -> TextFile:
     """The file itself where DuckDB can read it as it is, else a copy in one even form.
 
@@ -175,8 +177,7 @@ def clean(facts: Facts, layout: Layout, target: Path, doubt: Doubt | None = None
     ):
         even = even_out(facts.path, layout, target, doubt)
         return TextFile(facts, layout, target, even.layout, even.comments, even.blank)
-    quoted = layout.quote and (facts.quotes or layout.quote != '"')
-    blank = count_blank(facts.path, layout) if facts.blank and quoted else facts.blank
+    blank = count_blank(facts.path, layout) if facts.blank and _may_quote(facts, layout) else facts.blank
     as_it_is = replace(layout, delimiter=" ") if separated_by_blanks else layout
     return TextFile(facts, layout, facts.path, replace(as_it_is, comments=()), above, blank)
 
