@@ -11,6 +11,7 @@ import numpy as np
 
 from ..graphlib.disk.replacing import replacing
 from ..graphlib.errors import InvalidInput, NotFitted, StoreCorrupt, StoreExists, StoreMissing
+from ..graphlib.given_store import check_store
 from .faiss_parts import (
     faiss_module,
     faiss_threads,
@@ -117,6 +118,7 @@ class Faiss(VectorIndex):
 
         FAISS reads the column itself; for "cosine", normalised blocks of it.
         """
+        check_store(store)
         index = cls(**parameters)
         vectors = store_column(store, column, node_type)
         return index.add(vectors, store_ids(store, node_type, len(vectors), text=False), progress=progress)

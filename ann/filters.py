@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.checks import id_array
+from ..graphlib.checks import id_array, kind_of, unmasked
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
         if abs(given.step) > 1:
             inside &= (values - given.start) % abs(given.step) == 0
         return (inside if live is None else inside & live)[None, :]
+    if callable(given):
+        raise InvalidType(
+            "search: filter must be a boolean bitmap, an array of ids, a range or a condition, and no function; got "
+            f"{kind_of(given)}. Call it for every row and give the bitmap"
+        )
     mask: NDArray[Any] = _array(given)
     if mask.size == 0 and mask.ndim == 1 and mask.dtype.kind == "f":
         mask = mask.astype(np.int64)  # an empty list
@@ -86,4 +91,6 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
 
 
 def _array(given: Any) -> NDArray[Any]:
-    return id_array("search: a filter of ids", given) if isinstance(given, list | tuple) else np.asarray(given)
+    listed = list(given) if isinstance(given, Set) else given
+    what = "search: a filter of ids"
+    return id_array(what, listed) if isinstance(listed, list | tuple) else unmasked(what, listed)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput
+from ..graphlib.checks import kind_of
+from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.notebook import ROWS, table
 from ..graphlib.process import physical_memory
 from .ids import ids_of
@@ -166,6 +167,11 @@ def recall(found: SearchResult, truth: SearchResult) -> float:
     >>> ann.recall(ann.HNSW().add(rows).search(rows, k=5), exact)
     1.0
     """
+    for name, given in (("found", found), ("truth", truth)):
+        if not isinstance(given, SearchResult):
+            raise InvalidType(
+                f"recall: {name} must be what a search returned, with distances and counts; got {kind_of(given)}"
+            )
     if len(found) != len(truth):
         raise InvalidInput(f"recall: {len(found)} found rows but {len(truth)} true ones; search the same queries")
     true_places = np.minimum(truth.counts, truth.distances.shape[1])

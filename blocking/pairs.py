@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput
+from ..graphlib.given_store import check_store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,6 +140,7 @@ class CandidatePairs:
 
         Node types that the store lacks are made, with the records' keys as ids.
         """
+        check_store(store)
         left, _, right = edge_type
         if self.one_table != (left == right):
             raise InvalidInput(

@@ -53,8 +53,8 @@ def search(
     from ..communities.pictures.picture import Picture
     from ..communities.quality import community_quality
     from ..communities.search import CommunitySearch
+    from ..graphlib.given_store import chosen_edge_type
     from ..graphlib.store.store import open as open_store
-    from ..graphlib.types import chosen_edge_type
     from .arrays import write_table
 
     check_pictures(picture)
@@ -117,8 +117,8 @@ def detect(
     from ..communities.agreement import adjusted_rand_index, normalized_mutual_information
     from ..communities.detection import detect as find
     from ..communities.pictures.picture import Picture
+    from ..graphlib.given_store import chosen_edge_type
     from ..graphlib.store.store import open as open_store
-    from ..graphlib.types import chosen_edge_type
 
     check_pictures(picture)
     opened = open_store(store)

@@ -194,7 +194,7 @@ def skipgram(
 
 def _columns(store: GraphStore, edge_type: EdgeType | None) -> Columns:
     """The columns of the nodes that the embedded edges join."""
-    from ..graphlib.types import one_node_type
+    from ..graphlib.given_store import one_node_type
 
     return store.nodes(one_node_type(store, "embed", edge_type)[0])
 

@@ -52,8 +52,8 @@ def local(
     from ..communities.local.pagerank import approximate_pagerank
     from ..communities.pictures.picture import Picture
     from ..graphlib.errors import InvalidInput
+    from ..graphlib.given_store import chosen_edge_type
     from ..graphlib.store.store import open as open_store
-    from ..graphlib.types import chosen_edge_type
     from .arrays import write_table
 
     if method not in ("flow", "pagerank"):

@@ -64,8 +64,8 @@ def drop(
     Example: nearhop drop shop.nh --index hnsw --column fastrp
     """
     from ..graphlib.errors import InvalidInput
+    from ..graphlib.given_store import chosen_edge_type
     from ..graphlib.store.store import open as open_store
-    from ..graphlib.types import chosen_edge_type
 
     named = [*index, *edge_type, *column, *edge_column]
     if not named:

@@ -13,7 +13,7 @@ import numpy as np
 from ..ann.metrics import check_count
 from ..graphlib.errors import InvalidInput, MissingExtra
 from ..graphlib.extras import require
-from ..graphlib.types import chosen_edge_type
+from ..graphlib.given_store import chosen_edge_type
 from .quality import modularity, symmetric_matrix
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from ..graphlib.checks import unmasked
 from ..graphlib.compute.streams import Purpose, generator
 from ..graphlib.errors import InvalidInput, InvalidType
-from ..graphlib.types import chosen_edge_type
+from ..graphlib.given_store import chosen_edge_type
 from .agreement import check_labels
 
 if TYPE_CHECKING:

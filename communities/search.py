@@ -13,7 +13,7 @@ from ..ann.minhash.minhash import MinHash
 from ..ann.minhash.schemes import EMPTY
 from ..ann.minhash.sets import RaggedSets
 from ..graphlib.errors import IndexMismatch, InvalidInput
-from ..graphlib.types import chosen_edge_type
+from ..graphlib.given_store import check_store, chosen_edge_type
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -112,6 +112,7 @@ class CommunitySearch:
         index: LSH | None = None,
         threads: int | None = None,
     ) -> None:
+        check_store(store)
         self.max_active = check_count("max_active", max_active)
         self._store = store
         self._sets = RaggedSets.of(store, edge_type=edge_type, direction=direction)

@@ -55,6 +55,17 @@ def unmasked(what: str, values: Any) -> NDArray[Any]:
         raise InvalidType(f"{what} cannot be read as an array: {error!s:.200}") from error
 
 
+def kind_of(given: Any) -> str:
+    """The type of an argument, with the package that it comes from.
+
+    >>> kind_of(np.zeros(2)), kind_of([2])
+    ("numpy's ndarray", 'list')
+    """
+    kind = type(given)
+    package = kind.__module__.partition(".")[0]
+    return kind.__name__ if package == "builtins" else f"{package}'s {kind.__name__}"
+
+
 def id_array(what: str, given: Any) -> NDArray[Any]:
     """Ids as an array: texts as NumPy's `StringDType`, since text of fixed width loses zero characters at its end.
 

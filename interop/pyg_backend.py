@@ -16,6 +16,7 @@ from torch_geometric.data import GraphStore as _GraphStore
 from torch_geometric.data.graph_store import EdgeLayout
 
 from ..graphlib.convert.pyg import as_tensor, node_tensors
+from ..graphlib.given_store import check_store
 
 if TYPE_CHECKING:
     from ..graphlib.store.store import GraphStore
@@ -53,6 +54,7 @@ class FeatureStore(_FeatureStore):
     """
 
     def __init__(self, store: GraphStore) -> None:
+        check_store(store)
         super().__init__()
         self.__dict__["_store"] = store
 
@@ -113,6 +115,7 @@ class TopologyStore(_GraphStore):
     """
 
     def __init__(self, store: GraphStore) -> None:
+        check_store(store)
         super().__init__()
         self.__dict__["_store"] = store
         self.__dict__["_rows"] = {}

@@ -17,6 +17,7 @@ from torch_geometric.sampler import (
 )
 
 from ..graphlib.errors import InvalidInput
+from ..graphlib.given_store import check_store
 from ..sampling.negatives.negatives import NegativeSampler
 from ..sampling.neighbors.neighbor import NeighborSampler
 from ..sampling.neighbors.typed import TypedNeighborSampler, TypedSubgraph
@@ -82,6 +83,7 @@ class Sampler(BaseSampler):
         epoch: int = 0,
         **options: Any,
     ) -> None:
+        check_store(store)
         if options.get("direction", "in") != "in":
             raise InvalidInput('PyG expects in-neighbours: leave direction at "in"')
         self._typed = isinstance(num_neighbors, Mapping) or len(store.node_types) > 1 or len(store.edge_types) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,11 @@ def pair_positions(src: ArrayLike, dst: ArrayLike, num_nodes: int) -> tuple[NDAr
     return u, v
 
 
+def check_epoch(epoch: Any) -> int:
+    """The number of an epoch, an integer >= -1: -1 is that of counts and norms which training does not use."""
+    return integer("epoch", epoch, -1)
+
+
 def words_of(edge_type: EdgeType | None) -> tuple[str, ...]:
     """What tells streams of an edge type from those of others; no words for the edges of an untyped store."""
     return () if edge_type is None or edge_type == EDGE else tuple(edge_type)
@@ -52,6 +58,8 @@ def words_of(edge_type: EdgeType | None) -> tuple[str, ...]:
 def check_fanouts(name: str, fanouts: Sequence[int]) -> tuple[int, ...]:
     """Fanouts per hop as a tuple of integers >= -1."""
     checked = []
+    if not isinstance(fanouts, Iterable):
+        raise InvalidType(f"{name} must be a list of one fanout per hop, such as [10, 5]; got {fanouts!r:.50}")
     for hop, fanout in enumerate(fanouts):
         if not is_integer(fanout) or fanout < -1:
             raise InvalidInput(f"{name}[{hop}] must be an integer >= 0, or -1 for all neighbours; got {fanout!r}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
+from ...graphlib.given_store import check_store
 from ..filters import allowed_rows
 from ..index import IdentifiedRows, Progress
 from ..metrics import check_count
@@ -192,6 +193,7 @@ class CANN(IdentifiedRows):
         >>> index.search(np.eye(4, dtype=np.float32)[2:], k=1).colors.tolist()
         [[1]]
         """
+        check_store(store)
         index = cls(**parameters)
         index._check_parameters()
         node_type = point_type(colors, node_type)

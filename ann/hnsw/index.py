@@ -12,6 +12,7 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
+from ...graphlib.given_store import check_store
 from ..ids import RowIds
 from ..index import Progress, VectorIndex
 from ..metrics import check_count, check_finite, check_rows, metric_code, query_scales
@@ -176,6 +177,7 @@ class HNSW(VectorIndex):
 
         Results speak the store's user ids where they are integers or, with `text_ids`, text; else node positions.
         """
+        check_store(store)
         index = cls(**parameters)
         vectors = store_column(store, column, node_type)
         check_finite("from_store", vectors, f"column {column!r}")
@@ -632,6 +634,7 @@ class HNSW(VectorIndex):
 
         The vectors are not written again. On a stored graph, `commit()` writes the links; `HNSW.attach` opens them.
         """
+        check_store(store)
         self._check_parameters()
         with self._lock.steady():
             stored.put_into(self.graph, self._rows, self._parameters(), store, name)
@@ -642,6 +645,7 @@ class HNSW(VectorIndex):
 
         Links and vectors are read, to see that the column still holds what the index was made from (`IndexMismatch`).
         """
+        check_store(store)
         fields, graph, rows, where = stored.attached(store, name)
         index = cls._of(fields, graph, rows)
         index._where = where

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_finite
 from ..filters import allowed_rows
 from ..metrics import check_queries, metric_code
 from ..result import RangeResult
@@ -23,8 +24,8 @@ def search_within(
     index: HNSW, queries: ArrayLike, radius: float, ef_search: int | None, filter: Any, threads: int | None
 ) -> RangeResult:
     """See `HNSW.search_within`; called while the index is read."""
-    if not np.isfinite(radius):
-        raise InvalidInput(f"search_within: radius must be finite; got {radius}")
+    if not is_finite(radius):
+        raise InvalidInput(f"search_within: radius must be a finite number, one for all queries; got {radius!r:.50}")
     rows, _ = check_queries(queries, 1, index.dim, metric_code(index.metric, bits=True))
     ids = index._rows.values[:0]
     parts: list[tuple[Any, Any]] = [(np.empty(0, np.float32), ids)] * len(rows)

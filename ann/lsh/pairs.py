@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput
+from ...graphlib.given_store import check_store
 from ..metrics import check_count
 from ..minhash.sets import RaggedSets
 from .buckets import PAIRS_OF_A_LARGE_BUCKET, Segment, say_capped
@@ -59,6 +60,7 @@ class SimilarityGraph(NamedTuple):
         >>> graph.add_to(store).csr(("node", "similar", "node")).neighbors(0).tolist()
         [1]
         """
+        check_store(store)
         store.add_edge_type(edge_type, self.src, self.dst, weight=self.similarity, directed=False, positions=True)
         return store
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import resolve_threads, threads_in_use
 from ...graphlib.errors import IndexMismatch, InvalidInput, InvalidType
+from ...graphlib.given_store import check_store
 from ...graphlib.process import check_fits
 from ...graphlib.scalars import PlainParameters
 from ..metrics import check_count
@@ -228,6 +229,7 @@ class MinHash(PlainParameters):
 
         Equal to signing the whole store again, at the cost of the new edges. New nodes get rows.
         """
+        check_store(store)
         if direction not in ("out", "in"):
             raise InvalidInput(f'direction must be "out" or "in"; got {direction!r}')
         edges = store.edge_list(edge_type)

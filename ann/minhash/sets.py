@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput, InvalidType
-from ...graphlib.types import chosen_edge_type
+from ...graphlib.given_store import chosen_edge_type
 
 if TYPE_CHECKING:
     from ...graphlib.store.adjacency import Adjacency

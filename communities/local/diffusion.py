@@ -10,6 +10,7 @@ import numpy as np
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.given_store import check_store
 from ...graphlib.scalars import is_integer, is_number
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
 from .graph import ENTRIES_AT_ONCE, Labels, LocalGraph
@@ -168,6 +169,7 @@ def flow_diffusion(
     >>> sorted(found.sweep_nodes.tolist()), round(found.conductance, 3)
     ([0, 1, 2], 0.143)
     """
+    check_store(store)
     solver = FlowSolver() if solver is None else solver
     graph = LocalGraph(store, labels=labels, epsilon=epsilon, attributes=attributes, gamma=gamma, edge_type=edge_type)
     flow = _Flow(graph, seeds, solver, seed)
@@ -210,6 +212,7 @@ def flow_diffusion_path(
     >>> [len(c) for c in nearhop.ann.flow_diffusion_path(store, [0], masses=[3, 6, 9])]
     [1, 1, 3]
     """
+    check_store(store)
     graph = LocalGraph(store, labels=labels, epsilon=epsilon, attributes=attributes, gamma=gamma, edge_type=edge_type)
     flow = _Flow(graph, seeds, FlowSolver() if solver is None else solver, seed)
     found = list(flow.clusters(masses, warm_start=warm_start))

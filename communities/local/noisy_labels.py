@@ -14,6 +14,7 @@ from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.extras import require
+from ...graphlib.given_store import check_store
 from ...graphlib.scalars import is_integer, is_number
 from ...sampling.arguments import node_positions
 from .diffusion import FlowSolver, MassSweep, flow_diffusion
@@ -147,6 +148,7 @@ def diffuse_twice(
     >>> sorted(found.sweep_nodes.tolist())
     [0, 1, 2]
     """
+    check_store(store)
     if not is_integer(samples) or samples < 1:
         raise InvalidInput(f"samples must be a positive integer; got {samples!r}")
     first = flow_diffusion(store, seeds, mass, seed=seed, solver=solver)

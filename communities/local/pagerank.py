@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.given_store import check_store
 from ...graphlib.scalars import is_number
 from .cluster import LocalCluster, check_labelled, finish, open_seeds
 from .graph import ENTRIES_AT_ONCE, Labels, LocalGraph
@@ -72,6 +73,7 @@ def approximate_pagerank(
     >>> sorted(nearhop.ann.approximate_pagerank(store, [0]).sweep_nodes.tolist())
     [0, 1, 2]
     """
+    check_store(store)
     from . import pagerank_cpu
 
     for name, given in (("alpha", alpha), ("rho", rho)):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.given_store import check_store
 from .graph import LocalGraph
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def sweep_cut(
     >>> cut.nodes.tolist(), round(cut.conductance, 4)
     ([0, 1, 2], 0.1429)
     """
+    check_store(store)
     graph = LocalGraph(store, edge_type=edge_type)
     given = check_nodes("nodes", nodes, graph.num_nodes)
     if values is None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...graphlib.disk.replacing import replacing
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import check_store
 from ...graphlib.notebook import framed
 from ...sampling.arguments import node_positions
 from ..quality import entries_of, symmetric_matrix
@@ -144,6 +145,7 @@ class Picture:
             Which edges of the store the cluster was found by.
         title : str, optional
         """
+        check_store(store)
         members = found.nodes if support else found.sweep_nodes
         starts = np.unique(node_positions("seeds", seeds, store.csr(edge_type).num_rows))
         inside = np.concatenate([starts, members[~np.isin(members, starts)]])[:_MOST_MEMBERS]
@@ -177,6 +179,7 @@ class Picture:
         use_weights: bool = True,
     ) -> Picture:
         """The nodes of highest degree of the nine largest communities of a graph, one colour each."""
+        check_store(store)
         matrix = symmetric_matrix(store, loops=False, edge_type=edge_type, use_weights=use_weights)
         degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
         shown = min(_MOST_GROUPS, len(found.sizes))

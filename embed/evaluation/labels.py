@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ...graphlib.compute.streams import seeded
 from ...graphlib.errors import InvalidInput, InvalidType, MissingExtra
 from ...graphlib.extras import require
 from ...graphlib.notebook import table as html_table
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_integer, is_number
 from .linear_classifier import linear_scores
 
 if TYPE_CHECKING:
@@ -160,8 +160,9 @@ def evaluate(
         raise InvalidInput(f"evaluate: max_steps must be a positive integer; got {max_steps!r}")
     if threads is not None and (not is_integer(threads) or threads < 1):
         raise InvalidInput(f"evaluate: threads must be a positive integer or None; got {threads!r}")
-    sizes = [int(ratio * X.shape[0]) if 0 < ratio < 1 else 0 for ratio in train_ratios]
-    for ratio, size in zip(train_ratios, sizes, strict=True):
+    ratios = list(train_ratios) if isinstance(train_ratios, Iterable) else [train_ratios]
+    sizes = [int(ratio * X.shape[0]) if is_number(ratio) and 0 < ratio < 1 else 0 for ratio in ratios]
+    for ratio, size in zip(ratios, sizes, strict=True):
         if not 0 < size < X.shape[0]:
             raise InvalidInput(
                 f"evaluate: train_ratios must be in (0, 1) and leave a node on both sides; {ratio!r} of {X.shape[0]} "
@@ -178,7 +179,7 @@ def evaluate(
                 known, truth = Y[order[:size]], Y[order[size:]]
                 scores = scores_of(X[order[:size]], known, X[order[size:]])
                 micro[i, repeat], macro[i, repeat] = f1_scores(truth, predict_top(scores, truth.sum(axis=1)))
-    return Evaluation(tuple(float(r) for r in train_ratios), micro, macro)
+    return Evaluation(tuple(map(float, ratios)), micro, macro)
 
 
 class _Logistic:

@@ -11,8 +11,8 @@ import numpy as np
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.given_store import one_node_type
 from ...graphlib.notebook import table as html_table
-from ...graphlib.types import one_node_type
 from ...sampling.negatives.negatives import NegativeSampler
 from ..arguments import choice, number, whole
 from .metrics import average_precision, ranks, roc_auc

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import kind_of
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.given_store import one_node_type
 from ...graphlib.store.adjacency import Adjacency, build_adjacency, in_row_order
-from ...graphlib.types import one_node_type
 from ..arguments import choice, number, whole
 from .powers import Graph
 
@@ -48,6 +49,11 @@ def check_parameters(model: FastRP) -> None:
             raise InvalidInput(f'FastRP: density must be "sqrt", "achlioptas" or in (0, 1]; got {model.density!r}')
     _choice("projection", model.projection, ("sparse", "gaussian"))
     _choice("direction", model.direction, ("out", "in", "both"))
+    if model.features is not None and not isinstance(model.features, str):
+        raise InvalidType(
+            f"FastRP: features must be the name of a node column; got {kind_of(model.features)}. Assign it to "
+            'store.nodes["x"] and give features="x"'
+        )
     if (model.property_ratio > 0) != (model.features is not None):
         raise InvalidInput(
             f"FastRP: give both property_ratio > 0 and features, or neither; got property_ratio="

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, NotFitted
+from ...graphlib.given_store import check_store
 from ..arguments import check_walker, choice, number, positive, whole
 from ..model import Model
 from .grid import MAX_PARTS, Grid
@@ -194,6 +195,7 @@ class GraphVite(Model):
         IndexMismatch
             It was made of another graph or with other parameters.
         """
+        check_store(store)
         source = self.checkpoint if path is None else path
         if source is None:
             raise InvalidInput(

@@ -16,7 +16,7 @@ from ...graphlib.compute.jit import resolve_threads
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.threads import Workers
 from ...graphlib.errors import IndexMismatch, InvalidInput
-from ...graphlib.types import one_node_type
+from ...graphlib.given_store import one_node_type
 from ..fastrp.parameters import adjacency_of
 from ..progress import Meter
 from ..skipgram.walk_source import WalkSource, initial_vertex

@@ -11,7 +11,7 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.errors import InvalidInput
-from ...graphlib.types import one_node_type
+from ...graphlib.given_store import one_node_type
 from ..fastrp.parameters import adjacency_of
 
 if TYPE_CHECKING:

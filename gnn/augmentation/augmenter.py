@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...graphlib.checkpoints import check_arrays, load_checkpoint, save_checkpoint
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt
+from ...graphlib.given_store import check_store
 from ...graphlib.scalars import integer
 from ..nodes.data import NodeData
 from ..nodes.features import Features, as_features, shape_of
@@ -167,6 +168,7 @@ class LocalAugmenter:
         TrainingDiverged
             The loss is not finite any more.
         """
+        check_store(store)
         options = self.options
         x = column_of(store, column, options.decoder)
         neighbors = neighbor_sets(store)
@@ -262,6 +264,7 @@ class LocalAugmenter:
         IndexMismatch
             The column holds other features than those that the generator was fitted on.
         """
+        check_store(store)
         arrays, facts = load_checkpoint(path)
         try:
             made = cls(**facts["options"])

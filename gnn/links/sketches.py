@@ -11,6 +11,7 @@ from ...ann.minhash.minhash import MinHash
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import check_store
 from ...graphlib.scalars import integer
 from ...graphlib.sparse.csr import as_adjacency
 from ...sampling.arguments import pair_positions
@@ -78,6 +79,7 @@ class PairSketches:
         compat: bool = False,
         threads: int | None = None,
     ) -> None:
+        check_store(store)
         if hops not in (1, 2):
             raise InvalidInput(f"hops must be 1 or 2; got {hops!r}")
         self.hops, self.compat, self._threads = hops, compat, threads

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import check_store
 from ..sparse.propagation import neighbor_sets, normalised
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def normalized_adjacency(store: GraphStore, kind: str = "gcn") -> SparseTensor:
     >>> normalized_adjacency(nearhop.GraphStore.from_edges([0, 0], [1, 1])).matrix.values.round(3).tolist()
     [0.5, 0.5, 0.5, 0.5]
     """
+    check_store(store)
     if kind not in ("gcn", "mean"):
         raise InvalidInput(f'kind must be "gcn" or "mean"; got {kind!r}')
     return normalised(neighbor_sets(store), "gcn" if kind == "gcn" else "sage")

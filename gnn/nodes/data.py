@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.given_store import check_store
 from ...graphlib.scalars import is_integer
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class NodeData:
         >>> NodeData.from_store(store).test.tolist()
         [2]
         """
+        check_store(store)
         missing = [name for name in (labels, *masks) if name not in store.nodes]
         if missing:
             raise InvalidInput(

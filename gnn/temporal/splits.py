@@ -9,7 +9,7 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
-from ...graphlib.types import chosen_edge_type
+from ...graphlib.given_store import chosen_edge_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

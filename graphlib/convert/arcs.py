@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..checks import kind_of
+from ..errors import InvalidInput, InvalidType
 from ..store.store import GraphStore
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ class Names:
                 "column under another name (assign it again, then delete this one)"
             )
         self._taken[name] = what
+
+
+def check_graph(owner: str, graph: Any, whose: str, *has: str) -> None:
+    """Refuse what is no graph of the library whose graphs a conversion reads."""
+    if not all(hasattr(graph, name) for name in has):
+        raise InvalidType(f"{owner} reads {whose}; got {kind_of(graph)}")
 
 
 def store_of_arcs(

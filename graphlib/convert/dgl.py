@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import InvalidInput
 from ..store.store import GraphStore
 from ..tensors import to_array
-from .arcs import store_of_arcs
+from .arcs import check_graph, store_of_arcs
 from .pyg import edge_columns, put_node_columns
 
 
@@ -15,6 +15,7 @@ def from_dgl(
     graph: Any, *, directed: bool | None = None, weight: str | None = None, time: str | None = None
 ) -> GraphStore:
     """A store of a homogeneous DGL graph, with its `ndata` and `edata` as columns; `weight` and `time` name `edata`."""
+    check_graph("from_dgl", graph, "a graph of DGL", "ntypes", "edata")
     if len(graph.ntypes) != 1 or len(graph.etypes) != 1:
         raise InvalidInput("from_dgl reads homogeneous graphs; convert this one with dgl.to_homogeneous first")
     src, dst = (to_array(end) for end in graph.edges(order="eid"))

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..extras import require
+from ..given_store import check_store, one_node_type
 from ..scalars import is_integer
 from ..store.store import GraphStore
-from ..types import EdgeType, one_node_type
-from .arcs import Names, check_one_type
+from ..types import EdgeType
+from .arcs import Names, check_graph, check_one_type
 from .attributes import attribute_columns
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def to_networkx(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     says which edges; they must join nodes of one type. What belongs to an index is left out. An edge column "weight"
     beside weights is refused, and so is "time" beside times.
     """
+    check_store(store)
     nx = require("networkx", "to_networkx")
     if edge_type is None:
         check_one_type(store, "to_networkx")
@@ -82,6 +84,7 @@ def read_nx(
     graph: Any, *, directed: bool | None = None, weight: str | None = None, time: str | None = None
 ) -> tuple[GraphStore, dict[str, str]]:
     """`from_networkx`, and what of the graph is left out and why."""
+    check_graph("from_networkx", graph, "a graph of NetworkX", "nodes", "is_multigraph")
     nodes = list(graph.nodes)
     numbered = all(is_integer(n) for n in nodes)
     if not numbered and not all(isinstance(n, str) for n in nodes):

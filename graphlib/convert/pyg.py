@@ -11,10 +11,11 @@ import numpy as np
 
 from ..errors import InvalidInput
 from ..extras import require
+from ..given_store import check_store, one_node_type
 from ..store.store import GraphStore
 from ..tensors import to_array
-from ..types import EdgeType, one_node_type
-from .arcs import Names, store_of_arcs, undirected_half
+from ..types import EdgeType
+from .arcs import Names, check_graph, store_of_arcs, undirected_half
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ def to_pyg(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     first all edges as given, then the reverse of all that are not self-loops. Text columns are left out. A column whose
     name there is already that of another, or of something else (an edge column "weight" beside weights), is refused.
     """
+    check_store(store)
     torch = require("torch", "to_pyg")
     data = require("torch_geometric.data", "to_pyg")
     if edge_type is not None or (len(store.node_types) == 1 and len(store.edge_types) == 1):
@@ -121,6 +123,7 @@ def read_pyg(
     data: Any, *, directed: bool | None = None, weight: str | None = None, time: str | None = None
 ) -> tuple[GraphStore, dict[str, str]]:
     """`from_pyg`, and what of the graph is left out and why."""
+    check_graph("from_pyg", data, "a Data or HeteroData of PyG", "stores", "is_undirected")
     if hasattr(data, "edge_types"):
         return _from_hetero(data, directed, weight, time)
     if data.edge_index is None:

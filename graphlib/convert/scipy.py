@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import IngestError, InvalidInput, InvalidType
+from ..given_store import check_store
 from ..sparse.csr import CSR
 from ..store.store import GraphStore
-from .arcs import store_of_arcs
+from .arcs import check_graph, store_of_arcs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ def to_scipy(store: GraphStore, edge_type: EdgeType | None = None) -> Any:
     >>> to_scipy(nearhop.GraphStore.from_edges(np.array([0]), np.array([1]))).toarray().tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
+    check_store(store)
     rows = store.csr(edge_type)
     return CSR(rows.indptr, rows.indices, rows.weight, rows.num_cols).to_scipy()
 
@@ -55,6 +57,7 @@ def from_scipy(matrix: Any, *, directed: bool | None = None) -> GraphStore:
     >>> from_scipy(sp.csr_array([[0, 2.0], [2.0, 0]])).num_edges
     1
     """
+    check_graph("from_scipy", matrix, "a sparse matrix of SciPy (scipy.sparse.csr_array(...) makes one)", "tocoo")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise InvalidInput(f"edges between nodes of one type need a square matrix; got shape {matrix.shape}")
     row, col, values = _entries(matrix)

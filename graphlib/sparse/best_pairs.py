@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput
+from ..given_store import check_store
 from ..scalars import is_integer
 from ..store.adjacency import id_dtype
 from .csr import CSR, transposed
@@ -63,6 +64,7 @@ def top_pairs(
     >>> top_pairs(square, 1).nodes.ravel().tolist()
     [2, 3, 0, 1]
     """
+    check_store(store)
     from ..compute.jit import threads_in_use
     from .products import select_cpu
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..checks import as_dtype
 from ..compute.fingerprint import of_array, of_rows
 from ..errors import InvalidInput, InvalidType, NotFound
+from ..given_store import check_store
 from ..scalars import integer
 from ..sizes import parse_bytes
 from ..types import EdgeType
@@ -125,6 +126,7 @@ def hop_contexts(
     >>> store.nodes["x_hop1"][0].astype(float).round(2).tolist()  # 1 / 2 of itself, 1 / sqrt(2 * 3) of node 1
     [0.5, 0.41, 0.0]
     """
+    check_store(store)
     hops = integer("hops", hops, 1)
     X, kind = _table(store, column, edge_type, dtype)
     rows, others = _sides(store, edge_type, direction)
@@ -184,6 +186,7 @@ def check_contexts(
     >>> check_contexts(store) if hop_contexts(store) else None
     ['x_hop1', 'x_hop2']
     """
+    check_store(store)
     columns = store.nodes if node_type is None else store.nodes(node_type)
     chosen = store._parts.node_type(node_type)
     given = _recorded(store).get(_place(chosen, column))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import InvalidInput
+from ..given_store import check_store
 from .csr import CSR, as_csr, rows_sorted, transposed, with_columns_once
 from .products.spgemm import as_pairs
 
@@ -125,6 +126,7 @@ def pair_scores(
     >>> pair_scores(square, [0, 0], [2, 1]).tolist()
     [2.0, 0.0]
     """
+    check_store(store)
     sides = _sides(store, method, weights, direction, edge_type)
     shape = sides.left.num_rows, sides.right.num_rows
     u, v = as_pairs("pair_scores", src, dst, shape)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InvalidInput
+from ..given_store import check_store
 from .csr import as_csr
 from .pairs import as_sets
 
@@ -46,6 +47,7 @@ def triangles(store: GraphStore, *, threads: int | None = None) -> NDArray[np.in
     >>> triangles(nearhop.GraphStore.from_edges([0, 1, 2, 2], [1, 2, 0, 3])).tolist()
     [1, 1, 1, 0]
     """
+    check_store(store)
     from ..compute.jit import threads_in_use
     from ..compute.threads import pieces
     from ..store.adjacency import EDGES_AT_ONCE

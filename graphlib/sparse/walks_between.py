@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInput, InvalidType
+from ..given_store import check_store
 from ..scalars import is_integer, is_number
 from ..store.adjacency import id_dtype
 from .csr import CSR, as_csr, transposed
@@ -73,6 +74,7 @@ def walk_scores(
     >>> walk_scores(path, [0, 0], [2, 3], beta=0.1).round(6).tolist()  # one walk of two steps, one of three
     [0.01, 0.001]
     """
+    check_store(store)
     from ..compute.jit import threads_in_use
     from . import walks_between_cpu as kernels
     from .intersect import grouped_by_row
@@ -113,6 +115,7 @@ def top_walks(
     >>> top_walks(path, [0], 2).nodes.tolist()
     [[1, 2]]
     """
+    check_store(store)
     from ..compute.jit import threads_in_use
     from . import walks_between_cpu as kernels
 

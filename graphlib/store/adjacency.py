@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compute.threads import pieces
+from ..errors import InvalidInput
+from ..scalars import is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +67,15 @@ class Adjacency(CompressedRows):
         return np.diff(self.indptr)
 
     def neighbors(self, row: int) -> NDArray[Any]:
-        """The neighbours of one row, as a view."""
+        """The neighbours of one row, as a view.
+
+        Raises
+        ------
+        InvalidInput
+            A row that is no integer in [0, num_rows).
+        """
+        if not is_integer(row) or not 0 <= row < self.num_rows:
+            raise InvalidInput(f"neighbors takes one row, an integer in 0..{self.num_rows - 1}; got {row!r:.50}")
         return self.indices[self.indptr[row] : self.indptr[row + 1]]
 
     def __repr__(self) -> str:

@@ -176,7 +176,7 @@ class Columns(MutableMapping[str, "NDArray[Any]"]):
 
     def stored(self, name: str) -> NDArray[Any] | TextColumn:
         """The column as it is kept, however many rows it has."""
-        if name not in self._arrays:
+        if not isinstance(name, str) or name not in self._arrays:
             known = ", ".join(sorted(self._arrays)) or "none yet"
             raise NotFound(f"{self._owner} have no column {name!r}; columns: {known}")
         return self._arrays[name]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import NotFound
+from ...graphlib.given_store import check_store
 from ..arguments import check_count, node_positions
 from ..negatives.negatives import NegativeSampler
 from ..neighbors.neighbor import NeighborSampler
@@ -71,6 +72,7 @@ class LinkLoader(Loader):
         part: tuple[int, int] = (0, 1),
         workers: int = 1,
     ) -> None:
+        check_store(store)
         super().__init__(store, sampler, tables, Batching(batch_size, shuffle, drop_last, seed, part), workers)
         types = (*store.edge_types, *store.link_types)
         if self.typed and edge_type not in types:

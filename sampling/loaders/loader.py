@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.types import chosen_edge_type
-from ..arguments import check_count
+from ...graphlib.given_store import chosen_edge_type
+from ..arguments import check_count, check_epoch
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
 from ..prefetch import LoaderReport, Stopwatch, check_same_process
@@ -65,7 +65,7 @@ class Loader:
     def __iter__(self) -> Iterator[Any]:
         """One pass, as epoch number `epoch`, which is then counted up: every pass draws anew, and reproducibly."""
         check_same_process(self._process, "a loader")
-        epoch = self.epoch
+        epoch = check_epoch(self.epoch)
         self.epoch += 1
         order = self._batching.positions(self._total, epoch)
         devices = (table.device for table in self.tables.values())

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
+from ...graphlib.given_store import check_store
 from ..arguments import node_positions
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
@@ -82,6 +83,7 @@ class NodeLoader(Loader):
         part: tuple[int, int] = (0, 1),
         workers: int = 1,
     ) -> None:
+        check_store(store)
         super().__init__(store, sampler, tables, Batching(batch_size, shuffle, drop_last, seed, part), workers)
         given: Any = nodes
         self.node_type = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import check_store
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
 from .links import LinkLoader, labels
@@ -61,6 +62,7 @@ class TemporalLoader(LinkLoader):
         part: tuple[int, int] = (0, 1),
         workers: int = 1,
     ) -> None:
+        check_store(store)
         draw = getattr(sampler, "draw", None)
         if draw is None or draw.temporal is None:
             raise InvalidInput(

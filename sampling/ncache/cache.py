@@ -10,7 +10,7 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_integer, is_number
 from ...graphlib.store.times import float_times
-from ..arguments import check_count, node_positions, threads_for
+from ..arguments import check_count, check_epoch, node_positions, threads_for
 from .read import CacheRead
 from .sizes import check_sizes, key_dtype
 
@@ -245,7 +245,7 @@ class NCache:
         from . import cache_cpu as ncache_cpu
 
         ends = [node_positions(name, ids, self.num_nodes) for name, ids in (("src", src), ("dst", dst))]
-        count = ends[0].shape[0]
+        count, epoch = ends[0].shape[0], check_epoch(epoch)
         if ends[1].shape[0] != count:
             raise InvalidInput(f"insert: src and dst must be equally long; got {count} and {ends[1].shape[0]}")
         times, names = self._stamps(time, edge_ids, count)

@@ -18,7 +18,7 @@ from ...graphlib.compute.random_cuda import stream, uniform
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.twins_cuda import on_device
 from ...graphlib.errors import InvalidInput
-from ..arguments import node_positions
+from ..arguments import check_epoch, node_positions
 from . import cache_cpu
 from .cache import COLUMNS, HASHES, NCache
 
@@ -289,7 +289,7 @@ class CudaNCache:
         epoch: int = 0,
     ) -> None:
         """As `NCache.insert`; `values` is a device array (n, width, F) of the nodes of `read`."""
-        like = self.like
+        like, epoch = self.like, check_epoch(epoch)
         ends = [node_positions(name, ids, like.num_nodes) for name, ids in (("src", src), ("dst", dst))]
         times, names = like._stamps(time, edge_ids, ends[0].shape[0])
         if ends[0].shape[0] != ends[1].shape[0]:

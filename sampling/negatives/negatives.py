@@ -9,9 +9,9 @@ import numpy as np
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.scalars import is_number
-from ...graphlib.types import chosen_edge_type
-from ..arguments import check_count, check_seed_time, node_positions, threads_for, words_of
+from ..arguments import check_count, check_epoch, check_seed_time, node_positions, threads_for, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -79,6 +79,7 @@ class NegativeSampler:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
+        check_store(store)
         if corrupt not in ("dst", "src"):
             raise InvalidInput(f'corrupt must be "dst" or "src"; got {corrupt!r}')
         if not is_number(power) or not 0 <= power < np.inf:
@@ -132,11 +133,11 @@ class NegativeSampler:
         from ...graphlib.compute.jit import threads_in_use
         from . import negatives_cpu
 
-        given = node_positions("nodes", nodes, self._rows.num_rows)
+        given, number = node_positions("nodes", nodes, self._rows.num_rows), check_epoch(epoch)
         out = np.empty((given.shape[0], check_count("num", num)), np.int64)
         streams = _streams(given, self._rows.num_rows, keys)
         with threads_in_use(threads_for(self.threads, out.size, 1024)):
-            negatives_cpu.draw_negatives(*self._what(), given, *streams, self._root(Purpose.NEGATIVES), epoch, out)
+            negatives_cpu.draw_negatives(*self._what(), given, *streams, self._root(Purpose.NEGATIVES), number, out)
         return out
 
     def sample_pairs(
@@ -151,13 +152,13 @@ class NegativeSampler:
         from ...graphlib.compute.jit import threads_in_use
         from . import negatives_cpu
 
-        count = check_count("num", num)
+        count, number = check_count("num", num), check_epoch(epoch)
         near, far = np.empty(count, np.int64), np.empty(count, np.int64)
         named = np.arange(count) if keys is None else _integers("keys", keys)
         if named.shape != (count,):
             raise InvalidInput(f"keys must have shape ({count},), one per pair; got {named.shape}")
         with threads_in_use(threads_for(self.threads, count, 1024)):
-            negatives_cpu.draw_pairs(*self._what(), named, self._root(Purpose.PAIRS), epoch, near, far)
+            negatives_cpu.draw_pairs(*self._what(), named, self._root(Purpose.PAIRS), number, near, far)
         if (far < 0).any():
             raise InvalidInput("nearly all pairs are linked, so pairs that are not cannot be found by drawing")
         return near, far
@@ -194,7 +195,7 @@ def in_batch_negatives(
     if far.ndim != 1 or (src is not None and near.shape != far.shape):
         raise InvalidInput(f"dst and src must be equally long; got shapes {far.shape} and {near.shape}")
     out = np.empty((far.shape[0], check_count("num", num)), np.int64)
-    negatives_cpu.draw_in_batch(near, far, root_of(seed, Purpose.IN_BATCH), epoch, out)
+    negatives_cpu.draw_in_batch(near, far, root_of(seed, Purpose.IN_BATCH), check_epoch(epoch), out)
     return out
 
 
@@ -240,6 +241,7 @@ def historical_negatives(
     >>> historical_negatives(store, [0, 0], [2, 1], 2).tolist()
     [[1, 1], [-1, -1]]
     """
+    check_store(store)
     from ...graphlib.compute.jit import threads_in_use
     from . import negatives_cpu
 
@@ -252,7 +254,7 @@ def historical_negatives(
     streams = (
         *_streams(given, rows.num_rows, keys),
         root_of(seed, Purpose.HISTORY, *words_of(chosen_edge_type(store, edge_type))),
-        epoch,
+        check_epoch(epoch),
     )
     with threads_in_use(threads_for(threads, out.size, 1024)):
         negatives_cpu.draw_from_history(rows.indptr, rows.indices, rows.time, given, times, *streams, out)

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...graphlib.compute.threads import threads_in_use
 from ...graphlib.errors import InvalidInput
-from ...graphlib.types import chosen_edge_type
+from ...graphlib.given_store import chosen_edge_type
 from ..ahead import in_order
-from ..arguments import check_fanouts, check_seed_time, node_positions
+from ..arguments import check_epoch, check_fanouts, check_seed_time, node_positions
 from ..scratch import ResultMemory, Scratch, ScratchPool
 from .batch import Batch, Relation
 from .hops import Hops, UniformHops
@@ -137,7 +137,7 @@ class NeighborSampler:
     def _sample(
         self, seeds: ArrayLike, epoch: int, seed_time: ArrayLike | None, threads: int | None
     ) -> SampledSubgraph:
-        nodes = node_positions("seeds", seeds, self._rows.num_rows)
+        nodes, epoch = node_positions("seeds", seeds, self._rows.num_rows), check_epoch(epoch)
         times = self._check_times(seed_time, nodes.shape[0])
         scratch = self._scratch.take()
         with threads_in_use(threads):

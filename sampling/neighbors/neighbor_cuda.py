@@ -132,11 +132,11 @@ class CudaSampler:
 
     def sample(self, seeds: ArrayLike, epoch: int = 0) -> SampledSubgraph:
         """Sample around `seeds` (node positions on the host); arrays of the result are on the device."""
-        from ..arguments import node_positions
+        from ..arguments import check_epoch, node_positions
 
         given = node_positions("seeds", seeds, self._num_nodes)
         with self._lock, launching(self._device) as place:
-            return self._sample(place, given, epoch)
+            return self._sample(place, given, check_epoch(epoch))
 
     def _sample(self, place: Place, seeds: NDArray[np.int64], epoch: int) -> SampledSubgraph:
         size, hops = seeds.shape[0], len(self.fanouts)

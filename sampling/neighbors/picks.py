@@ -11,8 +11,8 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.threads import pieces, spread
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import chosen_edge_type
 from ...graphlib.store.times import span_in
-from ...graphlib.types import chosen_edge_type
 from ..arguments import words_of
 from .numbers import AT_ONCE
 

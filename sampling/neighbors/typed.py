@@ -10,9 +10,10 @@ import numpy as np
 
 from ...graphlib.compute.threads import threads_in_use
 from ...graphlib.errors import InvalidInput, NotFound
+from ...graphlib.given_store import check_store
 from ...graphlib.notebook import table
 from ..ahead import in_order
-from ..arguments import check_fanouts, check_seed_time, node_positions
+from ..arguments import check_epoch, check_fanouts, check_seed_time, node_positions
 from ..scratch import ResultMemory, Scratch, ScratchPool
 from .batch import Batch, Relation
 from .induced import induced_edges
@@ -139,6 +140,7 @@ class TypedNeighborSampler:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
+        check_store(store)
         if induced and (disjoint or temporal is not None):
             raise InvalidInput("induced=True returns edges between all sampled nodes, so trees cannot be disjoint")
         self.fanouts = _fanouts_by_type(store, fanouts)
@@ -172,7 +174,7 @@ class TypedNeighborSampler:
 
         `seed_time`, one time per seed by node type, is required with, and only with, `temporal`.
         """
-        nodes = self._check_seeds(seeds)
+        nodes, epoch = self._check_seeds(seeds), check_epoch(epoch)
         times = self._check_times(nodes, seed_time)
         scratch = self._scratch.take()
         batch = Batch(self._relations, self._num_nodes, scratch, self.disjoint, epoch)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.given_store import check_store
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -45,6 +47,7 @@ def count_visits(
     >>> count_visits(star, NeighborSampler(star, [1]), [[1, 2], [3]]).tolist()
     [2, 1, 1, 1, 0]
     """
+    check_store(store)
     visits = np.zeros(store.num_nodes_of(sampler.edge_type[0]), np.int64)
     for sample in sampler.sample_batches(batches, epoch):
         nodes: Any = sample.nodes if sample.tree is None else np.unique(sample.nodes)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ...graphlib.types import chosen_edge_type
-from ..arguments import check_count, node_positions, words_of
+from ...graphlib.given_store import chosen_edge_type
+from ..arguments import check_count, check_epoch, node_positions, words_of
 from ..neighbors.picks import checked_weight
 from ..neighbors.subgraph import SampledSubgraph
 
@@ -125,7 +125,7 @@ class LayerSampler:
         """Sample around `seeds` (node positions, any order, repeats allowed)."""
         from . import layers_cpu
 
-        rows = self._rows
+        rows, epoch = self._rows, check_epoch(epoch)
         given = node_positions("seeds", seeds, rows.num_rows)
         _, first = np.unique(given, return_index=True)
         nodes = given[np.sort(first)]

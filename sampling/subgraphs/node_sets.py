@@ -10,9 +10,10 @@ import numpy as np
 from ...graphlib.compute.fingerprint import of_rows
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, NotFound
+from ...graphlib.given_store import check_store
 from ...graphlib.sizes import parse_bytes
 from ...graphlib.types import EdgeType
-from ..arguments import check_count, node_positions, threads_for, words_of
+from ..arguments import check_count, check_epoch, node_positions, threads_for, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -87,6 +88,7 @@ class NodeSets:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
+        check_store(store)
         self.store, self.size, self.seed = store, check_count("size", size, 1), seed
         self.edge_type = store._parts.edge_type(edge_type)
         if self.edge_type[0] != self.edge_type[2]:
@@ -114,7 +116,7 @@ class NodeSets:
         """
         nodes = node_positions("seeds", seeds, self.num_nodes)
         out = np.empty((nodes.shape[0], self.size), self._rows.indices.dtype)
-        self._draw(nodes, check_count("epoch", epoch), out)
+        self._draw(nodes, check_epoch(epoch), out)
         return out
 
     def write(
@@ -149,7 +151,7 @@ class NodeSets:
                 f"memory_limit is {limit:,} bytes; drawing node sets of {self.num_nodes:,} nodes needs {needed:,}"
             )
         recipe = {
-            "size": self.size, "seed": int(self.seed), "epoch": check_count("epoch", epoch),
+            "size": self.size, "seed": int(self.seed), "epoch": check_epoch(epoch),
             "edge_type": list(self.edge_type), "direction": self.direction, "isolated": self.isolated,
             "edges": of_rows(self._rows, threads=self.threads),
         }  # fmt: skip
@@ -213,6 +215,7 @@ def check_node_sets(
     >>> check_node_sets(store, NodeSets(store, 3).write()).shape
     (3, 3)
     """
+    check_store(store)
     chosen = store._parts.node_type(node_type)
     columns, recipe = store.nodes(chosen), store.attributes.get(ATTRIBUTE, {}).get(f"{chosen}/{column}")
     if column not in columns or not isinstance(recipe, dict):

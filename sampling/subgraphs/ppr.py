@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import check_store
 from ...graphlib.scalars import is_number
 from ...graphlib.sparse.pairs import TopPairs
 from ..arguments import check_count, node_positions, threads_for
@@ -81,6 +82,7 @@ def ppr_topk(
     >>> ppr_topk(path, [0], top=3).nodes.tolist()
     [[1, 0, 2]]
     """
+    check_store(store)
     from ...graphlib.compute.jit import threads_in_use
     from . import ppr_cpu
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ...graphlib.types import chosen_edge_type
-from ..arguments import check_count, words_of
+from ...graphlib.given_store import chosen_edge_type
+from ..arguments import check_count, check_epoch, words_of
 from ..negatives.negatives import alias_table
 from ..walks.walks import random_walks
 from .subgraphs import InducedSubgraphs
@@ -117,7 +117,7 @@ class SaintSampler:
 
     def sample(self, index: int, epoch: int = 0) -> SampledSubgraph:
         """Subgraph number `index` of an epoch, with every edge between its nodes."""
-        return self._induced.take(self._nodes(check_count("index", index), epoch))
+        return self._induced.take(self._nodes(check_count("index", index), check_epoch(epoch)))
 
     def _nodes(self, index: int, epoch: int) -> NDArray[np.int64]:
         from . import saint_cpu

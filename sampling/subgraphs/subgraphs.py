@@ -11,7 +11,8 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.threads import pieces
 from ...graphlib.errors import InvalidInput, InvalidType
-from ..arguments import check_count, node_positions, threads_for
+from ...graphlib.given_store import check_store
+from ..arguments import check_count, check_epoch, node_positions, threads_for
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.subgraph import SampledSubgraph
 from ..scratch import Scratch, ScratchPool
@@ -95,6 +96,7 @@ def ego_networks(
     >>> ego_networks(path, [0, 2], hops=2).padded()[0].tolist()
     [[0, 1, 2, -1, -1], [2, 1, 3, 0, 4]]
     """
+    check_store(store)
     from ...graphlib.compute.jit import threads_in_use
     from . import subgraphs_cpu
 
@@ -133,6 +135,7 @@ class InducedSubgraphs:
     """
 
     def __init__(self, store: GraphStore, *, edge_type: Any = None) -> None:
+        check_store(store)
         self._rows = _square(store, edge_type, "in")
         self._scratch = ScratchPool(lambda: {"": Scratch(self._rows.num_rows)})
 
@@ -224,6 +227,7 @@ class ShadowSampler:
         seed: int = 0,
         edge_type: Any = None,
     ) -> None:
+        check_store(store)
         if (fanouts is None) == (top is None):
             raise InvalidInput("ShadowSampler needs fanouts=[...] or top=..., and not both")
         self._store = store
@@ -236,6 +240,7 @@ class ShadowSampler:
 
     def sample(self, seeds: ArrayLike, epoch: int = 0) -> SampledSubgraph:
         """Subgraphs of the seeds (node positions, repeats allowed), one block each."""
+        epoch = check_epoch(epoch)
         if self._sampler is not None:
             reached = self._sampler.sample(seeds, epoch)
             trees = reached.tree if reached.tree is not None else np.empty(0, np.int64)
@@ -297,7 +302,8 @@ def cluster_batches(
     >>> sorted(sorted(b.nodes.tolist()) for b in cluster_batches(store, [0, 0, 1, 1]))
     [[0, 1], [2, 3]]
     """
-    together = check_count("per_batch", per_batch, 1)
+    check_store(store)
+    together, epoch = check_count("per_batch", per_batch, 1), check_epoch(epoch)
     induced = InducedSubgraphs(store, edge_type=edge_type)
     labels: NDArray[Any] = np.asarray(parts)
     if labels.dtype.kind not in "iu":

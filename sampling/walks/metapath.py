@@ -9,8 +9,9 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, NotFound
+from ...graphlib.given_store import check_store
 from ...graphlib.store.adjacency import id_dtype
-from ..arguments import check_count, node_positions, threads_for
+from ..arguments import check_count, check_epoch, node_positions, threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -73,12 +74,13 @@ def metapath_walks(
     >>> metapath_walks(shop, [0, 1], metapath=there_and_back).tolist()
     [[0, 2, 0], [1, 0, 1]]
     """
+    check_store(store)
     from ...graphlib.compute.jit import threads_in_use
     from . import metapath_cpu
     from .walks_cpu import occurrences
 
     parts = [_rows(store, position, edge_type) for position, edge_type in enumerate(metapath)]
-    types = walk_node_types(metapath)
+    types, epoch = walk_node_types(metapath), check_epoch(epoch)
     steps = len(parts) if length is None else check_count("length", length)
     if steps > len(parts) and types[0] != types[-1]:
         raise InvalidInput(

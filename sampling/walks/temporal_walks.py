@@ -10,9 +10,9 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.store.times import span_in
-from ...graphlib.types import chosen_edge_type
-from ..arguments import check_count, check_seed_time, node_positions, threads_for, words_of
+from ..arguments import check_count, check_epoch, check_seed_time, node_positions, threads_for, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -103,11 +103,12 @@ def temporal_walks(
     >>> temporal_walks(chain, [0], length=3).nodes.tolist()
     [[0, 1, 3, -1]]
     """
+    check_store(store)
     from ...graphlib.compute.jit import threads_in_use
     from . import temporal_walks_cpu
     from .walks_cpu import occurrences
 
-    steps = check_count("length", length)
+    steps, epoch = check_count("length", length), check_epoch(epoch)
     span: float | None = span_in(window, store.attributes)
     if span is not None and not (np.isfinite(span) and span >= 0):
         raise InvalidInput(f"window must be a finite number >= 0; got {window!r}")

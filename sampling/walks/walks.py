@@ -9,9 +9,9 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
+from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.scalars import is_integer, is_number
-from ...graphlib.types import chosen_edge_type
-from ..arguments import node_positions, threads_for, words_of
+from ..arguments import check_epoch, node_positions, threads_for, words_of
 from ..neighbors.picks import checked_weight
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def random_walks(
     >>> random_walks(path, [0, 1], length=3).tolist()
     [[0, 1, 2, -1], [1, 2, -1, -1]]
     """
+    check_store(store)
     from ...graphlib.compute.jit import threads_in_use
     from . import walks_cpu
 
@@ -116,7 +117,7 @@ def random_walks(
     chosen = root_of(seed, Purpose.WALKS, *words_of(chosen_edge_type(store, edge_type)))
     with threads_in_use(threads_for(threads, nodes.shape[0])):
         tables = _alias_tables(adjacency, edge_type) if weighted else _NO_TABLES
-        common = (nodes, streams, chosen, epoch, out)
+        common = (nodes, streams, chosen, check_epoch(epoch), out)
         few = out.size <= _FEW_STEPS
         if p != 1 or q != 1:
             bias, trials = (bounded_bias(p), bounded_bias(q)), np.empty(nodes.shape[0], np.int64)

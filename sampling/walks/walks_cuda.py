@@ -83,10 +83,10 @@ def random_walks(
     entry the transpose of `nearhop.sampling.random_walks(store, starts, weighted=False, ...)`; name the edge type of
     `rows` where the store names it.
     """
-    from ..arguments import check_count, node_positions, words_of
+    from ..arguments import check_count, check_epoch, node_positions, words_of
     from . import walks_cpu
 
-    length = check_count("length", length)
+    length, epoch = check_count("length", length), check_epoch(epoch)
     nodes = node_positions("starts", starts, rows.num_rows)
     streams = np.empty(nodes.shape[0], np.int32)
     walks_cpu.occurrences(nodes, np.zeros(rows.num_rows, np.int32), streams)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearhop.ann import HNSW, Exact, IVFFlat, SearchResult
+from nearhop.ann import HNSW, Exact, IVFFlat, SearchResult, recall
 from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFound
 from nearhop.tests.support import examples
 
@@ -78,6 +78,21 @@ def test_filters_ids_bitmaps_and_one_bitmap_per_query():
         assert result.ids.tolist() == wanted.ids.tolist()
         assert (result.counts == 43).all()
     assert (index.search(queries, 3, filter=[]).counts == 0).all()
+    assert (
+        index.search(queries, 60, filter=set((np.flatnonzero(mask) + 1000).tolist())).ids.tolist()
+        == wanted.ids.tolist()
+    )
+    with pytest.raises(InvalidType, match="and no function; got function"):
+        index.search(queries, 3, filter=lambda row: row > 3)
+    with pytest.raises(InvalidInput, match="masked array"):
+        index.search(queries, 3, filter=np.ma.masked_equal([1000, 1001], 1001))
+
+
+def test_recall_is_of_two_searches():
+    vectors, queries = data()
+    found = Exact().add(vectors).search(queries, 5)
+    with pytest.raises(InvalidType, match=r"truth must be what a search returned.*numpy's ndarray"):
+        recall(found, found.ids)
 
 
 def test_removed_rows_are_not_found_and_their_ids_are_free_again():

@@ -146,8 +146,9 @@ def test_range_search_finds_all_rows_within(storage):
         assert len(ids) >= 0.99 * (true[q] <= radius).sum() > 64
     assert index.search_within(queries[:2], -1.0).ids.tolist() == []
     assert len(index.search_within(np.empty((0, 24)), 1.0)) == 0
-    with pytest.raises(InvalidInput, match="radius must be finite"):
-        index.search_within(queries, np.inf)
+    for radius in (np.inf, None, [0.5], "1"):
+        with pytest.raises(InvalidInput, match="radius must be a finite number, one for all queries"):
+            index.search_within(queries, radius)
 
 
 def test_tune_sets_a_beam_that_reaches_the_recall(tmp_path):

@@ -55,7 +55,7 @@ def test_one_label_per_node_gives_accuracy():
 
 def test_same_seed_same_scores_at_any_number_of_threads():
     X, y = clusters(classes=5)
-    one = evaluate(X, y, train_ratios=(0.3,), repeats=2, seed=4, threads=1)
+    one = evaluate(X, y, train_ratios=0.3, repeats=2, seed=4, threads=1)
     two = evaluate(X, y, train_ratios=(0.3,), repeats=2, seed=4, threads=3)
     np.testing.assert_array_equal(one.micro, two.micro)
     np.testing.assert_array_equal(one.macro, two.macro)

@@ -304,6 +304,10 @@ def test_the_store_is_not_changed():
         ({"direction": "up"}, "direction must be one of"),
         ({"property_ratio": 0.5}, "give both property_ratio > 0 and features"),
         ({"features": "x"}, "give both property_ratio > 0 and features"),
+        (
+            {"property_ratio": 0.5, "features": np.ones((3, 2))},
+            "features must be the name of a node column; got numpy's",
+        ),
         ({"property_ratio": 1.5, "features": "x"}, "property_ratio must be in"),
         ({"num_powers": 0}, "num_powers must be in"),
     ],

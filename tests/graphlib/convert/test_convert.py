@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import nearhop
 from nearhop.graphlib.convert.scipy import read_sparse_npz
-from nearhop.graphlib.errors import IngestError, InvalidInput
+from nearhop.graphlib.errors import IngestError, InvalidInput, InvalidType
 from nearhop.tests.support import examples, needs
 
 convert: Any = importlib.import_module("nearhop.graphlib.convert")
@@ -285,3 +285,10 @@ def test_dgl():
     store = ingest(graph)
     assert store.edge_list().src.tolist() == [0, 1]
     assert store.nodes["x"].shape == (3, 2)
+
+
+@pytest.mark.parametrize("name", ["from_scipy", "from_networkx", "from_pyg", "from_dgl"])
+def test_other_graphs_are_named(name):
+    for graph in (np.eye(3), [[0, 1]], "cora", None, make()):
+        with pytest.raises(InvalidType, match=rf"{name} reads .*; got (numpy|nearhop)?('s )?\w+$"):
+            getattr(convert, name)(graph)

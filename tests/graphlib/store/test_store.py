@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
+from nearhop.graphlib.given_store import one_node_type
 from nearhop.graphlib.store.store import GraphStore
 from nearhop.graphlib.store.store import open as open_store
-from nearhop.graphlib.types import one_node_type
 
 graphs = st.integers(1, 15).flatmap(
     lambda n: st.tuples(
@@ -306,3 +306,18 @@ def test_what_a_call_means_in_a_store_of_several_types():
         one_node_type(several, "x")
     with pytest.raises(NotFound, match="no edge type"):
         one_node_type(several, "x", ("a", "z", "a"))
+
+
+def test_neighbours_are_of_one_row_that_exists():
+    rows = GraphStore.from_edges([0, 1, 2], [1, 2, 0], num_nodes=4, directed=True).csr()
+    assert rows.neighbors(np.int32(1)).tolist() == [2]
+    for row in (-1, 4, [0, 1], 1.0, "1", True):
+        with pytest.raises(InvalidInput, match=r"neighbors takes one row, an integer in 0\.\.3"):
+            rows.neighbors(row)
+
+
+def test_a_column_is_named_by_a_text():
+    store = GraphStore.from_edges([0], [1])
+    for name in (["x"], 0, None):
+        with pytest.raises(NotFound, match="nodes have no column"):
+            store.nodes[name]
