@@ -15,12 +15,13 @@ from ..graphlib.guarded import NPY_MAGIC, check_regular, guarded, read_npy
 from ..graphlib.store.store import open as open_store
 from ..graphlib.vector_files import HDF5, VECS, read_hdf5, read_vecs
 from .csv_numbers import read_csv, wrong_cell
-from .output import printable
+from .output import note, one_line, printable
 from .words import find_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+CSV = (".csv", ".tsv", ".txt")
 _READS = ".npy, .fvecs, .bvecs, .ivecs, .hdf5, .parquet, .csv, a store with --column, or - for standard input"
 _WRITES = ".npy, .npz, .parquet, .csv, or - for standard output"
 
@@ -32,7 +33,7 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
     """
     path = Path(source)
     if source == "-":
-        return _from_bytes(sys.stdin.buffer.read(), "standard input")
+        return _from_bytes(sys.stdin.buffer.read(), "standard input")[0]
     if not path.exists():
         raise StoreMissing(f"there is no file or store at {source}")
     if path.is_dir():
@@ -52,8 +53,8 @@ def read_vectors(source: str, column: str | None = None, *, dataset: str = "trai
         table, name = read_parquet(source, column)
         with guarded(source, "a Parquet file of numbers"):
             return _numbers(table if name is None else table.select([name]), source)
-    if path.suffix in (".csv", ".tsv", ".txt"):
-        return _from_bytes(path.read_bytes(), source)
+    if path.suffix in CSV:
+        return _from_bytes(path.read_bytes(), source)[0]
     raise InvalidInput(f"{source}: vectors are read from {_READS}")
 
 
@@ -72,10 +73,30 @@ def read_parquet(source: str, column: str | None) -> tuple[Any, str | None]:
     return table, column or next(iter(lists), None)
 
 
-def _from_bytes(data: bytes, name: str) -> NDArray[Any]:
+def read_cells(source: str, apart: str) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Vectors of a CSV file or of standard input, and the Arrow column `apart` of it, which is no coordinate.
+
+    There is none where no column has that name, or for .npy on standard input.
+    """
+    if source == "-":
+        return _from_bytes(sys.stdin.buffer.read(), "standard input", apart)
+    check_regular(Path(source))
+    return _from_bytes(Path(source).read_bytes(), source, apart)
+
+
+def _from_bytes(data: bytes, name: str, apart: str | None = None) -> tuple[NDArray[Any], dict[str, Any]]:
     if data[: len(NPY_MAGIC)] == NPY_MAGIC:
-        return read_npy(data, name=name)
-    return _numbers(read_csv(data, name), name)
+        return read_npy(data, name=name), {}
+    return cells_of(read_csv(data, name, apart), name, apart)
+
+
+def cells_of(table: Any, name: str, apart: str | None) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Vectors of an Arrow table with a number per cell, and its column `apart`, if it has that."""
+    if apart not in table.column_names:
+        return _numbers(table, name), {}
+    if table.num_columns == 1:
+        raise InvalidInput(f"{name} has no column beside {apart!r}: no vectors")
+    return _numbers(table.drop_columns([apart]), name), {str(apart): table.column(apart)}
 
 
 def _numbers(table: Any, name: str) -> NDArray[Any]:
@@ -84,6 +105,7 @@ def _numbers(table: Any, name: str) -> NDArray[Any]:
 
     if table.num_columns == 1 and is_vectors(table[0].type):
         return _matrix(table[0], name, table.column_names[0])
+    _tell_vector(table.column_names, name)
     for field, column in zip(table.schema, table.columns, strict=True):
         wrong = wrong_cell(column)
         if wrong is not None:
@@ -94,6 +116,19 @@ def _numbers(table: Any, name: str) -> NDArray[Any]:
         if not (types.is_integer(field.type) or types.is_floating(field.type)):
             raise InvalidInput(f"{name}: column {field.name!r} holds {field.type}, and vectors are numbers")
     return np.column_stack([column.to_numpy() for column in table.columns])
+
+
+def _tell_vector(names: list[str], source: str) -> None:
+    """Say which columns are taken for coordinates, where their names are not one word and running numbers."""
+    index = next((name for name in names if name.startswith("__index_level_")), None)
+    if index is not None:
+        raise InvalidInput(
+            f"{source}: column {index!r} is an index of pandas and no coordinate; leave it out (index=False), or name "
+            "it with --ids if it holds ids"
+        )
+    if len({name.strip().rstrip("0123456789") for name in names}) > 1:
+        listed = ", ".join(one_line(name)[:40] for name in names[:4]) + (", ..." if len(names) > 4 else "")
+        note(f"{source}: a vector is {len(names)} columns, {listed}; --ids names a column that holds ids")
 
 
 def is_vectors(kind: Any) -> bool:

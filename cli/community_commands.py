@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..graphlib.errors import InvalidInput
 from .clock import Stopwatch, timed
 from .output import Json, emit, table
 from .pictures import Pictures, check_pictures, save_pictures
 from .targets import TABLES, check_file, check_folder
 from .words import Among, Unweighted, parse_edge_type, parse_seeds
+
+if TYPE_CHECKING:
+    from ..ann.lsh.index import LSH
 
 app = typer.Typer(help="Communities: of a few seeds, or of a whole graph.", no_args_is_help=True)
 
@@ -25,12 +29,12 @@ def search(
     seeds: str = typer.Argument(help="User ids (or positions) of the seeds, separated by commas."),
     size: int = typer.Option(20, "--size", "-n", help="Members to find."),
     method: str = typer.Option("average", help="average, minrank, pagerank or exact."),
-    num_perm: int = typer.Option(128, help="Slots per signature (K)."),
-    bands: int = typer.Option(64, help="Bands of the index; more find less similar nodes."),
+    num_perm: int | None = typer.Option(None, help="Slots per signature (K); default: 128."),
+    bands: int | None = typer.Option(None, help="Bands of the index; more find less similar nodes; default: 64."),
     direction: str = typer.Option(
         "in", help="Describe a node by those that point to it (in) or that it points to (out)."
     ),
-    seed: int = typer.Option(1),
+    seed: int | None = typer.Option(None, help="Default: 1."),
     edge_type: str | None = Among,
     unweighted: bool = Unweighted,
     out: str = typer.Option("-", help=".csv or .parquet, or - for CSV on standard output."),
@@ -63,9 +67,12 @@ def search(
     opened = open_store(store)
     watch = Stopwatch()
     known = LSH.load(index) if index is not None and index.exists() else None
+    asked: dict[str, Any] = {"num_perm": num_perm, "bands": bands, "seed": seed}
+    if known is not None:
+        _check_as_made(str(index), known, asked)
     engine = CommunitySearch(
-        opened, num_perm, bands=bands, seed=seed, direction=direction, edge_type=parse_edge_type(edge_type),
-        index=known, threads=threads,
+        opened, **{name: value for name, value in asked.items() if value is not None}, direction=direction,
+        edge_type=parse_edge_type(edge_type), index=known, threads=threads,
     )  # fmt: skip
     if index is not None and known is None:
         engine.index.save(index)
@@ -91,6 +98,18 @@ def search(
     write_table(out, {"id": ids, "score": scores})
     if out != "-":
         emit({**told, "out": out}, as_json=False)
+
+
+def _check_as_made(path: str, index: LSH, asked: dict[str, int | None]) -> None:
+    """Refuse parameters that an index which is there was made without."""
+    made = {"num_perm": index.minhash.num_perm, "bands": index.bands, "seed": index.minhash.seed}
+    for name, value in asked.items():
+        if value is not None and value != made[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise InvalidInput(
+                f"{path} was made with {option} {made[name]}, and {value} is asked for; leave {option} out, or name "
+                "another folder with --index"
+            )
 
 
 @app.command(no_args_is_help=True)

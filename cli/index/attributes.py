@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _EXACT = 1 << 53  # float64 tells integers apart up to here
 
 
-def usable(table: Any, vectors: str, source: str, wanted: Collection[str]) -> dict[str, Any]:
+def usable(table: Any, vectors: str, source: str, wanted: Collection[str | None]) -> dict[str, Any]:
     """Of the `wanted` Arrow columns beside the vectors those that can be attributes; a note names those that cannot."""
     kept: dict[str, Any] = {}
     left: list[str] = []

@@ -18,7 +18,7 @@ Sets: Any = typer.Option(
 )
 Metric: Any = typer.Option(None, help="l2, ip or cosine; needed for hnswlib files, which do not say.")
 Column: Any = typer.Option(None, help="A store's or table's column, or an HDF5 file's dataset, with the vectors.")
-Ids: Any = typer.Option(None, help="Integer ids: a column of the source, or a .npy file.")
+Ids: Any = typer.Option(None, help="Ids, integers or text: a column of the source, or a .npy file.")
 K: Any = typer.Option(10, "-k", help="Neighbours per query.")
 Threads: Any = typer.Option(None, help="Default: all cores.")
 Limit: Any = typer.Option(1000, help="Use at most this many queries, evenly spread.")

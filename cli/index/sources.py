@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
+from ...graphlib.guarded import guarded
 from ...graphlib.store.store import open as open_store
 from ...graphlib.vector_files import HDF5, hdf5_attributes
-from ..arrays import read_parquet, read_vectors
+from ..arrays import CSV, cells_of, read_cells, read_parquet, read_vectors
 from .attributes import exact, usable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Source:
 
 def read_source(source: str, column: str | None, ids: str | None) -> Source:
     """Vectors to index. The other columns of a table whose vectors are one column of lists become attributes."""
-    rows, beside = _rows(source, column)
+    rows, beside = _rows(source, column, apart=ids)
     named = None if ids is None else _names(source, rows, beside, ids, "--ids")
     attributes = {name: exact(values, name, source) for name, values in beside.items()}
     if named is not None:
@@ -42,7 +43,7 @@ def read_source(source: str, column: str | None, ids: str | None) -> Source:
 
 def read_named(source: str, column: str | None, names: str, *, option: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Vectors and what `names`, which `option` gave, calls each: a .npy file, or a column beside them."""
-    rows, beside = _rows(source, column, only=names)
+    rows, beside = _rows(source, column, apart=names, only=True)
     return rows, _names(source, rows, beside, names, option)
 
 
@@ -51,10 +52,16 @@ def read_rows(source: str, column: str | None) -> NDArray[Any]:
     return _matrix(read_vectors(source, column), source)
 
 
-def _rows(source: str, column: str | None, *, only: str | None = None) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Vectors, and the Arrow columns beside them: all that can be attributes, or `only` one."""
+def _rows(source: str, column: str | None, *, apart: str | None, only: bool = False) -> tuple[Any, dict[str, Any]]:
+    """Vectors, and the Arrow columns beside them: all that can be attributes, or with `only` the one named `apart`.
+
+    Where every cell of a table is a number, `apart` alone is no coordinate.
+    """
     if Path(source).suffix == ".parquet" and Path(source).is_file():
-        vectors, beside = _table(source, column, only)
+        vectors, beside = _table(source, column, apart, only=only)
+        return _matrix(vectors, source), beside
+    if apart is not None and (source == "-" or (Path(source).suffix in CSV and Path(source).is_file())):
+        vectors, beside = read_cells(source, apart)
         return _matrix(vectors, source), beside
     return _matrix(read_vectors(source, column), source), {}
 
@@ -112,10 +119,11 @@ def _matrix(vectors: NDArray[Any], source: str) -> NDArray[Any]:
     return np.atleast_2d(np.asarray(vectors, kept))
 
 
-def _table(source: str, column: str | None, only: str | None) -> tuple[NDArray[Any], dict[str, Any]]:
+def _table(source: str, column: str | None, apart: str | None, *, only: bool) -> tuple[NDArray[Any], dict[str, Any]]:
     """The vectors of a Parquet table, and its other columns where the vectors are one column of lists."""
     table, name = read_parquet(source, column)
     if name is None:
-        return read_vectors(source), {}
-    wanted = table.column_names if only is None else [name, *({only} & {*table.column_names} - {name})]
+        with guarded(source, "a Parquet file of numbers"):
+            return cells_of(table, source, apart)
+    wanted = {name, apart} if only else {*table.column_names}
     return read_vectors(source, name), usable(table, name, source, wanted)

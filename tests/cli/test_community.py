@@ -62,6 +62,13 @@ def test_search_with_a_kept_index(call, tmp_path):
     code, _, err = call("search", "friends.nh", "p03", "--index", "friends.nh")
     assert code != 0
     assert "no LSH index" in err
+    assert (
+        told(call, "search", "friends.nh", "p03,p07", "--index", "friends.lsh", "--bands", "64")["ids"] == again["ids"]
+    )
+    for option, made in (("--num-perm", 128), ("--bands", 64), ("--seed", 1)):
+        code, _, err = call("search", "friends.nh", "p03", "--index", "friends.lsh", option, "32")
+        assert code != 0
+        assert f"was made with {option} {made}, and 32 is asked for" in " ".join(err.split())
 
 
 def test_detect(call, tmp_path):

@@ -118,3 +118,13 @@ def test_distances_are_not_below_zero(told, here):
         found = told("index", "search", f"{metric}.nh", "w.npy", "-k", 1)
         distances = np.array(found["distances"])
         assert not np.signbit(distances).any()
+
+
+def test_the_package_is_the_command(tmp_path):
+    def ended(*words):
+        return subprocess.run([sys.executable, "-m", "nearhop", *words], cwd=tmp_path, capture_output=True, text=True)
+
+    assert ended("--help").stdout.split()[:2] == ["Usage:", "nearhop"]
+    missing = ended("info", "none.nh")
+    assert (missing.returncode, missing.stdout) == (3, "")
+    assert "none.nh" in missing.stderr
