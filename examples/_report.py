@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,19 @@ class Row:
         return cls(data, what, float(given.mean()), float(given.std()), published)
 
 
+class Parser(argparse.ArgumentParser):
+    """With `--short`, arguments that are not given have the values of `short`."""
+
+    short: Mapping[str, Any] = MappingProxyType({})
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = super().parse_args(args, namespace)
+        if not given.short:
+            return given
+        self.set_defaults(**self.short)
+        return super().parse_args(args)
+
+
 def parser(
     description: str | None,
     *,
@@ -50,21 +64,42 @@ def parser(
     choices: Sequence[str] | None = None,
     seeds: int = 5,
     threads: int | None = None,
-    short: str = "a small part, as tests run it",
-) -> argparse.ArgumentParser:
+    short: Mapping[str, Any] = MappingProxyType({}),
+    also_short: str = "",
+) -> Parser:
     """A parser with what every example takes: `--datasets`, `--seeds`, `--threads`, `--short` and `--json`.
 
     `--dataset` is `--datasets` by another name. `datasets` may be None where another argument decides what is run.
+    `short` holds what `--short` stands for, by argument; `also_short` says what else it does.
     """
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.short = short
     chosen = None if datasets is None else list(datasets)
-    told = f"of {', '.join(choices)}" if choices else None
-    made.add_argument("--datasets", "--dataset", nargs="+", default=chosen, choices=choices, metavar="NAME", help=told)
-    made.add_argument("--seeds", type=int, default=seeds, help="runs, each with a seed of its own")
-    made.add_argument("--threads", type=int, default=threads, help=f"default: {threads or 'all cores'}")
-    made.add_argument("--short", action="store_true", help=short)
+    told = f"of {', '.join(choices)}" if choices else "names of nearhop.datasets"
+    usual = "" if chosen is None else f"; default: {' '.join(chosen)}"
+    made.add_argument(
+        "--datasets", "--dataset", nargs="+", default=chosen, choices=choices, metavar="NAME", help=told + usual
+    )
+    made.add_argument(
+        "--seeds", type=positive, default=seeds, help=f"runs, each with a seed of its own; default: {seeds}"
+    )
+    made.add_argument("--threads", type=positive, default=threads, help=f"default: {threads or 'all cores'}")
+    meant = " ".join(f"--{name.replace('_', '-')} {_as_words(value)}" for name, value in short.items())
+    what = ", ".join(filter(None, (meant, also_short))) or "a small part"
+    made.add_argument("--short", action="store_true", help=f"as tests run it: {what}".replace("%", "%%"))
     made.add_argument("--json", action="store_true", help="print one JSON object last instead of a Markdown table")
     return made
+
+
+def positive(text: str) -> int:
+    """An argument that is a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more; got {text!r}")
+    return int(text)
+
+
+def _as_words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def show(rows: Sequence[Row], *, as_json: bool, digits: int = 4, **beside: Any) -> None:

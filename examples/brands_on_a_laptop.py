@@ -198,17 +198,18 @@ def twitter_rows(seeds, threads):
 
 def main() -> None:
     names = ["email-eu-core", "ego-facebook", "ego-twitter"]
-    parser = _report.parser(__doc__, datasets=names, choices=names, seeds=1, short="2 restarts, no ego-twitter")
-    parser.add_argument("--restarts", type=int, help="per community: 20, or 2 with --short")
+    short = {"datasets": names[:2], "restarts": 2}
+    parser = _report.parser(__doc__, datasets=names, choices=names, seeds=1, short=short)
+    parser.add_argument("--restarts", type=_report.positive, default=20, help="per community")
     given = parser.parse_args()
-    restarts = given.restarts or (2 if given.short else 20)
+    restarts = given.restarts
     seeds = range(1, 1 + given.seeds)  # of the hash functions and of the seeds that are drawn
     rows = []
     if "email-eu-core" in given.datasets:
         rows += email_rows(seeds, restarts, given.threads)
     if "ego-facebook" in given.datasets:
         rows += facebook_rows(seeds, restarts, given.threads)
-    if "ego-twitter" in given.datasets and not given.short:
+    if "ego-twitter" in given.datasets:
         rows += twitter_rows(seeds, given.threads)
     _report.show(rows, as_json=given.json, digits=3)
 

@@ -58,12 +58,11 @@ def citations(name: str):
 
 
 def main() -> None:
-    parser = _report.parser(__doc__, datasets=["pubmed-temporal"], choices=["pubmed-temporal"], seeds=3)
-    parser.add_argument("--epochs", type=int, default=60)
+    names = ["pubmed-temporal"]
+    parser = _report.parser(__doc__, datasets=names, choices=names, seeds=3, short={"seeds": 1, "epochs": 5})
+    parser.add_argument("--epochs", type=_report.positive, default=60)
     given = parser.parse_args()
     torch.set_num_threads(given.threads or 1)
-    if given.short:
-        given.epochs, given.seeds = 5, 1
     rows = []
     for name in given.datasets:
         src, dst, age, year, y = citations(name)

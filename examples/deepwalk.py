@@ -99,19 +99,16 @@ def run(name: str, shares: tuple[int, ...], given: argparse.Namespace) -> tuple[
 
 def main() -> None:
     names = ["blogcatalog", "ppi", "wikipedia", "dblp"]
-    parser = _report.parser(
-        __doc__, datasets=names[:1], choices=names, short="10 walks, one seed and shuffle, 20 %% labelled"
-    )
+    short = {"seeds": 1, "num_walks": 10, "shuffles": 1}
+    parser = _report.parser(__doc__, datasets=names[:1], choices=names, short=short, also_short="20 % labelled")
     parser.add_argument("--method", default="deepwalk", choices=["deepwalk", "node2vec"])
     parser.add_argument("--p", type=float, default=0.25, help="node2vec's return parameter")
     parser.add_argument("--q", type=float, default=0.25, help="node2vec's in-out parameter")
-    parser.add_argument("--num-walks", type=int, default=80, help="walks per node")
-    parser.add_argument("--shuffles", type=int, default=10, help="of the labels, per training")
+    parser.add_argument("--num-walks", type=_report.positive, default=80, help="walks per node")
+    parser.add_argument("--shuffles", type=_report.positive, default=10, help="of the labels, per training")
     parser.add_argument("--C", type=float, default=0.01)
     parser.add_argument("--compare", action="store_true", help="also train with fresh negatives for every pair")
     given = parser.parse_args()
-    if given.short:
-        given.seeds, given.num_walks, given.shuffles = 1, 10, 1
     rows, seconds = [], {}
     for name in given.datasets:
         found, seconds[name] = run(name, (20,) if given.short else SHARES, given)

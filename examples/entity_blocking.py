@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _report import Row, note, parser, show
+from _report import Row, note, parser, positive, show
 
 from nearhop.blocking import (
     MinHashBlocker,
@@ -83,9 +83,12 @@ def judge(pairs: Any, truth: np.ndarray, target: float) -> dict[str, float]:
 
 
 def main() -> None:
-    made = parser(__doc__, datasets=list(SETS), choices=list(SETS), seeds=3)
+    short = {"seeds": 1, "epochs": 1}
+    made = parser(
+        __doc__, datasets=list(SETS), choices=list(SETS), seeds=3, short=short, also_short="every fourth record"
+    )
     made.add_argument("--encoder", nargs="+", default=["ngrams"], help="of NLSHBlock: ngrams, minilm")
-    made.add_argument("--epochs", type=int, default=10)
+    made.add_argument("--epochs", type=positive, default=10)
     made.add_argument("--side", choices=["left", "right"], default="left", help="whose records look for candidates")
     made.add_argument("--no-augment", action="store_true", help="train on the texts as they are")
     made.add_argument(
@@ -115,7 +118,7 @@ def main() -> None:
             rows += [Row(name, f"{what}, all: {key}", value, 0.0, beside.get(key)) for key, value in got.items()]
         scores: dict[str, list[dict[str, float]]] = {}
         first = options.encoder[0]
-        for seed in range(1 if options.short else options.seeds):
+        for seed in range(options.seeds):
             order = np.random.default_rng(seed).permutation(len(truth))
             seen = truth[order[: int(0.6 * len(truth))]]
             asked, unseen = kept(left, truth, np.setdiff1d(np.arange(len(left)), seen[:, 0]))
@@ -129,9 +132,8 @@ def main() -> None:
                 shown = {what: given for what, given in shown.items() if "%" not in what}
             for what, (encoder, labels, semi) in shown.items():
                 begin = time.process_time()
-                epochs = 1 if options.short else options.epochs
                 blocker = NLSHBlock(
-                    encoder, epochs=epochs, augment=not options.no_augment, semi_supervised=semi, seed=seed,
+                    encoder, epochs=options.epochs, augment=not options.no_augment, semi_supervised=semi, seed=seed,
                     threads=options.threads,
                 )  # fmt: skip
                 keys = [(left.keys[a], right.keys[b]) for a, b in labels]

@@ -34,9 +34,9 @@ PUBLISHED = {  # train %: (micro-F1, macro-F1)
 
 def main() -> None:
     parser = _report.parser(
-        __doc__, datasets=["blogcatalog"], choices=["blogcatalog"], short="10 %% of the nodes labelled only"
+        __doc__, datasets=["blogcatalog"], choices=["blogcatalog"], also_short="10 % of the nodes labelled only"
     )
-    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--dim", type=_report.positive, default=512)
     given = parser.parse_args()
 
     store = nearhop.datasets.load("blogcatalog")

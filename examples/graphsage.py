@@ -47,6 +47,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "weight_decay": {"nodes": 5e-4, "links": 0.0},
     "evaluate": {"nodes": 5, "links": 4},
 }
+SHORT: dict[str, dict[str, Any]] = {
+    "datasets": {"nodes": ["cora"], "links": ["usair"]},
+    "epochs": {"nodes": 20, "links": 10},
+}
 RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -259,12 +263,12 @@ def train(store, seed, given):
 
 def main() -> None:
     parser = _report.parser(
-        __doc__, datasets=None, threads=1, short="one small dataset, one seed, 20 epochs (10 for links)"
+        __doc__, datasets=None, threads=1, short={"seeds": 1}, also_short="cora and 20 epochs, or usair and 10 (links)"
     )  # threads are torch's, per process: small batches gain nothing by more
     parser.add_argument("--task", choices=["nodes", "links"], default="nodes")
-    parser.add_argument("--epochs", type=int, help="40 for nodes, 20 for links")
-    parser.add_argument("--batch-size", type=int, help="nodes or links per process and step: 64, 4096")
-    parser.add_argument("--inference-batch", type=int, default=1024)
+    parser.add_argument("--epochs", type=_report.positive, help="40 for nodes, 20 for links")
+    parser.add_argument("--batch-size", type=_report.positive, help="nodes or links per process and step: 64, 4096")
+    parser.add_argument("--inference-batch", type=_report.positive, default=1024)
     parser.add_argument("--fanouts", type=int, nargs=2, default=[15, 10])
     parser.add_argument("--disjoint", action="store_true", help="a tree per seed")
     parser.add_argument("--dropout", type=float, help="0.5 for nodes, 0 for links")
@@ -273,12 +277,9 @@ def main() -> None:
     parser.add_argument("--placement", default="auto", help="of the features; see UnifiedTensor")
     parser.add_argument("--device", help="where batches go; the GPU if the placement uses one")
     given = parser.parse_args()
-    for name, values in DEFAULTS.items():
+    for name, values in (DEFAULTS | (SHORT if given.short else {})).items():
         if getattr(given, name) is None:
             setattr(given, name, values[given.task])
-    if given.short:
-        given.seeds, given.epochs = 1, min(given.epochs, 20 if given.task == "nodes" else 10)
-        given.datasets = ["cora"] if given.task == "nodes" else ["usair"]
     if WORLD > 1:
         distributed.init_process_group("gloo")
 

@@ -26,14 +26,14 @@ HIDDEN = 2 / 102  # GraphVite deals edges to train, validation and test by 100 :
 
 def main() -> None:
     parser = _report.parser(
-        __doc__, datasets=["blogcatalog"], choices=["blogcatalog"], short="120 epochs, one seed, two shuffles"
+        __doc__, datasets=["blogcatalog"], choices=["blogcatalog"], short={"seeds": 1, "epochs": 120, "shuffles": 2}
     )
-    parser.add_argument("--epochs", type=int, default=400)
-    parser.add_argument("--shuffles", type=int, default=5, help="shuffles of the labelled nodes per training")
+    parser.add_argument("--epochs", type=_report.positive, default=400)
+    parser.add_argument(
+        "--shuffles", type=_report.positive, default=5, help="shuffles of the labelled nodes per training"
+    )
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
-    if given.short:
-        given.epochs, given.seeds, given.shuffles = 120, 1, 2
 
     store = nearhop.datasets.load("blogcatalog")
     micro, macro, auc = (found := {name: list[float]() for name in PUBLISHED}).values()

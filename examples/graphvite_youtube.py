@@ -67,12 +67,17 @@ def generated() -> tuple[nearhop.GraphStore, np.ndarray]:
 
 def main() -> None:
     parser = _report.parser(
-        __doc__, datasets=["youtube"], choices=["youtube"], seeds=1, short="a generated graph, 300 epochs, one shuffle"
+        __doc__,
+        datasets=["youtube"],
+        choices=["youtube"],
+        seeds=1,
+        short={"epochs": 300},
+        also_short="a generated graph, one shuffle",
     )
     parser.add_argument("--folder", type=Path, default=Path("youtube"))
     parser.add_argument("--download", action="store_true")
     parser.add_argument("--model", default="line", choices=["line", "deepwalk"])
-    parser.add_argument("--epochs", type=int, default=4000)
+    parser.add_argument("--epochs", type=_report.positive, default=4000)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--partitions", default="auto")
     parser.add_argument("--checkpoint", type=Path, help="an .npz file to save to and, where it exists, to resume from")
@@ -92,7 +97,7 @@ def main() -> None:
     for seed in range(given.seeds):
         model = GraphVite(
             *(given.model, 128),
-            epochs=300 if given.short else given.epochs,
+            epochs=given.epochs,
             augmentation_step=5,
             partitions=given.partitions if given.partitions == "auto" else int(given.partitions),
             device=given.device,

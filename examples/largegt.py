@@ -110,21 +110,20 @@ def trainer(name: str, store: GraphStore, size: int, given: Any, seed: int) -> N
 
 
 def main() -> None:
-    parser = _report.parser(__doc__, datasets=SETS, choices=SETS, short="Chameleon, one seed, few epochs")
+    short = {"datasets": ["chameleon"], "seeds": 1, "steps": 40, "full_epochs": 20, "size": [8]}
+    parser = _report.parser(__doc__, datasets=SETS, choices=SETS, short=short)
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
-    parser.add_argument("--size", type=int, nargs="+", default=[20], help="K, nodes of a set")
+    parser.add_argument("--size", type=_report.positive, nargs="+", default=[20], help="K, nodes of a set")
     parser.add_argument("--fresh", action="store_true", help="draw node sets anew in every epoch")
-    parser.add_argument("--hidden", type=int, default=64)
-    parser.add_argument("--centroids", type=int, default=256)
-    parser.add_argument("--width", type=int, default=512, help="of features, at most")
-    parser.add_argument("--steps", type=int, default=500, help="of LargeGT, at most, in 8 to 200 epochs")
-    parser.add_argument("--full-epochs", type=int, default=200, help="of the other models")
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--hidden", type=_report.positive, default=64)
+    parser.add_argument("--centroids", type=_report.positive, default=256)
+    parser.add_argument("--width", type=_report.positive, default=512, help="of features, at most")
+    parser.add_argument("--steps", type=_report.positive, default=500, help="of LargeGT, at most, in 8 to 200 epochs")
+    parser.add_argument("--full-epochs", type=_report.positive, default=200, help="of the other models")
+    parser.add_argument("--batch-size", type=_report.positive, default=128)
     parser.add_argument("--weight-decay", type=float, default=1e-4)
     parser.add_argument("--save", metavar="FOLDER", help="keep every run there, and go on with those there")
     given = parser.parse_args()
-    if given.short:
-        given.datasets, given.seeds, given.steps, given.full_epochs, given.size = ["chameleon"], 1, 40, 20, [8]
     if given.threads:
         torch.set_num_threads(given.threads)
     rows = []

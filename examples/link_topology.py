@@ -238,18 +238,16 @@ PARTS = {"heuristics": heuristics, "models": models, "topology": topology, "rewe
 
 
 def main() -> None:
-    parser = _report.parser(__doc__, datasets=["cora", "citeseer"], seeds=3)
+    short = {"datasets": ["cora"], "seeds": 1, "epochs": 2, "hidden": 16, "parts": list(PARTS)}
+    parser = _report.parser(__doc__, datasets=["cora", "citeseer"], seeds=3, short=short)
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=["heuristics", "models", "topology"])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=["gcn", "sage", "gae", "ncn"])
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--hidden", type=int, default=256)
-    parser.add_argument("--eval-every", type=int, default=2)
+    parser.add_argument("--epochs", type=_report.positive, default=100)
+    parser.add_argument("--hidden", type=_report.positive, default=256)
+    parser.add_argument("--eval-every", type=_report.positive, default=2)
     parser.add_argument("--no-features", dest="features", action="store_false", help="train a vector per node")
     parser.add_argument("--report", help="prefix of an HTML report per dataset, of the part topology")
     given = parser.parse_args()
-    if given.short:
-        given.datasets, given.seeds, given.epochs, given.hidden = given.datasets[:1], 1, 2, 16
-        given.parts = list(PARTS)
     if given.threads is not None:
         torch.set_num_threads(given.threads)
     rows = []

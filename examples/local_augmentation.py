@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _report import Row, note, parser, progress, show
+from _report import Row, note, parser, positive, progress, show
 
 from nearhop import datasets
 from nearhop.gnn import LocalAugmenter, precision
@@ -143,8 +143,8 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
         model = task.augmenter(seed).wrap(grand(task, True), x, adjacency, how="views", draws="fixed", samples=4,
                                     consistency=(1.0, 0.7, 1.2)[at], temperature=(0.5, 0.2, 0.2)[at])  # fmt: skip
         made |= {"epochs": 2000, "patience": (200, 200, 100)[at], "learning_rate": (0.01, 0.01, 0.2)[at]}
-    if given.epochs or given.short:
-        made["epochs"] = given.epochs or 3
+    if given.epochs:
+        made["epochs"] = given.epochs
     return NodeTrainer(model, task.data, Training(**made), groups=groups)
 
 
@@ -201,9 +201,10 @@ def by_degree(task: Task, what: str, runs: Any) -> list[Row]:
 
 
 def main() -> None:
-    made = parser(__doc__, datasets=["cora", "citeseer"], choices=SETS, seeds=10, threads=1)
+    short = {"datasets": ["cora"], "seeds": 1, "epochs": 3}
+    made = parser(__doc__, datasets=["cora", "citeseer"], choices=SETS, seeds=10, threads=1, short=short)
     made.add_argument("--models", nargs="+", choices=NAMES, default=["gcn", "la-gcn"])
-    made.add_argument("--epochs", type=int, help="at most")
+    made.add_argument("--epochs", type=positive, help="at most")
     made.add_argument("--published-schedule", action="store_true", help="the papers' learning rates and epochs for LA")
     made.add_argument("--own-generators", action="store_true", help="a generator per seed instead of one for all")
     made.add_argument("--rule", choices=["released", "paper"], default="released", help="how the generator is picked")
@@ -212,8 +213,6 @@ def main() -> None:
     made.add_argument("--by-degree", action="store_true")
     made.add_argument("--save", metavar="FOLDER", help="keep generators and runs there, and go on with those there")
     given = made.parse_args()
-    if given.short:
-        given.datasets, given.seeds = given.datasets[:1], 1
     torch.set_num_threads(given.threads)
     rows = []
     for name in given.datasets:

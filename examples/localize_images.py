@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from _aggregation import Asmk, Vlad
 from _localize_page import page
-from _report import Row, note, parser, show
+from _report import Row, note, parser, positive, show
 from _scenes import Scene, kermit, overlaps, strecha
 from _verify import MEASURES, Verified, mutual, verified
 
@@ -248,9 +248,11 @@ def main() -> None:
         "--radius", type=float, default=200, help="distance from which descriptors count for nothing"
     )
     arguments.add_argument("--shape", type=float, default=DEFAULT_SHAPE, help="how the score falls up to the radius")
-    arguments.add_argument("--num-grids", type=int, default=40)
-    arguments.add_argument("--candidates", type=int, default=64, help="points that grids look at per feature and grid")
-    arguments.add_argument("--words", type=int, nargs=2, default=(64, 1024), help="of VLAD and of ASMK")
+    arguments.add_argument("--num-grids", type=positive, default=40)
+    arguments.add_argument(
+        "--candidates", type=positive, default=64, help="points that grids look at per feature and grid"
+    )
+    arguments.add_argument("--words", type=positive, nargs=2, default=(64, 1024), help="of VLAD and of ASMK")
     arguments.add_argument("--elsewhere", action="store_true", help="learn and tune on the other scenes named")
     arguments.add_argument("--verify", type=int, default=10, help="how many of the images found; 0 for none")
     arguments.add_argument(

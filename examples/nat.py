@@ -124,21 +124,19 @@ def main() -> None:
         choices=sorted(SETTINGS),
         seeds=3,
         threads=1,
-        short="12,000 events, one seed, two epochs",
+        short={"seeds": 1, "epochs": 2, "events": 12_000},
     )
     parser.add_argument("--task", choices=["transductive", "inductive", "both"], default="both")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=50, help="at most")
+    parser.add_argument("--epochs", type=_report.positive, default=50, help="at most")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--compat", choices=["paper", "released"], default="paper")
     parser.add_argument("--without", nargs="*", choices=sorted(WITHOUT), default=[], help="ablations")
     parser.add_argument("--hard", action="store_true", help="also historical and inductive negatives, and MRR")
-    parser.add_argument("--events", type=int, help="only the first so many")
+    parser.add_argument("--events", type=_report.positive, help="only the first so many")
     parser.add_argument("--device", default="cpu", help="where the layers run and the caches lie")
     parser.add_argument("--tensorboard", metavar="FOLDER", help="write losses and scores there")
     given = parser.parse_args()
-    if given.short:
-        given.seeds, given.epochs, given.events = 1, min(given.epochs, 2), given.events or 12_000
     torch.set_num_threads(given.threads)
     board = None
     if given.tensorboard:

@@ -94,14 +94,15 @@ def recommend(name, seed, given):
 
 
 def main() -> None:
-    parser = _report.parser(__doc__, datasets=["enron", "jodie-wikipedia"], seeds=1, short="enron")
-    parser.add_argument("--slots", type=int, default=64, help="neighbours a node remembers at most")
-    parser.add_argument("--k", type=int, default=10, help="recommendations per node")
-    parser.add_argument("--search", type=int, default=200, help="neighbours to ask the index for")
-    parser.add_argument("--batch-size", type=int, default=500, help="events inserted at once")
+    names = ["enron", "jodie-wikipedia"]
+    parser = _report.parser(__doc__, datasets=names, seeds=1, short={"datasets": names[:1]})
+    parser.add_argument("--slots", type=_report.positive, default=64, help="neighbours a node remembers at most")
+    parser.add_argument("--k", type=_report.positive, default=10, help="recommendations per node")
+    parser.add_argument("--search", type=_report.positive, default=200, help="neighbours to ask the index for")
+    parser.add_argument("--batch-size", type=_report.positive, default=500, help="events inserted at once")
     given = parser.parse_args()
     rows, asked = [], {}
-    for name in ["enron"] if given.short else given.datasets:
+    for name in given.datasets:
         facts, found, plain = zip(*(recommend(name, seed, given) for seed in range(given.seeds)), strict=True)
         asked[name] = facts[0]
         rows.append(_report.Row.of(name, f"recall@{given.k}", found))

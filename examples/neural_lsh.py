@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _report import Row, note, parser, progress, show
+from _report import Row, note, parser, positive, progress, show
 
 from nearhop.ann import Exact, IVFFlat, NeuralLSH, recall
 from nearhop.tests.support import data_folder
@@ -41,8 +41,11 @@ def read(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, Any]:
 
 
 def main() -> None:
-    made = parser(__doc__, datasets=["sift", "glove", "mnist"], choices=["sift", "glove", "mnist"], seeds=1)
-    made.add_argument("--bins", nargs="+", type=int, default=[16, 256])
+    names = ["sift", "glove", "mnist"]
+    made = parser(
+        __doc__, datasets=names, choices=names, seeds=1, short={"bins": [16]}, also_short="few rows and epochs"
+    )
+    made.add_argument("--bins", nargs="+", type=positive, default=[16, 256])
     options = made.parse_args()
     folder = data_folder()
     if folder is None:
@@ -53,7 +56,7 @@ def main() -> None:
         if options.short:
             x, q = x[:4000], q[:300]
         truth = Exact(metric).add(x).search(q, K)
-        for bins in options.bins[:1] if options.short else options.bins:
+        for bins in options.bins:
             plain = IVFFlat(metric, nlist=bins, threads=options.threads).add(x)
             base = [(0.0, 0.0)]
             for count in range(1, bins + 1 if bins <= 64 else 65):

@@ -160,21 +160,24 @@ def rows_of(name, found):
 
 def main() -> None:
     parser = _report.parser(
-        __doc__, datasets=None, choices=DATASETS, seeds=10, threads=2, short="two small data sets, two seeds, one draw"
+        __doc__,
+        datasets=DATASETS,
+        choices=DATASETS,
+        seeds=10,
+        threads=2,
+        also_short="three classes",
+        short={"datasets": ["cora", "amazon-photo"], "seeds": 2, "draws": 1, "samples": [25]},
     )  # seeds are single ones, the first so many of each class
-    parser.add_argument("--draws", type=int, default=3, help="draws of flipped labels, and of samples")
-    parser.add_argument("--samples", type=int, nargs="*", default=[25, 50, 100])
+    parser.add_argument("--draws", type=_report.positive, default=3, help="draws of flipped labels, and of samples")
+    parser.add_argument("--samples", type=_report.positive, nargs="*", default=[25, 50, 100])
     parser.add_argument("--no-flips", action="store_true", help="leave the flips out")
     parser.add_argument("--twice", action="store_true", help="also labels from a first diffusion")
     parser.add_argument("--epsilon", type=float, default=0.05)
     given = parser.parse_args()
-    most_classes = None
-    if given.short:
-        given.datasets = given.datasets or ["cora", "amazon-photo"]
-        given.seeds, given.draws, given.samples, most_classes = 2, 1, [25], 3
+    most_classes = 3 if given.short else None
     rows, seconds = [], {}
     with ThreadPoolExecutor(given.threads) as pool:
-        for name in given.datasets or DATASETS:
+        for name in given.datasets:
             start = time.perf_counter()
             task = Task(name, most_classes)
             found = {} if given.no_flips else {"flips": flips(task, given, pool)}

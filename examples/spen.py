@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from _report import Row, note, parser, show
+from _report import Row, note, parser, positive, show
 
 from nearhop import datasets
 from nearhop.gnn import SPEN
@@ -139,25 +139,24 @@ def keep(path, saved):
 
 
 def main() -> None:
-    made = parser(__doc__, datasets=["mutag"], choices=sorted(SETTINGS), seeds=1)
+    short = {"folds": 2, "epochs": 2, "hidden": [8, 8]}
+    made = parser(__doc__, datasets=["mutag"], choices=sorted(SETTINGS), seeds=1, short=short)
     made.add_argument("--models", nargs="+", choices=sorted(PUBLISHED), default=["spen"])
-    made.add_argument("--folds", type=int, default=10, help="only the first so many of the ten")
+    made.add_argument("--folds", type=positive, default=10, help="only the first so many of the ten")
     made.add_argument("--fold-files", metavar="FOLDER", help="published folds: FOLDER/<dataset>/train_idx-1.txt, ...")
     made.add_argument("--validation", action="store_true", help="hold graphs out for the rule nested")
-    made.add_argument("--epochs", type=int)
-    made.add_argument("--batch-size", type=int)
+    made.add_argument("--epochs", type=positive)
+    made.add_argument("--batch-size", type=positive)
     made.add_argument("--learning-rate", type=float)
-    made.add_argument("--hidden", type=int, nargs="+", help="widths of SPEN's layers")
-    made.add_argument("--orders", type=int, nargs="+", default=[1, 2])
-    made.add_argument("--hops", type=int, default=1)
-    made.add_argument("--max-size", type=int, help="refuse larger ego networks")
+    made.add_argument("--hidden", type=positive, nargs="+", help="widths of SPEN's layers")
+    made.add_argument("--orders", type=positive, nargs="+", default=[1, 2])
+    made.add_argument("--hops", type=positive, default=1)
+    made.add_argument("--max-size", type=positive, help="refuse larger ego networks")
     made.add_argument("--policy", default="buckets", help="which sizes share weights")
     made.add_argument("--norm", choices=["graph", "none"], default="graph")
     made.add_argument("--residual", action="store_true", help="add what the layer before gave")
     made.add_argument("--save", metavar="FILE", help="keep every fold's curves there, and use those that are there")
     given = made.parse_args()
-    if given.short:
-        given.folds, given.epochs, given.hidden = 2, given.epochs or 2, given.hidden or [8, 8]
     torch.set_num_threads(given.threads or 1)
     saved = json.loads(Path(given.save).read_text()) if given.save and Path(given.save).exists() else {}
     rows = []

@@ -185,13 +185,12 @@ def evaluate(
 
 
 def main() -> None:
-    parser = _report.parser(__doc__, datasets=list(TABLES), choices=list(TABLES), seeds=1, short="abt_buy")
-    parser.add_argument("--dim", type=int, default=512)
+    short = {"datasets": ["abt_buy"]}
+    parser = _report.parser(__doc__, datasets=list(TABLES), choices=list(TABLES), seeds=1, short=short)
+    parser.add_argument("--dim", type=_report.positive, default=512)
     parser.add_argument("--model", help="a sentence-transformers model instead of n-grams")
     parser.add_argument("--ask", help="print the nearest records of the first tables to this text")
     options = parser.parse_args()
-    if options.short:
-        options.datasets = ["abt_buy"]
     root = data_folder()
     if root is None:
         raise SystemExit("needs the tables er/*/*.csv.gz; set NEARHOP_DATA to the folder that holds er/")

@@ -211,10 +211,14 @@ def run(
 
 
 def main() -> None:
-    parser = _report.parser(__doc__, datasets=TEST, choices=(*TRAIN, *TEST), seeds=3)
+    short = {
+        "datasets": ["tau2015-s344"], "train": ["tau2015-c432", "tau2015-s386"], "epochs": 25, "pretrain_epochs": 5,
+        "seeds": 1,
+    }  # fmt: skip
+    parser = _report.parser(__doc__, datasets=TEST, choices=(*TRAIN, *TEST), seeds=3, short=short)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME")
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--pretrain-epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=_report.positive, default=100)
+    parser.add_argument("--pretrain-epochs", type=_report.positive, default=60)
     parser.add_argument("--train", nargs="+", default=list(TRAIN), choices=ALL, metavar="NAME", help="with labels")
     parser.add_argument(
         "--unlabelled", nargs="+", choices=ALL, metavar="NAME",
@@ -228,9 +232,6 @@ def main() -> None:
     train, test = [n for n in given.train if n not in given.datasets], list(given.datasets)
     if not train:
         parser.error("every circuit of --train is tested, too: none is left to learn from")
-    if given.short:
-        train, test, given.epochs, given.pretrain_epochs, given.seeds = train[:0], ["tau2015-s344"], 25, 5, 1
-        train += ["tau2015-c432", "tau2015-s386"]
     known = train if given.unlabelled is None else list(dict.fromkeys([*train, *given.unlabelled, *test]))
     stores = {name: datasets.load(name) for name in dict.fromkeys([*known, *test])}
     results: dict[tuple[str, str, str], list[float]] = {}

@@ -65,6 +65,29 @@ def test_an_example_takes_what_every_example_takes(script, monkeypatch):
     assert (given.seeds, given.threads, given.short, given.json) == (2, 1, True, True)
 
 
+@pytest.mark.parametrize("script", EXAMPLES)
+@pytest.mark.parametrize("words", ["--seeds 0", "--threads 0", "--seeds 1.5"])
+def test_no_runs_are_no_number_of_runs(script, words, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        arguments(script, words, monkeypatch)
+    assert "must be a whole number, 1 or more" in capsys.readouterr().err
+
+
+def test_the_short_form_goes_by_what_is_given():
+    def parsed(*words):
+        made = imported("_report.py").parser(
+            "", datasets=["a", "b"], short={"datasets": ["a"], "seeds": 1, "epochs": 2}, also_short="10 % of it"
+        )
+        made.add_argument("--epochs", type=int, default=50)
+        given = made.parse_args(words)
+        return given.datasets, given.seeds, given.epochs
+
+    assert parsed() == (["a", "b"], 5, 50)
+    assert parsed("--short") == (["a"], 1, 2)
+    assert parsed("--short", "--datasets", "b", "a", "--epochs", "50") == (["b", "a"], 1, 50)
+    assert parsed("--seeds", "2", "--short") == (["a"], 2, 2)
+
+
 def test_commands_are_found():
     found = commands()
     assert ("nat.py", "--dataset uci --seeds 3 --hard") in found
