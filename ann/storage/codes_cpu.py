@@ -64,9 +64,11 @@ def _tile_of(b):
 def row_products(a, b, symmetric, out):
     """out[i, j] = a[i] . b[j] for float32 rows; `symmetric`: b is a, and each product is made once."""
     last_a, last_b = a.shape[0] - 1, b.shape[0] - 1
-    for turn in numba.prange(((b.shape[0] + _tile_of(b) - 1) // _tile_of(b)) * ((a.shape[0] + _PASS - 1) // _PASS)):
+    turns = ((b.shape[0] + _tile_of(b) - 1) // _tile_of(b)) * ((a.shape[0] + _PASS - 1) // _PASS)
+    for number in numba.prange(turns):
         block = np.empty((2, 4), np.float32)
         passes = (a.shape[0] + _PASS - 1) // _PASS
+        turn = number // 2 if number % 2 == 0 else turns - 1 - number // 2  # the first have most to do if symmetric
         low, first = turn // passes * _tile_of(b), turn % passes * _PASS
         high, last = min(low + _tile_of(b), b.shape[0]), min(first + _PASS, a.shape[0])
         for p in range(max(first, low) if symmetric else first, last, 4):
@@ -83,9 +85,16 @@ def row_products(a, b, symmetric, out):
 
 
 @kernel(fastmath={"reassoc", "nsz", "contract"})
-def _subtract(row, share, other):
-    for j in range(row.shape[0]):
-        row[j] -= share * other[j]
+def _subtract(row, shares, others):
+    """Take the shares of up to four rows off a row."""
+    if others.shape[0] == _ROWS:
+        a, b, c, d = others[0], others[1], others[2], others[3]
+        for j in range(row.shape[0]):
+            row[j] -= (shares[0] * a[j] + shares[1] * b[j]) + (shares[2] * c[j] + shares[3] * d[j])
+        return
+    for i in range(others.shape[0]):
+        for j in range(row.shape[0]):
+            row[j] -= shares[i] * others[i, j]
 
 
 @kernel
@@ -96,12 +105,15 @@ def _scale(row, factor):
 
 @kernel
 def orthonormalise(rows):
-    """Modified Gram-Schmidt, twice over for accuracy; a row that vanishes becomes zero."""
+    """Modified Gram-Schmidt, four rows at a time and twice over for accuracy; a row that vanishes becomes zero."""
+    shares = np.empty(_ROWS, np.float32)
     for i in range(rows.shape[0]):
         before = np.sqrt(dot(rows[i], rows[i]))
         for _ in range(2):
-            for j in range(i):
-                _subtract(rows[i], dot(rows[i], rows[j]), rows[j])
+            for j in range(0, i, _ROWS):
+                others = rows[j : min(j + _ROWS, i)]
+                products(rows, i, others, others.shape[0], shares)
+                _subtract(rows[i], shares, others)
         length = np.sqrt(dot(rows[i], rows[i]))
         if length > np.float32(1e-5) * before:
             _scale(rows[i], np.float32(1) / length)

@@ -24,6 +24,8 @@ _FAR, _MOST_FAR = 3.0, 0.02
 _SPREAD = 2048  # rows that are looked at closer
 _ASKED, _NEAREST, _AMONG = 64, 10, 40
 _TIE = 1e-5
+_TURNED = 256  # rows that are made columns at a time
+_ONE_THREAD = 1 << 18  # products that OpenBLAS leaves to the calling thread
 _SMALLEST_STEP, _PLAIN = 2.0**-100, 2.0**30
 _BEYOND_REACH = 1e-4
 
@@ -71,7 +73,7 @@ class Asked:
         part._encode(self._rows, self._one, 0, len(self._rows))
         asked = np.empty((len(self._queries), part.row_bytes), np.int8)
         part.encode_queries(self._queries, np.ones(len(asked), np.float32), 0, len(asked), asked)
-        return self.share(part.terms[:, -1] - 2 * (part.codes.astype(np.float64) @ asked.T.astype(np.float64)).T)
+        return self.share(part.terms[:, -1] - 2 * _few_products(asked, part.codes))
 
     @property
     def rows(self) -> NDArray[np.float32]:
@@ -94,11 +96,21 @@ class Asked:
 def _nearness(queries: NDArray[np.float32], rows: NDArray[np.float32], metric: int) -> NDArray[np.float64]:
     """All distances, -dot for inner products: few rows, for which kernels would be compiled longer than this takes."""
     if metric == IP:
-        return -(queries.astype(np.float64) @ rows.T.astype(np.float64))
+        return -_few_products(queries, rows)
     middle = rows.mean(axis=0, dtype=np.float64)
     one, two = queries - middle, rows - middle
     squares = (one**2).sum(axis=1)[:, None] + (two**2).sum(axis=1)
-    return np.maximum(squares - 2 * (one @ two.T), 0)
+    return np.maximum(squares - 2 * _few_products(one, two), 0)
+
+
+def _few_products(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float64]:
+    """one @ two.T in float64, so few products at a time that a BLAS does not wake threads, which ours stand in the way
+    of while they look out for the next kernel."""
+    first, out = one.astype(np.float64), np.empty((len(one), len(two)))
+    step = max(1, _ONE_THREAD // max(1, first.size))
+    for start in range(0, len(two), step):
+        np.matmul(first, two[start : start + step].T.astype(np.float64), out=out[:, start : start + step])
+    return out
 
 
 def step_of(reach: float) -> float:
@@ -164,7 +176,9 @@ def _within_float32(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 def _covariance(centred: NDArray[np.float32]) -> NDArray[np.float32]:
     from . import codes_cpu as kernels
 
-    columns = np.ascontiguousarray(centred.T)
+    columns = np.empty(centred.shape[::-1], np.float32)
+    for start in range(0, len(centred), _TURNED):  # at once it would take six times as long
+        columns[:, start : start + _TURNED] = centred[start : start + _TURNED].T
     square = np.empty((len(columns), len(columns)), np.float32)
     kernels.row_products(columns, columns, True, square)
     return square

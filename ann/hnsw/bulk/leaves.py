@@ -48,8 +48,10 @@ def partition(
         leaders = entries[np.repeat(_offsets(sizes)[:-1], number) + drawn] // FAN
         leader = np.empty((len(entries), min(fan, int(number.max()))), np.int64)
         _nearest_leaders(walk, entries, np.repeat(np.arange(len(sizes)), sizes), leaders, starts, leader)
-        entries = (entries[:, None] + np.arange(leader.shape[1]))[leader >= 0]
-        firsts, order = places_of(leader[leader >= 0], len(leaders))
+        entries = entries[:, None] + np.arange(leader.shape[1])
+        held = leader >= 0
+        entries, leader = (entries.ravel(), leader.ravel()) if held.all() else (entries[held], leader[held])
+        firsts, order = places_of(leader, len(leaders))
         entries, sizes, fan = entries[order], np.diff(firsts), 1
     else:
         leaves.append(entries)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BULK_FROM = 20_000  # rows: with fewer, what is won is less than what compiling these kernels takes the first time
 _EF_PER_PARTITION = 50
+_TOGETHER = 16  # of what is linked, the share that is linked together where only one row in M is
 _EF_ABOVE = 64  # beam of the searches of levels above 0, at most
 _BYTES = 1 << 29  # of candidates: partitions that do not fit together come one after the other
 
@@ -73,7 +74,7 @@ def link_all(
 
 def _join(graph: HNSWGraph, nodes: NDArray[np.int64], ef: int, workers: int) -> None:
     """Link nodes that have no links by searches."""
-    for _, batch in batches(nodes, graph.count - len(nodes) if graph.entry >= 0 else 0):
+    for _, batch in batches(nodes, graph.count - len(nodes) if graph.entry >= 0 else 0, _TOGETHER):
         graph.join(batch, graph.find_links(batch, ef, workers), ef)
 
 
