@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Metric = Literal["l2", "ip", "cosine"]
 RowMetric = Literal["l2", "ip", "cosine", "hamming"]
-Storage = Literal["float32", "float16", "int8", "int8-only", "int4", "1bit", "int4-only", "1bit-only"]
+Storage = Literal["float32", "float16", "int8", "int8-float16", "int8-only", "int4", "1bit", "int4-only", "1bit-only"]
 Layout = Literal["plain", "packed"]
 
 

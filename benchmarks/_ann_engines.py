@@ -345,6 +345,7 @@ def unit(rows: np.ndarray, metric: str) -> np.ndarray:
 ENGINES: dict[str, tuple[str, Callable[..., tuple[Search, Any]]]] = {
     "nearhop-int8": ("numba", nearhop("int8")),
     "nearhop-packed": ("numba", nearhop("int8", layout="packed")),
+    "nearhop-packed-float16": ("numba", nearhop("int8-float16", layout="packed")),
     "nearhop-packed-24": ("numba", nearhop("int8", 24, "packed")),
     "nearhop-packed-32": ("numba", nearhop("int8", 32, "packed")),
     "nearhop-float32": ("numba", nearhop("float32")),

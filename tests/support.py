@@ -117,8 +117,10 @@ def run_example(name: str, data: Path, *options: str) -> dict[str, float]:
 
 
 def kept_as(form: str) -> dict[str, Any]:
-    """What `HNSW` takes to keep rows in a storage of that name; "packed": as "int8", with codes beside the links."""
-    return {"storage": "int8", "layout": "packed"} if form == "packed" else {"storage": form}
+    """What `HNSW` takes to keep rows in a storage of that name; "packed": as "int8", with codes beside the links, and
+    "packed-float16": as "int8-float16"."""
+    packed = {"packed": "int8", "packed-float16": "int8-float16"}
+    return {"storage": packed[form], "layout": "packed"} if form in packed else {"storage": form}
 
 
 @contextlib.contextmanager

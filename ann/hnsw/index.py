@@ -61,14 +61,15 @@ class HNSW(VectorIndex):
     ef_construction : int >= 1, default 200
         Beam width while building (efC); raised to M.
     storage : str, default "float32"
-        "float32", "float16", "int8", "int8-only", "int4", "1bit", "int4-only", "1bit-only" or "auto".
+        "float32", "float16", "int8", "int8-float16", "int8-only", "int4", "1bit", "int4-only", "1bit-only" or "auto".
         How vectors are kept and what walks compare. "int8" keeps float32 vectors and beside them 8-bit codes of their
         principal directions (see `storage.scalar_codes.ScalarCodes`): a walk reads a half to a twentieth of the bytes,
-        and float32 distances order and decide what is returned. "float16" keeps halves alone, "int8-only" one byte per
-        coordinate alone; distances are then those of the rounded vectors (see Notes). "int4" and "1bit" keep halves and
-        beside them codes of 4 bits or 1 bit a coordinate (see `storage.rabitq.codes.BitCodes`), whose estimates walks
-        compare; "int4-only" and "1bit-only" keep the codes alone, and distances are the estimates. "auto" becomes what
-        is fastest for the width and number of the first rows and half of the free memory, with the layout for it;
+        and float32 distances order and decide what is returned. "int8-float16" keeps halves instead of float32, which
+        loses nothing of vectors that were float16 and is a little faster. "float16" keeps halves alone, "int8-only" one
+        byte per coordinate alone; distances are those of the rounded vectors (see Notes). "int4" and "1bit" keep halves
+        and beside them codes of 4 bits or 1 bit a coordinate (see `storage.rabitq.codes.BitCodes`), whose estimates
+        walks compare; "int4-only" and "1bit-only" keep the codes alone, and distances are the estimates. "auto" becomes
+        what is fastest for the width and number of the first rows and half of the free memory, with the layout for it;
         `storage` and `layout` then say what was chosen.
     seed : int, default 0
         Draws the levels. Same vectors in the same calls and same seed: same graph, at any number of threads.
@@ -77,13 +78,14 @@ class HNSW(VectorIndex):
     ef_search : int >= 1, default 64
         Beam width of searches that do not give one; see `tune`.
     layout : {"plain", "packed"}, default "plain"
-        "packed", for storage "int8": every node keeps codes of its neighbours beside its links (see Notes). Searches
-        read one block a step instead of a row a neighbour, 1.3 to 2.5 times as many queries a second on vectors of a
-        hundred dimensions or more, for 1 to 2.5 KiB a row.
+        "packed", for storage "int8" and "int8-float16": every node keeps codes of its neighbours beside its links (see
+        Notes). Searches read one block a step instead of a row a neighbour, 1.3 to 2.5 times as many queries a second
+        on vectors of a hundred dimensions or more, for 1 to 2.5 KiB a row.
     fit_queries : float32 (num_queries, dim), optional
-        For storage "int8": examples of queries that come from elsewhere than the rows, such as questions asked of
-        documents. Codes then keep the directions in which rows or queries vary, and their width is tried on these
-        queries. The first `add` reads them and keeps up to 2,048; "auto" takes them where it becomes "int8".
+        For storage "int8" and "int8-float16": examples of queries that come from elsewhere than the rows, such as
+        questions asked of documents. Codes then keep the directions in which rows or queries vary, and their width is
+        tried on these queries. The first `add` reads them and keeps up to 2,048; "auto" takes them where it becomes
+        "int8".
 
     Notes
     -----
@@ -92,12 +94,12 @@ class HNSW(VectorIndex):
     half as many again. Vectors are copied by `add`; by `from_store` only where rows have to be kept otherwise than they
     are given.
 
-    Coordinates are rounded by at most 2^-11 of their size (2^-25 below 2^-14) with "float16", by half a step with
-    "int8-only". A step is a 254th of the range that all but one in ten thousand centred coordinates of ordinary rows
-    keep to, and 1 where all numbers are whole and within 256 values, which are then kept exactly. The rounded vector
-    lies within e = step / 2 * sqrt(dim) of the given one, so a distance (not squared) is off by at most e; but a
-    coordinate beyond the range becomes its end, and rows that have one may be off by more. The first 255 rows of
-    "int8-only" are kept as they are, until there are enough to choose a step from.
+    Coordinates are rounded by at most 2^-11 of their size (2^-25 below 2^-14) with "float16" and "int8-float16", by
+    half a step with "int8-only". A step is a 254th of the range that all but one in ten thousand centred coordinates of
+    ordinary rows keep to, and 1 where all numbers are whole and within 256 values, which are then kept exactly. The
+    rounded vector lies within e = step / 2 * sqrt(dim) of the given one, so a distance (not squared) is off by at most
+    e; but a coordinate beyond the range becomes its end, and rows that have one may be off by more. The first 255 rows
+    of "int8-only" are kept as they are, until there are enough to choose a step from.
 
     Differences from the paper: rows are inserted in batches of up to 2 % of the graph whose members search the graph
     as it was before the batch, and one another. The first 20,000 rows or more that one call adds to an empty index are

@@ -9,6 +9,7 @@ from ..metrics import HAMMING, check_count, metric_code
 from ..storage.rows import storages
 
 LAYOUTS = "plain", "packed"
+PACKABLE = "int8", "int8-float16", "auto"
 
 
 def check_parameters(
@@ -27,6 +28,8 @@ def check_parameters(
         raise InvalidInput(f"metric 'hamming' keeps packed bits and takes no storage; got storage={storage!r}")
     if layout not in LAYOUTS:
         raise InvalidInput(f"layout must be 'plain' or 'packed'; got {layout!r}")
-    if layout == "packed" and storage not in ("int8", "auto"):
-        raise InvalidInput(f"layout='packed' keeps neighbours in codes: use storage='int8'; got {storage!r}")
+    if layout == "packed" and storage not in PACKABLE:
+        raise InvalidInput(
+            f"layout='packed' keeps neighbours in codes: use storage='int8' or 'int8-float16'; got {storage!r}"
+        )
     return number

@@ -1,14 +1,15 @@
-"""Vectors as they are given, and beside them 8-bit codes that walks compare."""
+"""Vectors as they are given or rounded to float16, and beside them 8-bit codes that walks compare."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from ...graphlib.compute.jit import plain_view
 from ..stored import laid_out
 from .floats import FloatRows
+from .halves import HalfRows
 from .room import copied, twin
 from .rows import Rows
 from .scalar_codes import ScalarCodes, widest_row
@@ -97,8 +98,8 @@ class BesideCodes(Rows):
         self.codes.codes = laid_out("code", columns["code"], np.uint8, (n, self.codes.row_bytes))
 
 
-class CodedRows(BesideCodes, FloatRows):
-    """float32 vectors, and codes of their principal directions (see `ScalarCodes`) where those are sound."""
+class EightBits(BesideCodes):
+    """Beside the vectors, codes of their principal directions (see `ScalarCodes`)."""
 
     def __init__(self, metric: int, dim: int) -> None:
         super().__init__(metric, dim)
@@ -123,6 +124,16 @@ class CodedRows(BesideCodes, FloatRows):
     @classmethod
     def bytes_of(cls, metric: int, dim: int, num_rows: int) -> tuple[int, int]:
         return super().bytes_of(metric, dim, num_rows)[0], widest_row(dim) * num_rows
+
+
+class CodedRows(EightBits, FloatRows):
+    """float32 vectors, and 8-bit codes beside them."""
+
+
+class CodedHalves(EightBits, HalfRows):
+    """Vectors rounded to float16, and 8-bit codes beside them."""
+
+    NAME: ClassVar[str] = "int8-float16"
 
 
 def ranks(codes: ScalarCodes, data: NDArray[np.uint8] | None = None) -> Any:

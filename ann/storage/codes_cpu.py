@@ -20,6 +20,7 @@ from ..distances.row_sums_cpu import integer, products, row_start
 from ..distances.rows_cpu import emitter, field, row_kind
 from ..distances.scan_cpu import _dot_block
 from .directions_cpu import LANES, PAIR, TOGETHER, in_words, turned
+from .halves_cpu import widened
 from .limits import HELD, MISSED, MISSED_ALONE
 
 
@@ -127,7 +128,7 @@ def _centre(rows, first, count, factors, centre, out):
     for i in range(count):
         factor = factors[first + i] if factors.shape[0] > 1 else factors[0]
         for j in range(rows.shape[1]):
-            out[i, j] = rows[first + i, j] * factor - centre[j]
+            out[i, j] = widened(rows[first + i, j]) * factor - centre[j]
 
 
 @kernel

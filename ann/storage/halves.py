@@ -71,3 +71,10 @@ class HalfRows(Rows):
     def open(self, n: int, columns: Any, tables: Any, fields: dict[str, Any]) -> None:
         vectors = laid_out("vector", columns["vector"], np.float16, (n, self.dim)).view(np.uint16)
         super().open(n, ChainMap({"vector": vectors}, columns), tables, fields)
+
+
+def floats_of(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Vectors of float32, or of the bits of float16, as float32."""
+    if vectors.dtype == np.uint16:
+        vectors = vectors.view(np.float16)
+    return vectors.astype(np.float32)

@@ -24,6 +24,7 @@ _STORAGES: dict[str, Any] = {
     "float32": "floats:FloatRows",
     "float16": "halves:HalfRows",
     "int8": "coded:CodedRows",
+    "int8-float16": "coded:CodedHalves",
     "int8-only": "alone:CodesAlone",
     "int4": "rabitq.beside:FourBits",
     "1bit": "rabitq.beside:OneBit",
@@ -37,7 +38,7 @@ def storages() -> tuple[str, ...]:
     """The names of all storages.
 
     >>> storages()
-    ('float32', 'float16', 'int8', 'int8-only', 'int4', '1bit', 'int4-only', '1bit-only')
+    ('float32', 'float16', 'int8', 'int8-float16', 'int8-only', 'int4', '1bit', 'int4-only', '1bit-only')
     """
     return tuple(_STORAGES)
 

@@ -10,6 +10,7 @@ from ...graphlib.errors import IndexMismatch
 from ..metrics import ABSENT, COSINE, IP, unit_rows
 from .directions import Asked, bases, inside_of, ordinary, random_rows, reach_of, spread, step_of
 from .following import ENOUGH, FEW, SAMPLE, FollowingCodes
+from .halves import floats_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,7 +120,7 @@ class ScalarCodes(FollowingCodes):
     def _fit(self, vectors: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
         """Choose centre, basis and step from up to 8,192 rows spread over `vectors`."""
         picked = spread(len(vectors), SAMPLE)
-        sample = vectors[picked]
+        sample = floats_of(vectors[picked])
         if self.metric == COSINE:
             sample = sample * scale[picked, None]
         usual = ordinary(sample)

@@ -43,8 +43,8 @@ def build(
     nlist: int = typer.Option(256, help="Lists of an inverted file."),
     storage: str = typer.Option(
         "float32",
-        help="How HNSW keeps vectors: float32, float16, int8, int8-only, int4, 1bit, int4-only, 1bit-only, auto; "
-        "in FAISS files float32, fp16, sq8, sq4.",
+        help="How HNSW keeps vectors: float32, float16, int8, int8-float16, int8-only, int4, 1bit, int4-only, "
+        "1bit-only, auto; in FAISS files float32, fp16, sq8, sq4.",
     ),
     fit_queries: str | None = typer.Option(
         None, help="Vectors of queries from elsewhere than the rows, which the codes of int8 are to serve too."

@@ -27,8 +27,8 @@ def convert(
     kind: str | None = typer.Option(None, help="exact: the vectors alone. By default the same kind, with its links."),
     storage: str | None = typer.Option(
         None,
-        help="How HNSW keeps vectors: float32, float16, int8, int8-only, int4, 1bit, int4-only, 1bit-only; "
-        "in FAISS files float32, fp16, sq8, sq4.",
+        help="How HNSW keeps vectors: float32, float16, int8, int8-float16, int8-only, int4, 1bit, int4-only, "
+        "1bit-only; in FAISS files float32, fp16, sq8, sq4.",
     ),
     layout: str | None = typer.Option(
         None, help="How HNSW lays links out with --storage int8: plain, or packed with codes. By default as it is."

@@ -30,6 +30,7 @@ MAKERS = {
     "neural": lambda: ann.NeuralLSH(nlist=4, nprobe=2, hidden=8, rounds=1, epochs=1, threads=1),
     "hnsw": lambda: ann.HNSW("ip", threads=1, ef_search=50),
     "hnsw int8": lambda: ann.HNSW(storage="int8", threads=1),
+    "hnsw int8-float16": lambda: ann.HNSW(storage="int8-float16", layout="packed", threads=1),
     "hnsw int8-only": lambda: ann.HNSW(storage="int8-only", threads=1),
     "hnsw 1bit": lambda: ann.HNSW(storage="1bit", threads=1),
     "hnsw int4-only": lambda: ann.HNSW(storage="int4-only", threads=1),

@@ -477,7 +477,7 @@ def test_codes_serve_queries_from_a_file(told, run, here):
     assert (code, "--fit-queries are for an hnsw index" in err) == (3, True)
 
 
-@pytest.mark.parametrize("storage", ["float16", "int8-only", "int4", "1bit"])
+@pytest.mark.parametrize("storage", ["float16", "int8-float16", "int8-only", "int4", "1bit"])
 def test_storages_that_keep_rounded_vectors(here, told, storage):
     told("index", "build", "v.npy", "--out", "s.nh", "--storage", storage)
     assert told("index", "info", "s.nh")["storage"] == storage

@@ -12,6 +12,7 @@ from ....graphlib.errors import IndexMismatch
 from ...metrics import COSINE
 from ..directions import Asked, inside_of, ordinary, spread
 from ..following import ENOUGH, FEW, SAMPLE, FollowingCodes
+from ..halves import floats_of
 from .layout import CONSTANTS, padded, row_bytes_of
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class BitCodes(FollowingCodes):
     def _fit(self, vectors: NDArray[Any], scale: NDArray[np.float32]) -> None:
         """Choose the centre from up to 8,192 rows spread over `vectors`, and see whether estimates keep their order."""
         picked = spread(len(vectors), SAMPLE)
-        sample = _floats(vectors[picked])
+        sample = floats_of(vectors[picked])
         if self.metric == COSINE:
             sample = sample * scale[picked, None]
         usual = ordinary(sample)
@@ -238,10 +239,3 @@ class BitCodes(FollowingCodes):
         self.audited = False
         if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != self.row_bytes:
             raise IndexMismatch(f"codes are {codes.dtype} {codes.shape}; expected uint8 (rows, {self.row_bytes})")
-
-
-def _floats(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Vectors of float32, or of the bits of float16, as float32."""
-    if vectors.dtype == np.uint16:
-        vectors = vectors.view(np.float16)
-    return vectors.astype(np.float32)

@@ -37,7 +37,7 @@ KINDS = [
     {"storage": "float32"}, {"storage": "float32", "metric": "ip"}, {"storage": "float32", "metric": "cosine"},
     {"storage": "int8"}, {"storage": "int8", "layout": "packed"}, {"storage": "float16"}, {"storage": "int8-only"},
     {"storage": "int4"}, {"storage": "1bit"}, {"storage": "float32", "M": 8}, {"storage": "float32", "M": 40},
-    {"storage": "float32", "ef_construction": 40},
+    {"storage": "float32", "ef_construction": 40}, {"storage": "int8-float16", "layout": "packed"},
 ]  # fmt: skip
 
 

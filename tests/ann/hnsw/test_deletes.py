@@ -189,7 +189,7 @@ def test_compact_gives_memory_back_and_keeps_recall(storage, share):
     ("metric", "storage"),
     [
         ("cosine", "float16"), ("l2", "int8-only"), ("hamming", "float32"), ("l2", "int4"), ("cosine", "1bit"),
-        ("cosine", "int4-only"), ("l2", "1bit-only"),
+        ("cosine", "int4-only"), ("l2", "1bit-only"), ("cosine", "int8-float16"), ("l2", "packed-float16"),
     ],
 )  # fmt: skip
 def test_rows_of_every_form_live_alike(metric, storage, tmp_path):

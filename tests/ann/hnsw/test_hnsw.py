@@ -311,8 +311,8 @@ def test_refused_input_leaves_the_index_as_it_was(built):
         ({"ef_construction": 0}, "ef_construction must be an integer >= 1"),
         (
             {"storage": "int3"},
-            "storage must be one of 'float32', 'float16', 'int8', 'int8-only', 'int4', '1bit', 'int4-only', "
-            "'1bit-only', 'auto'; got 'int3'",
+            "storage must be one of 'float32', 'float16', 'int8', 'int8-float16', 'int8-only', 'int4', "
+            "'1bit', 'int4-only', '1bit-only', 'auto'; got 'int3'",
         ),
         ({"seed": -1}, "seed must be an integer >= 0"),
     ],

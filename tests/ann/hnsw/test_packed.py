@@ -365,7 +365,7 @@ def test_damaged_blocks_are_walked_within_bounds():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(InvalidInput, match="layout must be 'plain' or 'packed'; got 'tight'"):
         HNSW(layout="tight", storage="int8").add(rows_of(10))
-    with pytest.raises(InvalidInput, match="use storage='int8'; got 'float32'"):
+    with pytest.raises(InvalidInput, match="use storage='int8' or 'int8-float16'; got 'float32'"):
         HNSW(layout="packed").add(rows_of(10))
     index = packed(rows_of(300))
     index.layout = "plain"
@@ -416,3 +416,17 @@ def test_twice_the_queries_find_as_many_on_real_embeddings():
     truth = Exact("l2").add(rows).search(queries, 10)
     assert ann.recall(index.search(queries, 10, ef_search=80), truth) > 0.95
     assert ann.recall(index.search(queries, 10, ef_search=300), truth) > 0.99
+
+
+@pytest.mark.parametrize("metric", ["l2", "ip"])
+def test_halves_lose_nothing_of_vectors_that_are_halves(metric):
+    """Rows of float16: the same codes, links and answers as beside float32 vectors, in half of their bytes."""
+    rows, queries = rows_of(3000).astype(np.float16), rows_of(60, seed=3)
+    plain = HNSW(metric, storage="int8", layout="packed").add(rows)
+    halves = HNSW(metric, storage="int8-float16", layout="packed").add(rows)
+    assert halves.graph.links.tobytes() == plain.graph.links.tobytes()
+    assert halves.vectors().tobytes() == plain.vectors().tobytes()
+    assert plain.nbytes - halves.nbytes == rows.nbytes
+    one, other = plain.search(queries, 10), halves.search(queries, 10)
+    assert one.ids.tolist() == other.ids.tolist()
+    np.testing.assert_allclose(one.distances, other.distances, rtol=1e-5, atol=1e-5)

@@ -73,13 +73,14 @@ def test_any_order_any_split_few_outliers_and_drift(drift, metric, seed):
     cuts = np.unique([0, 1, 2, *rng.integers(0, len(rows), 5), len(rows)])
     truth = Exact(metric).add(rows).search(queries, 10)
     recalls = {}
-    for storage in ("float32", "int8", "int8-only", "int4", "1bit", "int4-only"):
+    for storage in ("float32", "int8", "int8-float16", "int8-only", "int4", "1bit", "int4-only"):
         index = HNSW(metric, storage=storage, ef_construction=80)
-        given = np.clip(rows, -6e4, 6e4) if storage in ("int4", "1bit") and metric != "cosine" else rows
+        given = np.clip(rows, -6e4, 6e4) if storage in ("int8-float16", "int4", "1bit") and metric != "cosine" else rows
         for start, stop in itertools.pairwise(cuts):
             index.add(given[start:stop])
         recalls[storage] = found(index, queries, truth)
     assert recalls["int8"] >= recalls["float32"] - 0.01, recalls
+    assert recalls["int8-float16"] >= recalls["float32"] - 0.01, recalls
     assert recalls["int8-only"] >= recalls["float32"] - 0.08, recalls  # rounding itself changes the order of near rows
     assert recalls["int4"] >= recalls["float32"] - 0.01, recalls
     assert recalls["int4-only"] >= recalls["float32"] - 0.13, recalls
