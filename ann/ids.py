@@ -93,7 +93,7 @@ class RowIds:
         taken = np.zeros(count, bool) if replacing else self.positions(given) >= 0
         if taken.any():
             raise InvalidInput(
-                f"add: id {_shown(given, taken)} is in the index already; remove([id]) it first (HNSW replaces by upsert)"
+                f"add: id {_shown(given, taken)} is in the index already; remove([id]) first (HNSW has upsert)"
             )
         return given.copy()
 

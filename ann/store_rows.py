@@ -30,6 +30,7 @@ class NodeCondition:
         self._store, self._node_type, self._ids = store, node_type, ids
         self._columns = store.nodes(node_type)
         self._column, self._vectors = column, vectors
+        self._made_from = checksum(vectors) if vectors.flags.writeable else None  # a committed column stays as it is
         self.in_order = True  # row i is node i
 
     def scattered(self) -> NodeCondition:
@@ -48,17 +49,26 @@ class NodeCondition:
         now: Any = self._columns.stored(self._column)
         if now is self._vectors:
             return
+        made_from = checksum(self._vectors) if self._made_from is None else self._made_from
         if (
             isinstance(now, TextColumn)
             or now.shape != self._vectors.shape
             or now.dtype != np.float32
-            or checksum(now) != checksum(self._vectors)
+            or checksum(now) != made_from
         ):
             raise IndexMismatch(
                 f"column {self._column!r} was replaced since the index was made from it; make the index again with "
                 "from_store"
             )
         self._vectors = now
+
+    def check_values(self) -> None:
+        """`IndexMismatch` where values were written into the column since the index was made; reads all of it."""
+        if self._made_from is not None and checksum(self._vectors) != self._made_from:
+            raise IndexMismatch(
+                f"values were written into column {self._column!r} since the index was made from it; make the index "
+                "again with from_store"
+            )
 
     def __call__(self, sql: str, rows: RowIds) -> NDArray[np.bool_]:
         passing = self._store.where(sql, node_type=self._node_type, as_bitmap=True)

@@ -105,7 +105,6 @@ def _numbers(table: Any, name: str) -> NDArray[Any]:
 
     if table.num_columns == 1 and is_vectors(table[0].type):
         return _matrix(table[0], name, table.column_names[0])
-    _tell_vector(table.column_names, name)
     for field, column in zip(table.schema, table.columns, strict=True):
         wrong = wrong_cell(column)
         if wrong is not None:
@@ -115,6 +114,7 @@ def _numbers(table: Any, name: str) -> NDArray[Any]:
             )
         if not (types.is_integer(field.type) or types.is_floating(field.type)):
             raise InvalidInput(f"{name}: column {field.name!r} holds {field.type}, and vectors are numbers")
+    _tell_vector(table.column_names, name)
     return np.column_stack([column.to_numpy() for column in table.columns])
 
 
@@ -149,12 +149,15 @@ def _matrix(column: Any, name: str, title: str) -> NDArray[Any]:
     return flat.to_numpy().reshape(len(column), lengths[0].as_py() if len(column) else 0)
 
 
-def write_array(target: str, array: NDArray[Any], prefix: str) -> None:
-    """Write a matrix: .npy, or a table with columns prefix0, prefix1, ..."""
+def write_array(target: str, array: NDArray[Any], prefix: str, ids: NDArray[Any] | None = None) -> None:
+    """Write a matrix: .npy, or a table with columns prefix0, prefix1, ..., and where rows have ids `id` before them."""
     if target.endswith(".npy"):
         _write_npy(target, array)
+        if ids is not None:
+            note(f"{target} holds no user ids: row i is node i of the store; .csv and .parquet have a column id")
     else:
-        write_table(target, {f"{prefix}{i}": array[:, i] for i in range(array.shape[1])})
+        named = {} if ids is None else {"id": ids}
+        write_table(target, {**named, **{f"{prefix}{i}": array[:, i] for i in range(array.shape[1])}})
 
 
 def write_table(target: str, columns: dict[str, NDArray[Any]]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from ..graphlib.errors import InvalidInput
 from .clock import Stopwatch, timed
-from .output import Json, emit, table
+from .output import Json, emit, note_replaced, table
 from .pictures import Pictures, check_pictures, save_pictures
 from .targets import TABLES, check_file, check_folder
 from .words import Among, Unweighted, parse_edge_type, parse_seeds
@@ -163,6 +163,7 @@ def detect(
         told["nmi"] = round(normalized_mutual_information(found.labels, known), 6)
         told["ari"] = round(adjusted_rand_index(found.labels, known), 6)
     if save_as is not None:
+        note_replaced(columns, save_as)
         columns[save_as] = found.labels
         told["version"] = opened.commit(f"communities by {method} as {save_as}")
     if picture:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import typer
 
 from .clock import Stopwatch
-from .output import Json, emit, table, training_bar
+from .output import Json, emit, note_replaced, table, training_bar
 from .targets import TABLES, check_file, check_folder
 from .words import Among, Unweighted, parse_edge_type
 
@@ -56,12 +56,12 @@ def fastrp(
     watch = Stopwatch()
     model = FastRP(dim, powers, beta=beta, direction=direction, use_weights=not unweighted, seed=seed, threads=threads)
     if out is None:
-        target = _columns(store, which).create(column, (dim,))
+        target = _columns(store, which, column).create(column, (dim,))
         vectors = model.fit_transform(store, out=target, edge_type=which)
         store.commit(f"column {column}: FastRP, dim {dim}")
     else:
         vectors = model.fit_transform(store, edge_type=which)
-        write_array(out, vectors, "f")
+        write_array(out, vectors, "f", _ids(store, which))
     where = f"{path}, column {column}" if out is None else out
     emit({"written": where, "nodes": len(vectors), "dim": dim, **watch.told()}, as_json=as_json)
 
@@ -192,11 +192,20 @@ def skipgram(
     _write(store, which, path, {column: trained.vertex_}, out, f"SkipGram, dim {dim}", watch, as_json)
 
 
-def _columns(store: GraphStore, edge_type: EdgeType | None) -> Columns:
-    """The columns of the nodes that the embedded edges join."""
+def _columns(store: GraphStore, edge_type: EdgeType | None, *written: str) -> Columns:
+    """The columns of the nodes that the embedded edges join; a note names those that will be `written` over."""
     from ..graphlib.given_store import one_node_type
 
-    return store.nodes(one_node_type(store, "embed", edge_type)[0])
+    columns = store.nodes(one_node_type(store, "embed", edge_type)[0])
+    note_replaced(columns, *written)
+    return columns
+
+
+def _ids(store: GraphStore, edge_type: EdgeType | None) -> NDArray[Any] | None:
+    """The user ids of the nodes that the embedded edges join."""
+    from ..graphlib.given_store import one_node_type
+
+    return store.ids(one_node_type(store, "embed", edge_type)[0])
 
 
 def _write(
@@ -215,11 +224,12 @@ def _write(
     first = next(iter(columns))
     dim = columns[first].shape[1]
     if out is None:
+        kept = _columns(store, edge_type, *columns)
         for name, values in columns.items():
-            _columns(store, edge_type)[name] = values
+            kept[name] = values
         store.commit(f"column {' and '.join(columns)}: {what}")
     else:
-        write_array(out, columns[first], "f")
+        write_array(out, columns[first], "f", _ids(store, edge_type))
     where = out if out is not None else f"{path}, column {' and '.join(columns)}"
     emit({"written": where, "nodes": len(columns[first]), "dim": dim, **watch.told()}, as_json=as_json)
 

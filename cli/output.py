@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -29,6 +29,13 @@ def emit(value: Mapping[str, Any], *, as_json: bool, text: Callable[[], str] | N
 def note(text: str) -> None:
     """A remark that is not the result, on standard error."""
     typer.echo(f"note: {printable(text)}", err=True)
+
+
+def note_replaced(columns: Collection[str], *names: str) -> None:
+    """Say which columns of a store are there already: their values are in its earlier versions from now on."""
+    there = [name for name in names if name in columns]
+    if there:
+        note(f"column {' and '.join(map(repr, there))} is replaced; earlier versions of the store keep its old values")
 
 
 def printable(text: str) -> str:

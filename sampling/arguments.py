@@ -19,21 +19,20 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def node_positions(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.int64]:
-    """`given` as int64 node positions in [0, num_nodes), or an error that names the first one outside."""
+def node_positions(name: str, given: ArrayLike, num_nodes: int, *, of: str = "node") -> NDArray[np.int64]:
+    """`given` as int64 positions in [0, num_nodes), or an error that names the first one outside; `of` says of what."""
     nodes: NDArray[Any] = unmasked(name, given)
     if nodes.size == 0:
         nodes = nodes.astype(np.int64)
     if nodes.dtype.kind not in "iu":
-        raise InvalidType(
-            f"{name} must hold integer node positions; got dtype {nodes.dtype} (see store.lookup for ids)"
-        )
+        ids = " (see store.lookup for ids)" if of == "node" else ""
+        raise InvalidType(f"{name} must hold integer {of} positions; got dtype {nodes.dtype}{ids}")
     if nodes.ndim != 1:
         raise InvalidInput(f"{name} must have one dimension; got shape {nodes.shape}")
     outside = (nodes < 0) | (nodes >= num_nodes)
     if outside.any():
         where = int(np.argmax(outside))
-        raise InvalidInput(f"{name}[{where}] is {nodes[where]}, but nodes are 0..{num_nodes - 1}")
+        raise InvalidInput(f"{name}[{where}] is {nodes[where]}, but {of}s are 0..{num_nodes - 1}")
     return np.ascontiguousarray(nodes, dtype=np.int64)
 
 

@@ -598,6 +598,7 @@ class HNSW(VectorIndex):
         Searches go on meanwhile, changes wait. A failure or a crash leaves nothing at the path.
         """
         with self._lock.steady():
+            self._check_values()
             self.as_store(edges=edges).save(path)
 
     def _stored(self, *, edges: bool = False) -> GraphStore:
@@ -635,10 +636,12 @@ class HNSW(VectorIndex):
         """Put the links of an index made by `from_store` into that store, as edge types `{name}_link0`, ...
 
         The vectors are not written again. On a stored graph, `commit()` writes the links; `HNSW.attach` opens them.
+        `IndexMismatch` where the column was replaced or written into since the index was made from it.
         """
         check_store(store)
         self._check_parameters()
         with self._lock.steady():
+            self._check_values()
             stored.put_into(self.graph, self._rows, self._parameters(), store, name)
 
     @classmethod
@@ -669,6 +672,12 @@ class HNSW(VectorIndex):
         """Notice that the column in which the rows lie was replaced; rows of an index's own are beside the question."""
         if self._graph is not None and self._graph.rows.borrowed:
             where.check_column()
+
+    def _check_values(self) -> None:
+        """As `_check_column`, and that no values were written into the column where it lies."""
+        if self._where is not None and self._graph is not None and self._graph.rows.borrowed:
+            self._where.check_column()
+            self._where.check_values()
 
     def _check_parameters(self) -> int:
         if self._metric is None:

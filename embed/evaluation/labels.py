@@ -273,13 +273,18 @@ def _check(embedding: ArrayLike, labels: Any) -> tuple[NDArray[Any], NDArray[np.
     if given.ndim == 1:
         if given.dtype.kind not in "iu":
             raise InvalidType(f"evaluate: one label per node must be an integer; got dtype {given.dtype}")
-        width = int(given.max(initial=-1)) + 1
+        width = int(given.max()) + 1 if given.size else 0
         if width > max(_FEW_CLASSES, X.shape[0]):
             raise InvalidInput(
                 f"evaluate: a label is {width - 1:,}; number the classes 0..c-1, such as by numpy.unique"
             )
         Y = given[:, None] == np.arange(width)[None, :]
     else:
+        if given.shape[1] == 1:
+            raise InvalidInput(
+                f"evaluate: labels of shape {given.shape} are a matrix of one class; give one class per node as labels "
+                "of one dimension, such as labels[:, 0]"
+            )
         if not np.isin(given, (0, 1)).all():
             raise InvalidInput("evaluate: a label matrix must hold 0 and 1 only")
         Y = given.astype(bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class Batching:
     seed : int
         The order of an epoch is a function of (seed, epoch).
     part : (int, int)
-        Which of how many equal parts of every batch: the rank and the number of processes that train together.
+        Which of how many equal parts of every batch: the rank and the number of processes that train together. Of a
+        last batch with fewer positions than parts some parts are empty; `drop_last` leaves it out.
     """
 
     batch_size: int
@@ -40,9 +41,10 @@ class Batching:
         size = self.batch_size
         if not is_integer(size) or size < 1:
             raise InvalidInput(f"batch_size must be an integer >= 1; got {size!r}")
-        rank, parts = self.part
-        if not (parts >= 1 and 0 <= rank < parts):
-            raise InvalidInput(f"part must be (rank, parts) with 0 <= rank < parts; got {self.part!r}")
+        part: Any = self.part
+        pair = isinstance(part, tuple | list) and len(part) == 2 and all(map(is_integer, part))
+        if not pair or not 0 <= part[0] < part[1]:
+            raise InvalidInput(f"part must be integers (rank, parts) with 0 <= rank < parts; got {part!r}")
 
     def count(self, total: int) -> int:
         """How many batches `total` positions make."""

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from ..neighbors.typed import TypedSubgraph
 
 _DEFAULTS = ("x", "y")
+_OWN = frozenset(
+    {
+        "edge_index", "num_nodes", "n_id", "e_id", "batch_size", "num_sampled_nodes", "num_sampled_edges", "batch",
+        "input_id", "edge_label", "edge_label_index", "edge_label_time", "seed_time",
+    }
+)  # fmt: skip
 
 
 class PlainForm:
@@ -38,6 +44,7 @@ class PlainForm:
             raise InvalidType(f"tables must map attribute names to columns or arrays; got {type(given).__name__}")
         self.tables: dict[Any, UnifiedTensor] = {}
         for name, value in given.items():
+            _check_name(name)
             by_edge = name.startswith("edge_")
             columns, size, unit = (edges, sizes[1], "edges") if by_edge else (nodes, sizes[0], "nodes")
             self.tables[name] = _table(repr(name), value, columns, size, unit)
@@ -92,6 +99,7 @@ class TypedForm:
             size = store.num_edges_of(kind) if by_edge else store.num_nodes_of(kind)
             unit = f"{'edges' if by_edge else 'nodes'} of type {kind!r}"
             for name, value in named.items():
+                _check_name(name)
                 self.tables[kind, name] = _table(f"{name!r} of {kind!r}", value, columns, size, unit)
 
     def gather(self, sample: TypedSubgraph) -> dict[Any, Any]:
@@ -122,6 +130,13 @@ class TypedForm:
         for (kind, name), values in rows.items():
             data[kind][name] = values
         return _on_one_device(data, rows.values())
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise InvalidType(f"tables must map texts, attribute names, to columns or arrays; got the name {name!r:.50}")
+    if name in _OWN:
+        raise InvalidInput(f"tables: a batch has an attribute {name!r} of its own; give the table another name")
 
 
 def _table(called: str, value: Any, columns: Any, size: int, unit: str) -> UnifiedTensor:

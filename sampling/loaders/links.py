@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.errors import NotFound
+from ...graphlib.checks import unmasked
+from ...graphlib.errors import InvalidInput, NotFound
 from ...graphlib.given_store import check_store
 from ..arguments import check_count, node_positions
 from ..negatives.negatives import NegativeSampler
@@ -81,7 +82,7 @@ class LinkLoader(Loader):
         self.edge_type = edge_type
         self._list = store.edge_list(edge_type)
         count = len(self._list)
-        self.edges = np.arange(count) if edges is None else node_positions("edges", edges, count)
+        self.edges = np.arange(count) if edges is None else _chosen(edges, count)
         self._total = self.edges.shape[0]
         self._num_negatives = check_count("negatives", negatives)
         self._negatives = NegativeSampler(store, edge_type=edge_type, seed=seed, threads=1)
@@ -116,6 +117,16 @@ class LinkLoader(Loader):
         sample = self.sampler.sample(seeds, epoch=epoch, seed_time=times)
         local = [sample.seed_index[name] for name in dict.fromkeys((source, target))]
         return sample, np.concatenate(local).reshape(2, -1)
+
+
+def _chosen(given: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Positions of edges, given as such or as a mask."""
+    edges: NDArray[Any] = unmasked("edges", given)
+    if edges.dtype == np.bool_:
+        if edges.shape != (count,):
+            raise InvalidInput(f"a mask of edges must have shape ({count},); got {edges.shape}")
+        return np.flatnonzero(edges)
+    return node_positions("edges", edges, count, of="edge")
 
 
 def labels(edges: NDArray[np.int64], pairs: NDArray[Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class NodeLoader(Loader):
         The order of a pass is a function of (seed, epoch).
     part : (int, int), default (0, 1)
         (rank, parts): this process's share of batches of `parts * batch_size` nodes, for training with several
-        processes. The shares of one batch differ by at most one node.
+        processes. The shares of one batch differ by at most one node; of a last batch with fewer nodes than parts some
+        are empty, which a mean over nodes makes NaN: `drop_last` leaves that batch out.
     workers : int >= 0, default 1
         Threads that prepare batches, each up to two ahead. With 0 the caller's thread does it.
 

@@ -12,6 +12,7 @@ from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.scalars import is_number
 from ..arguments import check_count, check_epoch, check_seed_time, node_positions, threads_for, words_of
+from ..snapshot import EdgesThen
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -90,6 +91,7 @@ class NegativeSampler:
             raise InvalidInput("there are no nodes to draw negatives from")
         self.reject_edges = reject_edges
         chosen = chosen_edge_type(store, edge_type)
+        self._then = EdgesThen("NegativeSampler", store, chosen)
         self.reject_self = reject_self and chosen[0] == chosen[2]
         self.seed = seed
         self._names = (corrupt, *words_of(chosen))
@@ -105,6 +107,7 @@ class NegativeSampler:
 
     def _what(self) -> tuple[Any, ...]:
         """What nodes are drawn from and which are refused, as the kernels take it."""
+        self._then.check()
         rows = self._rows.indptr, self._rows.indices
         return rows, (self._keep, self._alias), self._num_drawn, (self.reject_edges, self.reject_self)
 

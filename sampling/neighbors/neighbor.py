@@ -13,6 +13,7 @@ from ...graphlib.given_store import chosen_edge_type
 from ..ahead import in_order
 from ..arguments import check_epoch, check_fanouts, check_seed_time, node_positions
 from ..scratch import ResultMemory, Scratch, ScratchPool
+from ..snapshot import EdgesThen
 from .batch import Batch, Relation
 from .hops import Hops, UniformHops
 from .induced import induced_edges
@@ -114,6 +115,7 @@ class NeighborSampler:
         self.induced = induced
         self.seed = seed
         self.threads = threads
+        self._then = EdgesThen("NeighborSampler", store, self.edge_type)
         picker = RowPicker(store, edge_type, self.draw, seed)
         self._rows = picker.rows
         self._attributes = store.attributes
@@ -137,6 +139,7 @@ class NeighborSampler:
     def _sample(
         self, seeds: ArrayLike, epoch: int, seed_time: ArrayLike | None, threads: int | None
     ) -> SampledSubgraph:
+        self._then.check()
         nodes, epoch = node_positions("seeds", seeds, self._rows.num_rows), check_epoch(epoch)
         times = self._check_times(seed_time, nodes.shape[0])
         scratch = self._scratch.take()

@@ -15,6 +15,7 @@ from ...graphlib.notebook import table
 from ..ahead import in_order
 from ..arguments import check_epoch, check_fanouts, check_seed_time, node_positions
 from ..scratch import ResultMemory, Scratch, ScratchPool
+from ..snapshot import EdgesThen
 from .batch import Batch, Relation
 from .induced import induced_edges
 from .picks import Draw, RowPicker, Temporal, in_units
@@ -144,6 +145,7 @@ class TypedNeighborSampler:
         if induced and (disjoint or temporal is not None):
             raise InvalidInput("induced=True returns edges between all sampled nodes, so trees cannot be disjoint")
         self.fanouts = _fanouts_by_type(store, fanouts)
+        self._then = EdgesThen("TypedNeighborSampler", store, *self.fanouts)
         self.num_hops = max((len(f) for f in self.fanouts.values()), default=0)
         self._attributes = store.attributes
         self.draw = Draw(replace, direction, method, weighted, in_units(temporal, store.attributes))
@@ -174,6 +176,7 @@ class TypedNeighborSampler:
 
         `seed_time`, one time per seed by node type, is required with, and only with, `temporal`.
         """
+        self._then.check()
         nodes, epoch = self._check_seeds(seeds), check_epoch(epoch)
         times = self._check_times(nodes, seed_time)
         scratch = self._scratch.take()

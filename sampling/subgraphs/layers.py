@@ -14,6 +14,7 @@ from ...graphlib.given_store import chosen_edge_type
 from ..arguments import check_count, check_epoch, node_positions, words_of
 from ..neighbors.picks import checked_weight
 from ..neighbors.subgraph import SampledSubgraph
+from ..snapshot import EdgesThen
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -109,6 +110,7 @@ class LayerSampler:
         self.normalize = normalize
         self.seed = seed
         self._root = root_of(seed, Purpose.LAYERS, *words_of(chosen_edge_type(store, edge_type)))
+        self._then = EdgesThen("LayerSampler", store, chosen_edge_type(store, edge_type))
         self._rows = rows = store.csc(edge_type)
         if rows.num_rows != rows.num_cols:
             raise InvalidInput(f"edges {edge_type!r} join two node types; a LayerSampler needs one")
@@ -125,6 +127,7 @@ class LayerSampler:
         """Sample around `seeds` (node positions, any order, repeats allowed)."""
         from . import layers_cpu
 
+        self._then.check()
         rows, epoch = self._rows, check_epoch(epoch)
         given = node_positions("seeds", seeds, rows.num_rows)
         _, first = np.unique(given, return_index=True)

@@ -14,6 +14,7 @@ from ...graphlib.given_store import check_store
 from ...graphlib.sizes import parse_bytes
 from ...graphlib.types import EdgeType
 from ..arguments import check_count, check_epoch, node_positions, threads_for, words_of
+from ..snapshot import EdgesThen
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -103,6 +104,7 @@ class NodeSets:
         sides = store.csr(self.edge_type), store.csc(self.edge_type)
         self._rows, self._back = sides if direction == "out" else (sides[1], sides[0])
         self._root = root_of(seed, Purpose.NODE_SETS, *words_of(self.edge_type), direction)
+        self._then = EdgesThen("NodeSets", store, self.edge_type)
         self._most = int(self._rows.degrees().max(initial=0))
 
     @property
@@ -180,6 +182,7 @@ class NodeSets:
         from ...graphlib.compute.jit import plain_view, threads_in_use
         from . import node_sets_cpu as kernels
 
+        self._then.check()
         with threads_in_use(threads_for(self.threads, nodes.shape[0])) as count:
             scratch = (
                 np.ones((count, self.num_nodes), np.uint8),

@@ -11,11 +11,12 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.threads import pieces
 from ...graphlib.errors import InvalidInput, InvalidType
-from ...graphlib.given_store import check_store
+from ...graphlib.given_store import check_store, chosen_edge_type
 from ..arguments import check_count, check_epoch, node_positions, threads_for
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.subgraph import SampledSubgraph
 from ..scratch import Scratch, ScratchPool
+from ..snapshot import EdgesThen
 from .ppr import ppr_topk
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class InducedSubgraphs:
     def __init__(self, store: GraphStore, *, edge_type: Any = None) -> None:
         check_store(store)
         self._rows = _square(store, edge_type, "in")
+        self._then = EdgesThen("InducedSubgraphs", store, chosen_edge_type(store, edge_type))
         self._scratch = ScratchPool(lambda: {"": Scratch(self._rows.num_rows)})
 
     def take(self, nodes: ArrayLike) -> SampledSubgraph:
@@ -167,6 +169,7 @@ class InducedSubgraphs:
         """
         from . import subgraphs_cpu
 
+        self._then.check()
         scratch = self._scratch.take()
         memory, entries = scratch[""], (self._rows.indptr, self._rows.indices)
 

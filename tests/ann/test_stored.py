@@ -146,6 +146,24 @@ def test_a_column_that_was_replaced_is_noticed(on_disk, tmp_path):
     assert HNSW.attach(store, "near").verify().live == 300
 
 
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_a_column_that_was_written_into_is_noticed(storage, tmp_path):
+    store, rows = GraphStore.from_edges([0], [1], num_nodes=600), vectors_of(600)
+    store.nodes["v"] = rows.copy()
+    index = HNSW.from_store(store, "v", storage=storage)
+    store.nodes["v"][7] += 1
+    for keep in (lambda: index.save_into(store, "near"), lambda: index.save(tmp_path / "i.nh")):
+        with pytest.raises(IndexMismatch, match="values were written into column 'v' since"):
+            keep()
+    assert not (tmp_path / "i.nh").exists()
+    assert not store.indexes
+    store.nodes["v"][:] = rows
+    HNSW.from_store(store, "v", storage=storage).save_into(store, "near")
+    store.save(tmp_path / "s.nh")
+    with pytest.raises(IndexMismatch, match=r"its index 'near' with HNSW\.attach"):
+        ann.load(tmp_path / "s.nh")
+
+
 @pytest.mark.parametrize("kind", ["Exact", "IVFFlat", "HNSW", "hamming"])
 def test_ids_go_on_behind_removed_ones(kind, tmp_path):
     kinds: dict[str, Any] = {"Exact": Exact, "IVFFlat": lambda: ann.IVFFlat(nlist=2), "HNSW": lambda: HNSW(M=4)}

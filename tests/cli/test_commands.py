@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pyarrow import parquet
 
 import nearhop
+from nearhop import ann
 from nearhop.cli import main
 from nearhop.tests.support import ROOT
 
@@ -114,6 +116,30 @@ def test_embedding_to_a_file_and_evaluation(told):
     np.testing.assert_array_equal(np.load("f.npy"), nearhop.open("k.nh").nodes["fastrp"])
     scores = told("embed", "evaluate", "k.nh", "--ratios", "0.5", "--repeats", 2)["scores"]
     assert scores[0]["micro_f1"] > 0.7
+
+
+def test_vectors_in_files_carry_the_user_ids(told, run):
+    Path("e.csv").write_text("zoe,amy\namy,bob\nbob,carl\n")
+    told("ingest", "e.csv", "s.nh", "--no-header")
+    names = nearhop.open("s.nh").ids().tolist()
+    for model, *options in (["fastrp"], ["skipgram", "--num-walks", 1], ["graphvite", "--epochs", 1]):
+        for out in ("f.csv", "f.parquet"):
+            told("embed", model, "s.nh", "--dim", 2, *options, "--out", out)
+            kept = pd.read_csv(out) if out.endswith("csv") else pd.read_parquet(out)
+            assert list(kept) == ["id", "f0", "f1"]
+            assert kept["id"].tolist() == names
+    told("index", "build", "f.csv", "--ids", "id", "--kind", "exact", "--out", "i.nh")
+    assert sorted(ann.load("i.nh").ids.tolist()) == sorted(names)
+    _, _, err = run("embed", "fastrp", "s.nh", "--dim", 2, "--out", "f.npy")
+    assert "f.npy holds no user ids" in " ".join(err.split())
+
+
+def test_a_column_that_is_written_over_is_named(told, run):
+    told("datasets", "load", "karate", "k.nh")
+    assert "replaced" not in run("embed", "fastrp", "k.nh", "--dim", 2)[2]
+    for words in (["fastrp", "k.nh"], ["skipgram", "k.nh", "--num-walks", 1, "--column", "fastrp"]):
+        said = run("embed", *words, "--dim", 2)[2]
+        assert "column 'fastrp' is replaced; earlier versions" in " ".join(said.split())
 
 
 def test_trained_embeddings(told, run):

@@ -109,8 +109,18 @@ def test_old_import_path():
     assert evaluation.evaluate is evaluate
 
 
+def test_labels_of_any_integer_dtype():
+    X, y = clusters()
+    first = evaluate(X, y, train_ratios=0.5, repeats=2)
+    for dtype in (np.uint8, np.uint64, np.int8):
+        np.testing.assert_array_equal(evaluate(X, y.astype(dtype), train_ratios=0.5, repeats=2).micro, first.micro)
+
+
 def test_errors():
     X, y = clusters()
+    for column in (y[:, None], (y[:, None] > 0).astype(int)):
+        with pytest.raises(InvalidInput, match=r"are a matrix of one class; give .*labels\[:, 0\]"):
+            evaluate(X, column)
     for ratios in ((0.0,), (1.0,), (0.001,), (-1,)):
         with pytest.raises(InvalidInput, match="train_ratios must be in"):
             evaluate(X, y, train_ratios=ratios)

@@ -310,3 +310,36 @@ def test_negatives_are_never_links_and_never_loops(n, edges, directed, timed):
         if timed:
             of_negatives = np.repeat(links, np.where(full[pairs[links, 0]], 0, 3))
             np.testing.assert_array_equal(batch.edge_label_time, [*links.tolist(), *of_negatives.tolist()])
+
+
+def test_tables_do_not_take_the_place_of_a_batch_s_own_attributes(store):
+    count = store.num_edges
+    for name in ("edge_label", "n_id", "batch_size", "edge_index", "input_id"):
+        with pytest.raises(InvalidInput, match=f"a batch has an attribute '{name}' of its own"):
+            LinkLoader(store, [2], tables={name: np.zeros(count)})
+    with pytest.raises(InvalidType, match="got the name 3"):
+        NodeLoader(store, [2], tables={3: "x"})
+
+
+def test_edges_are_positions_or_a_mask_of_edges(store):
+    count = store.num_edges
+    mask = np.arange(count) % 3 == 0
+    one, other = (LinkLoader(store, [2], edges=given, tables={}) for given in (mask, np.flatnonzero(mask)))
+    assert one.edges.tolist() == other.edges.tolist() == np.flatnonzero(mask).tolist()
+    with pytest.raises(InvalidInput, match=rf"edges\[0\] is {count}, but edges are 0\.\.{count - 1}"):
+        LinkLoader(store, [2], edges=[count])
+    with pytest.raises(InvalidType, match=r"edges must hold integer edge positions; got dtype float64$"):
+        LinkLoader(store, [2], edges=[1.0])
+    with pytest.raises(InvalidInput, match=r"a mask of edges must have shape"):
+        LinkLoader(store, [2], edges=mask[1:])
+
+
+def test_a_part_is_two_integers(store):
+    for part in (None, (0.0, 2), (2, 2), (0,), "01"):
+        with pytest.raises(InvalidInput, match="part must be integers"):
+            NodeLoader(store, [2], part=part)
+    sizes = [[b.batch_size for b in NodeLoader(store, [2], nodes=range(6), batch_size=1, part=(r, 5))] for r in (0, 4)]
+    assert sizes == [[1, 0], [1, 1]]
+    assert [
+        b.batch_size for b in NodeLoader(store, [2], nodes=range(6), batch_size=1, part=(0, 5), drop_last=True)
+    ] == [1]
