@@ -106,8 +106,8 @@ def _with_ids(table: Any, apart: str, name: str) -> Any:
     if table.column_names.count(apart) > 1:
         raise InvalidInput(f"{name} has two columns {apart!r}; rename one of them")
     texts = table.column(apart)
-    if pc.any(pc.equal(pc.utf8_trim_whitespace(texts), "")).as_py():
-        row = pc.index(pc.equal(pc.utf8_trim_whitespace(texts), ""), True).as_py()
+    row = pc.index(pc.equal(pc.utf8_trim_whitespace(texts), ""), True).as_py()
+    if row >= 0:
         raise InvalidInput(f"{name}: column {apart!r} is empty in row {row} (counted from 0, without names)")
     if not pc.all(pc.match_substring_regex(texts, r"^(0|-?[1-9][0-9]{0,18})$")).as_py():
         return table
