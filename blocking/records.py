@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,8 @@ class Records:
 
         Parameters
         ----------
-        source : path, mapping of columns, pandas or polars DataFrame, PyArrow table, DuckDB relation, or (store, type)
+        source : path, mapping of columns, pandas or polars DataFrame, PyArrow table, DuckDB relation, (store, type), or
+            Records, of which `columns` chooses some
             Files end in .csv or .tsv (.gz, .bz2, .xz or .zst behind it), .parquet or .arrow, and are read as `ingest`
             reads them: cells as they are written, `InvalidInput` where a layout is open. Of a store, a node type with
             text or number columns.
@@ -71,12 +72,16 @@ class Records:
         ------
         NotFound
             No such file or column.
+        InvalidType
+            `columns` as one text.
         InvalidInput
             A key given twice or missing, a record without text: the message names the row. A file that cannot be read,
             or in more than one way.
         """
+        if isinstance(columns, str):
+            raise InvalidType(f"columns must be a sequence of names; got the text {columns!r}; give [{columns!r}]")
         if isinstance(source, Records):
-            return source
+            return source._of_columns(key, columns, name)
         if isinstance(source, str | Path):
             name = Path(source).name
         named = [column for column in (key, *(columns or ())) if column is not None]
@@ -84,16 +89,27 @@ class Records:
             reading = {"header": True, **reading}
         given, keys = columns_of(source, name, reading)
         if key is not None:
-            if key not in given:
-                raise NotFound(f"{name}: there is no column {key!r}; it has {', '.join(map(repr, given))}")
+            _check_named([key], given, name)
             keys = given[key]
         chosen = [column for column in given if column != key] if columns is None else list(columns)
-        for column in chosen:
-            if column not in given:
-                raise NotFound(f"{name}: there is no column {column!r}; it has {', '.join(map(repr, given))}")
+        _check_named(chosen, given, name)
         texts = {column: [_text(value) for value in given[column]] for column in chosen}
         count = len(next(iter(given.values()))) if given else 0
         made = cls(_checked_keys(np.arange(count) if keys is None else keys, name), texts)
+        _check_texts(made, name)
+        return made
+
+    def _of_columns(self, key: str | None, columns: Sequence[str] | None, name: str) -> Records:
+        """These records, or with fewer of their columns."""
+        if key is not None:
+            raise InvalidInput(
+                f"{name} is Records, and their keys are chosen when they are made; leave out key={key!r}, or make them "
+                "by Records.of(table, key=...)"
+            )
+        if columns is None or list(columns) == list(self.columns):
+            return self
+        _check_named(columns, self.columns, name)
+        made = Records(self.keys, {column: self.columns[column] for column in columns})
         _check_texts(made, name)
         return made
 
@@ -175,6 +191,13 @@ def columns_of(source: Any, name: str, reading: dict[str, Any]) -> tuple[dict[st
         "records come from a path, a mapping of columns, a pandas or polars DataFrame, a PyArrow table, a DuckDB "
         f"relation or (store, node type); got {type(source).__name__}"
     )
+
+
+def _check_named(names: Iterable[str], given: Iterable[str], name: str) -> None:
+    """Every column that is named is there."""
+    for column in names:
+        if column not in given:
+            raise NotFound(f"{name}: there is no column {column!r}; it has {', '.join(map(repr, given))}")
 
 
 def _listed(values: Any, where: str) -> list[Any]:

@@ -21,7 +21,7 @@ class Union(Blocker):
     Parameters
     ----------
     blockers : sequence of Blocker
-        `fit` and `index` reach all of them.
+        `fit` and `index` reach all of them, and each compares the `columns` that it names.
     cut : bool, default False
         Keep the best k of a merged list instead of all of it (up to k times the number of members).
 
@@ -51,7 +51,9 @@ class Union(Blocker):
 
     def _learn(self, left: Records, right: Records, matches: Any, progress: Progress | None) -> None:
         for blocker in self.blockers:
-            blocker._learn(left, right, matches, progress)
+            first = blocker._records(left, "the left table")
+            second = first if right is left else blocker._records(right, "the right table")
+            blocker._learn(first, second, matches, progress)
 
     def _build(self, records: Records, progress: Progress | None) -> None:
         for blocker in self.blockers:
@@ -62,7 +64,7 @@ class Union(Blocker):
             blocker.add(records, progress=progress)
 
     def _find(self, records: Records, k: int, skip: int) -> Lists:
-        lists = [blocker._find(records, k, skip)[0] for blocker in self.blockers]
+        lists = [blocker._find(blocker._records(records, "the table"), k, skip)[0] for blocker in self.blockers]
         wide = k if self.cut else sum(found.shape[1] for found in lists)
         found, scores = np.full((len(records), wide), -1, np.int64), np.zeros((len(records), wide), np.float32)
         for row in range(len(records)):
