@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput
+from ..graphlib.errors import InvalidInput, InvalidType, NotFound
 from ..graphlib.given_store import check_store
+from ..graphlib.store.arguments import check_edge_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,25 +137,35 @@ class CandidatePairs:
                 pyarrow.parquet.write_table(self.to_arrow(), stream)
 
     def add_to(self, store: GraphStore, edge_type: tuple[str, str, str]) -> GraphStore:
-        """Add the pairs as edges weighted by score, with a column "rank"; nodes are rows of the two types.
+        """Add the pairs as edges weighted by score, with a column "rank".
 
-        Node types that the store lacks are made, with the records' keys as ids.
+        Nodes with user ids are found by the records' keys; of a type without ids they are the rows of the table. Node
+        types that the store lacks are made, with the keys as ids.
+
+        Raises
+        ------
+        NotFound
+            A pair names a key that no node has as its id.
+        InvalidInput
+            A type without ids that has another number of nodes than the table has records; an edge type that is there.
         """
         check_store(store)
-        left, _, right = edge_type
+        left, _, right = edge_type = check_edge_type(edge_type)
+        if edge_type in (*store.edge_types, *store.link_types):
+            raise InvalidInput(f"edge type {edge_type!r} exists already; choose another name")
         if self.one_table != (left == right):
             raise InvalidInput(
                 f"pairs of {'one table' if self.one_table else 'two tables'} cannot be edges {edge_type}"
             )
+        ends = [
+            _nodes_of(store, kind, keys, rows)
+            for kind, keys, rows in ((left, self.left_keys, self.left), (right, self.right_keys, self.right))
+        ]
         for kind, keys in ((left, self.left_keys), (right, self.right_keys)):
             if kind not in store.node_types:
                 store.add_node_type(kind, len(keys))
                 store.set_ids(keys if keys.dtype != object else keys.astype(str), kind)
-            elif store.num_nodes_of(kind) != len(keys):
-                raise InvalidInput(f"node type {kind!r} has {store.num_nodes_of(kind)} nodes for {len(keys)} records")
-        store.add_edge_type(
-            edge_type, self.left, self.right, weight=self.score, directed=not self.one_table, positions=True
-        )
+        store.add_edge_type(edge_type, *ends, weight=self.score, directed=not self.one_table, positions=True)
         store.edges(edge_type)["rank"] = self.rank
         return store
 
@@ -165,6 +176,26 @@ class CandidatePairs:
             else f"{len(self.left_keys):,} x {len(self.right_keys):,}"
         )
         return f"CandidatePairs({len(self):,} of {self.num_possible:,} pairs, {where})"
+
+
+def _nodes_of(store: GraphStore, kind: str, keys: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of the nodes that rows of a table are."""
+    if kind not in store.node_types:
+        return rows
+    if store.ids(kind) is None:
+        if store.num_nodes_of(kind) != len(keys):
+            raise InvalidInput(
+                f"node type {kind!r} has {store.num_nodes_of(kind)} nodes for {len(keys)} records, and no user ids to "
+                "find them by; set_ids gives it some"
+            )
+        return rows
+    used, place = np.unique(rows, return_inverse=True)
+    try:
+        return store.lookup(keys[used], kind)[place]
+    except NotFound as error:
+        raise NotFound(f"node type {kind!r}: {error}; records' keys are looked up as ids of its nodes") from error
+    except InvalidType as error:
+        raise InvalidType(f"node type {kind!r}: {error}; records' keys are looked up as ids of its nodes") from error
 
 
 __all__ = ["CandidatePairs"]
