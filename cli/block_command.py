@@ -10,7 +10,7 @@ import typer
 from ..graphlib.progress import progress_bar
 from .clock import Stopwatch
 from .output import Json, emit
-from .targets import TABLES, check_file, check_folder
+from .targets import TABLES, check_apart, check_file, check_folder
 
 if TYPE_CHECKING:
     from ..blocking.blocker import Blocker
@@ -72,6 +72,9 @@ def block(
     check_file("--out", out, TABLES)
     if save is not None:
         check_folder("--save", save)
+    inputs = {"LEFT": left, "RIGHT": right, "--matches": matches, "--model": model}
+    check_apart("--out", out, {**inputs, "--save": save})
+    check_apart("--save", save, inputs)
     watch = Stopwatch()
     chosen = None if columns is None else [column.strip() for column in columns.split(",")]
     options = {"delimiter": delimiter, "header": header, "encoding": encoding}

@@ -77,3 +77,27 @@ def test_mistakes_get_one_line(run, tables, words, message):
     assert code == 3
     assert message in error
     assert not out
+
+
+def test_what_is_read_is_not_written_over(run, tables, tmp_path):
+    (tmp_path / "link.csv").symlink_to("left.csv")
+    (tmp_path / "hard.csv").hardlink_to("right.csv")
+    (tmp_path / "sub").mkdir()
+    assert run("block", "left.csv", "--key", "id", "-k", 1, "--save", "model")[0] == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
+    two = ["block", "left.csv", "right.csv", "--key", "id", "--matches", "known.csv"]
+    for words, option, name in (
+        ([*two, "--out", "left.csv"], "--out", "LEFT"),
+        ([*two, "--out", "link.csv"], "--out", "LEFT"),
+        ([*two, "--out", tmp_path / "sub" / ".." / "right.csv"], "--out", "RIGHT"),
+        ([*two, "--out", "hard.csv"], "--out", "RIGHT"),
+        ([*two, "--out", "known.csv"], "--out", "--matches"),
+        ([*two, "--save", "known.csv"], "--save", "--matches"),
+        ([*two, "--out", "new.csv", "--save", "new.csv"], "--out", "--save"),
+        (["block", "left.csv", "--key", "id", "--model", "model", "--save", "model"], "--save", "--model"),
+    ):
+        code, _, error = run(*words)
+        assert code == 3
+        assert option in error
+        assert f"is also what {name} names" in error
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")} == before
