@@ -51,7 +51,7 @@ class Blocker(PlainParameters, ABC):
         self.threads = threads
         self._right: Records | None = None
         self._ranks: NDArray[np.int64] | None = None  # of known matches; _DEEPEST: not among as many candidates
-        self._schema: list[str] | None = None
+        self._schema: list[str] | None = None  # the columns that are compared, of the tables of `fit` or `index`
 
     # What a kind says.
 
@@ -88,6 +88,11 @@ class Blocker(PlainParameters, ABC):
 
     # What users call.
 
+    @property
+    def compared(self) -> list[str] | None:
+        """The columns that are compared, of the tables of `fit` or of the one that is indexed; None before."""
+        return self._schema
+
     def fit(self, left: Any, right: Any = None, matches: Any = None, *, progress: Progress | None = None) -> Self:
         """Show known matches: pairs of keys (left, right); of one table without `right`.
 
@@ -100,16 +105,16 @@ class Blocker(PlainParameters, ABC):
         """
         left, right = self._tables(left, right)
         rows = match_rows(matches, left, right)
-        self._schema = list(left.columns)
+        self._schema = list(right.columns)
         self._learn(left, right, rows, progress)
         self._ranks = self._ranks_of(left, right, rows)
         return self
 
     def index(self, right: Any, *, progress: Progress | None = None) -> Self:
         """Index a table that `query` searches, in place of any other."""
-        records = self._records(right, "the right table")
+        records = self._records(right, "the right table", binding=True)
         self._build(records, progress)
-        self._right = records
+        self._right, self._schema = records, list(records.columns)
         return self
 
     def add(self, more: Any, *, progress: Progress | None = None) -> Self:
@@ -127,7 +132,7 @@ class Blocker(PlainParameters, ABC):
     def query(
         self, left: Any, *, k: int | None = None, recall: float | None = None, progress: Progress | None = None
     ) -> CandidatePairs:
-        """Candidate pairs of these records with the indexed ones."""
+        """Candidate pairs of these records with the indexed ones; `IndexMismatch` for other columns than theirs."""
         return self._paired(self._records(left, "the left table"), self._depth(k, recall), progress)
 
     def block(
@@ -145,12 +150,17 @@ class Blocker(PlainParameters, ABC):
         recall : float in (0, 1], optional
             In place of k: the smallest k that finds this share of the matches that `fit` was shown.
         progress : callable (done, total), optional
+
+        Raises
+        ------
+        IndexMismatch
+            The tables have other columns than one another, or than those of `fit`.
         """
         depth = self._depth(k, recall)
         one_table = right is None
         left, right = self._tables(left, right)
         self._build(right, progress)
-        self._right = right
+        self._right, self._schema = right, list(right.columns)
         return self._paired(left, depth, progress, one_table=one_table)
 
     def explain(self, left: Any, pair: tuple[Any, Any], *, k: int | None = None) -> PairExplanation:
@@ -210,18 +220,28 @@ class Blocker(PlainParameters, ABC):
             raise NotFitted("no table is indexed; call index(right) or block(left, right) first")
         return self._right
 
-    def _records(self, given: Any, name: str) -> Records:
+    def _records(self, given: Any, name: str, *, binding: bool = False) -> Records:
+        """A table as it is compared; one that is `binding` says by which columns, unless `fit` has said so."""
         records = Records.of(given, columns=self.columns, name=name)
-        if self._schema is not None and list(records.columns) != self._schema:
-            raise IndexMismatch(
-                f"{name} has columns {list(records.columns)}, and the model was fitted on {self._schema}; "
-                "give tables of the same columns in the same order, or fit another model"
-            )
+        fitted = self._ranks is not None
+        if self._schema is not None and (fitted or not binding):
+            self._check_columns(records, name, self._schema, "the model was fitted on" if fitted else "the index has")
         return records
 
+    def _check_columns(self, records: Records, name: str, schema: list[str], whose: str) -> None:
+        if list(records.columns) != schema:
+            raise IndexMismatch(
+                f"{name} has columns {list(records.columns)}, and {whose} {schema}; give tables of the same columns in "
+                "the same order, name those to compare by columns=, or make another blocker"
+            )
+
     def _tables(self, left: Any, right: Any) -> tuple[Records, Records]:
-        first = self._records(left, "the left table" if right is not None else "the table")
-        return first, first if right is None else self._records(right, "the right table")
+        first = self._records(left, "the left table" if right is not None else "the table", binding=True)
+        if right is None:
+            return first, first
+        second = self._records(right, "the right table", binding=True)
+        self._check_columns(first, "the left table", list(second.columns), "the right one has")
+        return first, second
 
     def _depth(self, k: int | None, recall: float | None) -> int:
         if (k is None) == (recall is None):

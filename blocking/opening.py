@@ -56,6 +56,8 @@ def _opened(folder: Path, about: Any) -> Blocker:
     else:
         made = kind(**parameters)
     schema, ranks = about["schema"], about["ranks"]
+    if schema is not None and made.columns is not None:
+        schema = made.columns  # files of before columns= chose among those of Records hold more
     made._schema = None if schema is None else [str(column) for column in schema]
     made._ranks = None if ranks is None else np.array(ranks, np.int64)
     made._load_parts(folder)
@@ -64,7 +66,7 @@ def _opened(folder: Path, about: Any) -> Blocker:
 
         records = Records.from_arrow(pyarrow.parquet.read_table(folder / "records.parquet"))
         if kind is Union:
-            made._right = records  # its members have indexed them
+            made._right, made._schema = records, list(records.columns)  # its members have indexed them
         else:
             made.index(records)
     return made

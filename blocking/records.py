@@ -128,7 +128,7 @@ class Records:
         return {column: values[row] for column, values in self.columns.items()}
 
     def joined(self, more: Records) -> Records:
-        """These records and behind them others of the same columns; `InvalidInput` for a key that is there already."""
+        """These records and behind them others of the same columns; `InvalidInput` for a key that is there."""
         if list(more.columns) != list(self.columns):
             raise InvalidInput(
                 f"the new records have columns {list(more.columns)}; those before have {list(self.columns)}"

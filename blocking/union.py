@@ -51,8 +51,8 @@ class Union(Blocker):
 
     def _learn(self, left: Records, right: Records, matches: Any, progress: Progress | None) -> None:
         for blocker in self.blockers:
-            first = blocker._records(left, "the left table")
-            second = first if right is left else blocker._records(right, "the right table")
+            first = blocker._records(left, "the left table", binding=True)
+            second = first if right is left else blocker._records(right, "the right table", binding=True)
             blocker._learn(first, second, matches, progress)
 
     def _build(self, records: Records, progress: Progress | None) -> None:

@@ -28,8 +28,10 @@ def block(
         None, help="Whether text files begin with names of columns; default: found out."
     ),
     encoding: str | None = typer.Option(None, help="Of text files, such as latin-1; default: UTF-8 or by its mark."),
-    method: str = typer.Option("ngrams", help=f"{', '.join(_METHODS[:-1])} or {_METHODS[-1]}."),
-    encoder: str = typer.Option("ngrams", help="Of nlsh: ngrams, minilm, minilm+ngrams, or a model's name."),
+    method: str | None = typer.Option(None, help=f"{', '.join(_METHODS[:-1])} or {_METHODS[-1]}; default: ngrams."),
+    encoder: str | None = typer.Option(
+        None, help="Of nlsh: ngrams, minilm, minilm+ngrams, or a model's name; default: ngrams."
+    ),
     codes: bool | None = typer.Option(
         None,
         "--codes/--no-codes",
@@ -41,7 +43,7 @@ def block(
     model: Path | None = typer.Option(None, help="A blocker that --save wrote: LEFT is looked up in its records."),
     save: Path | None = typer.Option(None, help="Keep the blocker in a new folder."),
     out: str | None = typer.Option(None, help="Write the pairs as .csv or .parquet."),
-    seed: int = typer.Option(0),
+    seed: int | None = typer.Option(None, help="Default: 0."),
     threads: int | None = typer.Option(None, help="Default: all cores."),
     as_json: bool = Json,
 ) -> None:
@@ -57,10 +59,16 @@ def block(
     from ..blocking.records import Records
     from ..graphlib.errors import InvalidInput
 
+    making = {"--method": method, "--encoder": encoder, "--codes": codes, "--seed": seed}
+    if model is not None:
+        _check_left_out(making)
+    method = "ngrams" if method is None else method
     if method not in _METHODS:
         raise InvalidInput(f"--method must be {', '.join(_METHODS[:-1])} or {_METHODS[-1]}; got {method!r}")
     if codes is not None and method in ("minhash", "embedding"):
         raise InvalidInput(f"--codes is for ngrams, bm25, nlsh and union; leave it out with --method {method}")
+    if encoder is not None and method != "nlsh":
+        raise InvalidInput(f"--encoder is for nlsh; leave it out with --method {method}")
     if k is not None and recall is not None:
         raise InvalidInput("give --k or --recall, not both")
     if model is not None and (right is not None or matches is not None):
@@ -83,15 +91,19 @@ def block(
     def read(path: Path) -> Records:
         return Records.of(path, key=key, columns=chosen, **reading)
 
-    first = read(left)
     truth = None
     if model is not None:
         blocker = load(model)
+        for part in getattr(blocker, "blockers", [blocker]):
+            part.threads = threads
+        chosen = blocker.compared if chosen is None else chosen
+        first = read(left)
         with progress_bar("looking up") as progress:
             pairs = blocker.query(first, k=k, recall=recall, progress=progress)
     else:
+        first = read(left)
         second = first if right is None else read(right)
-        blocker = _made(method, encoder, codes, seed, threads)
+        blocker = _made(method, encoder or "ngrams", codes, chosen, seed or 0, threads)
         if matches is not None:
             known = list(Records.of(matches, name=matches.name, **reading).columns.values())[:2]
             if len(known) < 2:
@@ -120,20 +132,32 @@ def block(
     emit({**told, **watch.told()}, as_json=as_json)
 
 
-def _made(method: str, encoder: str, codes: bool | None, seed: int, threads: int | None) -> Blocker:
+def _check_left_out(making: dict[str, Any]) -> None:
+    """A blocker that was saved is as it was made."""
+    from ..graphlib.errors import InvalidInput
+
+    given = [name for name, value in making.items() if value is not None]
+    if given:
+        raise InvalidInput(f"--model was made with options of its own: leave out {', '.join(given)}, or --model")
+
+
+def _made(
+    method: str, encoder: str, codes: bool | None, columns: list[str] | None, seed: int, threads: int | None
+) -> Blocker:
     from ..blocking.minhash import MinHashBlocker
     from ..blocking.ngrams.blocker import NGramBlocker
     from ..blocking.nlsh.blocker import NLSHBlock
     from ..blocking.union import Union
     from ..blocking.vectors import EmbeddingBlocker
 
-    given: dict[str, Any] = {} if codes is None else {"codes": codes}
+    common: dict[str, Any] = {"columns": columns, "threads": threads}
+    given = common if codes is None else {"codes": codes, **common}
     if method in ("ngrams", "bm25"):
-        return NGramBlocker("tfidf" if method == "ngrams" else "bm25", **given, threads=threads)
+        return NGramBlocker("tfidf" if method == "ngrams" else "bm25", **given)
     if method == "minhash":
-        return MinHashBlocker(seed=seed, threads=threads)
+        return MinHashBlocker(seed=seed, **common)
     if method == "embedding":
-        return EmbeddingBlocker(seed=seed, threads=threads)
+        return EmbeddingBlocker(seed=seed, **common)
     if method == "nlsh":
-        return NLSHBlock(encoder, **given, seed=seed, threads=threads)
-    return Union([NGramBlocker(**given, threads=threads), MinHashBlocker(seed=seed, threads=threads)])
+        return NLSHBlock(encoder, **given, seed=seed)
+    return Union([NGramBlocker(**given), MinHashBlocker(seed=seed, **common)])

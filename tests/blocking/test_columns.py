@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from nearhop.blocking import EmbeddingBlocker, MinHashBlocker, NGramBlocker, Records, Union
-from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
+from nearhop.blocking import EmbeddingBlocker, MinHashBlocker, NGramBlocker, Records, Union, load
+from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFound
 
 TABLE = {"id": [1, 2, 3], "name": ["sony radio", "sony radio x", "desk lamp"], "junk": ["qqq", "zzz", "qqq"]}
 WITHOUT = {name: TABLE[name] for name in ("name", "junk")}
@@ -67,3 +69,57 @@ def test_columns_and_keys_of_records():
     for given in (table, TABLE):
         with pytest.raises(InvalidType, match=r"columns must be a sequence of names; got the text 'name'; give \['nam"):
             Records.of(given, columns="name")
+
+
+COLOURS = {"id": [1, 2, 3], "colour": ["desk lamp", "garden hose", "sony radio"]}
+
+
+@pytest.mark.parametrize(
+    "make", [NGramBlocker, MinHashBlocker, EmbeddingBlocker, lambda: Union([NGramBlocker(), MinHashBlocker()])]
+)
+def test_other_columns_are_refused_without_fit_too(make, tmp_path):
+    table, colours = Records.of(TABLE, key="id"), Records.of(COLOURS, key="id")
+    blocker = make().index(table)
+    told = r"the left table has columns \['colour'\], and the index has \['name', 'junk'\]; give tables of the same"
+    with pytest.raises(IndexMismatch, match=told):
+        blocker.query(colours, k=1)
+    with pytest.raises(IndexMismatch, match="the new records has columns"):
+        blocker.add(colours)
+    blocker.save(tmp_path / "m")
+    with pytest.raises(IndexMismatch, match=told):
+        load(tmp_path / "m").query(colours, k=1)
+    with pytest.raises(IndexMismatch, match=r"the left table has columns \['colour'\], and the right one has \['name'"):
+        make().block(colours, table, k=1)
+    with pytest.raises(IndexMismatch, match="the right one has"):
+        make().fit(colours, table, [(1, 1)])
+    assert blocker.compared == ["name", "junk"]
+    assert len(blocker.index(colours).query(colours, k=1))  # another table is another index
+    assert len(blocker.block(table, k=1))
+    assert blocker.compared == ["name", "junk"]
+    assert make().compared is None
+
+
+def test_a_saved_blocker_names_its_columns(tmp_path):
+    table = Records.of(TABLE, key="id")
+    NGramBlocker(columns=["name"]).index(table).save(tmp_path / "m")
+    opened = load(tmp_path / "m")
+    assert opened.query(table, k=1).right.tolist() == [0, 1, 2]
+    with pytest.raises(NotFound, match="there is no column 'name'; it has 'colour'"):
+        opened.query(Records.of(COLOURS, key="id"), k=1)
+
+
+def test_files_of_before_are_opened(tmp_path):
+    """They have no schema without `fit`, and of Records more columns than the blocker names."""
+    table = Records.of(TABLE, key="id")
+    for number, (blocker, change) in enumerate((
+        (NGramBlocker(), {"schema": None}),
+        (NGramBlocker().fit(table, matches=[(1, 2)]), {"parameters": {"columns": ["name"]}}),
+    )):  # fmt: skip
+        blocker.index(table).save(tmp_path / str(number))
+        path = tmp_path / str(number) / "blocker.json"
+        about = json.loads(path.read_text())
+        about |= {name: {**about[name], **new} if isinstance(new, dict) else new for name, new in change.items()}
+        path.write_text(json.dumps(about))
+        assert load(path.parent).query(table, k=1).right.tolist() == [0, 1, 2]
+        with pytest.raises((IndexMismatch, NotFound)):
+            load(path.parent).query(Records.of(COLOURS, key="id"), k=1)

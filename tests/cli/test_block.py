@@ -63,6 +63,7 @@ def test_the_learned_blocker(told, tables):
     [
         (["right.csv", "--method", "magic"], "--method must be ngrams"),
         (["right.csv", "--method", "minhash", "--codes"], "--codes is for ngrams"),
+        (["right.csv", "--encoder", "minilm"], "--encoder is for nlsh"),
         (["right.csv", "-k", 3, "--recall", 0.5], "give --k or --recall"),
         (["right.csv", "--recall", 0.5], "need --matches"),
         (["right.csv", "--key", "nr"], "there is no column 'nr'"),
@@ -101,3 +102,26 @@ def test_what_is_read_is_not_written_over(run, tables, tmp_path):
         assert option in error
         assert f"is also what {name} names" in error
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")} == before
+
+
+def test_a_model_keeps_its_columns(told, run, tmp_path):
+    for name, first in (("a", "qqq"), ("b", "zzz")):
+        (tmp_path / f"{name}.csv").write_text(f"id,junk,name\n1,{first},sony radio\n2,qqq,desk lamp\n")
+    for method in ("ngrams", "union"):
+        common = ["--key", "id", "-k", 1, "--method", method, "--save", method]
+        told("block", "a.csv", "b.csv", "--columns", "name", *common)
+        blocker = load(tmp_path / method)
+        assert [part.columns for part in getattr(blocker, "blockers", [blocker])] == [["name"]] * (
+            2 if method == "union" else 1
+        )
+        told("block", "b.csv", "--key", "id", "--model", method, "-k", 1, "--threads", 1, "--out", "p.csv")
+        assert pairs_of("p.csv") == [("1", "1"), ("2", "2")]
+        code, _, error = run("block", "b.csv", "--key", "id", "--columns", "junk", "--model", method)
+        assert (code, "name" in error, "junk" in error) == (3, True, True)
+
+
+@pytest.mark.parametrize("words", [["--method", "ngrams"], ["--encoder", "ngrams"], ["--no-codes"], ["--seed", 0]])
+def test_options_that_make_a_blocker_beside_a_model(run, tables, words):
+    code, _, error = run("block", "left.csv", "--key", "id", "--model", "m", *words)
+    assert code == 3
+    assert "--model was made with options of its own: leave out --" in error
