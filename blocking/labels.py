@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.errors import InvalidInput
+from ..graphlib.errors import InvalidInput, NotFound
 from .records import Records, columns_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+
 
 def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]:
     """Distinct row pairs (matches, 2) of pairs of keys; of one table the lower row first.
 
-    `matches` is an array or list of pairs, a table whose first two columns are keys, or a path of one.
+    `matches` is an array or list of pairs, a table whose first two columns are keys, or a path of one. Text stands for
+    an integer key where it is written as one: "7" for 7, "007" for no integer.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]
         if len(pair) != 2:
             raise InvalidInput(f"matches: row {row} is {pair!r}; each is a pair of keys (left, right)")
     sides = [
-        table.rows_of([_as_key(pair[side], table) for pair in pairs], f"matches, side {name}")
+        table.rows_of(_as_keys([pair[side] for pair in pairs], table, what := f"matches, side {name}"), what)
         for side, (table, name) in enumerate(((left, "left"), (right, "right")))
     ]
     rows = np.stack(sides, axis=1)
@@ -51,11 +55,20 @@ def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]
     return np.unique(rows, axis=0)
 
 
-def _as_key(value: Any, table: Records) -> Any:
-    """A key of a text file as the table holds it."""
-    if table.keys.dtype != object and isinstance(value, str) and value.lstrip("-").isdecimal():
-        return int(value)
-    return value
+def _as_keys(values: list[Any], table: Records, what: str) -> list[Any]:
+    """Keys of a text file as the table holds them: "7" is the integer 7, and "007" is not."""
+    if table.keys.dtype == object:
+        return values
+    odd = next((row for row, value in enumerate(values) if isinstance(value, str) and not _is_key(value)), None)
+    if odd is not None:
+        raise NotFound(
+            f"{what}: row {odd} names key {values[odd]!r}, which no record has; the table's keys are integers"
+        )
+    return [int(value) if isinstance(value, str) else value for value in values]
+
+
+def _is_key(text: str) -> bool:
+    return _INTEGER.fullmatch(text) is not None and -(1 << 63) <= int(text) < 1 << 63
 
 
 __all__ = ["match_rows"]

@@ -59,7 +59,8 @@ class Records:
             reads them: cells as they are written, `InvalidInput` where a layout is open. Of a store, a node type with
             text or number columns.
         key : str, optional
-            The column of keys, integers or text; row numbers by default (of a store, its user ids).
+            The column of keys, integers or text; row numbers by default (of a store, its user ids). Keys of a text file
+            are integers if all are and are written as such ("7", not "007"); elsewhere text stays text.
         columns : sequence of str, optional
             What is compared; every column but the key by default.
         name : str
@@ -91,6 +92,8 @@ class Records:
         if key is not None:
             _check_named([key], given, name)
             keys = given[key]
+            if _is_text_file(source) and all(isinstance(value, str) and _WHOLE.fullmatch(value) for value in keys):
+                keys = [int(value) for value in keys]
         chosen = [column for column in given if column != key] if columns is None else list(columns)
         _check_named(chosen, given, name)
         texts = {column: [_text(value) for value in given[column]] for column in chosen}
@@ -149,7 +152,8 @@ class Records:
         rows = np.array([place.get(key, -1) for key in given], np.int64)
         if (rows < 0).any():
             at = int(np.argmax(rows < 0))
-            raise NotFound(f"{name}: row {at} names key {given[at]!r}, which no record has")
+            odd = "; the table's keys are text" if self.keys.dtype == object and not isinstance(given[at], str) else ""
+            raise NotFound(f"{name}: row {at} names key {given[at]!r}, which no record has{odd}")
         return rows
 
     def to_arrow(self) -> Any:
@@ -212,6 +216,10 @@ def _listed(values: Any, where: str) -> list[Any]:
     return listed
 
 
+def _is_text_file(source: Any) -> bool:
+    return isinstance(source, str | Path) and any(str(source).endswith(kind + end) for kind in _TEXT for end in _PACKED)
+
+
 def _of_file(path: Path, reading: dict[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         raise NotFound(f"there is no file {path}")
@@ -255,8 +263,6 @@ def _checked_keys(keys: Any, name: str, first: int = 0) -> NDArray[Any]:
         if _is_missing(key) or key == "":
             raise InvalidInput(f"{name}: row {row} has no key")
     values = [int(key) if is_integer(key) else key for key in values]
-    if values and all(isinstance(key, str) and _WHOLE.fullmatch(key) for key in values):
-        values = [int(key) for key in values]  # integers of a text file
     seen: dict[Any, int] = {}
     for row, key in enumerate(values):
         if key in seen:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nearhop
-from nearhop.blocking import CandidatePairs, Records, match_rows
+from nearhop.blocking import CandidatePairs, NGramBlocker, Records, load, match_rows
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NotFound
 from nearhop.tests.support import needs
 
@@ -232,10 +232,50 @@ def test_frames_that_are_not_there_yet():
         Records.of(pl.DataFrame({"name": [[1], [2]]}))
 
 
-def test_keys_that_only_look_like_integers():
-    """A text file's integers are integers; what int() would refuse or change stays text; NumPy's are integers."""
+def test_keys_that_only_look_like_integers(tmp_path):
+    """A text file's integers are integers; what int() would refuse or change stays text; text elsewhere is text."""
+    import pyarrow as pa
+    import pyarrow.feather
+    import pyarrow.parquet
+
     names = ["radio", "lamp"]
-    for keys in (["--1", "2"], ["007", "7"], ["+1", "2"], ["-0", "2"], ["\u0663", "3"], ["-", "2"]):
-        assert Records.of({"id": keys, "name": names}, key="id").keys.tolist() == keys
-    for keys in (["-1", "2"], [np.int64(-1), np.uint8(2)], [-1, np.int32(2)]):
+
+    def read(keys):
+        lines = "".join(f"{key},{name}\n" for key, name in zip(keys, names, strict=True))
+        return Records.of(put(tmp_path / "t.csv", "id,name\n" + lines), key="id").keys.tolist()
+
+    for keys in (["--1", "2"], ["007", "7"], ["+1", "2"], ["-0", "2"], ["\u0663", "3"], ["-", "2"], ["1", "2"]):
+        given = {"id": keys, "name": names}
+        pyarrow.parquet.write_table(pa.table(given), tmp_path / "t.parquet")
+        pyarrow.feather.write_feather(pa.table(given), str(tmp_path / "t.arrow"))
+        for source in (given, pa.table(given), tmp_path / "t.parquet", str(tmp_path / "t.arrow")):
+            assert Records.of(source, key="id").keys.tolist() == keys
+        assert keys == ["1", "2"] or read(keys) == keys
+    assert read(["-1", "2"]) == [-1, 2]
+    for keys in ([np.int64(-1), np.uint8(2)], [-1, np.int32(2)]):
         assert Records.of({"id": keys, "name": names}, key="id").keys.tolist() == [-1, 2]
+
+
+def test_tables_of_text_keys_are_joined_in_any_order(tmp_path):
+    made = [Records.of({"id": keys, "name": ["radio", "lamp"]}, key="id") for keys in (["1", "x"], ["7", "8"])]
+    for one, other in (made, made[::-1]):
+        blocker = NGramBlocker().index(one).add(other)
+        blocker.save(tmp_path / one.keys[0])
+        for each in (blocker, load(tmp_path / one.keys[0])):
+            assert each.query(made[1], k=4).right_keys.tolist() == [*one.keys, *other.keys]
+
+
+def test_matches_of_integer_keys_are_written_as_integers():
+    names = ["radio", "lamp", "kettle"]
+    numbers = Records.of({"id": [7, 8, -(1 << 63)], "name": names}, key="id")
+    texts = Records.of({"id": ["007", "8", "7"], "name": names}, key="id")
+    assert match_rows([("7", "007"), (8, "8"), (str(-(1 << 63)), "7")], numbers, texts).tolist() == [
+        [0, 0], [1, 1], [2, 2],
+    ]  # fmt: skip
+    for key in ("007", "--7", "+7", "-0", "7.0", "\u0667", "", str(1 << 63), "9" * 30):
+        with pytest.raises(NotFound, match=r"side left: row 1 names key '.*', which no record has; the table's keys a"):
+            match_rows([("8", "8"), (key, "8")], numbers, texts)
+        with pytest.raises(NotFound, match=r"side left: row 1 names key"):
+            match_rows([(8, "8"), (key, "8")], numbers, texts)
+    with pytest.raises(NotFound, match="side right: row 0 names key 7, which no record has; the table's keys are text"):
+        match_rows([(7, 7)], numbers, texts)
