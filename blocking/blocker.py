@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -50,6 +51,7 @@ class Blocker(PlainParameters, ABC):
         self.columns = columns
         self.threads = threads
         self._right: Records | None = None
+        self._one_table = False  # whether what is indexed was looked up in itself
         self._ranks: NDArray[np.int64] | None = None  # of known matches; _DEEPEST: not among as many candidates
         self._schema: list[str] | None = None  # the columns that are compared, of the tables of `fit` or `index`
 
@@ -103,9 +105,10 @@ class Blocker(PlainParameters, ABC):
         InvalidInput
             No matches.
         """
+        one_table = right is None
         left, right = self._tables(left, right)
-        rows = match_rows(matches, left, right)
-        self._schema = list(right.columns)
+        rows = match_rows(matches, left, None if one_table else right)
+        self._schema, self._one_table = list(right.columns), one_table
         self._learn(left, right, rows, progress)
         self._ranks = self._ranks_of(left, right, rows)
         return self
@@ -114,7 +117,7 @@ class Blocker(PlainParameters, ABC):
         """Index a table that `query` searches, in place of any other."""
         records = self._records(right, "the right table", binding=True)
         self._build(records, progress)
-        self._right, self._schema = records, list(records.columns)
+        self._right, self._schema, self._one_table = records, list(records.columns), False
         return self
 
     def add(self, more: Any, *, progress: Progress | None = None) -> Self:
@@ -145,6 +148,7 @@ class Blocker(PlainParameters, ABC):
         ----------
         left, right : tables
             As `Records.of` takes them. For every left record right ones are looked for: let the smaller table be left.
+            Without `right` these are duplicates within one table, each pair once; a table given twice is two tables.
         k : int >= 1, optional
             Candidates per left record.
         recall : float in (0, 1], optional
@@ -160,23 +164,22 @@ class Blocker(PlainParameters, ABC):
         one_table = right is None
         left, right = self._tables(left, right)
         self._build(right, progress)
-        self._right, self._schema = right, list(right.columns)
+        self._right, self._schema, self._one_table = right, list(right.columns), one_table
         return self._paired(left, depth, progress, one_table=one_table)
 
     def explain(self, left: Any, pair: tuple[Any, Any], *, k: int | None = None) -> PairExplanation:
         """Why a pair (left key, right key) is or is not a candidate; the right record must be indexed.
 
-        `k` is the depth that "lost" is judged by, 10 by default. `left` is the table of the left record.
+        `k` is the depth that "lost" is judged by, 10 by default. `left` is the table of the left record, which is no
+        candidate of its own where `block(table)` or `fit(table, ...)` came last.
         """
         asked, right = self._records(left, "the left table"), self._indexed()
-        rows = match_rows([pair], asked, right)[0] if asked is not right else None
-        if rows is None:
-            rows = np.array([asked.rows_of([pair[0]])[0], right.rows_of([pair[1]])[0]])
+        rows = match_rows([pair], asked, right)[0]
         one = asked.chosen(rows[:1])
         k = 10 if k is None else check_count("k", k)
         found, scores = self._find(one, len(right), -1)
         order = [(row, score) for row, score in zip(found[0].tolist(), scores[0].tolist(), strict=True) if row >= 0]
-        if left is right or asked is right:
+        if self._one_table and asked.columns == right.columns and np.array_equal(asked.keys, right.keys):
             order = [(row, score) for row, score in order if row != rows[0]]
         rank = next((place for place, (row, _) in enumerate(order) if row == rows[1]), None)
         return PairExplanation(
@@ -198,7 +201,7 @@ class Blocker(PlainParameters, ABC):
             about = {
                 "kind": self.KIND, "version": 1, "parameters": self._parameters(),
                 "schema": self._schema, "ranks": None if self._ranks is None else self._ranks.tolist(),
-                "records": self._right is not None,
+                "records": self._right is not None, "one_table": self._one_table,
             }  # fmt: skip
             with replacing_stream(folder / "blocker.json") as stream:
                 stream.write(json.dumps(about).encode())
@@ -236,12 +239,13 @@ class Blocker(PlainParameters, ABC):
             )
 
     def _tables(self, left: Any, right: Any) -> tuple[Records, Records]:
+        """Both tables as they are compared: the same object for one table without `right`, and never for two."""
         first = self._records(left, "the left table" if right is not None else "the table", binding=True)
         if right is None:
             return first, first
         second = self._records(right, "the right table", binding=True)
         self._check_columns(first, "the left table", list(second.columns), "the right one has")
-        return first, second
+        return first, replace(second) if second is first else second
 
     def _depth(self, k: int | None, recall: float | None) -> int:
         if (k is None) == (recall is None):

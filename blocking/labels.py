@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
-def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]:
-    """Distinct row pairs (matches, 2) of pairs of keys; of one table the lower row first.
+def match_rows(matches: Any, left: Records, right: Records | None = None) -> NDArray[np.int64]:
+    """Distinct row pairs (matches, 2) of pairs of keys; of one table, without `right`, the lower row first.
 
     `matches` is an array or list of pairs, a table whose first two columns are keys, or a path of one. Text stands for
     an integer key where it is written as one: "7" for 7, "007" for no integer.
@@ -28,7 +28,7 @@ def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]
     NotFound
         A key that no record has; the message says which row names it.
     InvalidInput
-        No pairs, or a record matched with itself.
+        No pairs, or a record of one table matched with itself.
     """
     if matches is None or (hasattr(matches, "__len__") and not len(matches)):
         raise InvalidInput("matches: there are none; give pairs of keys (left, right)")
@@ -42,12 +42,9 @@ def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]
     for row, pair in enumerate(pairs):
         if len(pair) != 2:
             raise InvalidInput(f"matches: row {row} is {pair!r}; each is a pair of keys (left, right)")
-    sides = [
-        table.rows_of(_as_keys([pair[side] for pair in pairs], table, what := f"matches, side {name}"), what)
-        for side, (table, name) in enumerate(((left, "left"), (right, "right")))
-    ]
-    rows = np.stack(sides, axis=1)
-    if left is right:
+    sides = (left, "left"), (left if right is None else right, "right")
+    rows = np.stack([_rows([pair[at] for pair in pairs], *side) for at, side in enumerate(sides)], axis=1)
+    if right is None:
         if (rows[:, 0] == rows[:, 1]).any():
             at = int(np.argmax(rows[:, 0] == rows[:, 1]))
             raise InvalidInput(f"matches: row {at} matches record {pairs[at][0]!r} with itself")
@@ -55,16 +52,17 @@ def match_rows(matches: Any, left: Records, right: Records) -> NDArray[np.int64]
     return np.unique(rows, axis=0)
 
 
-def _as_keys(values: list[Any], table: Records, what: str) -> list[Any]:
-    """Keys of a text file as the table holds them: "7" is the integer 7, and "007" is not."""
+def _rows(values: list[Any], table: Records, side: str) -> NDArray[np.int64]:
+    """Rows of keys, which may be those of a text file: "7" is the integer 7, and "007" is not."""
+    what = f"matches, side {side}"
     if table.keys.dtype == object:
-        return values
+        return table.rows_of(values, what)
     odd = next((row for row, value in enumerate(values) if isinstance(value, str) and not _is_key(value)), None)
     if odd is not None:
         raise NotFound(
             f"{what}: row {odd} names key {values[odd]!r}, which no record has; the table's keys are integers"
         )
-    return [int(value) if isinstance(value, str) else value for value in values]
+    return table.rows_of([int(value) if isinstance(value, str) else value for value in values], what)
 
 
 def _is_key(text: str) -> bool:

@@ -69,6 +69,7 @@ def _opened(folder: Path, about: Any) -> Blocker:
             made._right, made._schema = records, list(records.columns)  # its members have indexed them
         else:
             made.index(records)
+        made._one_table = about.get("one_table") is True
     return made
 
 

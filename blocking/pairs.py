@@ -32,7 +32,9 @@ class CandidatePairs:
     rank : int32 (pairs,)
         The place of the right record among the candidates of the left one, from 0: `rank < k` are the best k.
     left_keys, right_keys : arrays
-        The keys of the two tables; the same array for one table.
+        The keys of the two tables.
+    one_table : bool
+        Whether both records of a pair are of the same table. Where it is not said: whether both keys are one array.
     """
 
     left: NDArray[np.int64]
@@ -41,6 +43,11 @@ class CandidatePairs:
     rank: NDArray[np.int32]
     left_keys: NDArray[Any]
     right_keys: NDArray[Any]
+    one_table: bool = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.one_table is None:
+            object.__setattr__(self, "one_table", self.left_keys is self.right_keys)
 
     @classmethod
     def of_lists(
@@ -58,12 +65,7 @@ class CandidatePairs:
             first = np.ones(len(low), bool)
             first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
             a, b, score, rank = low[first], high[first], score[first], rank[first]
-        return cls(a, b, score, rank, left.keys, right.keys)
-
-    @property
-    def one_table(self) -> bool:
-        """Whether both records of a pair are of the same table."""
-        return self.left_keys is self.right_keys
+        return cls(a, b, score, rank, left.keys, right.keys, one_table)
 
     @property
     def num_possible(self) -> int:
@@ -102,9 +104,8 @@ class CandidatePairs:
 
     def chosen(self, which: NDArray[Any]) -> CandidatePairs:
         """Some pairs, by mask or number."""
-        return CandidatePairs(
-            self.left[which], self.right[which], self.score[which], self.rank[which], self.left_keys, self.right_keys
-        )
+        chosen = self.left[which], self.right[which], self.score[which], self.rank[which]
+        return CandidatePairs(*chosen, self.left_keys, self.right_keys, self.one_table)
 
     def codes(self) -> NDArray[np.int64]:
         """One integer per pair."""

@@ -108,7 +108,7 @@ def block(
             known = list(Records.of(matches, name=matches.name, **reading).columns.values())[:2]
             if len(known) < 2:
                 raise InvalidInput(f"{matches.name} needs two columns of keys")
-            truth = match_rows(list(zip(*known, strict=True)), first, second)
+            truth = match_rows(list(zip(*known, strict=True)), first, None if right is None else second)
             given = [(first.keys[a], second.keys[b]) for a, b in truth]
             with progress_bar("training") as progress:
                 blocker.fit(first, None if right is None else second, given, progress=progress)

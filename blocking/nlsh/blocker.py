@@ -172,7 +172,8 @@ class NLSHBlock(VectorBlocker):
         pairs, score = pairs[order], score[order]
         counts = np.bincount(pairs[:, 0], minlength=len(first))
         rank = np.arange(len(pairs)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return CandidatePairs(pairs[:, 0], pairs[:, 1], score, rank.astype(np.int32), first.keys, second.keys)
+        found = pairs[:, 0], pairs[:, 1], score, rank.astype(np.int32)
+        return CandidatePairs(*found, first.keys, second.keys, right is None)
 
     def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
         if self._model is None:

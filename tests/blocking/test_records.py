@@ -134,12 +134,12 @@ def test_mistakes_name_the_row(tmp_path):
     with pytest.raises(NotFound, match="matches, side right: row 1 names key 7, which no record has"):
         match_rows([(4, 9), (9, 7)], left, left)
     with pytest.raises(InvalidInput, match="row 0 matches record 4 with itself"):
-        match_rows([(4, 4)], left, left)
+        match_rows([(4, 4)], left)
     with pytest.raises(InvalidInput, match="row 0 is"):
-        match_rows([(4,)], left, left)
+        match_rows([(4,)], left)
     with pytest.raises(InvalidInput, match="there are none"):
-        match_rows([], left, left)
-    assert match_rows([("9", "4"), (4, 9)], left, left).tolist() == [[0, 1]]
+        match_rows([], left)
+    assert match_rows([("9", "4"), (4, 9)], left).tolist() == [[0, 1]]
     with pytest.raises(InvalidInput, match="rows 0 and 2 have the same key 4"):
         left.joined(Records.of({"id": [4], "name": ["z"]}, key="id"))
 
