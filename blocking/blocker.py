@@ -13,7 +13,8 @@ import numpy as np
 
 from ..ann.metrics import check_count
 from ..graphlib.errors import IndexMismatch, InvalidInput, NotFitted
-from ..graphlib.scalars import PlainParameters, is_number
+from ..graphlib.scalars import PlainParameters
+from .evaluation import check_recall, needed
 from .explanation import PairExplanation
 from .labels import match_rows
 from .pairs import CandidatePairs
@@ -254,12 +255,10 @@ class Blocker(PlainParameters, ABC):
             )
         if k is not None:
             return check_count("k", k)
-        if not is_number(recall) or not 0 < recall <= 1:
-            raise InvalidInput(f"recall must be in (0, 1]; got {recall!r}")
+        share = check_recall(recall)
         if self._ranks is None:
             raise NotFitted("recall= needs known matches; call fit(left, right, matches) first, or give k=")
-        needed = max(1, int(np.ceil(recall * len(self._ranks) - 1e-9)))
-        rank = int(np.sort(self._ranks)[needed - 1])
+        rank = int(np.sort(self._ranks)[needed(share, len(self._ranks)) - 1])
         if rank >= _DEEPEST:
             found = float((self._ranks < _DEEPEST).mean())
             raise InvalidInput(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..ann.metrics import check_count
 from ..graphlib.errors import InvalidInput, InvalidType, NotFound
 from ..graphlib.given_store import check_store
+from ..graphlib.scalars import is_number
 from ..graphlib.store.arguments import check_edge_type
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class CandidatePairs:
 
     def best(self, k: int) -> CandidatePairs:
         """The best k candidates of every record."""
-        return self.chosen(self.rank < k)
+        return self.chosen(self.rank < check_count("k", k))
 
     def margins(self) -> NDArray[np.float32]:
         """How far each score lies below the best one of the same left record; 0 for the best."""
@@ -98,8 +100,8 @@ class CandidatePairs:
         >>> pairs.within(0.2).right.tolist()
         [0, 1]
         """
-        if not margin >= 0:
-            raise InvalidInput(f"margin must be at least 0; got {margin!r}")
+        if not is_number(margin) or not margin >= 0:
+            raise InvalidInput(f"margin must be a number of at least 0; got {margin!r:.50}")
         return self.chosen(self.margins() <= margin)
 
     def chosen(self, which: NDArray[Any]) -> CandidatePairs:

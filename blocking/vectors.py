@@ -40,9 +40,8 @@ class VectorBlocker(Blocker):
         """Vectors of records, float32 (records, dim) of length 1 (or 0)."""
 
     def _build(self, records: Records, progress: Progress | None) -> None:
-        vectors = self.encode(records)
         kind = Exact if len(records) <= _FEW else HNSW
-        self._index = kind("cosine", threads=self.threads).add(vectors) if len(vectors) else None
+        self._index = kind("cosine", threads=self.threads).add(self.encode(records)) if len(records) else None
 
     def _extend(self, records: Records, first: int, progress: Progress | None) -> None:
         if self._index is None or (isinstance(self._index, Exact) and first + len(records) > _FEW):
@@ -51,8 +50,8 @@ class VectorBlocker(Blocker):
             self._index.add(self.encode(records))
 
     def _find(self, records: Records, k: int, skip: int) -> Lists:
-        if self._index is None:
-            raise NotFitted("no table is indexed, or it holds no records")
+        if self._index is None:  # the table that is indexed holds no records
+            return np.full((len(records), k), -1), np.zeros((len(records), k), np.float32)
         extra = skip >= 0
         options = {"ef_search": max(64, 2 * (k + 1))} if isinstance(self._index, HNSW) else {}
         result = self._index.search(self.encode(records), k + extra, threads=self.threads, **options)

@@ -260,7 +260,7 @@ def test_pairs_near_the_best_of_their_record():
     assert np.allclose(pairs.margins(), [0, 0.4, 0, 0.05, 0])
     assert pairs.within(0).right.tolist() == [0, 1, 2]
     assert pairs.within(0.1).right.tolist() == [0, 1, 2, 2]
-    with pytest.raises(InvalidInput, match="margin must be at least 0"):
+    with pytest.raises(InvalidInput, match="margin must be a number of at least 0"):
         pairs.within(-1)
     truth = np.array([[0, 0], [1, 2], [2, 2]])
     got = by_margin(pairs, truth, 1.0)
