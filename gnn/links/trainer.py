@@ -45,7 +45,8 @@ class LinkTraining:
     hide_targets : bool
         Leave the links of a batch out of the graph while they are scored, as they will be missing in the test.
     eval_every : int
-        Epochs between validations; the state of the best one is kept.
+        Epochs between validations; the state of the best one is kept. `eval_every=epochs` validates once, after the
+        last epoch, and keeps that one.
     k : int
         Hits@K chooses it.
     clip : float
@@ -83,7 +84,8 @@ class TrainedLinks:
     Attributes
     ----------
     val_hits, test_hits : float
-        Hits@K on the split's pools, at the epoch of the best validation.
+        Hits@K on the split's pools, at the epoch of the best validation; nan where the split has no links of that part,
+        or fewer than K negatives, so that every link would be a hit.
     epoch : int
         That epoch, from 1.
     losses : list of float
@@ -166,7 +168,8 @@ def train_links(
     Raises
     ------
     InvalidInput
-        A loss that is not finite, features that do not fit.
+        A loss that is not finite, features that do not fit; several validations to choose from, but no validation links
+        or fewer than K negatives, so that all of them would be alike.
 
     Notes
     -----
@@ -203,6 +206,7 @@ def train_links(
         raise InvalidInput(f"the encoder has vectors for {width} nodes, the graph has {num_nodes}; give num_nodes")
     if options.reweighting is not None and isinstance(head, SketchHead):
         raise InvalidInput("reweighting scores averages of nodes, which have no sketches; use another head")
+    _check_choice(split, options)
     trained = TrainedLinks(encoder, head, split, matrix)
     job = _Job(trained, options)
     start = time.perf_counter()
@@ -215,6 +219,22 @@ def train_links(
     job.restore()
     trained.seconds = time.perf_counter() - start
     return trained
+
+
+def _check_choice(split: EdgeSplit, options: LinkTraining) -> None:
+    """Refuse validations that cannot tell one epoch from another."""
+    links, pool = split.val.shape[1], split.val_negative.shape[1]
+    if options.eval_every >= options.epochs or (links and pool >= options.k):
+        return
+    if not links:
+        lacks, remedy = "no validation links", "split_edges(val=...) above 0"
+    else:
+        lacks = f"{pool} validation negatives, of which every link is among the first k={options.k}"
+        remedy = f"split_edges(val_negatives=...) of {options.k} or more, or a smaller k"
+    raise InvalidInput(
+        f"train_links keeps the epoch of the best validation, but the split has {lacks}; give {remedy}, or keep the "
+        f"last epoch with LinkTraining(eval_every={options.epochs})"
+    )
 
 
 class _Job:
@@ -284,6 +304,8 @@ class _Job:
         return found
 
     def _hits(self, stage: str, links: NDArray[np.int64], pool: NDArray[np.int64]) -> float:
+        if not links.shape[1] or pool.shape[1] < self.options.k:
+            return float("nan")
         both = np.concatenate([links, pool], axis=1)
         scores = self.trained.score(both[0], both[1], stage=stage)
         count = links.shape[1]

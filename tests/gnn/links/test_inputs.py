@@ -66,6 +66,34 @@ def test_pairs_are_nodes(pairs, split):
 
 
 @pytest.mark.parametrize(
+    ("parts", "k", "lacks"),
+    [({"val": 0}, 5, "no validation links; give split_edges\\(val=...\\) above 0"),
+     ({"val": 0, "val_negatives": 6}, 5, "no validation links"),
+     ({"val_negatives": 0}, 5, "0 validation negatives.*val_negatives=...\\) of 5 or more"),
+     ({}, 7, "6 validation negatives")],
+)  # fmt: skip
+def test_validations_that_cannot_choose_an_epoch(parts, k, lacks, split):
+    """Nothing is greater than nan, nor than 1: the first epoch was kept and the others were thrown away."""
+    cut = split_edges(split.full, **parts)
+    with pytest.raises(InvalidInput, match=f"{lacks}.*LinkTraining\\(eval_every=3\\)"):
+        train_links(cut, Encoder(0, 8, num_nodes=60), DotHead(), LinkTraining(epochs=3, k=k))
+    told = []
+    trained = train_links(
+        cut, Encoder(0, 8, num_nodes=60), DotHead(), LinkTraining(epochs=3, k=k, eval_every=3),
+        progress=lambda *given: told.append(given),
+    )  # fmt: skip
+    assert (trained.epoch, len(trained.losses)) == (3, 3)
+    assert np.isnan([trained.val_hits, told[0][2]]).all()
+
+
+@pytest.mark.parametrize("parts", [{"test": 0}, {"test_negatives": 0}, {"test_negatives": 4}])
+def test_scores_of_no_test(parts, split):
+    trained = train_links(split_edges(split.full, **parts), Encoder(0, 8, num_nodes=60), DotHead(), QUICK)
+    assert np.isnan(trained.test_hits)
+    assert 0 <= trained.val_hits <= 1
+
+
+@pytest.mark.parametrize(
     ("option", "value"),
     [("epochs", 0), ("epochs", 1.5), ("batch", -5), ("eval_every", 0), ("k", 0), ("seed", -1), ("seed", None),
      ("lr", -1), ("lr", np.nan), ("clip", np.inf), ("head_lr", "a")],

@@ -275,4 +275,4 @@ def test_bad_input_is_named():
     with pytest.raises(InvalidInput, match="use another head"):
         train_links(split, Encoder(5, 8), SketchHead(8, PairSketches(store)), options, features=features)
     with pytest.raises(InvalidInput, match=r"use a lower lr|diverged"):
-        train_links(split, Encoder(5, 8), DotHead(), LinkTraining(epochs=60, lr=1e12), features=features * 1e18)
+        train_links(split, Encoder(5, 8), DotHead(), LinkTraining(epochs=60, lr=1e12, k=20), features=features * 1e18)
