@@ -268,7 +268,7 @@ def _check_labels(labels: Labels, num_nodes: int) -> NDArray[Any] | Callable[[An
 def _labels_of(source: NDArray[Any] | Callable[[Any], Any], nodes: NDArray[np.int64]) -> NDArray[np.int64]:
     if not callable(source):
         return source[nodes].astype(np.int64)
-    found: NDArray[Any] = np.asarray(source(nodes.copy()))
+    found: NDArray[Any] = unmasked("labels", source(nodes.copy()))
     if found.shape != nodes.shape or found.dtype.kind not in "iub":
         raise InvalidInput(
             f"the function given as labels returned shape {found.shape}, dtype {found.dtype} for {nodes.shape[0]} "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_integer
 
@@ -39,7 +40,7 @@ def level_encoding(level: ArrayLike, *, frequencies: int = 4, period: float = 20
     >>> abs(level_encoding([0, 100], frequencies=1)).round(3).tolist()
     [[0.0, 0.0, 1.0], [100.0, 1.0, 0.0]]
     """
-    values: NDArray[np.float64] = np.asarray(level, np.float64)
+    values: NDArray[np.float64] = unmasked("level_encoding: level", level).astype(np.float64)
     if values.ndim != 1:
         raise InvalidInput(f"level_encoding: level must have one dimension; got shape {values.shape}")
     if not is_integer(frequencies) or not 0 <= frequencies <= 32:

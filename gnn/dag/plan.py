@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.grouping import runs_of
 from ...graphlib.errors import InvalidInput, NotFound
 from ...graphlib.sparse.levels import Levels, topological_levels
@@ -215,7 +216,7 @@ class LevelPlan:
 
 
 def _ids(name: str, ends: ArrayLike, count: int) -> NDArray[np.int64]:
-    array: NDArray[Any] = np.asarray(ends)
+    array: NDArray[Any] = unmasked(f"relation {name!r}", ends)
     if array.size == 0:
         return np.empty(0, np.int64)
     if array.dtype.kind not in "iu" or array.ndim != 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound, StoreCorrupt
 from ...graphlib.scalars import integer
 from ...sampling.arguments import check_count
@@ -53,7 +54,7 @@ def stratified_folds(labels: ArrayLike, *, num_folds: int = 10, seed: int = 0) -
     >>> [fold.test.tolist() for fold in stratified_folds([0, 0, 1, 1], num_folds=2)]
     [[1, 2], [0, 3]]
     """
-    given: NDArray[Any] = np.asarray(labels)
+    given: NDArray[Any] = unmasked("labels", labels)
     if given.ndim != 1 or given.dtype.kind not in "iu":
         raise InvalidType(f"labels must be integers, one per graph; got {given.dtype} of shape {given.shape}")
     count = check_count("num_folds", num_folds, 2)

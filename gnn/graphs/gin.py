@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...graphlib.checks import unmasked
 from ...sampling.arguments import check_count
 from ...sampling.subgraphs.bags import slices
 
@@ -59,7 +60,7 @@ class NodeGraphs:
 
     def batch(self, ids: ArrayLike, *, device: torch.device | str = "cpu") -> GraphBatch:
         """The graphs `ids`, in that order."""
-        chosen = np.asarray(ids, np.int64)
+        chosen = unmasked("ids", ids).astype(np.int64)
         sizes = self._first[chosen + 1] - self._first[chosen]
         nodes, graph = slices(self._first[chosen], sizes)
         shift = np.cumsum(sizes) - sizes - self._first[chosen]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class Curves:
     """
 
     def __init__(self, test: ArrayLike, val: ArrayLike | None = None) -> None:
-        self.test: NDArray[Any] = np.asarray(test, np.float64)
-        self.val: NDArray[Any] | None = None if val is None else np.asarray(val, np.float64)
+        self.test: NDArray[Any] = unmasked("test", test).astype(np.float64)
+        self.val: NDArray[Any] | None = None if val is None else unmasked("val", val).astype(np.float64)
         if self.test.ndim != 2 or self.test.size == 0:
             raise InvalidInput(f"test must have shape (num_folds, num_epochs), both >= 1; got {self.test.shape}")
         if self.val is not None and self.val.shape != self.test.shape:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import integer, is_finite, is_integer
@@ -136,7 +137,7 @@ def train_fold(
     progress: Callable[[int, float, float], None] | None = None,
 ) -> tuple[list[float], list[float] | None]:
     """Accuracy on the test graphs of one fold after every epoch, and on its validation graphs where there are any."""
-    classes: NDArray[Any] = np.asarray(labels).astype(np.int64)
+    classes: NDArray[Any] = unmasked("labels", labels).astype(np.int64)
     train, val = fold.train, None
     if options.validation:
         rarest = int(np.unique(classes[train], return_counts=True)[1].min())

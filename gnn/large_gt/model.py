@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, scaled_dot_product_attention
 
 from ...graphlib.errors import InvalidInput
+from ...sampling.arguments import node_positions
 from ..training.evaluating import evaluating
 from .codebook import Codebook
 from .config import LargeGTConfig
@@ -171,7 +172,7 @@ class LargeGT(nn.Module):
         """Begin the codebook with the library's k-means of what these nodes are at first; without effect on "local"."""
         if self.attend is not None:
             vectors = self.vectors(nodes, batch_size=batch_size)
-            given = torch.as_tensor(np.asarray(nodes, np.int64)).to(vectors.device)
+            given = torch.as_tensor(node_positions("nodes", nodes, self.tokens.num_nodes)).to(vectors.device)
             self.attend.codebook.fit(vectors, given)
 
     def distortion(self, nodes: ArrayLike) -> tuple[float, float]:
@@ -185,7 +186,7 @@ class LargeGT(nn.Module):
         """What the codebook is asked with, [Wp x ; pos], of some nodes (n, 2 g)."""
         if self.attend is None or self.node_input is None:
             raise InvalidInput('mode="local" has no codebook')
-        chosen, made = np.asarray(nodes, np.int64), []
+        chosen, made = node_positions("nodes", nodes, self.tokens.num_nodes), []
         with evaluating(self):
             for at in range(0, chosen.shape[0], batch_size):
                 x, position = self.tokens.seeds(chosen[at : at + batch_size])

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import kind_of, unmasked
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.given_store import check_store
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import integer, is_finite, is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,7 +29,7 @@ class NodeData:
     labels : int array (n,)
         Classes from 0; negative where a node has none. Such nodes are in no part.
     train, val, test : int array or bool array (n,)
-        Node ids, or masks. No node is in two parts.
+        Node ids, each once, or masks, which are bool. No node is in two parts.
     num_classes : int, optional
         By default one more than the largest label.
     split : str, default "given"
@@ -44,7 +45,8 @@ class NodeData:
     Raises
     ------
     InvalidType, InvalidInput
-        Labels that are not integers, ids outside 0..n-1, a node in two parts or without a label.
+        Labels that are not integers, ids outside 0..n-1, masks of another dtype than bool, a node named twice, in two
+        parts or without a label; masked entries.
 
     Examples
     --------
@@ -62,13 +64,10 @@ class NodeData:
         num_classes: int | None = None,
         split: str = "given",
     ) -> None:
-        given: NDArray[Any] = np.asarray(labels)
-        if given.ndim != 1 or given.dtype.kind not in "iu":
-            raise InvalidType(f"labels must be integers (n,), one class per node; got {given.dtype} {given.shape}")
-        self.labels = given.astype(np.int64)
+        self.labels = _labels(labels)
         self.split = split
         count = int(self.labels.max(initial=-1)) + 1
-        self.num_classes = count if num_classes is None else int(num_classes)
+        self.num_classes = count if num_classes is None else integer("num_classes", num_classes, 0)
         if self.num_classes < count:
             raise InvalidInput(f"num_classes is {num_classes}, but labels go up to {count - 1}")
         self.train, self.val, self.test = (
@@ -104,6 +103,11 @@ class NodeData:
         [2]
         """
         check_store(store)
+        if isinstance(masks, str) or not isinstance(masks, Sequence) or len(masks) != 3:
+            raise InvalidInput(f"masks must name three node columns: training, validation, test; got {masks!r:.60}")
+        for name in (labels, *masks):
+            if not isinstance(name, str):
+                raise InvalidType(f"labels and masks must be names of node columns; got {kind_of(name)}")
         missing = [name for name in (labels, *masks) if name not in store.nodes]
         if missing:
             raise InvalidInput(
@@ -111,10 +115,9 @@ class NodeData:
                 "NodeData.random makes a split of labels alone"
             )
         count = store.attributes.get("num_classes")
-        parts = [np.asarray(store.nodes[name]) for name in masks]
-        return cls(
-            store.nodes[labels], *parts, num_classes=count if is_integer(count) else None, split=", ".join(masks)
-        )
+        train, val, test = (np.asarray(store.nodes[name]) for name in masks)
+        classes = count if is_integer(count) else None
+        return cls(store.nodes[labels], train, val, test, num_classes=classes, split=", ".join(masks))
 
     @classmethod
     def random(cls, labels: ArrayLike, *, shares: Sequence[float] = (0.5, 0.25, 0.25), seed: int = 0) -> NodeData:
@@ -134,9 +137,10 @@ class NodeData:
         >>> NodeData.random(np.arange(8) % 2, seed=1)
         NodeData(8 nodes, 2 classes; train 4, val 2, test 2; split: random 0.5/0.25/0.25, seed 1)
         """
-        given = np.asarray(labels)
-        if len(shares) != 3 or min(shares) < 0 or sum(shares) > 1 + 1e-9:
-            raise InvalidInput(f"shares must be three numbers >= 0 that make at most 1; got {tuple(shares)}")
+        given = _labels(labels)
+        wanted = tuple(shares) if isinstance(shares, Sequence) else ()
+        if len(wanted) != 3 or not all(map(is_finite, wanted)) or min(wanted) < 0 or sum(wanted) > 1 + 1e-9:
+            raise InvalidInput(f"shares must be three numbers >= 0 that make at most 1; got {shares!r:.80}")
         known = np.flatnonzero(given >= 0)
         order = known[generator(seed, Purpose.NODE_SPLIT).permutation(known.shape[0])]
         ends = np.round(np.cumsum(shares) * known.shape[0]).astype(np.int64)
@@ -149,8 +153,15 @@ class NodeData:
         return f"NodeData({self.num_nodes:,} nodes, {self.num_classes} classes; {sizes}; split: {self.split})"
 
 
+def _labels(labels: ArrayLike) -> NDArray[np.int64]:
+    given: NDArray[Any] = unmasked("labels", labels)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise InvalidType(f"labels must be integers (n,), one class per node; got {given.dtype} {given.shape}")
+    return given.astype(np.int64)
+
+
 def _ids(name: str, given: ArrayLike, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    ids: NDArray[Any] = np.asarray(given)
+    ids: NDArray[Any] = unmasked(name, given)
     count = labels.shape[0]
     if ids.dtype == bool:
         if ids.shape != (count,):
@@ -158,9 +169,17 @@ def _ids(name: str, given: ArrayLike, labels: NDArray[np.int64]) -> NDArray[np.i
         ids = np.flatnonzero(ids)
     elif ids.ndim != 1 or (ids.shape[0] and ids.dtype.kind not in "iu"):
         raise InvalidType(f"{name} must be node ids (k,) or a bool mask; got {ids.dtype} {ids.shape}")
+    elif 2 < count == ids.shape[0] and ((ids == 0) | (ids == 1)).all():
+        raise InvalidInput(
+            f"{name} holds a 0 or a 1 for each of the {count} nodes, as a mask does; give it as bool, with "
+            "astype(bool), or name node ids, each once"
+        )
     ids = np.sort(ids.astype(np.int64))
     if ids.shape[0] and (ids[0] < 0 or ids[-1] >= count):
         raise InvalidInput(f"{name}: node ids must be 0..{count - 1}; they are {ids[0]}..{ids[-1]}")
+    again = ids[1:][ids[1:] == ids[:-1]]
+    if again.shape[0]:
+        raise InvalidInput(f"{name} names node {again[0]} twice; name every node once, as np.unique does")
     without = ids[labels[ids] < 0]
     if without.shape[0]:
         raise InvalidInput(f"{name}: node {without[0]} has no label (y = {labels[without[0]]}); leave such nodes out")

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, NotFitted
+from ...sampling.arguments import node_positions
 from ...sampling.loaders.streams import ahead
 from ...sampling.prefetch import Stopwatch
 from ..training.epochs import Callback, EpochTrainer
@@ -155,7 +156,9 @@ class NodeTrainer(EpochTrainer):
 
     def predict(self, nodes: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Scores (len(nodes), num_classes) of the model as it is, of all nodes by default; reads no labels."""
-        chosen = np.arange(self.data.num_nodes) if nodes is None else np.asarray(nodes, np.int64)
+        chosen = (
+            np.arange(self.data.num_nodes) if nodes is None else node_positions("nodes", nodes, self.data.num_nodes)
+        )
         with self._calm("predict"), evaluating(self.model):
             parts = [scores.float().cpu().numpy() for _, scores in self._scores(chosen)]
         return np.concatenate(parts) if parts else np.empty((0, self.data.num_classes), np.float32)

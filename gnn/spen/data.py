@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...graphlib.checks import unmasked
 from ...sampling.subgraphs.bags import ego_bag, graph_bag, slices
 from .plan import BagPlan
 
@@ -74,11 +75,11 @@ class EgoGraphs:
 
     def sizes_of(self, ids: ArrayLike) -> NDArray[np.int64]:
         """The sizes of the ego networks of some graphs, for `SizeClasses.fit`."""
-        return self.bag.sizes[np.isin(self.bag.graph, np.asarray(ids))]
+        return self.bag.sizes[np.isin(self.bag.graph, unmasked("ids", ids))]
 
     def batch(self, ids: ArrayLike, classes: SizeClasses, *, device: torch.device | str = "cpu") -> EgoBatch:
         """The graphs `ids`, in that order."""
-        bag, chosen = self.bag, np.asarray(ids, np.int64)
+        bag, chosen = self.bag, unmasked("ids", ids).astype(np.int64)
         part = bag.take(chosen)
         at, _ = slices(bag.pair_ptr[chosen], np.diff(part.pair_ptr))
         of_nodes, _ = slices(bag.node_ptr[chosen], np.diff(part.node_ptr))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...sampling.arguments import check_count
 
@@ -55,7 +56,7 @@ class SizeClasses:
         min_count : int >= 1, default 100
             Ego networks that make a size frequent.
         """
-        given: NDArray[Any] = np.asarray(sizes)
+        given: NDArray[Any] = unmasked("sizes", sizes)
         if given.dtype.kind not in "iu":
             raise InvalidType(f"sizes must hold integers; got dtype {given.dtype}")
         if policy not in POLICIES:
@@ -78,7 +79,7 @@ class SizeClasses:
 
     def of(self, sizes: ArrayLike) -> NDArray[np.int64]:
         """The class of every size."""
-        return np.maximum(np.searchsorted(self.starts, np.asarray(sizes), side="right") - 1, 0)
+        return np.maximum(np.searchsorted(self.starts, unmasked("sizes", sizes), side="right") - 1, 0)
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -99,11 +100,12 @@ class CommonNeighbours:
 
 
 def _rows(src: ArrayLike, dst: ArrayLike, time: ArrayLike) -> Any:
-    return zip(np.asarray(src).tolist(), np.asarray(dst).tolist(), np.asarray(time, float).tolist(), strict=True)
+    u, v, times = (unmasked(name, given) for name, given in (("src", src), ("dst", dst), ("time", time)))
+    return zip(u.tolist(), v.tolist(), times.astype(float).tolist(), strict=True)
 
 
 def _scores(score: Any, src: ArrayLike, dst: ArrayLike, negatives: ArrayLike, time: ArrayLike) -> Any:
-    far = np.asarray(negatives).tolist()
+    far = unmasked("negatives", negatives).tolist()
     rows = list(_rows(src, dst, time))
     positive = np.array([score(u, v, t) for u, v, t in rows], np.float64)
     negative = np.array([[score(u, w, t) for w in ws] for (u, _, t), ws in zip(rows, far, strict=True)], np.float64)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from nearhop import GraphStore
 from nearhop.embed.progress import TrainingDiverged
 from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer
 from nearhop.gnn.training import Runs, TensorBoard, Training, run_seeds
@@ -304,7 +305,12 @@ def test_data_that_cannot_be():
         ((y.astype(float), [0], [1], [3]), InvalidType, "labels must be integers"),
         ((y, [0], [1], [2]), InvalidInput, "test: node 2 has no label"),
         ((y, [0], [0], [3]), InvalidInput, "node 0 is in two parts"),
-        ((y, [0, 0], [1], [3]), InvalidInput, "node 0 is in two parts"),
+        ((y, [0, 0], [1], [3]), InvalidInput, "train names node 0 twice"),
+        ((y, [0], np.array([0, 1, 0, 0], np.uint8), [3]), InvalidInput, r"val holds a 0 or a 1 .* astype\(bool\)"),
+        ((y, [0], [1], [0, 0, 0, 0]), InvalidInput, "test holds a 0 or a 1 for each of the 4 nodes"),
+        ((np.ma.array(y, mask=y < 0), [0], [1], [3]), InvalidInput, "labels is a masked array, and its row 2"),
+        ((y, [0], np.ma.array([False, True, False, False], mask=[0, 1, 0, 0]), [3]), InvalidInput, "val is a masked"),
+        ((y, np.ma.array([0, 1], mask=[0, 1]), [], [3]), InvalidInput, "train is a masked"),
         ((y, [4], [1], [3]), InvalidInput, r"node ids must be 0\.\.3; they are 4\.\.4"),
         ((y, [0.5], [1], [3]), InvalidType, "train must be node ids"),
         ((y, np.ones(3, bool), [1], [3]), InvalidInput, r"shape \(4,\)"),
@@ -313,6 +319,10 @@ def test_data_that_cannot_be():
             NodeData(*arguments)
     with pytest.raises(InvalidInput, match="labels go up to 1"):
         NodeData(y, [0], [1], [3], num_classes=1)
+    with pytest.raises(InvalidInput, match="num_classes must be an integer"):
+        NodeData(y, [0], [1], [3], num_classes=2.5)
+    assert NodeData([0, 1], [0, 1], [], []).train.tolist() == [0, 1]
+    assert NodeData(np.ma.array(y), np.ma.array([0]), [1], [3]).labels.tolist() == y.tolist()
     empty = NodeData(y, [0], [], [3])
     with pytest.raises(InvalidInput, match="val is empty"):
         NodeTrainer(nn.Linear(1, 1), empty)
@@ -326,5 +336,28 @@ def test_random_splits_are_whole_and_named():
     assert np.array_equal(together, np.flatnonzero(y >= 0))
     assert data.split == "random 0.6/0.2/0.2, seed 3"
     assert not np.array_equal(data.train, NodeData.random(y, shares=(0.6, 0.2, 0.2), seed=4).train)
-    with pytest.raises(InvalidInput, match="at most 1"):
-        NodeData.random(y, shares=(0.9, 0.2, 0.2))
+    for shares in ((0.9, 0.2, 0.2), (np.nan, 0.2, 0.2), ("a", 0.2, 0.2), (0.5, 0.5), 0.5, None):
+        with pytest.raises(InvalidInput, match="at most 1"):
+            NodeData.random(y, shares=shares)
+    for labels in (["a", "b"], [0.5, 1.0], [[0, 1]]):
+        with pytest.raises(InvalidType, match="labels must be integers"):
+            NodeData.random(labels)
+    with pytest.raises(InvalidInput, match="masked array"):
+        NodeData.random(np.ma.array(y, mask=y == 0))
+
+
+def test_columns_of_a_split_are_three_names():
+    store = GraphStore.from_edges([0, 1], [1, 2])
+    store.nodes["y"] = np.array([0, 1, 1])
+    for masks in (("y", "y"), "y_y", None, ("y",) * 4):
+        with pytest.raises(InvalidInput, match="masks must name three node columns"):
+            NodeData.from_store(store, masks=masks)
+    with pytest.raises(InvalidType, match="names of node columns; got numpy's ndarray"):
+        NodeData.from_store(store, np.array([0, 1, 1]))
+
+
+def test_nodes_to_score_are_nodes():
+    trainer = trainer_of()
+    for nodes in ([90], [-1], [0.5], np.ma.array([0, 1], mask=[0, 1])):
+        with pytest.raises((InvalidInput, InvalidType), match="nodes"):
+            trainer.predict(nodes)
