@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.checks import unmasked
-from ..graphlib.errors import InvalidInput
+from ..graphlib.errors import InvalidInput, InvalidType
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+_ABSENT = ("NoneType", "NAType")  # and NaN, which is not itself
+
 
 def normalized_mutual_information(left: ArrayLike, right: ArrayLike) -> float:
     """Mutual information of two labellings over the mean of their entropies, in [0, 1].
+
+    Labels are of any kind that sorts, one per node, and none is missing; two empty labellings agree.
 
     Examples
     --------
@@ -37,6 +41,8 @@ def normalized_mutual_information(left: ArrayLike, right: ArrayLike) -> float:
 
 def adjusted_rand_index(left: ArrayLike, right: ArrayLike) -> float:
     """Agreement of two labellings over pairs, 0 on average by chance and 1 when equal.
+
+    Labels are as `normalized_mutual_information` takes them.
 
     Examples
     --------
@@ -100,7 +106,28 @@ def check_labels(name: str, labels: ArrayLike, count: int | None) -> NDArray[np.
         raise InvalidInput(
             f"{name} must be one label per node{'' if count is None else f' ({count})'}; got {given.shape}"
         )
-    return np.unique(given, return_inverse=True)[1].reshape(-1)
+    missing = _missing(given)
+    if missing is not None:
+        raise InvalidInput(
+            f"{name} must have one label per node; number {missing} is {given[missing]}. Leave such nodes out, or give "
+            "them a label of their own"
+        )
+    try:
+        return np.unique(given, return_inverse=True)[1].reshape(-1)
+    except TypeError as error:
+        kinds = sorted({type(each).__name__ for each in given.tolist()})
+        raise InvalidType(f"{name} must be all numbers or all text; got {' and '.join(kinds)}") from error
+
+
+def _missing(labels: NDArray[Any]) -> int | None:
+    """The place of the first None or NaN."""
+    if labels.dtype.kind == "O":
+        absent = np.array([type(each).__name__ in _ABSENT or each != each for each in labels.tolist()], bool)
+    elif labels.dtype.kind in "fcmM":
+        absent = labels != labels
+    else:
+        return None
+    return int(np.argmax(absent)) if absent.any() else None
 
 
 def _contingency(left: ArrayLike, right: ArrayLike) -> tuple[Any, NDArray[Any], NDArray[Any]]:
@@ -110,7 +137,8 @@ def _contingency(left: ArrayLike, right: ArrayLike) -> tuple[Any, NDArray[Any], 
     y = check_labels("right", right, None)
     if len(x) != len(y):
         raise InvalidInput(f"both labellings must be as long; got {len(x)} and {len(y)}")
-    joint = scipy.sparse.coo_array((np.ones(len(x)), (x, y))).tocsr()
+    shape = int(x.max(initial=-1)) + 1, int(y.max(initial=-1)) + 1
+    joint = scipy.sparse.coo_array((np.ones(len(x)), (x, y)), shape=shape).tocsr()
     return joint, np.bincount(x).astype(np.float64), np.bincount(y).astype(np.float64)
 
 

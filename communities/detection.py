@@ -14,6 +14,7 @@ from ..ann.metrics import check_count
 from ..graphlib.errors import InvalidInput, MissingExtra
 from ..graphlib.extras import require
 from ..graphlib.given_store import chosen_edge_type
+from ..graphlib.scalars import is_finite
 from .quality import modularity, symmetric_matrix
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ def detect(
         raise InvalidInput(f"method must be one of {', '.join(map(repr, _LIBRARIES))}; got {method!r}")
     if library not in (None, *_LIBRARIES[method]):
         raise InvalidInput(f"library must be one of {', '.join(map(repr, _LIBRARIES[method]))}; got {library!r}")
-    if not resolution > 0:
-        raise InvalidInput(f"resolution must be above 0; got {resolution!r}")
+    if not is_finite(resolution) or resolution <= 0:
+        raise InvalidInput(f"resolution must be a number above 0; got {resolution!r:.50}")
     seed = check_count("seed", seed, low=0, high=(1 << 32) - 1)
     matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type, use_weights=use_weights)
     count = matrix.shape[0]

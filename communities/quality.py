@@ -11,6 +11,7 @@ from ..graphlib.checks import unmasked
 from ..graphlib.compute.streams import Purpose, generator
 from ..graphlib.errors import InvalidInput, InvalidType
 from ..graphlib.given_store import chosen_edge_type
+from ..graphlib.scalars import is_finite
 from .agreement import check_labels
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def community_quality(
     graph : GraphStore or SciPy sparse matrix
         Directions are dropped, weights of parallel edges added, self-loops left out.
     members : integers
-        Positions of the community's nodes.
+        Positions of the community's nodes; `store.lookup(ids)` for user ids.
     starts : int, default 10
         Members from which cohesiveness sweeps.
     seed : int, default 0
@@ -129,6 +130,8 @@ def modularity(
     >>> round(modularity(store, [0, 0, 0, 1, 1, 1]), 4)
     0.3571
     """
+    if not is_finite(resolution):
+        raise InvalidInput(f"resolution must be a finite number; got {resolution!r:.50}")
     matrix = symmetric_matrix(graph, loops=True, edge_type=edge_type, use_weights=use_weights)
     groups = check_labels("labels", labels, matrix.shape[0])
     degree = np.asarray(matrix.sum(axis=1)).reshape(-1)
@@ -247,9 +250,18 @@ def _square_type(store: GraphStore, edge_type: EdgeType | None) -> EdgeType:
 
 
 def _members(members: ArrayLike, count: int) -> NDArray[np.int64]:
-    nodes: NDArray[Any] = np.unique(unmasked("members", members))
-    if not nodes.size or nodes.dtype.kind not in "iu" or nodes[0] < 0 or nodes[-1] >= count:
-        raise InvalidInput(f"members must be one or more positions of nodes in 0..{count - 1}")
+    nodes: NDArray[Any] = unmasked("members", members)
+    if nodes.size and nodes.dtype.kind in "iu":
+        nodes = np.unique(nodes)
+        if nodes[0] >= 0 and nodes[-1] < count:
+            return nodes.astype(np.int64)
+        got = f"{nodes[0]} to {nodes[-1]}"
+    else:
+        got = f"{nodes.dtype} {nodes.shape}"
+    raise InvalidInput(
+        f"members must be one or more positions of nodes in 0..{count - 1} (store.lookup gives those of user ids); "
+        f"got {got}"
+    )
     return nodes.astype(np.int64)
 
 

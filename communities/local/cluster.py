@@ -26,7 +26,8 @@ class LocalCluster:
     Attributes
     ----------
     nodes : int64 (size,)
-        Nodes with a positive score, highest first, equal scores by position.
+        Positions of nodes with a positive score (`store.ids()[nodes]` are their user ids), highest first, equal scores
+        by position.
     values : float64 (size,)
         Their scores: potentials of a flow diffusion, or PageRank divided by degree.
     sweep_nodes : int64 (sweep_size,)

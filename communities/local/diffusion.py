@@ -128,7 +128,8 @@ def flow_diffusion(
     seed : int
         Of the order of updates. It changes the result within the tolerance only.
     attributes : matrix (num_nodes, width), optional
-        Edge (i, j) counts exp(-gamma |X_i - X_j|^2) times its weight; rows of touched nodes only are read.
+        Edge (i, j) counts exp(-gamma |X_i - X_j|^2) times its weight; rows of touched nodes only are read, and are
+        finite.
     gamma : float >= 0, default 0.02
     solver : FlowSolver, optional
         Norm, sinks, tolerance, passes.
@@ -141,9 +142,9 @@ def flow_diffusion(
     Raises
     ------
     InvalidInput, InvalidType
-        Unknown, repeated or isolated seeds; labels of the wrong length, or without any known label near the seeds;
-        epsilon outside [0, 1]; a mass that the seeds can hold themselves or that the whole graph cannot; a directed
-        graph; a touched edge of negative weight.
+        Unknown, repeated or isolated seeds; a touched row of attributes with NaN; labels of the wrong length, or
+        without any known label near the seeds; epsilon outside [0, 1]; a mass that the seeds can hold themselves or
+        that the whole graph cannot; a directed graph; a touched edge of negative weight.
 
     Notes
     -----

@@ -29,6 +29,7 @@ Labels = Any  # an integer or boolean array, one per node, or a callable from no
 
 ENTRIES_AT_ONCE = 1 << 23  # a kernel visits, about a tenth of a second, before Ctrl-C is heard again
 _SAMPLE = 4096
+_ROWS = 1 << 14  # of attributes, looked through at a time
 _volumes: weakref.WeakKeyDictionary[Adjacency, float] = weakref.WeakKeyDictionary()
 
 
@@ -144,6 +145,7 @@ class LocalGraph:
             own, other = np.split(_labels_of(self._label_source, nodes)[place], 2)
             share[(own >= 0) & (other >= 0) & (own != other)] *= self.epsilon
         if self._attributes is not None:
+            check_finite_rows("attributes", self._attributes, np.concatenate([near, far]))
             gaps = np.empty(chosen.shape[0])
             self._kernels.squared_gaps(near, far, self._attributes, gaps)
             share *= np.exp(-self.gamma * gaps)
@@ -211,6 +213,8 @@ class LocalGraph:
         if self._label_source is not None:
             fresh = self.nodes[first : self.count]
             self.labels[first : self.count] = _labels_of(self._label_source, fresh)
+        if self._attributes is not None:
+            check_finite_rows("attributes", self._attributes, self.nodes[first : self.count])
 
     def _reserve(self, slots: int, entries: int) -> None:
         """Room for so many more slots and entries; arrays at least double."""
@@ -275,6 +279,20 @@ def _labels_of(source: NDArray[Any] | Callable[[Any], Any], nodes: NDArray[np.in
             "nodes; it must return one integer or boolean per node"
         )
     return found.astype(np.int64)
+
+
+def check_finite_rows(name: str, rows: NDArray[Any], nodes: NDArray[np.int64]) -> None:
+    """Refuse NaN and infinite values in the rows of some nodes, which are all that is read."""
+    if rows.dtype.kind != "f":
+        return
+    for start in range(0, nodes.shape[0], _ROWS):
+        part = nodes[start : start + _ROWS]
+        odd = ~np.isfinite(rows[part]).all(axis=1)
+        if odd.any():
+            node = int(part[int(np.argmax(odd))])
+            raise InvalidInput(
+                f"{name} must be finite; row {node} is {rows[node]!s:.60}. Say what stands there, as np.nan_to_num does"
+            )
 
 
 def _check_attributes(attributes: ArrayLike | None, num_nodes: int) -> NDArray[Any] | None:

@@ -18,6 +18,7 @@ from ...graphlib.given_store import check_store
 from ...graphlib.scalars import is_integer, is_number
 from ...sampling.arguments import node_positions
 from .diffusion import FlowSolver, MassSweep, flow_diffusion
+from .graph import check_finite_rows
 from .sweep import check_nodes
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class AttributeClassifier:
     attributes : matrix (num_nodes, width)
         Rows of the samples, and later of the nodes asked about, are read; a memory map is fine.
     positives, negatives : integers
-        Positions of nodes inside and outside the target, at least one each, none in both.
+        Positions of nodes inside and outside the target (`store.lookup(ids)` for user ids), at least one each, none in
+        both.
     C : float > 0, default 1
         Inverse strength of the regularisation.
 
@@ -79,6 +81,7 @@ class AttributeClassifier:
         self._attributes = matrix
         samples = np.concatenate([inside, outside])
         truth = np.repeat([1, 0], [inside.shape[0], outside.shape[0]])
+        check_finite_rows("attributes", matrix, samples)
         rows = matrix[samples].astype(np.float64)
         self._scale = float(np.abs(rows).max(initial=0.0)) or 1.0
         model = linear_model.LogisticRegression(C=C, class_weight="balanced", max_iter=1000)
@@ -89,6 +92,7 @@ class AttributeClassifier:
     def scores(self, nodes: ArrayLike) -> NDArray[np.float64]:
         """Signed distances from the decision, positive inside."""
         asked = node_positions("nodes", nodes, self._attributes.shape[0])
+        check_finite_rows("attributes", self._attributes, asked)
         out = np.empty(asked.shape[0])
         for start in range(0, asked.shape[0], _PART):
             part = self._attributes[asked[start : start + _PART]]

@@ -38,7 +38,8 @@ def approximate_pagerank(
     store : GraphStore
         With undirected edges.
     seeds : integer or integers
-        Positions of one or more nodes; each restarts the walk with the same probability.
+        Positions of one or more nodes (`store.lookup(ids)` for user ids); each restarts the walk with the same
+        probability.
     alpha : float in (0, 1), default 0.15
         Probability of a restart, of the lazy walk (which stays in place with probability 1/2).
     rho : float in (0, 1), default 1e-6

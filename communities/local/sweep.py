@@ -62,7 +62,7 @@ def sweep_cut(
     store : GraphStore
         With undirected edges.
     nodes : integers (num_scored,)
-        Distinct positions.
+        Distinct positions of nodes; `store.lookup(ids)` for user ids.
     values : floats (num_scored,), optional
         Scores, finite; without them the nodes are taken in the order given.
     by_degree : bool, default False
@@ -146,7 +146,10 @@ def check_nodes(name: str, given: ArrayLike, num_nodes: int) -> NDArray[np.int64
         raise InvalidInput(f"{name} must have one dimension; got shape {nodes.shape}")
     outside = (nodes < 0) | (nodes >= num_nodes)  # type: ignore[operator]
     if outside.any():
-        raise InvalidInput(f"{name} names node {nodes[int(np.argmax(outside))]}; nodes are 0..{num_nodes - 1}")
+        raise InvalidInput(
+            f"{name} names node {nodes[int(np.argmax(outside))]}; nodes are 0..{num_nodes - 1} (positions: "
+            "store.lookup gives those of user ids)"
+        )
     found = nodes.astype(np.int64)
     distinct, times = np.unique(found, return_counts=True)
     if (times > 1).any():

@@ -136,7 +136,7 @@ class Picture:
         Parameters
         ----------
         store : GraphStore
-        seeds : positions
+        seeds : positions of nodes; `store.lookup(ids)` for user ids
         found : LocalCluster
             The best 220 of its sweep cut are shown, and up to 70 nodes outside.
         support : bool, default False

@@ -263,7 +263,7 @@ def test_recall_area():
     [
         (lambda s: detect(s, method="walktrap"), InvalidInput, "method must be one of"),
         (lambda s: detect(s, library="graph-tool"), InvalidInput, "library must be one of"),
-        (lambda s: detect(s, resolution=0), InvalidInput, "resolution must be above 0"),
+        (lambda s: detect(s, resolution=0), InvalidInput, "resolution must be a number above 0"),
         (lambda s: detect([[0, 1]]), InvalidType, "GraphStore or a SciPy sparse matrix; got list"),
         (lambda s: modularity(s, [0, 1]), InvalidInput, r"one label per node \(20\); got \(2,\)"),
         (lambda s: community_quality(s, [20]), InvalidInput, r"0\.\.19"),

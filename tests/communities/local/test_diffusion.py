@@ -241,7 +241,7 @@ def diffuse(store, change):
 def test_refused_input():
     store = nearhop.GraphStore.from_edges([0, 1, 2, 3, 4], [1, 2, 0, 4, 4], num_nodes=6)
     cases: list[tuple[dict[str, object], str]] = [
-        ({"seeds": 9}, "names node 9; nodes are 0..5"),
+        ({"seeds": 9}, r"names node 9; nodes are 0..5 \(positions: store.lookup"),
         ({"seeds": []}, "seeds is empty"),
         ({"seeds": [1, 1]}, "more than once"),
         ({"seeds": 5}, "seed 5 is isolated"),
@@ -257,6 +257,8 @@ def test_refused_input():
         ({"labels": [-1] * 6}, "no node near the seeds"),
         ({"labels": lambda nodes: [1]}, "one integer or boolean per node"),
         ({"attributes": np.ones((3, 2))}, r"shape \(6, width\)"),
+        ({"attributes": [[0.0]] + [[np.nan]] * 5}, "attributes must be finite; row 1 is"),
+        ({"attributes": [[0.0], [0.0], [np.inf], [0.0], [0.0], [0.0]]}, "attributes must be finite; row 2 is"),
         ({"gamma": -1}, "gamma"),
         ({"seed": -1}, "seed must be"),
     ]

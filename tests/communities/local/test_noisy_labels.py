@@ -97,6 +97,12 @@ def test_refused_input():
     ):
         with pytest.raises(InvalidInput, match=message):
             AttributeClassifier(X, positives=positives, negatives=negatives)
+    odd = X.copy()
+    odd[[1, 5]] = np.nan
+    with pytest.raises(InvalidInput, match="attributes must be finite; row 1 is"):
+        AttributeClassifier(odd, positives=[0, 1], negatives=[399])
+    with pytest.raises(InvalidInput, match="attributes must be finite; row 5 is"):
+        AttributeClassifier(odd, positives=[0], negatives=[399])([4, 5])
     with pytest.raises(InvalidInput, match="C must be"):
         AttributeClassifier(X, positives=[0], negatives=[399], C=0)
     with pytest.raises(InvalidType, match="numeric matrix"):

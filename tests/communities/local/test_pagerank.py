@@ -79,6 +79,7 @@ def test_refused_input():
     store = nearhop.GraphStore.from_edges([0, 1], [1, 2], num_nodes=4)
     for change, message in (
         ({"seeds": 8}, "nodes are 0..3"),
+        ({"attributes": [[0.0]] + [[np.inf]] * 3}, "attributes must be finite; row 1 is"),
         ({"seeds": 3}, "isolated"),
         ({"alpha": 0}, "alpha"),
         ({"alpha": 1.0}, "alpha"),
