@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
-from ...graphlib.store.times import float_times
+from ...graphlib.scalars import integer, is_finite
 from ...sampling.arguments import node_positions
 from ...sampling.ncache.cache import NCache
 from ..threads import steady
 from .config import NATConfig
+from .inputs import event_ids, event_times, features
 from .layers import PairReadout, SlotUpdate, TimeEncoding, drop, keep_torch_threads, there
 from .memory import HostMemory, memory_on
 
@@ -75,7 +77,7 @@ class NAT(nn.Module):
     node_features : float array (num_nodes, d), optional
         Added to the rows of the keys they belong to.
     edge_features : float array (num_edges, d), optional
-        Row e belongs to the event with edge id e.
+        Row e belongs to the event with edge id e. Features are finite.
 
     Attributes
     ----------
@@ -144,8 +146,8 @@ class NAT(nn.Module):
         self.memory: Any = HostMemory(cache, torch.device("cpu"))
         self.node_features: Tensor | None
         self.edge_features: Tensor | None
-        self.register_buffer("node_features", _features("node_features", node_features, num_nodes), persistent=False)
-        self.register_buffer("edge_features", _features("edge_features", edge_features, None), persistent=False)
+        self.register_buffer("node_features", features("node_features", node_features, num_nodes), persistent=False)
+        self.register_buffer("edge_features", features("edge_features", edge_features, None), persistent=False)
         node_dim, edge_dim = (0 if part is None else part.shape[1] for part in (self.node_features, self.edge_features))
         time_dim, width = int(made.time_dim or 1), made.self_dim
         self.time = TimeEncoding(time_dim)
@@ -171,6 +173,11 @@ class NAT(nn.Module):
     def cache(self) -> NCache:
         """The N-cache; a copy of it while it lies on a GPU."""
         return self.memory.cache
+
+    @property
+    def _num_events(self) -> int | None:
+        """Events that have features, where there are any."""
+        return None if self.edge_features is None else self.edge_features.shape[0]
 
     def _apply(self, fn: Any, recurse: bool = True) -> NAT:
         """What `to`, `cuda` and `cpu` call: the caches follow the parameters."""
@@ -198,7 +205,7 @@ class NAT(nn.Module):
         negatives : int array (n, q)
             Destinations to compare with `dst`.
         time : array (n,)
-            Only the earliest is used, as the moment at which the caches are read.
+            Finite. Only the earliest is used, as the moment at which the caches are read.
 
         Returns
         -------
@@ -206,14 +213,14 @@ class NAT(nn.Module):
         """
         count = self.memory.like.num_nodes
         one, two = (node_positions(name, ids, count) for name, ids in (("src", src), ("dst", dst)))
-        others: NDArray[Any] = np.asarray(negatives)
+        others: NDArray[Any] = unmasked("negatives", negatives)
         if others.ndim != 2 or others.shape[0] != one.shape[0] or two.shape != one.shape:
             raise InvalidInput(
                 f"src and dst must have shape (n,) and negatives (n, q); got {one.shape}, {two.shape}, {others.shape}"
             )
         far = node_positions("negatives", others.ravel(), count)
         nodes, number = self.memory.like.distinct(one, two, far)
-        time = float_times(time)
+        time = event_times(time, one.shape[0])
         read = self._read = self._recall(nodes, time)
         pairs = one.shape[0]
         first = np.concatenate([number[:pairs], np.repeat(number[:pairs], others.shape[1])])
@@ -225,10 +232,28 @@ class NAT(nn.Module):
         """Write a batch of events to the memory.
 
         What the scores of the same batch read is used again; without such a read, one is made without gradients.
+
+        Parameters
+        ----------
+        src, dst : int arrays (n,)
+        time : array (n,)
+            Finite.
+        edge_ids : int array (n,)
+            Of each event, >= 0; with `edge_features` they are its rows.
+        epoch : int, default 0
+            Draws of the caches differ between epochs.
+
+        Raises
+        ------
+        InvalidInput, InvalidType
+            Nodes, times or ids that do not fit, or an event without a row of features. The memory is as it was.
         """
         count = self.memory.like.num_nodes
         ends = [node_positions(name, ids, count) for name, ids in (("src", src), ("dst", dst))]
-        times, names = float_times(time), np.asarray(edge_ids)
+        times = event_times(time, ends[0].shape[0])
+        names = event_ids(edge_ids, ends[0].shape[0], self._num_events)
+        if ends[1].shape != ends[0].shape:
+            raise InvalidInput(f"src and dst must have shape (n,); got {ends[0].shape} and {ends[1].shape}")
         if ends[0].shape[0] == 0:
             return
         touched, _ = self.memory.like.distinct(*ends)
@@ -254,6 +279,9 @@ class NAT(nn.Module):
 
         As a column of a store's nodes, an index can search it.
         """
+        batch_size = integer("batch_size", batch_size, 1)
+        if not is_finite(now):
+            raise InvalidInput(f"now must be a finite number, in the unit of the events' times; got {now!r:.50}")
         total = self.memory.like.num_nodes
         chosen = np.arange(total) if nodes is None else node_positions("nodes", nodes, total)
         out = np.empty((chosen.shape[0], self.config.self_dim), np.float32)
@@ -306,7 +334,7 @@ class NAT(nn.Module):
         others, events = state["last_other"], cache["edge_ids"]
         if others.size and (others.min() < 0 or others.max() >= others.shape[0]):
             raise InvalidInput(f"load_state: last_other must hold nodes 0..{others.shape[0] - 1}")
-        rows = None if self.edge_features is None else self.edge_features.shape[0]
+        rows = self._num_events
         if rows is not None and events.size and events.max() >= rows:
             raise InvalidInput(f"load_state: event {events.max()} has no row among the {rows} edge features")
 
@@ -353,13 +381,3 @@ class NAT(nn.Module):
         ends = (there(rows, read.value.device) for rows in (first, second))
         sides = (read.self_rep.index_select(0, rows) for rows in ends)
         return self.classify(torch.cat([pooled, *sides], dim=1)).squeeze(1)
-
-
-def _features(name: str, given: ArrayLike | None, rows: int | None) -> Tensor | None:
-    """Features as a float32 tensor."""
-    if given is None:
-        return None
-    array = np.ascontiguousarray(given, np.float32)
-    if array.ndim != 2 or (rows is not None and array.shape[0] != rows):
-        raise InvalidInput(f"{name} must have shape ({'num_edges' if rows is None else rows}, d); got {array.shape}")
-    return torch.from_numpy(array)

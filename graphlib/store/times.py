@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..checks import unmasked
+from ..errors import InvalidInput, InvalidType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +115,7 @@ def span_in(window: Any, attributes: Mapping[str, Any]) -> Any:
 
 def float_times(given: Any, name: str = "time") -> NDArray[np.float64]:
     """Times as float64, for models that know no store; what float64 does not hold exactly is refused, not rounded."""
-    values = np.asarray(given)
+    values = unmasked(name, given)
     if values.dtype.kind in "Mm":
         raise InvalidInput(
             f"{name} is {values.dtype}; give numbers of one unit, such as (times - times[0]) / np.timedelta64(1, 's')"
@@ -124,4 +125,6 @@ def float_times(given: Any, name: str = "time") -> NDArray[np.float64]:
             f"{name} holds {values.max()}, which float64 cannot hold exactly; count from a later moment, or in larger "
             "units"
         )
+    if values.size and values.dtype.kind not in "iufb":
+        raise InvalidType(f"{name} must hold numbers; got dtype {values.dtype}")
     return np.ascontiguousarray(values, np.float64)

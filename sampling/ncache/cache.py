@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_integer, is_number
@@ -381,7 +382,7 @@ class NCache:
         """Times and names of a batch's events."""
         running = np.arange(self.num_events, self.num_events + count)
         times = running.astype(np.float64) if time is None else float_times(time, "insert: time")
-        names: NDArray[Any] = running if edge_ids is None else np.asarray(edge_ids)
+        names: NDArray[Any] = running if edge_ids is None else unmasked("insert: edge_ids", edge_ids)
         for name, given in (("time", times), ("edge_ids", names)):
             if given.shape != (count,):
                 raise InvalidInput(f"insert: {name} must have shape ({count},), one per event; got {given.shape}")

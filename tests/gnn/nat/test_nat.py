@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nearhop
-from nearhop.graphlib.errors import InvalidInput
+from nearhop.graphlib.errors import InvalidInput, InvalidType
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
@@ -213,6 +213,50 @@ def test_errors():
         NAT(4)([0], [1], [2], time=[0.0])
     with pytest.raises(InvalidInput, match=r"dst\[0\] is 4, but nodes are 0..3"):
         NAT(4)([0], [4], [[2]], time=[0.0])
+
+
+def test_events_without_features_or_moments_are_refused_at_the_door():
+    """They were remembered, and failed or gave nan when they were read."""
+    model = model_of(edge_features=np.ones((3, 2)))
+    model.observe([0], [2], time=[1.0], edge_ids=[2])
+    before = model.state()
+    for edge_ids, match in (([3], r"edge_ids\[0\] is 3, but edge ids are 0\.\.2, the rows of edge_features"),
+                            ([-1], r"edge_ids\[0\] is -1"), ([0.5], "edge_ids must hold integers"),
+                            ([0, 1], r"edge_ids must have shape \(1,\)"),
+                            (np.ma.array([0], mask=[1]), "edge_ids is a masked array")):  # fmt: skip
+        with pytest.raises((InvalidInput, InvalidType), match=match):
+            model.observe([0], [2], time=[2.0], edge_ids=edge_ids)
+    for time, match in (
+        ([np.nan], r"time\[0\] is nan"),
+        ([np.inf], "finite"),
+        ([1.0, 2.0], r"shape \(1,\)"),
+    ):
+        with pytest.raises(InvalidInput, match=match):
+            model.observe([0], [2], time=time, edge_ids=[1])
+        with pytest.raises(InvalidInput, match=match):
+            model([0], [2], [[3]], time=time)
+    for now in (np.nan, np.inf, "1", None):
+        with pytest.raises(InvalidInput, match="now must be a finite number"):
+            model.vectors(now=now)
+    with pytest.raises(InvalidInput, match="batch_size must be an integer >= 1; got 0"):
+        model.vectors(now=3.0, batch_size=0)
+    assert all(np.array_equal(part, before[name]) for name, part in model.state().items())
+    with pytest.raises(InvalidInput, match=r"edge_ids\[0\] is -1, but edge ids are >= 0"):
+        model_of().observe([0], [2], time=[1.0], edge_ids=[-1])
+
+
+@pytest.mark.parametrize("name", ["edge_features", "node_features"])
+def test_features_are_finite_numbers(name):
+    good = np.ones((30, 2))
+    for value in (np.nan, np.inf, 1e300):
+        bad = good.copy()
+        bad[7, 1] = value
+        with pytest.raises(InvalidInput, match=f"{name} must be finite in float32; row 7 is"):
+            model_of(**{name: bad})
+    with pytest.raises(InvalidInput, match=f"{name} is a masked array"):
+        model_of(**{name: np.ma.array(good, mask=good == 1)})
+    with pytest.raises(InvalidType, match=f"{name} must be real numbers"):
+        model_of(**{name: good.astype(str)})
 
 
 def test_package_loads_torch_only_when_asked():
