@@ -19,6 +19,7 @@ from ...sampling.prefetch import Stopwatch
 from ..training.epochs import Callback, EpochTrainer
 from ..training.evaluating import evaluating
 from ..training.options import Training
+from ..training.origin import inputs_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +122,8 @@ class NodeTrainer(EpochTrainer):
                 raise InvalidInput(f"{data!r}: {name} is empty, which selection={made.selection!r} needs")
         if groups is None and hasattr(model, "parameter_groups"):
             groups = model.parameter_groups()
-        super().__init__(model, made, groups)
+        parts = {"labels": [data.labels], "split": [data.train, data.val, data.test], "inputs": inputs_of(model)}
+        super().__init__(model, made, groups, **parts)
         self.data = data
         self._tested: NodeScores | None = None
 

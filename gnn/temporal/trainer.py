@@ -14,6 +14,7 @@ from ...graphlib.scalars import integer, is_finite
 from ..threads import steady
 from ..training.checkpoint import Resumable
 from ..training.evaluating import evaluating
+from ..training.origin import Origin
 from .metrics import LinkScores
 from .negatives import TemporalNegatives
 
@@ -208,6 +209,14 @@ class TemporalTrainer(Resumable):
         self.split = split
         self.options = made = options or TrainOptions()
         self.optimizer = torch.optim.Adam(model.parameters(), lr=made.learning_rate, fused=True)
+        features = [getattr(model, name, None) for name in ("node_features", "edge_features")]
+        self._origin = Origin(
+            model,
+            self.optimizer.param_groups,
+            events=[events.src, events.dst, events.time, events.edge_ids],
+            split=[split.train, split.val, split.test, split.replay],
+            features=features,
+        )
         self.epoch = self.batch = 0
         self.history: list[float] = []
         self.best_epoch = -1

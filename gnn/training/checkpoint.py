@@ -11,6 +11,7 @@ from ...graphlib.checkpoints import check_arrays, load_checkpoint, prefixed, sav
 from ...graphlib.errors import InvalidInput, StoreCorrupt
 from ...graphlib.scalars import is_finite
 from .adam import adam_arrays, read_adam
+from .origin import Origin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +55,7 @@ class Resumable(ABC):
     best: dict[str, NDArray[Any]]
     history: Any
     _loss_sum: float
+    _origin: Origin  # made before the training
 
     def save(self, path: str) -> None:
         """Write everything that training depends on to one `.npz` file, replacing it at once.
@@ -69,11 +71,15 @@ class Resumable(ABC):
         save_checkpoint(
             path,
             arrays | adam_arrays(self.optimizer),
-            {**facts, self.LOSS: self._loss_sum, "options": asdict(self.options)},
+            {**facts, self.LOSS: self._loss_sum, "options": asdict(self.options), "origin": self._origin.facts()},
         )
 
     def load(self, path: str) -> None:
         """Go on where a trainer of the same model, data and options was saved.
+
+        A file keeps what the training began from: the kinds and settings of the modules, sums of the initial weights,
+        and fingerprints of the data that the trainer and the model's modules hold as arrays. Not compared is what a
+        model reads by itself (a store, a loader), or computes by other code. Files of earlier versions keep none of it.
 
         Raises
         ------
@@ -81,6 +87,8 @@ class Resumable(ABC):
             There is no such file.
         InvalidInput
             It was written with other options.
+        IndexMismatch
+            It was trained from another model, other initial weights or other data; the message says which.
         StoreCorrupt
             It is not such a file, is damaged, or does not fit the model. All of it is checked first: trainer and model
             are as they were.
@@ -120,6 +128,7 @@ class Resumable(ABC):
         options = asdict(self.options)
         if facts.get("options") != options:
             raise InvalidInput(f"{path}: was trained with {facts.get('options')}, not with {options}")
+        self._origin.check(path, facts.get("origin"))
         unknown = [name for name in arrays if not name.startswith(("model.", "best.", "adam."))]
         if unknown:
             raise StoreCorrupt(f"{path} is not a whole checkpoint: it has an unknown array {unknown[0]!r}")

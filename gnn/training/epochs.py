@@ -20,6 +20,7 @@ from ..threads import steady
 from .checkpoint import Resumable
 from .evaluating import evaluating
 from .options import Progress, Training
+from .origin import Origin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +45,8 @@ class EpochTrainer(Resumable):
     groups : iterable of dict, optional
         Parameter groups as torch's optimizers take them, such as a weight decay of their own for some; by default all
         parameters are one group.
+    **data : iterable of arrays
+        What the training reads, by what it is called; files tell it from other data.
 
     Attributes
     ----------
@@ -55,11 +58,14 @@ class EpochTrainer(Resumable):
         The epoch that is kept; -1 before there is one.
     """
 
-    def __init__(self, model: Any, options: Training, groups: Iterable[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, model: Any, options: Training, groups: Iterable[dict[str, Any]] | None = None, **data: Iterable[Any]
+    ) -> None:
         self.model, self.options = model, options
         kind = torch.optim.Adam if options.optimizer == "adam" else torch.optim.AdamW
         given = list(model.parameters()) if groups is None else list(groups)
         self.optimizer = kind(given, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
+        self._origin = Origin(model, self.optimizer.param_groups, **data)
         self.epoch = self.batch = 0
         self.best_epoch = -1
         self.history: dict[str, list[float]] = {name: [] for name in _SERIES}

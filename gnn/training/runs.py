@@ -85,13 +85,20 @@ def run_seeds(
     seeds : int or iterable of int
         A number n stands for the seeds 0..n-1.
     folder : path, optional
-        Every run is saved there as `seed-<n>.npz`; runs that are there go on where they were, or are only tested.
+        Every run is saved there as `seed-<n>.npz`; runs that are there go on where they were, or are only tested. Those
+        of another model or other data are refused: another experiment takes another folder.
     progress : callable, optional
         Called with the seed and what the trainer tells.
 
     Returns
     -------
     Runs
+
+    Raises
+    ------
+    InvalidInput, IndexMismatch
+        No seeds; a file in the folder is of other options, another model or other data, as far as `load` of the trainer
+        can tell.
 
     Examples
     --------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from nearhop.gnn.temporal.metrics import LinkScores, average_precision, reciproc
 from nearhop.gnn.temporal.negatives import TemporalNegatives
 from nearhop.gnn.temporal.splits import Events, inductive_split, time_split
 from nearhop.gnn.temporal.trainer import TemporalTrainer, TrainOptions, evaluate
-from nearhop.graphlib.errors import InvalidInput, NotFitted, StoreCorrupt, StoreMissing
+from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt, StoreMissing
 from nearhop.tests.support import needs
 
 
@@ -247,6 +249,22 @@ def test_training_stops_early_and_tests_the_best_epoch():
     assert first.test() == trainer.test()
 
 
+def test_other_events_features_or_splits_are_not_taken_up(tmp_path):
+    path = str(tmp_path / "run.npz")
+    first = trainer_of()
+    first.fit(lambda told: told.val is not None)
+    first.save(path)
+    events, split = first.events, first.split
+    other = dataclasses.replace(events, time=events.time + 1.0)
+    for made, what in ((TemporalTrainer(trainer_of().model, other, split, first.options), "other events"),
+                       (TemporalTrainer(trainer_of().model, events, dataclasses.replace(split, test=split.test[1:]),
+                                        first.options), "other split")):  # fmt: skip
+        with pytest.raises(IndexMismatch, match=f"{what}. Give what it was trained from"):
+            made.load(path)
+        assert made.epoch == 0
+    trainer_of().load(path)
+
+
 def test_trainer_errors(tmp_path):
     trainer = trainer_of()
     with pytest.raises(NotFitted, match="no epoch is complete"):
@@ -321,7 +339,9 @@ def spoiled_checkpoints(arrays):
 
 
 def spoiled_facts(facts):
-    yield from (changed(facts, name, None) for name in facts)
+    yield from (changed(facts, name, None) for name in facts if name != "origin")
+    yield {**facts, "origin": [1]}
+    yield {**facts, "origin": {**facts["origin"], "weights": 3}}
     yield from ({**facts, "epoch": value} for value in (-1, "1", 10**30))
     yield from ({**facts, "history": value} for value in ([0.5, "x"], [], 3))
     yield from ({**facts, "best_epoch": value} for value in (-1, 7))

@@ -1,0 +1,105 @@
+"""Files of a training know what it began from: another experiment's results are not given back as one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer
+from nearhop.gnn.sparse.sparse_tensor import SparseTensor
+from nearhop.gnn.training import Training, run_seeds
+from nearhop.graphlib.checkpoints import load_checkpoint, save_checkpoint
+from nearhop.graphlib.errors import IndexMismatch, StoreCorrupt
+from nearhop.graphlib.sparse import CSR
+
+Y = np.arange(60) % 2
+X = nn.functional.one_hot(torch.from_numpy(Y)).float()
+PARTS = np.split(np.arange(60), 3)
+
+
+class Net(nn.Module):
+    """Dropout that no module tells of, and a matrix beside the features."""
+
+    def __init__(self, rate=0.5, width=4, given=0.0):
+        super().__init__()
+        self.rate, self.first, self.last = rate, nn.Linear(2, width), nn.Linear(width, 2)
+        self.bonus = torch.full((1,), given)
+
+    def forward(self, x, matrix):
+        return self.last(nn.functional.dropout(self.first(matrix @ x), self.rate, self.training)) + self.bonus
+
+
+def matrix(value=1.0):
+    return SparseTensor(CSR(np.arange(61), np.arange(60, dtype=np.int32), np.full(60, value, np.float32), 60))
+
+
+def build_of(labels=Y, x=X, parts=PARTS, weight=1.0, shift=0, decay=None, **options):
+    def build(seed):
+        torch.manual_seed(seed + shift)
+        model = FullBatch(Net(**options), x, matrix(weight))
+        groups = None if decay is None else [{"params": list(model.parameters()), "weight_decay": decay}]
+        return NodeTrainer(model, NodeData(labels, *parts), Training(epochs=4, seed=seed), groups=groups)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"labels": 1 - Y}, "other labels"),
+        ({"parts": [PARTS[0], PARTS[2], PARTS[1]]}, "other split"),
+        ({"x": 2 * X}, "other inputs"),
+        ({"weight": 2.0}, "other inputs"),
+        ({"given": 1.0}, "other inputs"),
+        ({"rate": 0.1}, r"the module 'module' was Net\(rate=0.5\), and is Net\(rate=0.1\)"),
+        ({"width": 5}, r"the module 'module.first' was Linear\(in_features=2, out_features=4"),
+        ({"shift": 7}, "other initial weights.*torch.manual_seed"),
+        ({"decay": 0.5}, "group 0 of the parameters was .*weight_decay=0.0, and is .*weight_decay=0.5"),
+    ],
+)
+def test_another_experiment_is_not_taken_up(tmp_path, change, what):
+    first = run_seeds(build_of(), 1, folder=tmp_path)
+    with pytest.raises(IndexMismatch, match=f"seed-0.npz: was trained from .*{what}.*another file or folder"):
+        run_seeds(build_of(**change), 1, folder=tmp_path)
+    trainer = build_of(**change)(0)
+    with pytest.raises(IndexMismatch):
+        trainer.load(str(tmp_path / "seed-0.npz"))
+    assert (trainer.epoch, trainer.best) == (0, {})
+    again = run_seeds(build_of(), 1, folder=tmp_path)
+    assert [found.loss for found in again.results] == [found.loss for found in first.results]
+
+
+def test_files_of_before_are_taken_up_and_damaged_ones_are_not(tmp_path):
+    path = str(tmp_path / "run.npz")
+    build_of()(0).fit(checkpoint=path)
+    arrays, facts = load_checkpoint(path)
+    for spoiled in ([], {}, {**facts["origin"], "weights": None}):
+        save_checkpoint(path, arrays, {**facts, "origin": spoiled})
+        with pytest.raises(StoreCorrupt, match="what it was trained from is"):
+            build_of()(0).load(path)
+    save_checkpoint(path, arrays, {name: fact for name, fact in facts.items() if name != "origin"})
+    trainer = build_of(rate=0.1)(0)
+    trainer.load(path)
+    assert trainer.epoch == 4
+
+
+def test_other_last_bits_of_the_initial_weights_do_not_count(tmp_path):
+    """Processors draw the same numbers, but may round them otherwise."""
+    path = str(tmp_path / "run.npz")
+    build_of()(0).fit(checkpoint=path)
+    made = build_of()(0)
+    with torch.no_grad():
+        for part in made.model.parameters():
+            part.mul_(1 + 1e-7)
+    NodeTrainer(made.model, made.data, made.options).load(path)
+
+
+def test_a_trained_trainer_goes_back_to_its_file(tmp_path):
+    path = str(tmp_path / "run.npz")
+    trainer = build_of()(0)
+    trainer.fit(lambda told: told.epoch == 1, checkpoint=path)
+    trainer.fit()
+    trainer.load(path)
+    assert trainer.epoch == 2
