@@ -77,9 +77,9 @@ class Resumable(ABC):
     def load(self, path: str) -> None:
         """Go on where a trainer of the same model, data and options was saved.
 
-        A file keeps what the training began from: the kinds and settings of the modules, sums of the initial weights,
-        and fingerprints of the data that the trainer and the model's modules hold as arrays. Not compared is what a
-        model reads by itself (a store, a loader), or computes by other code. Files of earlier versions keep none of it.
+        A file keeps what the training began from: the kinds and settings of the modules, and fingerprints of the data
+        that the trainer and the model's modules hold as arrays. Not compared are initial weights, and what a model
+        reads by itself (a store, a loader) or computes by other code. Files of earlier versions keep none of it.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Resumable(ABC):
         InvalidInput
             It was written with other options.
         IndexMismatch
-            It was trained from another model, other initial weights or other data; the message says which.
+            It was trained from another model or other data; the message says which.
         StoreCorrupt
             It is not such a file, is damaged, or does not fit the model. All of it is checked first: trainer and model
             are as they were.

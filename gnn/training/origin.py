@@ -12,12 +12,10 @@ import numpy as np
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.fingerprint import of_array
 from ...graphlib.errors import IndexMismatch, StoreCorrupt
-from ...graphlib.scalars import is_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CLOSE = 1e-4  # of a norm: what processors differ by in the same draws is far less, other draws differ by far more
 _ELSEWHERE = ("training", "cache_device", "workers", "threads")  # may be others where a run goes on
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -28,8 +26,8 @@ class Origin:
     Parameters
     ----------
     model : torch.nn.Module
-        Its modules are remembered by name, kind and plain attributes (widths, dropout), and of each of its parameters
-        the sum and the norm, which differ between seeds, but not between processors.
+        Its modules are remembered by name, kind and plain attributes (widths, dropout). Its weights are not: those of a
+        file take their place.
     groups : iterable of dict
         The parameter groups of the optimizer.
     **parts : iterable of arrays
@@ -47,7 +45,6 @@ class Origin:
     def __init__(self, model: Any, groups: Iterable[Mapping[str, Any]], **parts: Iterable[Any]) -> None:
         self._facts: dict[str, Any] = {
             "modules": dict(_modules(model)),
-            "weights": dict(_weights(model)),
             "groups": {str(number): _group(group) for number, group in enumerate(groups)},
         }
         self._parts = {name: list(arrays) for name, arrays in parts.items()}
@@ -76,7 +73,7 @@ class Origin:
         for kind, own in here.items():
             told = found[kind]
             for name in [*own, *(name for name in told if name not in own)]:
-                if not _same(kind, told.get(name), own.get(name)):
+                if told.get(name) != own.get(name):
                     raise IndexMismatch(
                         f"{path}: was trained from {_words(kind, name, told, own)}. Give what it was trained from, or "
                         "another file or folder"
@@ -129,16 +126,6 @@ def _is_plain(name: str, value: Any) -> bool:
     return isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(isinstance(each, _PLAIN) for each in value))
 
 
-def _weights(model: Any) -> Iterator[tuple[str, list[float]]]:
-    import torch
-
-    for name, weight in model.named_parameters():
-        if weight.is_floating_point() and not torch.nn.parameter.is_lazy(weight):
-            made = weight.detach()
-            norm = torch.linalg.vector_norm(made.float(), dtype=torch.float64)
-            yield name, [float(made.sum(dtype=torch.float64)), float(norm)]
-
-
 def _group(group: Mapping[str, Any]) -> str:
     plain = ", ".join(f"{key}={group[key]!r}" for key in ("lr", "weight_decay") if key in group)
     return f"{len(group['params'])} parameters with {plain}"
@@ -151,18 +138,8 @@ def _fingerprint(array: Any) -> str:
     return of_array(made) if made.dtype.kind in "iufb" else f"{made.dtype} {made.shape}"
 
 
-def _same(kind: str, told: Any, own: Any) -> bool:
-    if kind != "weights" or own is None:
-        return bool(told == own)
-    if not isinstance(told, list) or len(told) != 2 or not all(map(is_number, told)):
-        return False
-    return bool(np.allclose(told, own, rtol=0, atol=_CLOSE * max(abs(own[1]), 1e-30), equal_nan=True))
-
-
 def _words(kind: str, name: str, told: Mapping[str, Any], own: Mapping[str, Any]) -> str:
     there, here = (str(part.get(name, "not there")) for part in (told, own))
-    if kind == "weights":
-        return f"other initial weights ({name}); seed what draws them, such as torch.manual_seed, as before"
     if kind == "data":
         return f"other {name}"
     what = f"the module {name!r}" if kind == "modules" else f"group {name} of the parameters"

@@ -341,7 +341,7 @@ def spoiled_checkpoints(arrays):
 def spoiled_facts(facts):
     yield from (changed(facts, name, None) for name in facts if name != "origin")
     yield {**facts, "origin": [1]}
-    yield {**facts, "origin": {**facts["origin"], "weights": 3}}
+    yield {**facts, "origin": {**facts["origin"], "modules": 3}}
     yield from ({**facts, "epoch": value} for value in (-1, "1", 10**30))
     yield from ({**facts, "history": value} for value in ([0.5, "x"], [], 3))
     yield from ({**facts, "best_epoch": value} for value in (-1, 7))
