@@ -174,6 +174,11 @@ class TemporalTrainer(Resumable):
     split : TemporalSplit
     options : TrainOptions, optional
 
+    Raises
+    ------
+    InvalidInput
+        A split without training or validation events, which cannot choose an epoch.
+
     Attributes
     ----------
     epoch, batch : int
@@ -204,6 +209,12 @@ class TemporalTrainer(Resumable):
     def __init__(self, model: Any, events: Events, split: TemporalSplit, options: TrainOptions | None = None) -> None:
         import torch
 
+        for name in ("train", "val"):
+            if not getattr(split, name).shape[0]:
+                raise InvalidInput(
+                    f"{split!r} has no {name} events, and training keeps the epoch of the best validation; divide the "
+                    "events at other quantiles of their times"
+                )
         self.model = model
         self.events = events
         self.split = split

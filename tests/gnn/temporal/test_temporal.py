@@ -249,6 +249,15 @@ def test_training_stops_early_and_tests_the_best_epoch():
     assert first.test() == trainer.test()
 
 
+def test_a_split_that_cannot_choose_an_epoch():
+    """No score is greater than nan: the first epoch was kept."""
+    made = trainer_of()
+    for name in ("train", "val"):
+        split = dataclasses.replace(made.split, **{name: made.split.val[:0]})
+        with pytest.raises(InvalidInput, match=f"has no {name} events.*other quantiles"):
+            TemporalTrainer(made.model, made.events, split, made.options)
+
+
 def test_other_events_features_or_splits_are_not_taken_up(tmp_path):
     path = str(tmp_path / "run.npz")
     first = trainer_of()
