@@ -77,7 +77,7 @@ def _find_links_of(exact, walk, graph, levels, members, i, ef, scratch, room, fo
     ask = own_query(walk, q, asked)
     best = np.int64(0)
     if graph.entry >= 0:
-        best = descend(walk, ask, factor, graph, min(level, graph.top))
+        best = descend(walk, ask, factor, graph, min(level, graph.top))[0]
     for at in range(level, -1, -1):
         size = 0
         if graph.entry >= 0 and at <= graph.top:
@@ -278,7 +278,7 @@ def find_rows(exact, walk, graph, nodes, ef, scratch, found):
         for i in range(group * GROUP, min((group + 1) * GROUP, nodes.shape[0])):
             node = nodes[i]
             ask, factor = own_query(walk, node, asked), own_factor(exact, node)
-            pool[0] = descend(walk, ask, factor, graph, ZERO)
+            pool[0] = descend(walk, ask, factor, graph, ZERO)[0]
             for at in range(beam(walk, ask, factor, base(graph), mine, pool, ef, keys, ONE, stop)):
                 found[node] |= unpack_node(pool[at]) == node
 
@@ -301,7 +301,7 @@ def repair(exact, walk, graph, table, nodes, reached, queue, ef, scratch, one_by
             continue
         query, factor = own_query(exact, node, own), own_factor(exact, node)
         ask = own_query(walk, node, asked)
-        pool[0] = descend(walk, ask, factor, graph, ZERO)
+        pool[0] = descend(walk, ask, factor, graph, ZERO)[0]
         size = beam(walk, ask, factor, base(graph), scratch, pool, ef, keys, ONE, stop)
         if ranks(walk):
             rescore(exact, query, factor, pool, size, ef, ef)

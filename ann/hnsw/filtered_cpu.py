@@ -109,7 +109,7 @@ def search_passing(exact, walk, graph, asked, passing, first, last, scratch, fou
         if not reaches(walk, query):
             write_result(pool, ZERO, q, k, found)
             continue
-        near[0] = descend(walk, query, factor, graph, ZERO)
+        near[0] = descend(walk, query, factor, graph, ZERO)[0]
         met = beam(walk, query, factor, base(graph), scratch, near, _START, keys, ONE, (passes, ZERO))
         size = 0
         for j in range(met):

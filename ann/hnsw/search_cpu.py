@@ -31,11 +31,15 @@ def forget(bits, seen, count):
 
 @kernel
 def descend(walk, query, factor, graph, level):
-    """Walk greedily from the graph's entry down to just above `level`; the key of the nearest node found."""
+    """Walk greedily from the graph's entry down to just above `level`.
+
+    The key of the nearest node found, and the node from which the last of these levels was entered.
+    """
     upper, nodes = graph.upper, walk.data.shape[0]
     best = key_of(walk, query, factor, graph.entry)
+    above = unpack_node(best)
     for at in range(graph.top, level, -1):
-        moved = True
+        moved, above = True, unpack_node(best)
         while moved:
             moved = False
             row = graph.upper_row[unpack_node(best)] + at - 1
@@ -54,7 +58,7 @@ def descend(walk, query, factor, graph, level):
                     best = key
                     moved = True
                     prefetch_row(upper, graph.upper_row[upper[row, j]] + at - 1, 0, FAR)
-    return best
+    return best, above
 
 
 @kernel
