@@ -50,14 +50,10 @@ def index_fields(store: GraphStore) -> dict[str, Any]:
     """The parameters of the index that a store is; `IndexMismatch` where it is none."""
     given = store.attributes.get("index")
     if given is None:
-        inside = store.indexes
+        inside = next(iter(store.indexes), None)
+        its = "" if inside is None else f", and its index {inside!r} with HNSW.attach(store, {inside!r})"
         raise IndexMismatch(
-            f"{name_of(store)} holds no index of its own, as a graph does not; open it with nearhop.open"
-            + (
-                f", and its index {next(iter(inside))!r} with HNSW.attach(store, {next(iter(inside))!r})"
-                if inside
-                else ""
-            )
+            f"{name_of(store)} holds no index of its own, as a graph does not; open it with nearhop.open{its}"
         )
     return checked_fields(given, {"kind": str})
 

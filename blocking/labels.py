@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..graphlib.errors import InvalidInput, NotFound
+from ..graphlib.scalars import WRITTEN_INTEGER
 from .records import Records, columns_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
 def match_rows(matches: Any, left: Records, right: Records | None = None) -> NDArray[np.int64]:
@@ -66,7 +65,7 @@ def _rows(values: list[Any], table: Records, side: str) -> NDArray[np.int64]:
 
 
 def _is_key(text: str) -> bool:
-    return _INTEGER.fullmatch(text) is not None and -(1 << 63) <= int(text) < 1 << 63
+    return re.fullmatch(WRITTEN_INTEGER, text) is not None and -(1 << 63) <= int(text) < 1 << 63
 
 
 __all__ = ["match_rows"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..graphlib.errors import InvalidInput
 from ..graphlib.guarded import guarded
+from ..graphlib.scalars import WRITTEN_INTEGER
 from .output import note, one_line
 
 _WHAT = "a table of numbers, nor .npy"
@@ -109,7 +110,7 @@ def _with_ids(table: Any, apart: str, name: str) -> Any:
     row = pc.index(pc.equal(pc.utf8_trim_whitespace(texts), ""), True).as_py()
     if row >= 0:
         raise InvalidInput(f"{name}: column {apart!r} is empty in row {row} (counted from 0, without names)")
-    if not pc.all(pc.match_substring_regex(texts, r"^(0|-?[1-9][0-9]{0,18})$")).as_py():
+    if not pc.all(pc.match_substring_regex(texts, f"^({WRITTEN_INTEGER})$")).as_py():
         return table
     try:
         whole = pc.cast(texts, pa.int64())

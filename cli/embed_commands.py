@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..graphlib.store.columns import Columns
     from ..graphlib.store.store import GraphStore
     from ..graphlib.types import EdgeType
 
@@ -56,12 +55,14 @@ def fastrp(
     watch = Stopwatch()
     model = FastRP(dim, powers, beta=beta, direction=direction, use_weights=not unweighted, seed=seed, threads=threads)
     if out is None:
-        target = _columns(store, which, column).create(column, (dim,))
+        columns = store.nodes(_embedded(store, which))
+        note_replaced(columns, column)
+        target = columns.create(column, (dim,))
         vectors = model.fit_transform(store, out=target, edge_type=which)
         store.commit(f"column {column}: FastRP, dim {dim}")
     else:
         vectors = model.fit_transform(store, edge_type=which)
-        write_array(out, vectors, "f", _ids(store, which))
+        write_array(out, vectors, "f", store.ids(_embedded(store, which)))
     where = f"{path}, column {column}" if out is None else out
     emit({"written": where, "nodes": len(vectors), "dim": dim, **watch.told()}, as_json=as_json)
 
@@ -192,20 +193,11 @@ def skipgram(
     _write(store, which, path, {column: trained.vertex_}, out, f"SkipGram, dim {dim}", watch, as_json)
 
 
-def _columns(store: GraphStore, edge_type: EdgeType | None, *written: str) -> Columns:
-    """The columns of the nodes that the embedded edges join; a note names those that will be `written` over."""
+def _embedded(store: GraphStore, edge_type: EdgeType | None) -> str:
+    """The type of the nodes that the embedded edges join."""
     from ..graphlib.given_store import one_node_type
 
-    columns = store.nodes(one_node_type(store, "embed", edge_type)[0])
-    note_replaced(columns, *written)
-    return columns
-
-
-def _ids(store: GraphStore, edge_type: EdgeType | None) -> NDArray[Any] | None:
-    """The user ids of the nodes that the embedded edges join."""
-    from ..graphlib.given_store import one_node_type
-
-    return store.ids(one_node_type(store, "embed", edge_type)[0])
+    return one_node_type(store, "embed", edge_type)[0]
 
 
 def _write(
@@ -224,12 +216,13 @@ def _write(
     first = next(iter(columns))
     dim = columns[first].shape[1]
     if out is None:
-        kept = _columns(store, edge_type, *columns)
+        kept = store.nodes(_embedded(store, edge_type))
+        note_replaced(kept, *columns)
         for name, values in columns.items():
             kept[name] = values
         store.commit(f"column {' and '.join(columns)}: {what}")
     else:
-        write_array(out, columns[first], "f", _ids(store, edge_type))
+        write_array(out, columns[first], "f", store.ids(_embedded(store, edge_type)))
     where = out if out is not None else f"{path}, column {' and '.join(columns)}"
     emit({"written": where, "nodes": len(columns[first]), "dim": dim, **watch.told()}, as_json=as_json)
 

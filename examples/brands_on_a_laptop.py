@@ -202,13 +202,12 @@ def main() -> None:
     parser = _report.parser(__doc__, datasets=names, choices=names, seeds=1, short=short)
     parser.add_argument("--restarts", type=_report.positive, default=20, help="per community")
     given = parser.parse_args()
-    restarts = given.restarts
     seeds = range(1, 1 + given.seeds)  # of the hash functions and of the seeds that are drawn
     rows = []
     if "email-eu-core" in given.datasets:
-        rows += email_rows(seeds, restarts, given.threads)
+        rows += email_rows(seeds, given.restarts, given.threads)
     if "ego-facebook" in given.datasets:
-        rows += facebook_rows(seeds, restarts, given.threads)
+        rows += facebook_rows(seeds, given.restarts, given.threads)
     if "ego-twitter" in given.datasets:
         rows += twitter_rows(seeds, given.threads)
     _report.show(rows, as_json=given.json, digits=3)

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from .errors import InvalidInput
 
 _LARGEST = (1 << 63) - 1
+WRITTEN_INTEGER = "0|-?[1-9][0-9]{0,18}"  # a pattern of text that is an integer and is written as one: "7", not "007"
 
 
 def is_integer(value: object) -> TypeGuard[int]:

@@ -36,6 +36,13 @@ def node_positions(name: str, given: ArrayLike, num_nodes: int, *, of: str = "no
     return np.ascontiguousarray(nodes, dtype=np.int64)
 
 
+def mask_positions(of: str, mask: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """The positions that a mask of so many nodes or edges, which `of` says, holds true."""
+    if mask.shape != (count,):
+        raise InvalidInput(f"a mask of {of}s must have shape ({count},); got {mask.shape}")
+    return np.flatnonzero(mask)
+
+
 def pair_positions(src: ArrayLike, dst: ArrayLike, num_nodes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Both ends of pairs as int64 node positions, equally many."""
     u, v = node_positions("src", src, num_nodes), node_positions("dst", dst, num_nodes)

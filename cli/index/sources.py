@@ -122,8 +122,9 @@ def _matrix(vectors: NDArray[Any], source: str) -> NDArray[Any]:
 def _table(source: str, column: str | None, apart: str | None, *, only: bool) -> tuple[NDArray[Any], dict[str, Any]]:
     """The vectors of a Parquet table, and its other columns where the vectors are one column of lists."""
     table, name = read_parquet(source, column)
-    if name is None:
-        with guarded(source, "a Parquet file of numbers"):
+    with guarded(source, "a Parquet file of numbers"):
+        if name is None:
             return cells_of(table, source, apart)
+        vectors = cells_of(table.select([name]), source, None)[0]
     wanted = {name, apart} if only else {*table.column_names}
-    return read_vectors(source, name), usable(table, name, source, wanted)
+    return vectors, usable(table, name, source, wanted)

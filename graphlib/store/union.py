@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import InvalidInput, InvalidType
+from ..errors import InvalidInput
+from ..given_store import check_store
 from ..joining import joined
 from .store import GraphStore
 
@@ -45,8 +46,7 @@ def disjoint_union(stores: Sequence[GraphStore], *, columns: Sequence[str] = (),
     if not stores:
         raise InvalidInput("a union needs at least one graph; got none")
     for place, store in enumerate(stores):
-        if not isinstance(store, GraphStore):
-            raise InvalidType(f"graphs[{place}] must be a GraphStore; got {type(store).__name__}")
+        check_store(store, f"graphs[{place}]")
         if len(store.node_types) != 1 or len(store.edge_types) != 1:
             raise InvalidInput(
                 f"graphs[{place}] has types {store.node_types}, {store.edge_types}; a union takes one each"

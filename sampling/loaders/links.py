@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graphlib.checks import unmasked
-from ...graphlib.errors import InvalidInput, NotFound
+from ...graphlib.errors import NotFound
 from ...graphlib.given_store import check_store
-from ..arguments import check_count, node_positions
+from ..arguments import check_count, mask_positions, node_positions
 from ..negatives.negatives import NegativeSampler
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
@@ -123,9 +123,7 @@ def _chosen(given: ArrayLike, count: int) -> NDArray[np.int64]:
     """Positions of edges, given as such or as a mask."""
     edges: NDArray[Any] = unmasked("edges", given)
     if edges.dtype == np.bool_:
-        if edges.shape != (count,):
-            raise InvalidInput(f"a mask of edges must have shape ({count},); got {edges.shape}")
-        return np.flatnonzero(edges)
+        return mask_positions("edge", edges, count)
     return node_positions("edges", edges, count, of="edge")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
 from ...graphlib.given_store import check_store
-from ..arguments import node_positions
+from ..arguments import mask_positions, node_positions
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
 from .batches import Batching
@@ -114,9 +114,7 @@ def _seeds(given: ArrayLike | None, num_nodes: int) -> NDArray[np.int64]:
         return np.arange(num_nodes)
     nodes: NDArray[Any] = unmasked("nodes", given)
     if nodes.dtype == np.bool_:
-        if nodes.shape != (num_nodes,):
-            raise InvalidInput(f"a mask of nodes must have shape ({num_nodes},); got {nodes.shape}")
-        return np.flatnonzero(nodes)
+        return mask_positions("node", nodes, num_nodes)
     if nodes.dtype.kind not in "iu" and nodes.size:
         raise InvalidType(f"nodes must hold node positions or be a mask; got dtype {nodes.dtype}")
     nodes = node_positions("nodes", nodes, num_nodes)
