@@ -79,9 +79,17 @@ class EpochTrainer(Resumable):
     @property
     def finished(self) -> bool:
         """Whether the epochs or the patience are used up."""
-        judged = self.history["epoch"]
-        waited = sum(1 for epoch in reversed(judged) if epoch > self.best_epoch) if self.options.patience else 0
-        return self.epoch >= self.options.epochs or bool(self.options.patience and waited >= self.options.patience)
+        patience = self.options.patience
+        return self.epoch >= self.options.epochs or (patience is not None and self._waited() >= patience)
+
+    def _waited(self) -> int:
+        """Judged epochs since the last one that patience counts as better."""
+        judged = np.asarray(self.history["epoch"])
+        if self.options.patience_on == "monitor" or not len(judged):
+            return int(np.count_nonzero(judged > self.best_epoch))
+        loss, accuracy = (np.asarray(self.history[f"val_{name}"]) for name in ("loss", "accuracy"))
+        better = (loss <= np.minimum.accumulate(loss)) | (accuracy >= np.maximum.accumulate(accuracy))
+        return len(judged) - 1 - int(np.flatnonzero(better)[-1])
 
     def fit(
         self, callback: Callback | None = None, *, checkpoint: str | None = None, save_seconds: float = 60.0

@@ -10,6 +10,7 @@ from ...graphlib.scalars import integer, is_finite
 
 SELECTIONS = ("best validation", "last epoch")
 MONITORS = ("loss", "accuracy")
+WAITS = ("monitor", "either")
 OPTIMIZERS = ("adam", "adamw")
 
 
@@ -34,6 +35,9 @@ class Training:
         What is best in validation; of equal accuracies, that with the lower loss.
     patience : int >= 1, optional
         Judged epochs without a better one before training ends; None: all epochs.
+    patience_on : {"monitor", "either"}, default "monitor"
+        What counts as a better one for `patience`: an epoch that `selection` takes; or any whose validation loss is as
+        low, or whose accuracy is as high, as those of all epochs before, as in the released code of GAT and of GRAND.
     eval_every : int >= 1, default 1
         Epochs between two validations.
     clip : float >= 0, default 0
@@ -62,6 +66,7 @@ class Training:
     selection: str = "best validation"
     monitor: str = "loss"
     patience: int | None = None
+    patience_on: str = "monitor"
     eval_every: int = 1
     clip: float = 0.0
     workers: int = 0
@@ -74,7 +79,8 @@ class Training:
             value = getattr(self, name)
             if value is not None or name in ("epochs", "eval_every", "workers"):
                 object.__setattr__(self, name, integer(name, value, low))
-        for name, allowed in (("selection", SELECTIONS), ("monitor", MONITORS), ("optimizer", OPTIMIZERS)):
+        for name, allowed in (("selection", SELECTIONS), ("monitor", MONITORS), ("optimizer", OPTIMIZERS),
+                              ("patience_on", WAITS)):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise InvalidInput(
                     f"{name} must be one of {', '.join(map(repr, allowed))}; got {getattr(self, name)!r}"

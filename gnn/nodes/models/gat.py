@@ -33,6 +33,8 @@ class GAT(nn.Module):
         Feature matrices that the first layer reads, each with `heads / branches` heads.
     slope : float, default 0.2
         Of the leaky ReLU of the scores.
+    alpha : float, default 1
+        Of the ELU between the layers.
 
     References
     ----------
@@ -61,6 +63,7 @@ class GAT(nn.Module):
         dropout: float = 0.6,
         branches: int = 1,
         slope: float = 0.2,
+        alpha: float = 1.0,
     ) -> None:
         super().__init__()
         from ....graphlib.errors import InvalidInput
@@ -72,14 +75,14 @@ class GAT(nn.Module):
         self.last = Attention(heads * hidden, num_classes, out_heads, dropout, slope)
         self.first_bias = nn.Parameter(torch.zeros(heads * hidden))
         self.bias = nn.Parameter(torch.zeros(num_classes))
-        self.dropout = dropout
+        self.dropout, self.alpha = dropout, alpha
 
     def forward(self, x: Features | Sequence[Features], adjacency: SparseTensor) -> Tensor:
         """Scores (n, num_classes). Of the adjacency, which has the nodes themselves, only the pattern is read."""
         edges = Edges.of(adjacency)
         given = dropped_branches(x, len(self.first), self.dropout, self.training)
         parts = [layer(part, edges).flatten(1) for layer, part in zip(self.first, given, strict=True)]
-        h = elu(torch.cat(parts, 1) + self.first_bias)
+        h = elu(torch.cat(parts, 1) + self.first_bias, self.alpha)
         return self.last(dropout(h, self.dropout, self.training), edges).mean(1) + self.bias
 
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ....graphlib.compute.threads import threads_in_use
+from ....graphlib.errors import InvalidInput
 from ....graphlib.sparse.csr import CSR
 from ...sparse.sparse_tensor import SparseTensor, float_values
 from ...threads import kernel_threads
 from ..dropout import dropout
-from ..features import FeatureLinear, Features, drop_features
+from ..features import FeatureLinear, Features, drop_features, shape_of
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor as Matrix
@@ -41,6 +42,9 @@ class GRAND(nn.Module):
         Of what the two layers of the MLP read.
     batch_norm : bool, default False
         Of what the two layers read.
+    compat : "released", optional
+        Rows that are kept are not scaled up; where the model is judged, all are scaled down by 1 - drop_node instead,
+        as in the authors' code. The same but for the size of what the layers read, which decay and steps feel.
 
     Notes
     -----
@@ -72,8 +76,12 @@ class GRAND(nn.Module):
         input_dropout: float = 0.5,
         hidden_dropout: float = 0.5,
         batch_norm: bool = False,
+        compat: str | None = None,
     ) -> None:
         super().__init__()
+        if compat not in (None, "released"):
+            raise InvalidInput(f'compat must be "released" or None; got {compat!r}')
+        self._scale = 1 - drop_node if compat else 1.0
         self.order, self.drop_node = order, drop_node
         self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
         self.first, self.last = FeatureLinear(num_features, hidden), FeatureLinear(hidden, num_classes)
@@ -81,7 +89,7 @@ class GRAND(nn.Module):
 
     def forward(self, x: Features, adjacency: Matrix) -> Tensor:
         """Scores (n, num_classes)."""
-        x = drop_rows(x, self.drop_node, self.training)
+        x = drop_rows(x, self.drop_node if self.training else 0.0, self._scale)
         if self.norms or (self.training and self.input_dropout > 0):
             spread: Features = mean_of_powers(_dense(x), adjacency, self.order)
             if self.norms:
@@ -136,12 +144,13 @@ def _by_columns(h: Tensor, m: CSR, order: int) -> Tensor:
     return out
 
 
-def drop_rows(x: Features, p: float, training: bool) -> Features:
-    """Whole rows set to zero, the others scaled up."""
-    if not training or p == 0:
+def drop_rows(x: Features, p: float, scale: float = 1.0) -> Features:
+    """Whole rows set to zero with probability p, the others multiplied by scale / (1 - p)."""
+    if p == 0 and scale == 1:
         return x
-    rows = x.matrix.num_rows if isinstance(x, SparseTensor) else x.shape[0]
-    factors = (torch.rand(rows) >= p).float() / (1 - p)
+    rows = shape_of(x)[0]
+    kept = torch.rand(rows) >= p if p else torch.ones(rows)
+    factors = kept.float() * (scale / (1 - p))
     if not isinstance(x, SparseTensor):
         return x * factors.to(x.device).unsqueeze(1)
     m, t = x.matrix, x.transpose

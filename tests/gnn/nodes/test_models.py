@@ -177,17 +177,48 @@ def test_grand_drops_whole_nodes_and_scales_the_others_up():
     store, x = graph()
     rows = as_features(x)
     torch.manual_seed(3)
-    kept = dense(drop_rows(rows, 0.5, True))
+    kept = dense(drop_rows(rows, 0.5))
     torch.manual_seed(3)
-    torch.testing.assert_close(drop_rows(dense(rows), 0.5, True), kept)
+    torch.testing.assert_close(drop_rows(dense(rows), 0.5), kept)
     whole = dense(rows)
     for i in range(N):
         assert torch.equal(kept[i], 2 * whole[i]) or not kept[i].any()
-    assert drop_rows(rows, 0.5, False) is rows
+    assert drop_rows(rows, 0.0) is rows
     model = GRAND(F, 8, C, order=2, drop_node=0.0, input_dropout=0.0, hidden_dropout=0.0)
     first = model(rows, normalized_adjacency(store))
     torch.testing.assert_close(model.eval()(rows, normalized_adjacency(store)), first)
     torch.testing.assert_close(mean_of_powers(whole, normalized_adjacency(store), 0), whole)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_released_grand_reads_rows_as_they_are_and_scales_all_of_them_down_when_judged(sparse):
+    store, x = graph()
+    adjacency, rows = normalized_adjacency(store), as_features(x) if sparse else dense(as_features(x))
+    paper, released = (
+        GRAND(F, 8, C, order=2, drop_node=0.75, input_dropout=0.0, hidden_dropout=0.0, compat=compat)
+        for compat in (None, "released")
+    )
+    released.load_state_dict(paper.state_dict())
+    for training in (True, False):
+        paper.train(training), released.train(training)
+        torch.manual_seed(5)
+        wanted = paper(
+            0.25 * rows if not sparse else as_features(0.25 * dense(rows).numpy(), normalize=None), adjacency
+        )
+        torch.manual_seed(5)
+        torch.testing.assert_close(released(rows, adjacency), wanted)
+    with pytest.raises(InvalidInput, match="compat must be \"released\" or None; got 'paper'"):
+        GRAND(F, 8, C, compat="paper")
+
+
+def test_gat_between_its_layers():
+    store, x = graph()
+    adjacency, rows = normalized_adjacency(store), as_features(x)
+    model = GAT(F, 4, C, heads=2, alpha=0.2).eval()
+    edges = Edges.of(adjacency)
+    h = torch.cat([layer(rows, edges).flatten(1) for layer in model.first], 1)
+    h = torch.where(h > 0, h, 0.2 * torch.expm1(h))
+    torch.testing.assert_close(model(rows, adjacency), model.last(h, edges).mean(1))
 
 
 @needs("torch_geometric")

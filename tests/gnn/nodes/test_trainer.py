@@ -85,6 +85,22 @@ def test_patience_ends_training():
     assert every.history["epoch"][:3] == [2, 5, 8]
 
 
+def test_patience_may_wait_for_either_loss_or_accuracy(monkeypatch):
+    told = iter([(1.0, 0.5), (0.9, 0.4), (0.95, 0.5), (0.9, 0.2), (1.5, 0.4), (1.5, 0.6), (1.6, 0.5), (1.7, 0.5)])
+    trainer = trainer_of(epochs=500, patience=2, patience_on="either")
+    monkeypatch.setattr(trainer, "judged", lambda: dict(zip(("loss", "accuracy"), next(told), strict=True)))
+    trainer.fit()
+    assert (trainer.best_epoch, trainer.epoch) == (1, 8), "the lowest loss is kept, two epochs without either end it"
+    for rule, epochs in (("monitor", 4), ("either", 8)):
+        again = trainer_of(epochs=500, patience=2, patience_on=rule)
+        again.history = {name: values[:epochs] for name, values in trainer.history.items()}
+        again.epoch, again.best_epoch = epochs, 1
+        assert again.finished
+        again.history = {name: values[: epochs - 1] for name, values in trainer.history.items()}
+        again.epoch = epochs - 1
+        assert not again.finished
+
+
 def test_the_test_is_read_once(monkeypatch):
     trainer = trainer_of()
     with pytest.raises(NotFitted, match="call fit first"):
@@ -284,6 +300,7 @@ def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
         ({"epochs": 0}, "epochs must be an integer >= 1; got 0"),
         ({"batch_size": 2.5}, "batch_size must be an integer"),
         ({"patience": 0}, "patience must be"),
+        ({"patience_on": "loss"}, "patience_on must be one of 'monitor', 'either'"),
         ({"selection": "best test"}, "selection must be one of 'best validation', 'last epoch'; got 'best test'"),
         ({"monitor": "auc"}, "monitor must be one of"),
         ({"optimizer": "sgd"}, "optimizer must be one of"),
