@@ -49,7 +49,8 @@ class GRAND(nn.Module):
     Notes
     -----
     Where nothing stands between propagation and the first layer (no input dropout in training, no batch norm), the
-    layer comes first, and features stay sparse: K products with `hidden` columns instead of F.
+    layer comes first, and features stay sparse: K products with `hidden` columns instead of F. Without DropNode the
+    mean of the powers of a feature matrix is the same in every step; those of the last two matrices are kept.
 
     References
     ----------
@@ -86,23 +87,42 @@ class GRAND(nn.Module):
         self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
         self.first, self.last = FeatureLinear(num_features, hidden), FeatureLinear(hidden, num_classes)
         self.norms = nn.ModuleList([nn.BatchNorm1d(num_features), nn.BatchNorm1d(hidden)] if batch_norm else [])
+        self._spreads: list[tuple[Features, Matrix, int, Tensor]] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_spreads": []}
 
     def forward(self, x: Features, adjacency: Matrix) -> Tensor:
         """Scores (n, num_classes)."""
-        x = drop_rows(x, self.drop_node if self.training else 0.0, self._scale)
         if self.norms or (self.training and self.input_dropout > 0):
-            spread: Features = mean_of_powers(_dense(x), adjacency, self.order)
+            spread: Features = self._spread(x, adjacency)
             if self.norms:
                 spread = self.norms[0](spread)
             h = self.first(drop_features(spread, self.input_dropout, self.training))
         else:
-            h = mean_of_powers(x @ self.first.weight, adjacency, self.order)
+            h = mean_of_powers(self._dropped(x) @ self.first.weight, adjacency, self.order)
             h = h if self.first.bias is None else h + self.first.bias
         h = torch.relu(h)
         if self.norms:
             h = self.norms[1](h)
         found: Tensor = self.last(dropout(h, self.hidden_dropout, self.training))
         return found
+
+    def _dropped(self, x: Features) -> Features:
+        return drop_rows(x, self.drop_node if self.training else 0.0, self._scale)
+
+    def _spread(self, x: Features, adjacency: Matrix) -> Tensor:
+        """The mean of powers of all columns; where no row is dropped, made once per matrix."""
+        if self.training and self.drop_node > 0:
+            return mean_of_powers(_dense(self._dropped(x)), adjacency, self.order)
+        version = x._version if isinstance(x, Tensor) else 0
+        for features, known, at, spread in self._spreads:
+            if features is x and known is adjacency and at == version:
+                return spread
+        made = mean_of_powers(_dense(self._dropped(x)), adjacency, self.order)
+        if not made.requires_grad:
+            self._spreads = [*self._spreads[-1:], (x, adjacency, version, made)]
+        return made
 
 
 def mean_of_powers(h: Tensor, adjacency: Matrix, order: int) -> Tensor:

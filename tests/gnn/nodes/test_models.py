@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -209,6 +210,38 @@ def test_released_grand_reads_rows_as_they_are_and_scales_all_of_them_down_when_
         torch.testing.assert_close(released(rows, adjacency), wanted)
     with pytest.raises(InvalidInput, match="compat must be \"released\" or None; got 'paper'"):
         GRAND(F, 8, C, compat="paper")
+
+
+def test_grand_without_dropped_nodes_spreads_a_matrix_once(monkeypatch):
+    from nearhop.gnn.nodes.models import grand as room
+
+    store, x = graph()
+    adjacency, rows, other = normalized_adjacency(store), as_features(x), dense(as_features(x)).clone()
+    model = GRAND(F, 8, C, order=2, drop_node=0.0, hidden_dropout=0.0)
+    counted = []
+    monkeypatch.setattr(room, "mean_of_powers", lambda *given: counted.append(1) or mean_of_powers(*given))
+
+    def scores(features, number=7):
+        torch.manual_seed(number)
+        return model(features, adjacency)
+
+    first = scores(rows)
+    for _ in range(3):
+        torch.testing.assert_close(scores(rows), first)
+        torch.testing.assert_close(scores(other), first)
+    assert len(counted) == 2
+    other *= 2
+    assert not torch.allclose(scores(other), first), "features that were written into are read anew"
+    wanted = scores(other)
+    model.drop_node = 0.5
+    assert not torch.allclose(scores(rows), scores(rows, 8))
+    model.drop_node = 0.0
+    torch.testing.assert_close(copy.deepcopy(model)(other, adjacency).detach() * 0 + scores(other), wanted)
+    assert copy.deepcopy(model)._spreads == []
+    asked = other.clone().requires_grad_()
+    scores(asked).sum().backward()
+    scores(asked).sum().backward()
+    assert asked.grad is not None
 
 
 def test_gat_between_its_layers():
