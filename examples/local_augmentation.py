@@ -108,7 +108,7 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
         model = FullBatch(SIGN(width, 16, classes, num_powers=3), *powers(x, adjacency, 2))
     elif what == "gat":
         model = FullBatch(GAT(width, 8, classes, out_heads=(1, 1, 8)[at]), x, adjacency)
-        made |= {"learning_rate": 0.005, "epochs": 1000, "patience": 100}
+        made |= {"learning_rate": 0.005, "epochs": 5000, "patience": 100, "patience_on": "either"}
     elif what == "gcnii":
         inner = GCNII(width, (64, 256, 256)[at], classes, num_layers=(64, 32, 16)[at], lam=(0.5, 0.6, 0.4)[at],
                       dropout=(0.6, 0.7, 0.5)[at], precision=given.precision)  # fmt: skip
@@ -117,7 +117,8 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
     elif what == "grand":
         model = FullBatch(grand(task), x, adjacency, samples=(4, 2, 4)[at], consistency=(1.0, 0.7, 1.0)[at],
                           temperature=(0.5, 0.3, 0.2)[at])  # fmt: skip
-        made |= {"epochs": 2000, "patience": (200, 200, 100)[at], "learning_rate": (0.01, 0.01, 0.2)[at]}
+        made |= {"learning_rate": (0.01, 0.01, 0.2)[at], "epochs": 5000, "patience": (200, 200, 100)[at],
+                 "patience_on": "either"}  # fmt: skip
     elif what == "la-gcn":
         extra = (1, 1, 3)[at]
         inner = GCN(width, (8, 8, 4)[at], classes, branches=1 + extra)
@@ -127,22 +128,22 @@ def trainer(task: Task, what: str, seed: int) -> NodeTrainer:
             made |= {"learning_rate": (0.01, 0.01, 0.02)[at], "epochs": (2000, 2000, 300)[at], "patience": None}
     elif what == "la-gat":
         extra = (1, 1, 3)[at]
-        inner = GAT(width, 8, classes, heads=4, branches=1 + extra)
+        inner = GAT(width, 8, classes, heads=8, branches=1 + extra, alpha=0.2)
         model = task.augmenter(seed).wrap(inner, x, adjacency, branches=extra)
         made |= {"learning_rate": 0.02, "epochs": 300, "patience": 50}
         if given.published_schedule:
             made |= {"learning_rate": 0.01, "epochs": 1000, "patience": None}
     elif what == "la-gcnii":
+        extra = (1, 1, 3)[at]
         inner = GCNII(width, (32, 128, 64)[at], classes, num_layers=(64, 32, 16)[at], lam=(0.5, 0.6, 0.4)[at],
-                      dropout=(0.6, 0.7, 0.5)[at], branches=2, precision=given.precision)  # fmt: skip
-        views = {"samples": 1, "consistency": 0.0} if at == 0 else {}
-        model = task.augmenter(seed).wrap(inner, x, adjacency, **views)
+                      dropout=(0.6, 0.7, 0.5)[at], branches=1 + extra, precision=given.precision)  # fmt: skip
+        model = task.augmenter(seed).wrap(inner, x, adjacency, branches=extra, consistency=(0.0, 1.0, 1.0)[at])
         groups = inner.decayed((0.01, 0.01, 5e-4)[at], 5e-4)
-        made |= {"epochs": 1500, "patience": 200 if given.published_schedule else 100}
+        made |= {"epochs": 1000, "patience": 200 if given.published_schedule else 100}
     else:
         model = task.augmenter(seed).wrap(grand(task, True), x, adjacency, how="views", draws="fixed", samples=4,
                                     consistency=(1.0, 0.7, 1.2)[at], temperature=(0.5, 0.2, 0.2)[at])  # fmt: skip
-        made |= {"epochs": 2000, "patience": (200, 200, 100)[at], "learning_rate": (0.01, 0.01, 0.2)[at]}
+        made |= {"learning_rate": (0.01, 0.01, 0.2)[at], "epochs": 5000, "patience": 200, "patience_on": "either"}
     if given.epochs:
         made["epochs"] = given.epochs
     return NodeTrainer(model, task.data, Training(**made), groups=groups)
@@ -155,7 +156,7 @@ def grand(task: Task, augmented: bool = False) -> GRAND:
     if augmented:
         nodes, inputs, hidden = ((0.5, 0.5, 0.5), (0.0, 0.2, 0.1), (0.7, 0.7, 0.8))[at]
     return GRAND(task.width, 32, task.classes, order=(8, 2, 5)[at], drop_node=nodes, input_dropout=inputs,
-                 hidden_dropout=hidden, batch_norm=at == 2)  # fmt: skip
+                 hidden_dropout=hidden, batch_norm=at == 2, compat="released")  # fmt: skip
 
 
 def since(start: float) -> str:
