@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...graphlib.checkpoints import check_arrays, load_checkpoint, prefixed, save_checkpoint, whole_fact
@@ -122,12 +122,23 @@ class Resumable(ABC):
     def _checked_history(self, path: str, given: Any, epoch: int, best_epoch: int) -> Any:
         """The history of so many epochs in a file, or `StoreCorrupt`."""
 
+    def _check_options(self, path: str, found: Any) -> None:
+        """Refuse a file of other options. One that a file does not name came later, and was the default till then."""
+        if not isinstance(found, dict):
+            raise StoreCorrupt(f"{path} is not a whole checkpoint: its options are {found!r:.80}")
+        here = asdict(self.options)
+        there = {field.name: field.default for field in fields(self.options)} | found
+        other = [name for name in there if name not in here or there[name] != here[name]]
+        if other:
+            told, own = (", ".join(f"{name}={of.get(name)!r}" for name in other) for of in (there, here))
+            raise InvalidInput(
+                f"{path}: was trained with {told}, not with {own}; give it the options that it began with"
+            )
+
     def _read(self, path: str, state: Mapping[str, NDArray[Any]]) -> Saved:
         """A checkpoint of these options that fits a model of this state, or an error."""
         arrays, facts = load_checkpoint(path)
-        options = asdict(self.options)
-        if facts.get("options") != options:
-            raise InvalidInput(f"{path}: was trained with {facts.get('options')}, not with {options}")
+        self._check_options(path, facts.get("options"))
         self._origin.check(path, facts.get("origin"))
         unknown = [name for name in arrays if not name.startswith(("model.", "best.", "adam."))]
         if unknown:

@@ -82,8 +82,7 @@ class GRAND(nn.Module):
         super().__init__()
         if compat not in (None, "released"):
             raise InvalidInput(f'compat must be "released" or None; got {compat!r}')
-        self._scale = 1 - drop_node if compat else 1.0
-        self.order, self.drop_node = order, drop_node
+        self.order, self.drop_node, self.compat = order, drop_node, compat
         self.input_dropout, self.hidden_dropout = input_dropout, hidden_dropout
         self.first, self.last = FeatureLinear(num_features, hidden), FeatureLinear(hidden, num_classes)
         self.norms = nn.ModuleList([nn.BatchNorm1d(num_features), nn.BatchNorm1d(hidden)] if batch_norm else [])
@@ -109,7 +108,8 @@ class GRAND(nn.Module):
         return found
 
     def _dropped(self, x: Features) -> Features:
-        return drop_rows(x, self.drop_node if self.training else 0.0, self._scale)
+        scale = 1 - self.drop_node if self.compat else 1.0
+        return drop_rows(x, self.drop_node if self.training else 0.0, scale)
 
     def _spread(self, x: Features, adjacency: Matrix) -> Tensor:
         """The mean of powers of all columns; where no row is dropped, made once per matrix."""

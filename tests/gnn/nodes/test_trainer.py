@@ -262,17 +262,24 @@ def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
         trainer_of().load(path)
     stopped = trainer_of()
     stopped.fit(lambda told: told.epoch == 4, checkpoint=path)
-    with pytest.raises(InvalidInput, match="was trained with"):
+    with pytest.raises(InvalidInput, match="was trained with epochs=12, not with epochs=13; give it the options"):
         trainer_of(epochs=13).load(path)
     from nearhop.graphlib.checkpoints import load_checkpoint, save_checkpoint
 
     arrays, facts = load_checkpoint(path)
+    earlier = str(tmp_path / "earlier.npz")
+    del facts["options"]["patience_on"]  # as a file from before there was this option
+    save_checkpoint(earlier, arrays, facts)
+    trainer_of().load(earlier)
+    with pytest.raises(InvalidInput, match="was trained with patience_on='monitor', not with patience_on='either'"):
+        trainer_of(patience_on="either").load(earlier)
     first = next(name for name in arrays if name.startswith("model."))
     moment = next(name for name in arrays if name.endswith("exp_avg"))
     spoiled = [
         ({k: v for k, v in arrays.items() if k != first}, facts, "lacks array"),
         ({**arrays, first: arrays[first][:1]}, facts, "not float32"),
         ({**arrays, "else": np.ones(1)}, facts, "unknown array 'else'"),
+        (arrays, {**facts, "options": ["epochs"]}, "its options are"),
         ({**arrays, moment: arrays[moment].astype(np.float64)}, facts, "float64"),
         ({**arrays, "adam.77.step": np.float32(1)}, facts, "unknown array 'adam.77.step'"),
         (arrays, {**facts, "epoch": 99}, "its epoch must be"),
