@@ -133,13 +133,13 @@ class PairSketches:
         both = [[self._shared(i, j, u, v) for j in range(self.hops)] for i in range(self.hops)]
         at_11 = both[0][0]
         near = [size[v] for size in self.sizes], [size[u] for size in self.sizes]
-        alone_v, alone_u = near[0][0] - at_11, near[1][0] - at_11
         if self.hops == 1:
-            columns = [at_11, alone_v, alone_u]
+            columns = [at_11, near[0][0] - at_11, near[1][0] - at_11]
         else:
             at_21, at_12 = both[1][0] - at_11, both[0][1] - at_11
             at_22 = both[1][1] - at_11 - at_21 - at_12
             shared = at_11 + at_12 + at_21 + at_22
+            alone_v, alone_u = near[0][0] - at_11 - at_21, near[1][0] - at_11 - at_12
             far_v, far_u = near[0][1] - alone_v - shared, near[1][1] - alone_u - shared
             if self.compat:
                 far_u = far_u - at_11
