@@ -57,11 +57,10 @@ def as_features(given: Any, *, normalize: str | None = "rows") -> Features:
         if normalize:
             sums = np.bincount(rows, weights=values, minlength=made.num_rows)
             values = (values * _inverse(sums)[rows]).astype(np.float32)
+        found = CSR(made.indptr, made.indices, values, made.num_cols)
         if made.num_entries < DENSE * made.num_rows * made.num_cols:
-            return SparseTensor(CSR(made.indptr, made.indices, values, made.num_cols))
-        dense = np.zeros((made.num_rows, made.num_cols), np.float32)
-        dense[rows, made.indices] = values
-        return torch.from_numpy(dense)
+            return SparseTensor(found)
+        return torch.from_numpy(found.to_scipy().toarray().astype(np.float32, copy=False))
     _check_finite(made)
     if normalize:
         made = (made * _inverse(made.sum(1, dtype=np.float64))[:, None]).astype(np.float32)

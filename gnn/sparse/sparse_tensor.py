@@ -113,7 +113,7 @@ def real_matrix(given: Any, what: str = "features") -> Any:
 def features_of(given: Any) -> CSR:
     """A dense (n, F) array of few non-zeros as CSR, float32, for a first layer that reads only those.
 
-    What `real_matrix` refuses is refused.
+    Rows are sorted, entries of one place added up. What `real_matrix` refuses is refused.
 
     >>> import numpy as np
     >>> features_of(np.eye(2, dtype=np.uint8)).num_entries
@@ -122,7 +122,9 @@ def features_of(given: Any) -> CSR:
     import scipy.sparse as sp
 
     matrix = sp.csr_array(real_matrix(given), dtype=np.float32)
-    matrix.sort_indices()
+    if not matrix.has_canonical_format:  # its arrays may be those that were given
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
     return CSR(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, int(matrix.shape[1]))
 
 

@@ -39,11 +39,14 @@ def _widen(part, words):
 
 @kernel(forceinline=True)
 def _activate(support, mapped, near, draws, scale, to, kept):
-    """One row; `draws` is the row's key and the threshold below which an entry is dropped."""
+    """One row; `draws` is the row's key and the threshold below which an entry is dropped.
+
+    What is not a number stays, so that it is seen.
+    """
     rest, low = np.float32(1) - near, np.float32(0)
     for j in range(to.shape[0]):
         made = rest * support[j] + near * mapped[j]
-        stays = made > low and (word_of(draws[0], j) >> _S32) >= draws[1]
+        stays = not made <= low and (word_of(draws[0], j) >> _S32) >= draws[1]
         to[j] = scale * made if stays else low
         kept[j] = stays
 

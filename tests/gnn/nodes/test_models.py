@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
 import nearhop
@@ -89,6 +90,26 @@ def test_rows_are_normalised_by_a_vector():
 def test_features_that_cannot_be(given, error, match):
     with pytest.raises(error, match=match):
         as_features(given)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6])
+def test_sparse_features_of_any_order_are_read_and_left_alone(share):
+    """Entries of one place are added up, in a dense matrix too; arrays may be read-only, such as memory maps."""
+    rng = np.random.default_rng(0)
+    count = int(share * N * F)
+    rows, columns = np.sort(rng.integers(0, N, count)), rng.integers(0, F, count)
+    indptr = np.searchsorted(rows, np.arange(N + 1))
+    arrays = rng.random(count, np.float32), columns.astype(np.int32), indptr.astype(np.int32)
+    before = [part.copy() for part in arrays]
+    for part in arrays:
+        part.flags.writeable = False
+    given = sp.csr_array(arrays, shape=(N, F))
+    assert not given.has_canonical_format
+    made = as_features(given, normalize=None)
+    assert isinstance(made, torch.Tensor) == (share > 0.5)
+    torch.testing.assert_close(made if share > 0.5 else dense(made), torch.from_numpy(given.toarray()))
+    for part, kept in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(part, kept)
 
 
 def models(features):
@@ -384,6 +405,18 @@ def test_layers_of_gcnii_are_those_of_torch(precision, tolerance, p):
     )
     share = torch.stack(masks).eq(0).float().mean().item()
     assert (share > 0.3) == bool(p)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("p", [0.0, 0.4])
+def test_what_is_not_a_number_stays_so_through_gcnii(precision, p):
+    """Else a training whose weights are no numbers any more has a finite loss."""
+    adjacency, h = normalized_adjacency(graph()[0]), torch.rand(N, 40)
+    h[0] = torch.nan
+    maps, options = [torch.eye(40)], {"alpha": 0.0, "lam": 0.5, "dropout": p, "dtype": PRECISIONS[precision]}
+    found = residual_layers(h, h, adjacency, maps, **options).isnan()
+    assert found[0].any()
+    assert not found[N - 1].any()
 
 
 def test_gcnii_elsewhere_and_with_unknown_precision():
