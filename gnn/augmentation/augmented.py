@@ -110,6 +110,8 @@ class Augmented(nn.Module):
                 f"{augmenter.shape}; give the features that it was fitted on"
             )
         self.augmenter, self.module, self.how = augmenter, module, how
+        self.generated_by = augmenter.options  # with the weights, what files of a training tell another generator by
+        self.generator_weights = list(augmenter.model.state_dict().values())
         self.draws, self.judged_on = draws, judged_on
         self.x: Features = given
         self.inputs = inputs

@@ -81,22 +81,45 @@ class Origin:
 
 
 def inputs_of(model: Any) -> Iterator[Any]:
-    """Tensors and matrices that the modules of a model hold and training leaves as they are."""
-    import torch
-
-    from ..sparse.sparse_tensor import SparseTensor
-
+    """Tensors and matrices that the modules of a model hold, alone or in lists, and training leaves as they are."""
     seen: dict[int, Any] = {}
     for module in model.modules():
         inputs = getattr(module, "inputs", ())
         named = [value for name, value in vars(module).items() if not name.startswith("_")]
         for value in (*_buffers(module), *named, *(inputs if isinstance(inputs, list | tuple) else ())):
-            seen.setdefault(id(value), value)
+            for single in _singles(value):
+                seen.setdefault(id(single), single)
     for value in seen.values():
-        if isinstance(value, SparseTensor):
-            yield from (value.matrix.indptr, value.matrix.indices, value.matrix.values)
-        elif isinstance(value, torch.Tensor | np.ndarray):
-            yield value
+        yield from _arrays_of(value)
+
+
+def _singles(value: Any) -> Iterator[Any]:
+    """What stands in lists, tuples and mappings."""
+    if not isinstance(value, list | tuple | Mapping):
+        yield value
+        return
+    for part in value.values() if isinstance(value, Mapping) else value:
+        yield from _singles(part)
+
+
+def _arrays_of(value: Any) -> Iterator[Any]:
+    """A tensor or an array, or what makes a sparse matrix; nothing of other values."""
+    import torch
+
+    from ...graphlib.sparse.csr import CSR
+    from ..sparse.sparse_tensor import SparseTensor
+
+    matrix = value.matrix if isinstance(value, SparseTensor) else value
+    if isinstance(matrix, CSR):
+        yield from (matrix.indptr, matrix.indices, matrix.values)
+    elif isinstance(value, torch.Tensor) and value.layout is not torch.strided:
+        entries = value.detach().to_sparse_coo().coalesce()
+        yield from (entries.indices(), entries.values(), np.array(value.shape))
+    elif isinstance(value, torch.Tensor | np.ndarray):
+        yield value
+    elif hasattr(value, "tocoo") and not isinstance(value, type):
+        entries = value.tocoo()
+        yield from (entries.row, entries.col, entries.data, np.array(value.shape))
 
 
 def _buffers(module: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -384,6 +385,22 @@ def test_training_resumes_to_the_same_bits(tmp_path):
     resumed.fit()
     assert resumed.history == whole.history
     assert resumed.test().correct.tolist() == whole.test().correct.tolist()
+
+
+def test_a_training_with_another_generator_is_not_taken_up(tmp_path):
+    """One of other weights, or of the same weights that draws from another seed."""
+    store, path = graph(), str(tmp_path / "run.npz")
+    augmenter = fitted(store)
+    trainer_of(augmenter, store, epochs=2).fit(checkpoint=path)
+    for change, message in (({"seed": 7}, "another model"), ({}, "other inputs")):
+        other = fitted(store)
+        other.options = dataclasses.replace(other.options, **change)
+        other.model.output.bias += not change
+        with pytest.raises(IndexMismatch, match=message):
+            trainer_of(other, store, epochs=2).load(path)
+    kept = str(tmp_path / "generator.npz")
+    augmenter.save(kept)
+    trainer_of(LocalAugmenter.load(kept, store), store, epochs=2).load(path)
 
 
 def test_every_way_trains_every_model():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from torch import nn
 
@@ -68,6 +69,44 @@ def test_another_experiment_is_not_taken_up(tmp_path, change, what):
     assert (trainer.epoch, trainer.best) == (0, {})
     again = run_seeds(build_of(), 1, folder=tmp_path)
     assert [found.loss for found in again.results] == [found.loss for found in first.results]
+
+
+class Several(nn.Module):
+    """A list of feature matrices, and an adjacency of any kind."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 2)
+
+    def forward(self, parts, adjacency):
+        return self.first(torch.cat(parts["x"], 1))
+
+
+SPARSE = sp.coo_array((np.ones(60), (np.arange(60), np.arange(60)[::-1])))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+@pytest.mark.parametrize(
+    "adjacency",
+    [
+        lambda weight: sp.csr_array(weight * SPARSE),
+        lambda weight: torch.eye(60).mul(weight).to_sparse(),
+        lambda weight: torch.eye(60).mul(weight).to_sparse_csr(),
+        lambda weight: matrix(weight).matrix,
+    ],
+)
+def test_lists_and_sparse_matrices_are_told_from_others(tmp_path, adjacency):
+    """Features in a list, as models of several branches take them, were not compared; sparse tensors failed to save."""
+
+    def build(x=X, weight=1.0):
+        model = FullBatch(Several(), {"x": [X, x]}, adjacency(weight))
+        return lambda seed: NodeTrainer(model, NodeData(Y, *PARTS), Training(epochs=2))
+
+    run_seeds(build(), 1, folder=tmp_path)
+    run_seeds(build(), 1, folder=tmp_path)
+    for change in ({"x": 2 * X}, {"weight": 2.0}):
+        with pytest.raises(IndexMismatch, match="other inputs"):
+            run_seeds(build(**change), 1, folder=tmp_path)
 
 
 def test_files_of_before_are_taken_up_and_damaged_ones_are_not(tmp_path):
