@@ -78,8 +78,9 @@ class Resumable(ABC):
         """Go on where a trainer of the same model, data and options was saved.
 
         A file keeps what the training began from: the kinds and settings of the modules, and fingerprints of the data
-        that the trainer and the model's modules hold as arrays, tensors and sparse matrices, in lists or not. Not compared are initial weights, and what a model
-        reads by itself (a store, a loader) or computes by other code. Files of earlier versions keep none of it.
+        that the trainer and the model's modules hold as arrays, tensors and sparse matrices, in lists or not. Not
+        compared are initial weights, and what a model reads by itself (a store, a loader) or computes by other code.
+        Files of earlier versions keep none of it.
 
         Raises
         ------
