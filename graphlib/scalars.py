@@ -45,6 +45,20 @@ def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     return int(value)
 
 
+def share(name: str, value: Any) -> float:
+    """`value` as a number in [0, 1), such as what dropout takes away, or `InvalidInput` that names it.
+
+    >>> share("dropout", 0.5)
+    0.5
+    >>> share("dropout", 1)
+    Traceback (most recent call last):
+    nearhop.graphlib.errors.InvalidInput: dropout must be a number in [0, 1); got 1
+    """
+    if not is_number(value) or not 0 <= value < 1:
+        raise InvalidInput(f"{name} must be a number in [0, 1); got {value!r:.50}")
+    return float(value)
+
+
 def is_probability(value: object) -> bool:
     """Whether `value` is a number in [0, 1]."""
     return is_number(value) and 0 <= value <= 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import integer
+from ...graphlib.scalars import integer, share
 from ..nodes.features import Features, as_features, shape_of
 from ..nodes.full_batch import check_views, groups_of, loss_of_views
 from ..sparse.sparse_tensor import SparseTensor
@@ -211,7 +211,7 @@ class SplitFirst(nn.Module):
     ) -> None:
         super().__init__()
         self.layers, self.rest = nn.ModuleList(layers), rest
-        self.activation, self.dropout = activation, dropout
+        self.activation, self.dropout = activation, share("dropout", dropout)
 
     def forward(self, x: Sequence[Features], *inputs: Any) -> Tensor:
         from ..nodes.models.branches import dropped_branches

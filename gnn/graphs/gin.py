@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.checks import unmasked
+from ...graphlib.scalars import share
 from ...sampling.arguments import check_count
 from ...sampling.subgraphs.bags import slices
 
@@ -103,7 +104,8 @@ class GIN(nn.Module):
         self, num_tags: int, num_classes: int, *, hidden: int = 64, layers: int = 4, dropout: float = 0.5
     ) -> None:
         super().__init__()
-        widths = [num_tags] + [check_count("hidden", hidden, 1)] * check_count("layers", layers, 1)
+        tags, num_classes = check_count("num_tags", num_tags, 1), check_count("num_classes", num_classes, 1)
+        widths = [tags] + [check_count("hidden", hidden, 1)] * check_count("layers", layers, 1)
         self.perceptrons = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(before, after),
@@ -116,7 +118,7 @@ class GIN(nn.Module):
             for before, after in pairwise(widths)
         )
         self.scores = nn.ModuleList(nn.Linear(width, num_classes) for width in widths)
-        self.dropout, self.num_classes = nn.Dropout(dropout), num_classes
+        self.dropout, self.num_classes = nn.Dropout(share("dropout", dropout)), num_classes
 
     def batch(self, data: NodeGraphs, ids: Any) -> GraphBatch:
         """Some graphs, as `forward` takes them."""

@@ -65,7 +65,8 @@ class IGN(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        widths = [num_tags + 1, *(check_count(f"hidden[{i}]", width, 1) for i, width in enumerate(hidden))]
+        tags, num_classes = check_count("num_tags", num_tags, 1), check_count("num_classes", num_classes, 1)
+        widths = [tags + 1, *(check_count(f"hidden[{i}]", width, 1) for i, width in enumerate(hidden))]
         self.maps = nn.ModuleList(EquivariantMap(2, 2, a, b) for a, b in pairwise(widths))
         self.head = classifier(2 * widths[-1], head, num_classes, dropout, nn.ReLU)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import integer, is_number
+from ...graphlib.scalars import integer, is_number, share
 
 MODES = ("full", "local")
 COMPAT = (None, "released")
@@ -66,7 +66,6 @@ class LargeGTConfig:
                     f"{name} must be one of {', '.join(map(repr, allowed))}; got {getattr(self, name)!r}"
                 )
         for name in ("dropout", "attention_dropout"):
-            if not is_number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
-                raise InvalidInput(f"{name} must be a number in [0, 1); got {getattr(self, name)!r}")
+            share(name, getattr(self, name))
         if not is_number(self.momentum) or not 0 < self.momentum < 1:
             raise InvalidInput(f"momentum must be a number in (0, 1); got {self.momentum!r}")

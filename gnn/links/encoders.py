@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import integer, is_number
+from ...graphlib.scalars import integer, share
 from ..sparse.sparse_tensor import SparseTensor, dropped
 
 KINDS = ("gcn", "sage", "pure")
@@ -78,10 +78,9 @@ class Encoder(nn.Module):
             raise InvalidInput("an encoder without features trains a vector per node; give num_nodes")
         if num_nodes is not None:
             integer("num_nodes", num_nodes, 0)
-        for name, share in (("dropout", dropout), ("feature_dropout", feature_dropout), ("tail_dropout", tail_dropout)):
-            if not is_number(share) or not 0 <= share < 1:
-                raise InvalidInput(f"{name} must be a number in [0, 1); got {share!r}")
-        self.kind, self.residual_sum, self.feature_dropout = kind, residual_sum, feature_dropout
+        share("dropout", dropout), share("tail_dropout", tail_dropout)
+        self.kind, self.residual_sum = kind, residual_sum
+        self.feature_dropout = share("feature_dropout", feature_dropout)
         self.weight = nn.Parameter(torch.empty(num_features or int(num_nodes or 0), hidden))
         nn.init.xavier_uniform_(self.weight)
         self.bias = nn.Parameter(torch.zeros(hidden))

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...graphlib.compute.streams import Purpose, root_of
-from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import integer, is_number
+from ...graphlib.scalars import integer, share
 from ...graphlib.sparse.shared import shared_neighbors
 from ..sparse.propagation import kept_entries
 from ..sparse.sparse_tensor import SparseTensor
@@ -60,6 +59,7 @@ class ProductHead(nn.Module):
 
     def __init__(self, hidden: int, *, layers: int = 2, dropout: float = 0.0, layer_norm: bool = False) -> None:
         super().__init__()
+        integer("hidden", hidden, 1), integer("layers", layers, 1), share("dropout", dropout)
         self.mlp = perceptron(hidden, hidden, 1, layers=layers, dropout=dropout, norm=layer_norm)
 
     def forward(self, states: Tensor, src: NDArray[np.int64], dst: NDArray[np.int64], neighbors: CSR) -> Tensor:
@@ -109,9 +109,7 @@ class CommonNeighborHead(nn.Module):
         super().__init__()
         for name, count, low in (("hidden", hidden, 1), ("layers", layers, 0)):
             integer(name, count, low)
-        for name, share in (("dropout", dropout), ("edge_dropout", edge_dropout)):
-            if not is_number(share) or not 0 <= share < 1:
-                raise InvalidInput(f"{name} must be a number in [0, 1); got {share!r}")
+        share("dropout", dropout), share("edge_dropout", edge_dropout)
         norm = [layer_norm]
         self.own = behind_relu(hidden, norms=[False, *norm], dropout=dropout)
         self.common = behind_relu(hidden, norms=[False, *norm], dropout=dropout)
@@ -145,6 +143,7 @@ class SketchHead(nn.Module):
 
     def __init__(self, hidden: int, sketches: PairSketches, *, dropout: float = 0.5, layer_norm: bool = True) -> None:
         super().__init__()
+        integer("hidden", hidden, 1), share("dropout", dropout)
         self.sketches = sketches
         width = sketches.num_counts
         self.counts = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))

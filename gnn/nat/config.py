@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_integer, share
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -70,5 +70,4 @@ class NATConfig:
         for name, least in (("value_dim", 1), ("self_dim", 1), ("hidden_dim", 1), ("time_dim", 1), ("code_dim", 0)):
             if not is_integer(getattr(self, name)) or getattr(self, name) < least:
                 raise InvalidInput(f"{name} must be an integer >= {least}; got {getattr(self, name)!r}")
-        if not 0 <= self.dropout < 1:
-            raise InvalidInput(f"dropout must be in [0, 1); got {self.dropout!r}")
+        share("dropout", self.dropout)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
 
 PARTS = ("train", "val", "test")
+_LARGEST = np.iinfo(np.int64).max
 
 
 class NodeData:
@@ -157,6 +158,8 @@ def _labels(labels: ArrayLike) -> NDArray[np.int64]:
     given: NDArray[Any] = unmasked("labels", labels)
     if given.ndim != 1 or given.dtype.kind not in "iu":
         raise InvalidType(f"labels must be integers (n,), one class per node; got {given.dtype} {given.shape}")
+    if given.size and given.max() > _LARGEST:
+        raise InvalidInput(f"labels are classes from 0, negative where a node has none; the largest is {given.max()}")
     return given.astype(np.int64)
 
 

@@ -136,6 +136,23 @@ class NodeTrainer(EpochTrainer):
 
     fit.__doc__ = EpochTrainer.fit.__doc__
 
+    def save(self, path: str) -> None:
+        if self._tested is not None and not self.finished:
+            raise InvalidInput(
+                "save: the test nodes were read already, and the model has the weights of the tested epoch; save "
+                "before the test"
+            )
+        super().save(path)
+
+    save.__doc__ = EpochTrainer.save.__doc__
+
+    def load(self, path: str) -> None:
+        if self._tested is not None:
+            raise InvalidInput("load: the test nodes were read already; make a new trainer for the file")
+        super().load(path)
+
+    load.__doc__ = EpochTrainer.load.__doc__
+
     def test(self) -> NodeScores:
         """The chosen epoch on the test nodes. They are read once: further calls give the same answer back.
 

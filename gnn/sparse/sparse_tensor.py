@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...graphlib.checks import unmasked
+from ...graphlib.checks import kind_of, unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.sparse.csr import CSR, as_adjacency, transposed
 from ...graphlib.sparse.spmm import multiply_into
@@ -21,7 +21,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class SparseTensor:
-    """A constant sparse matrix; `matrix @ X` is differentiable in the dense X.
+    """A constant sparse matrix; `matrix @ X` is differentiable in the dense X of floats, summed in float32.
 
     Parameters
     ----------
@@ -50,6 +50,9 @@ class SparseTensor:
         return self._transpose
 
     def __matmul__(self, X: Tensor) -> Tensor:
+        if not isinstance(X, Tensor) or not X.is_floating_point():
+            what = X.dtype if isinstance(X, Tensor) else kind_of(X)
+            raise InvalidType(f"a sparse matrix is multiplied with a tensor of floats; got {what}")
         if X.ndim != 2 or X.shape[0] != self.matrix.num_cols:
             raise InvalidInput(
                 f"a matrix of {self.matrix.num_rows} rows and {self.matrix.num_cols} columns cannot be multiplied "
@@ -78,7 +81,8 @@ def float_values(m: CSR) -> NDArray[np.float32]:
 def _multiply(m: CSR, X: Tensor) -> Tensor:
     if X.device.type != "cpu":
         return _on_device(m, X)
-    dense = np.ascontiguousarray(X.detach().numpy(), np.float32)
+    given = X.float() if X.dtype == torch.bfloat16 else X  # which NumPy lacks
+    dense = np.ascontiguousarray(given.detach().numpy(), np.float32)
     out = np.empty((m.num_rows, dense.shape[1]), np.float32)
     multiply_into(as_adjacency(m), dense, out, threads=kernel_threads())
     return torch.from_numpy(out).to(X.dtype)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu
 
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import share
 from ...sampling.arguments import check_count
 from .layer import Norm, invariants, layer
 from .maps import EquivariantMap
@@ -166,8 +167,6 @@ class SPEN(nn.Module):
             raise InvalidInput(f"orders must be (1, 2), (1,) or (2,); got {tuple(orders)}")
         if norm not in NORMS:
             raise InvalidInput(f"norm must be one of {', '.join(map(repr, NORMS))}; got {norm!r}")
-        if not 0 <= dropout < 1:
-            raise InvalidInput(f"dropout must be in [0, 1); got {dropout!r}")
         self.sizes, self.orders = sizes, tuple(sorted(orders))
         channels = (0, tags + 1) if 2 in self.orders else (tags, 0)
         self.layers = nn.ModuleList()
@@ -209,8 +208,9 @@ def classifier(
     width: int, hidden: Sequence[int], classes: int, dropout: float, activation: type[nn.Module] = nn.ELU
 ) -> nn.Sequential:
     """A perceptron with an activation and dropout behind its hidden layers."""
+    share("dropout", dropout)
     layers: list[nn.Module] = []
-    for wide in hidden:
+    for wide in [check_count(f"head[{i}]", wide, 1) for i, wide in enumerate(hidden)]:
         layers += [nn.Linear(width, wide), activation(), nn.Dropout(dropout)]
         width = wide
     return nn.Sequential(*layers, nn.Linear(width, classes))

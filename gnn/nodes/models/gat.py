@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, leaky_relu
 
+from ....graphlib.errors import InvalidInput
+from ....graphlib.scalars import is_finite
 from ..dropout import dropout
 from ..features import FeatureLinear, Features
 from .branches import dropped_branches
+from .checks import check_shares, check_sizes
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
@@ -66,8 +69,11 @@ class GAT(nn.Module):
         alpha: float = 1.0,
     ) -> None:
         super().__init__()
-        from ....graphlib.errors import InvalidInput
-
+        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches)
+        check_sizes(heads=heads, out_heads=out_heads)
+        check_shares(dropout=dropout)
+        if not is_finite(slope):
+            raise InvalidInput(f"slope must be a finite number; got {slope!r:.50}")
         if heads % branches:
             raise InvalidInput(f"{heads} heads cannot be shared out evenly among {branches} branches")
         own = heads // branches

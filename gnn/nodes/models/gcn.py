@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ....graphlib.scalars import integer
 from ..dropout import dropout
 from ..features import FeatureLinear, Features
 from .branches import dropped_branches
+from .checks import check_shares, check_sizes
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
@@ -62,6 +64,9 @@ class GCN(nn.Module):
         branches: int = 1,
     ) -> None:
         super().__init__()
+        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches)
+        integer("num_layers", num_layers, 2)
+        check_shares(dropout=dropout)
         self.first = nn.ModuleList(FeatureLinear(num_features, hidden, bias=False) for _ in range(branches))
         self.first_bias = nn.Parameter(torch.zeros(branches * hidden))
         widths = [branches * hidden] + [hidden] * (num_layers - 2) + [num_classes]

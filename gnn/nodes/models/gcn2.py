@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ....graphlib.errors import InvalidInput
+from ....graphlib.scalars import is_finite, is_probability
 from ...precision import PRECISIONS, precision_of
 from ..dropout import dropout
 from ..features import FeatureLinear, Features
 from .branches import dropped_branches
+from .checks import check_shares, check_sizes
 from .deep import residual_layers, share_of_map
 
 if TYPE_CHECKING:
@@ -69,6 +72,13 @@ class GCNII(nn.Module):
         precision: str = "float32",
     ) -> None:
         super().__init__()
+        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches)
+        check_sizes(num_layers=num_layers)
+        check_shares(dropout=dropout)
+        if not is_probability(alpha):
+            raise InvalidInput(f"alpha must be a number in [0, 1]; got {alpha!r:.50}")
+        if not is_finite(lam) or lam <= 0:
+            raise InvalidInput(f"lam must be a number > 0; got {lam!r:.50}")
         width = branches * hidden
         self.first = nn.ModuleList(FeatureLinear(num_features, hidden) for _ in range(branches))
         bound = 1 / math.sqrt(width)

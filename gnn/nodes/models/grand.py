@@ -11,11 +11,13 @@ from torch.autograd.function import once_differentiable
 
 from ....graphlib.compute.threads import threads_in_use
 from ....graphlib.errors import InvalidInput
+from ....graphlib.scalars import integer
 from ....graphlib.sparse.csr import CSR
 from ...sparse.sparse_tensor import SparseTensor, float_values
 from ...threads import kernel_threads
 from ..dropout import dropout
 from ..features import FeatureLinear, Features, drop_features, shape_of
+from .checks import check_shares, check_sizes
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor as Matrix
@@ -80,6 +82,9 @@ class GRAND(nn.Module):
         compat: str | None = None,
     ) -> None:
         super().__init__()
+        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes)
+        integer("order", order, 0)
+        check_shares(drop_node=drop_node, input_dropout=input_dropout, hidden_dropout=hidden_dropout)
         if compat not in (None, "released"):
             raise InvalidInput(f'compat must be "released" or None; got {compat!r}')
         self.order, self.drop_node, self.compat = order, drop_node, compat

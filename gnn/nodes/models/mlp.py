@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..dropout import dropout
 from ..features import FeatureLinear, Features, drop_features
+from .checks import check_shares, check_sizes
 
 
 class MLP(nn.Module):
@@ -37,6 +38,8 @@ class MLP(nn.Module):
         self, num_features: int, hidden: int, num_classes: int, *, num_layers: int = 2, dropout: float = 0.5
     ) -> None:
         super().__init__()
+        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, num_layers=num_layers)
+        check_shares(dropout=dropout)
         widths = [hidden] * (num_layers - 1) + [num_classes]
         self.first = FeatureLinear(num_features, widths[0])
         self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))

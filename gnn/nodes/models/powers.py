@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ....graphlib.errors import InvalidInput
+from ....graphlib.scalars import integer
 from ...sparse.sparse_tensor import SparseTensor
 from ..dropout import dropout
 from ..features import Features
+from .checks import check_shares, check_sizes
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor as Matrix
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 def powers(x: Features, adjacency: Matrix, count: int) -> list[Tensor]:
     """X, P X, ..., P^count X, dense.
 
+    X is what `as_features` gives, or a tensor of floats.
+
     >>> import numpy as np, nearhop
     >>> from nearhop.gnn.nodes import as_features, normalized_adjacency
     >>> from nearhop.gnn.nodes.models import powers
@@ -26,6 +31,7 @@ def powers(x: Features, adjacency: Matrix, count: int) -> list[Tensor]:
     >>> [p.tolist() for p in powers(as_features(np.eye(2)), normalized_adjacency(pair), 1)]
     [[[1.0, 0.0], [0.0, 1.0]], [[0.5, 0.5], [0.5, 0.5]]]
     """
+    integer("count", count, 0)
     start = torch.from_numpy(x.matrix.to_scipy().toarray()) if isinstance(x, SparseTensor) else x
     found = [start]
     for _ in range(count):
@@ -75,6 +81,8 @@ class SIGN(nn.Module):
         self, num_features: int, hidden: int, num_classes: int, *, num_powers: int, dropout: float = 0.5
     ) -> None:
         super().__init__()
+        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, num_powers=num_powers)
+        check_shares(dropout=dropout)
         self.first = nn.ModuleList(nn.Linear(num_features, hidden) for _ in range(num_powers))
         self.slopes = nn.ModuleList(nn.PReLU() for _ in range(num_powers + 1))
         self.mix = nn.Linear(num_powers * hidden, hidden)
@@ -84,6 +92,11 @@ class SIGN(nn.Module):
     def forward(self, *x: Any) -> Tensor:
         """Scores (n, num_classes) of the powers of some nodes, or of a list of them."""
         given: Sequence[Tensor] = x[0] if len(x) == 1 and isinstance(x[0], (list, tuple)) else x
+        if len(given) != len(self.first):
+            raise InvalidInput(
+                f"this SIGN reads num_powers={len(self.first)} matrices: X, P X, ...; got {len(given)}. `powers` makes "
+                "one more than its count"
+            )
         parts = [slope(layer(part)) for layer, slope, part in zip(self.first, self.slopes, given, strict=False)]
         h = dropout(torch.cat(parts, 1), self.dropout, self.training)
         h = dropout(self.slopes[-1](self.mix(h)), self.dropout, self.training)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..dropout import dropout
 from ..features import FeatureLinear, Features, drop_features
+from .checks import check_shares, check_sizes
 
 if TYPE_CHECKING:
     from ...sparse.sparse_tensor import SparseTensor
@@ -43,6 +44,8 @@ class GraphSAGE(nn.Module):
         self, num_features: int, hidden: int, num_classes: int, *, num_layers: int = 2, dropout: float = 0.5
     ) -> None:
         super().__init__()
+        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, num_layers=num_layers)
+        check_shares(dropout=dropout)
         widths = [num_features] + [hidden] * (num_layers - 1) + [num_classes]
         pairs = list(pairwise(widths))
         self.own = nn.ModuleList(FeatureLinear(a, b) for a, b in pairs)

@@ -160,7 +160,7 @@ def test_bad_options_are_named():
         ({"hidden": (8, 0)}, r"hidden\[1\] must be an integer >= 1; got 0"),
         ({"orders": (3,)}, r"orders must be \(1, 2\), \(1,\) or \(2,\); got \(3,\)"),
         ({"norm": "batch"}, "norm must be one of 'graph', 'none'; got 'batch'"),
-        ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1.0"),
+        ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\); got 1.0"),
     ):
         with pytest.raises(InvalidInput, match=said):
             SPEN(3, 2, sizes=sizes, **options)

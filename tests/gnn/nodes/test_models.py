@@ -317,6 +317,39 @@ def test_powers_sgc_and_sign():
     assert sign(*(part[:5] for part in made)).shape == (5, C)
 
 
+def test_powers_of_what_is_not_floats():
+    """Integers and truth values were multiplied in float32 and cut back to what they were."""
+    adjacency = normalized_adjacency(graph()[0])
+    for given in (torch.eye(N, dtype=torch.int64), torch.eye(N, dtype=torch.bool), np.eye(N)):
+        with pytest.raises(InvalidType, match="multiplied with a tensor of floats; got"):
+            powers(given, adjacency, 1)
+    half = powers(torch.eye(N, dtype=torch.bfloat16), adjacency, 1)[1]
+    torch.testing.assert_close(half.float(), dense(adjacency), atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: GCN(F, 8, C, num_layers=1), "num_layers must be an integer >= 2; got 1"),
+        (lambda: GCN(F, 8, C, branches=0), "branches must be an integer >= 1; got 0"),
+        (lambda: MLP(F, 8, C, num_layers=0), "num_layers must be an integer >= 1; got 0"),
+        (lambda: MLP(F, 8, C, dropout=1.5), r"dropout must be a number in \[0, 1\); got 1.5"),
+        (lambda: GraphSAGE(F, 8, C, num_layers=0), "num_layers must be an integer >= 1; got 0"),
+        (lambda: GAT(F, 8, C, heads=0), "heads must be an integer >= 1; got 0"),
+        (lambda: GCNII(F, 8, C, alpha=3.0), r"alpha must be a number in \[0, 1\]; got 3.0"),
+        (lambda: GCNII(F, 8, C, lam=-1), "lam must be a number > 0; got -1"),
+        (lambda: GRAND(F, 8, C, order=-1), "order must be an integer >= 0; got -1"),
+        (lambda: GRAND(F, 8, C, drop_node=-0.5), r"drop_node must be a number in \[0, 1\); got -0.5"),
+        (lambda: SIGN(F, 8, C, num_powers=0), "num_powers must be an integer >= 1; got 0"),
+        (lambda: SIGN(F, 8, C, num_powers=2)(*[torch.ones(3, F)] * 3), r"reads num_powers=2 matrices.*; got 3"),
+    ],
+)
+def test_sizes_and_shares_that_cannot_be(build, said):
+    """Some of them made another model, or one of zeros, without a word."""
+    with pytest.raises(InvalidInput, match=said):
+        build()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_dropout_of_dense_rows(dtype):
     """Shares as asked for, by chi-square; entries kept are whole; every entry independent of its neighbour."""

@@ -101,16 +101,29 @@ def test_patience_may_wait_for_either_loss_or_accuracy(monkeypatch):
         assert not again.finished
 
 
-def test_the_test_is_read_once(monkeypatch):
+def test_the_test_is_read_once(monkeypatch, tmp_path):
     trainer = trainer_of()
     with pytest.raises(NotFitted, match="call fit first"):
         trainer.test()
-    trainer.fit(lambda told: told.epoch == 3)
+    path = str(tmp_path / "run.npz")
+    trainer.fit(lambda told: told.epoch == 3, checkpoint=path)
     found = trainer.test()
     monkeypatch.setattr(trainer, "_scored", None)
     assert trainer.test() is found
     with pytest.raises(InvalidInput, match="the test nodes were read already"):
         trainer.fit()
+    with pytest.raises(InvalidInput, match="load: the test nodes were read already"):
+        trainer.load(path)  # else the test would go on to tell of the state before
+    with pytest.raises(InvalidInput, match="save: the test nodes were read already"):
+        trainer.save(path)  # weights of the tested epoch beside moments of the last one
+    other = trainer_of()
+    other.fit()
+    found = other.test()
+    other.save(path)
+    again = trainer_of()
+    again.load(path)
+    assert again.finished
+    assert again.test().correct.tolist() == found.correct.tolist()
 
 
 @pytest.mark.parametrize("options", [{}, {"batch_size": 7, "eval_batch_size": 4}, {"selection": "last epoch"}])
@@ -327,6 +340,7 @@ def test_data_that_cannot_be():
     assert NodeData(y, np.array([True, False, False, True]), [], [1]).train.tolist() == [0, 3]
     for arguments, error, match in (
         ((y.astype(float), [0], [1], [3]), InvalidType, "labels must be integers"),
+        ((y.astype(np.uint64), [0], [1], [3]), InvalidInput, "the largest is 18446744073709551615"),
         ((y, [0], [1], [2]), InvalidInput, "test: node 2 has no label"),
         ((y, [0], [0], [3]), InvalidInput, "node 0 is in two parts"),
         ((y, [0, 0], [1], [3]), InvalidInput, "train names node 0 twice"),
