@@ -5,6 +5,7 @@ Its latent is a column for other models: what a circuit looks like around each p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ...embed.progress import TrainingDiverged
+from ...graphlib.checks import kind_of
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import integer, is_finite, is_integer
@@ -92,11 +95,13 @@ class GraphAutoEncoder(nn.Module):
 
     def encode(self, plan: LevelPlan, x: Tensor) -> Tensor:
         """Latent (num_nodes, latent) of features (num_nodes, in_dim), by node id."""
+        self._check(plan, x)
         order, places = plan.order_on(x.device)
         return self._encode(both_directions(plan, x.device), x.index_select(0, order)).index_select(0, places)
 
     def forward(self, plan: LevelPlan, x: Tensor) -> Tensor:
         """The features as the decoder gives them back."""
+        self._check(plan, x)
         order, places = plan.order_on(x.device)
         pieces = both_directions(plan, x.device)
         h = self.widen(self._encode(pieces, x.index_select(0, order)))
@@ -104,6 +109,12 @@ class GraphAutoEncoder(nn.Module):
             h = layer(h, pieces)
         result: Tensor = self.out(torch.relu(h)).index_select(0, places)
         return result
+
+    def _check(self, plan: LevelPlan, x: Tensor) -> None:
+        wanted = plan.num_nodes, self.into.in_features
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.shape != wanted:
+            told = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else kind_of(x)
+            raise InvalidInput(f"GraphAutoEncoder: features must be a tensor of floats {wanted}, by node; got {told}")
 
     def _encode(self, pieces: Sequence[tuple[Slice, Slice]], x: Tensor) -> Tensor:
         h = self.into(x)
@@ -153,12 +164,17 @@ def pretrain(
     progress : callable, optional
         Called with (epoch, loss) after each epoch.
 
+    Raises
+    ------
+    TrainingDiverged
+        A loss is not finite any more.
+
     Differences from the paper
     --------------------------
     No divergence term, whose weight is 0 in the released code.
     """
-    if not graphs:
-        raise InvalidInput("pretrain: there are no graphs to learn from")
+    if not any(plan.num_nodes for plan, _ in graphs):
+        raise InvalidInput("pretrain: there are no graphs with nodes to learn from")
     integer("epochs", epochs, 0)
     if not is_finite(lr) or lr <= 0:
         raise InvalidInput(f"lr must be a number > 0; got {lr!r}")
@@ -170,11 +186,18 @@ def pretrain(
         total, count = 0.0, 0
         for place in torch.randperm(len(graphs), generator=generator).tolist():
             plan, x = graphs[place]
+            if not plan.num_nodes:
+                continue
             optimiser.zero_grad()
             loss = nn.functional.mse_loss(model(plan, x), x)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"the loss of epoch {epoch} became {value}; use finite features and an lr below {lr}"
+                )
             loss.backward()
             optimiser.step()
-            total, count = total + loss.item() * x.numel(), count + x.numel()
+            total, count = total + value * x.numel(), count + x.numel()
         losses.append(total / count)
         if progress is not None:
             progress(epoch, losses[-1])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_finite, is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -40,12 +40,13 @@ def level_encoding(level: ArrayLike, *, frequencies: int = 4, period: float = 20
     >>> abs(level_encoding([0, 100], frequencies=1)).round(3).tolist()
     [[0.0, 0.0, 1.0], [100.0, 1.0, 0.0]]
     """
-    values: NDArray[np.float64] = unmasked("level_encoding: level", level).astype(np.float64)
-    if values.ndim != 1:
-        raise InvalidInput(f"level_encoding: level must have one dimension; got shape {values.shape}")
+    given: NDArray[Any] = unmasked("level_encoding: level", level)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iuf"):
+        raise InvalidInput(f"level_encoding: level must be numbers of one dimension; got {given.dtype} {given.shape}")
+    values = given.astype(np.float64)
     if not is_integer(frequencies) or not 0 <= frequencies <= 32:
         raise InvalidInput(f"level_encoding: frequencies must be 0 to 32; got {frequencies!r}")
-    if not period > 0:
+    if not is_finite(period) or period <= 0:
         raise InvalidInput(f"level_encoding: period must be positive; got {period!r}")
     angles = values[:, None] * (np.pi / period * 2.0 ** np.arange(frequencies))
     return np.concatenate([values[:, None], np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...graphlib.errors import InvalidInput
+from ...graphlib.checks import kind_of
+from ...graphlib.errors import InvalidInput, InvalidType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,9 @@ def scan(
     edges = plan.relation(name)
     if reduce not in HOWS:
         raise InvalidInput(f"scan: reduce must be one of {', '.join(HOWS)}; got {reduce!r}")
+    for what, values in (("start", start), ("scale", scale), ("shift", shift)):
+        if not isinstance(values, Tensor) and (values is not None or what == "start"):
+            raise InvalidType(f"scan: {what} must be a torch.Tensor; got {kind_of(values)}")
     if start.dim() != 2 or start.shape[0] != plan.num_nodes or start.dtype not in (torch.float32, torch.float64):
         raise InvalidInput(
             f"scan: start must be float32 or float64 ({plan.num_nodes}, d); got {start.dtype} {tuple(start.shape)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ...graphlib.checks import kind_of
 from ...graphlib.errors import InvalidInput, InvalidType, NotFound
 from ...graphlib.scalars import is_integer
 from .plan import check_new
@@ -230,6 +231,9 @@ class LevelPropagation(nn.Module):
         unknown = set(edge_attr) - set(self.rules)
         if unknown:
             raise NotFound(f"edge_attr names {sorted(unknown)}, but there are rules for {list(self.rules)} only")
+        for what, given in (("state", state), ("x", x), ("teacher", teacher), *edge_attr.items()):
+            if not isinstance(given, Tensor) and (given is not None or what == "state"):
+                raise InvalidType(f"{what} must be a torch.Tensor; got {kind_of(given)}")
         if state.dim() != 2 or state.dtype not in (torch.float32, torch.float64):
             raise InvalidInput(
                 f"state must be float32 or float64 (num_nodes, d); got {state.dtype} {tuple(state.shape)}"

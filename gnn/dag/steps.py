@@ -102,6 +102,8 @@ class Builder:
         return self._add(Step(LINEAR, weight.shape[0], source, weight=weight, bias=bias))
 
     def act(self, source: int, kind: str, arg: float = 0.0) -> int:
+        if not arg >= 0:  # then what comes out, from which derivatives are told, does not have the sign of what went in
+            raise Unfit
         return source if kind == "none" else self._add(Step(ACT, self.width(source), source, 0, KINDS.index(kind), arg))
 
     def norm(self, source: int, epsilon: float, weight: Tensor | None, bias: Tensor | None) -> int:

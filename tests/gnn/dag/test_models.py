@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nearhop import datasets
+from nearhop.embed.progress import TrainingDiverged
 from nearhop.gnn.dag import GraphAutoEncoder, LevelPlan, PreRoutGNN, TimingBatch, level_encoding, level_parts, pretrain
 from nearhop.gnn.dag.autoencoder import GatedConv, both_directions
 from nearhop.gnn.dag.lut import TableAttention
@@ -25,6 +26,9 @@ def test_level_encoding_by_its_formula():
         angles = [2**wave * np.pi * level / 200 for wave in range(4)]
         np.testing.assert_allclose(row, [level, *np.sin(angles), *np.cos(angles)], atol=1e-5)
     assert level_encoding([3], frequencies=0).tolist() == [[3]]
+    for arguments in ((["a"],), ([1j],)):
+        with pytest.raises(InvalidInput, match="level must be numbers"):
+            level_encoding(*arguments)
     for arguments, message in (
         (([[1]],), "one dimension"),
         (([1],), "frequencies must be 0 to 32; got -1"),
@@ -60,6 +64,27 @@ def test_table_attention_is_multi_head_attention_over_numbers():
 
 def small_plan():
     return LevelPlan.from_store(GraphStore.from_edges([0, 0, 1, 3, 2], [1, 2, 4, 4, 4], directed=True))
+
+
+def test_features_of_other_graphs_are_refused():
+    """Rows beyond the plan's nodes were left out without a word."""
+    plan, model = LevelPlan.from_store(GraphStore.from_edges([0, 0], [1, 2], directed=True)), GraphAutoEncoder(4)
+    for x in (
+        torch.ones(9, 4),
+        torch.ones(2, 4),
+        torch.ones(3, 5),
+        torch.ones(3, 4, dtype=torch.int64),
+        np.ones((3, 4)),
+    ):
+        for call in (model, model.encode):
+            with pytest.raises(InvalidInput, match=r"a tensor of floats \(3, 4\), by node; got"):
+                call(plan, x)
+    with pytest.raises(TrainingDiverged, match="the loss of epoch 0 became nan"):
+        pretrain(model, [(plan, torch.full((3, 4), torch.nan))], epochs=1)
+    empty = LevelPlan.from_store(GraphStore.from_edges([], [], num_nodes=0, directed=True))
+    with pytest.raises(InvalidInput, match="no graphs with nodes"):
+        pretrain(model, [(empty, torch.ones(0, 4))], epochs=1)
+    assert len(pretrain(model, [(empty, torch.ones(0, 4)), (plan, torch.ones(3, 4))], epochs=1).losses) == 1
 
 
 def test_gated_conv_by_hand():

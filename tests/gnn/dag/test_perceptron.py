@@ -117,6 +117,33 @@ def test_single_precision_and_large_values(activation):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4 * float(two.abs().max()))
 
 
+@pytest.mark.parametrize("slope", [-0.5, 0.0, 1.5])
+@pytest.mark.parametrize("kind", [nn.LeakyReLU, nn.ELU])
+def test_slopes_of_any_sign_have_the_gradients_of_torch(slope, kind, compiled):
+    """Below zero a negative slope gives positive numbers, from which the derivative cannot be told."""
+    num_nodes, ends, (state, *_) = case(5)
+
+    class Message(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.activation = nn.Linear(DIM, DIM).double(), kind(slope)
+
+        def forward(self, state_src, x_src, x_dst, attr):
+            return self.activation(self.linear(state_src))
+
+    torch.manual_seed(0)
+    model = LevelPropagation({"edge": LevelRule(Message())})
+    found = []
+    for one in (model, plain(model)):
+        given = state.detach().requires_grad_()
+        one(plan_of(num_nodes, ends), given).state.sin().sum().backward()
+        found.append([given.grad, *(parameter.grad.clone() for parameter in one.parameters())])
+        one.zero_grad()
+    assert bool(compiled) == (slope >= 0)
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_tanh_of_tiny_huge_and_missing_numbers():
     plan = plan_of(2, (np.array([0]), np.array([1])))
     message = EdgePerceptron({"state_src": 1}, [1], last="tanh")
