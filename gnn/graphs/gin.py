@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...graphlib.checks import unmasked
 from ...graphlib.scalars import share
-from ...sampling.arguments import check_count
+from ...sampling.arguments import check_count, node_positions
 from ...sampling.subgraphs.bags import slices
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class NodeGraphs:
 
     def batch(self, ids: ArrayLike, *, device: torch.device | str = "cpu") -> GraphBatch:
         """The graphs `ids`, in that order."""
-        chosen = unmasked("ids", ids).astype(np.int64)
+        chosen = node_positions("ids", ids, self._first.shape[0] - 1, of="graph")
         sizes = self._first[chosen + 1] - self._first[chosen]
         nodes, graph = slices(self._first[chosen], sizes)
         shift = np.cumsum(sizes) - sizes - self._first[chosen]

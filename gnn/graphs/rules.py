@@ -53,6 +53,11 @@ class Curves:
     val : float array (num_folds, num_epochs), optional
         On graphs held out of the training part, for the rule "nested".
 
+    Raises
+    ------
+    InvalidInput
+        Other shapes, or numbers that are not finite.
+
     Examples
     --------
     >>> curves = Curves([[0.5, 0.9, 0.7], [0.6, 0.6, 0.8]])
@@ -63,8 +68,8 @@ class Curves:
     """
 
     def __init__(self, test: ArrayLike, val: ArrayLike | None = None) -> None:
-        self.test: NDArray[Any] = unmasked("test", test).astype(np.float64)
-        self.val: NDArray[Any] | None = None if val is None else unmasked("val", val).astype(np.float64)
+        self.test = _numbers("test", test)
+        self.val = None if val is None else _numbers("val", val)
         if self.test.ndim != 2 or self.test.size == 0:
             raise InvalidInput(f"test must have shape (num_folds, num_epochs), both >= 1; got {self.test.shape}")
         if self.val is not None and self.val.shape != self.test.shape:
@@ -109,6 +114,14 @@ class Curves:
     def rules(self) -> tuple[str, ...]:
         """The rules that these curves allow."""
         return RULES if self.val is not None else RULES[:3]
+
+
+def _numbers(name: str, given: ArrayLike) -> NDArray[np.float64]:
+    """Finite numbers: one that is missing would be the largest of its curve."""
+    curves: NDArray[Any] = unmasked(name, given)
+    if curves.dtype.kind not in "iufb" or not np.isfinite(curves).all():
+        raise InvalidInput(f"{name} must hold finite numbers by fold and epoch; got {curves!s:.80}")
+    return curves.astype(np.float64)
 
 
 def _selected(rule: str, folds: NDArray[Any], epochs: NDArray[Any]) -> Selected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ...embed.progress import TrainingDiverged
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, generator, root_of
-from ...graphlib.errors import InvalidInput
+from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.scalars import integer, is_finite, is_integer
+from ...sampling.arguments import node_positions
 from ..threads import steady
 from .folds import Fold, stratified_folds
 from .rules import Curves
@@ -114,6 +117,14 @@ def cross_validate(
     Curves
         Accuracy over all graphs of a part, not averaged over batches.
 
+    Raises
+    ------
+    InvalidInput, InvalidType
+        Labels that are not classes from 0 or that the model has no scores for; folds of other graphs, without graphs to
+        train or to test, or with graphs in both.
+    TrainingDiverged
+        A loss or a score is not a number any more.
+
     Notes
     -----
     Runs inside `steady`: the same bits at any thread count, where the model's own operations keep that.
@@ -137,13 +148,13 @@ def train_fold(
     progress: Callable[[int, float, float], None] | None = None,
 ) -> tuple[list[float], list[float] | None]:
     """Accuracy on the test graphs of one fold after every epoch, and on its validation graphs where there are any."""
-    classes: NDArray[Any] = unmasked("labels", labels).astype(np.int64)
-    train, val = fold.train, None
+    classes = _classes(labels)
+    train, val = _parts(fold, classes.shape[0]), None
     if options.validation:
         rarest = int(np.unique(classes[train], return_counts=True)[1].min())
         parts = max(2, min(9, rarest))
         inner = stratified_folds(classes[train], num_folds=parts, seed=options.seed)[0]
-        train, val = fold.train[inner.train], fold.train[inner.test]
+        train, val = train[inner.train], train[inner.test]
     rng = generator(options.seed, Purpose.BATCHES, "graphs", number)
     test_curve, val_curve = [], []
     with steady(), torch.random.fork_rng([]):
@@ -159,11 +170,15 @@ def train_fold(
             total, seen = 0.0, 0
             for ids in _batches(train, options, rng):
                 scores = model(model.batch(data, ids))
+                if scores.shape[1] <= classes.max():
+                    raise InvalidInput(
+                        f"labels go up to {classes.max()}, but the model scores {scores.shape[1]} classes"
+                    )
                 loss = cross_entropy(scores, torch.from_numpy(classes[ids]).to(where), reduction=options.reduction)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                total += loss.item() * (1 if options.reduction == "sum" else len(ids))
+                total += _finite(loss.item(), epoch, options) * (1 if options.reduction == "sum" else len(ids))
                 seen += len(ids)
             schedule.step()
             test_curve.append(accuracy(model, data, classes, fold.test, options.batch_size))
@@ -175,14 +190,49 @@ def train_fold(
 
 
 def accuracy(model: Any, data: Any, labels: NDArray[Any], ids: NDArray[np.int64], batch_size: int) -> float:
-    """The share of graphs whose class has the highest score."""
+    """The share of graphs whose class has the highest score.
+
+    Raises
+    ------
+    TrainingDiverged
+        A score is not a number: the highest of such would be that of the first class.
+    """
     model.eval()
     right = 0
     with torch.no_grad():
         for first in range(0, len(ids), batch_size):
             part = ids[first : first + batch_size]
-            right += int((model(model.batch(data, part)).argmax(1).cpu().numpy() == labels[part]).sum())
+            scores = model(model.batch(data, part))
+            if scores.isnan().any():
+                raise TrainingDiverged("the model's scores are not numbers any more; use a lower learning_rate")
+            right += int((scores.argmax(1).cpu().numpy() == labels[part]).sum())
     return right / len(ids)
+
+
+def _classes(labels: ArrayLike) -> NDArray[np.int64]:
+    given: NDArray[Any] = unmasked("labels", labels)
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise InvalidType(f"labels must be integers, one per graph; got {given.dtype} of shape {given.shape}")
+    classes = given.astype(np.int64)
+    if (classes < 0).any():
+        raise InvalidInput(f"labels must be classes from 0; the least is {classes.min()}")
+    return classes
+
+
+def _parts(fold: Fold, count: int) -> NDArray[np.int64]:
+    """The graphs to train of a fold that is whole."""
+    train, test = (node_positions(name, getattr(fold, name), count, of="graph") for name in ("train", "test"))
+    if not train.shape[0] or not test.shape[0] or np.isin(train, test).any():
+        raise InvalidInput(f"{fold!r}: there must be graphs to train and to test, and none in both parts")
+    return train
+
+
+def _finite(loss: float, epoch: int, options: TrainOptions) -> float:
+    if not math.isfinite(loss):
+        raise TrainingDiverged(
+            f"the loss of epoch {epoch} became {loss}; use a learning_rate below {options.learning_rate}"
+        )
+    return loss
 
 
 def _batches(train: NDArray[np.int64], options: TrainOptions, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

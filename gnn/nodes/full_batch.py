@@ -93,8 +93,18 @@ def groups_of(module: Any) -> list[dict[str, Any]]:
 def loss_of_views(views: list[Tensor], nodes: Tensor, labels: Tensor, consistency: float, temperature: float) -> Tensor:
     """The loss of several views of all nodes, some of which have labels."""
     at = nodes.to(views[0].device)
+    check_classes(views[0], labels)
     found = torch.stack([cross_entropy(view[at], labels) for view in views]).mean()
     return found + consistency * consistency_loss(views, temperature) if consistency > 0 else found
+
+
+def check_classes(scores: Tensor, labels: Tensor) -> None:
+    """Refuse labels that scores (n, C) have no column for."""
+    if labels.shape[0] and (scores.ndim != 2 or scores.shape[1] <= int(labels.max())):
+        raise InvalidInput(
+            f"labels go up to {int(labels.max())}, but the model gives scores of shape {tuple(scores.shape)}; it must "
+            "score a class in each column"
+        )
 
 
 def check_views(samples: Any, consistency: Any, temperature: Any) -> tuple[int, float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from ...embed.progress import TrainingDiverged
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, NotFitted
 from ...sampling.arguments import node_positions
@@ -20,6 +22,7 @@ from ..training.epochs import Callback, EpochTrainer
 from ..training.evaluating import evaluating
 from ..training.options import Training
 from ..training.origin import inputs_of
+from .full_batch import check_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,6 +165,8 @@ class NodeTrainer(EpochTrainer):
         ------
         NotFitted
             No epoch was judged yet.
+        TrainingDiverged
+            Scores are not numbers.
         """
         if self._tested is None:
             if not self.best:
@@ -169,6 +174,10 @@ class NodeTrainer(EpochTrainer):
             self.use_best()
             with self._calm("test"), evaluating(self.model):
                 loss, correct = self._scored(self.data.test)
+            if math.isnan(loss):  # the largest of such scores would be the first of them
+                raise TrainingDiverged(
+                    "test: scores of test nodes are not numbers; are their features, and the weights?"
+                )
             share = float(correct.mean()) if correct.shape[0] else float("nan")
             self._tested = NodeScores(share, loss, self.data.test, correct, self.best_epoch, self.options.rule)
         return self._tested
@@ -202,7 +211,9 @@ class NodeTrainer(EpochTrainer):
         if hasattr(self.model, "loss"):
             found: Tensor = self.model.loss(given, labels)
             return found
-        return cross_entropy(self.model(given), labels)
+        scores = self.model(given)
+        check_classes(scores, labels)
+        return cross_entropy(scores, labels)
 
     def _judge(self) -> dict[str, float]:
         loss, correct = self._scored(self.data.val)
@@ -212,6 +223,7 @@ class NodeTrainer(EpochTrainer):
         total, correct = 0.0, []
         for part, scores in self._scores(nodes):
             labels = torch.from_numpy(self.data.labels[part]).to(scores.device)
+            check_classes(scores, labels)
             total += float(cross_entropy(scores, labels, reduction="sum"))
             correct.append((scores.argmax(1) == labels).cpu().numpy())
         return total / max(1, nodes.shape[0]), np.concatenate(correct) if correct else np.empty(0, bool)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...graphlib.checks import unmasked
+from ...sampling.arguments import node_positions
 from ...sampling.subgraphs.bags import ego_bag, graph_bag, slices
 from .plan import BagPlan
 
@@ -75,11 +75,11 @@ class EgoGraphs:
 
     def sizes_of(self, ids: ArrayLike) -> NDArray[np.int64]:
         """The sizes of the ego networks of some graphs, for `SizeClasses.fit`."""
-        return self.bag.sizes[np.isin(self.bag.graph, unmasked("ids", ids))]
+        return self.bag.sizes[np.isin(self.bag.graph, self._chosen(ids))]
 
     def batch(self, ids: ArrayLike, classes: SizeClasses, *, device: torch.device | str = "cpu") -> EgoBatch:
         """The graphs `ids`, in that order."""
-        bag, chosen = self.bag, unmasked("ids", ids).astype(np.int64)
+        bag, chosen = self.bag, self._chosen(ids)
         part = bag.take(chosen)
         at, _ = slices(bag.pair_ptr[chosen], np.diff(part.pair_ptr))
         of_nodes, _ = slices(bag.node_ptr[chosen], np.diff(part.node_ptr))
@@ -90,6 +90,9 @@ class EgoGraphs:
         pairs[diagonal, 0], pairs[diagonal, 1:] = 0, nodes
         plan = BagPlan(part, classes, device=device)
         return EgoBatch(plan, *(torch.from_numpy(rows).to(device) for rows in (pairs, nodes)))
+
+    def _chosen(self, ids: ArrayLike) -> NDArray[np.int64]:
+        return node_positions("ids", ids, self.bag.num_graphs, of="graph")
 
     def __repr__(self) -> str:
         return f"EgoGraphs({self.bag!r}, {self.num_tags} tags)"

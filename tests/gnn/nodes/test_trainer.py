@@ -269,6 +269,32 @@ def test_a_loss_that_is_not_finite_stops_training():
         trainer.fit()
 
 
+def test_scores_without_a_class_or_a_number_are_told():
+    data, x = problem()
+    for model in (FullBatch(nn.Linear(3, 2), x), Rows(nn.Linear(3, 2), x)):
+        with pytest.raises(InvalidInput, match=r"labels go up to 2, but the model gives scores of shape \(\d+, 2\)"):
+            NodeTrainer(model, data, Training(epochs=1)).fit()
+    x[data.test[0]] = torch.nan
+    trainer = NodeTrainer(Rows(module(), x), data, Training(epochs=1))
+    trainer.fit()
+    with pytest.raises(TrainingDiverged, match="scores of test nodes are not numbers"):
+        trainer.test()
+
+
+class Rows(nn.Module):
+    """Rows of features alone, without a loss of its own."""
+
+    def __init__(self, layers, x):
+        super().__init__()
+        self.layers, self.x = layers, x
+
+    def batch(self, nodes, *, epoch=0):
+        return torch.from_numpy(nodes)
+
+    def forward(self, nodes):
+        return self.layers(self.x[nodes])
+
+
 def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
     path = str(tmp_path / "run.npz")
     with pytest.raises(StoreMissing, match="there is no checkpoint"):
