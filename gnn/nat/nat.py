@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Read:
-    """What one batch read from the memory: it serves the scores, and then the write of the same batch."""
+    """What one batch read from the memory at a time: it serves the scores, and then the write of the same batch."""
 
+    now: float
     slots: Slots
     value: Tensor
     self_rep: Tensor
@@ -183,6 +184,7 @@ class NAT(nn.Module):
         """What `to`, `cuda` and `cpu` call: the caches follow the parameters."""
         super()._apply(fn, recurse)
         if self.self_rep.device != self.memory.device:
+            self._read = None
             self.memory = memory_on(self.cache, self.self_rep.device, host=self.config.cache_device == "host")
         return self
 
@@ -221,7 +223,7 @@ class NAT(nn.Module):
         far = node_positions("negatives", others.ravel(), count)
         nodes, number = self.memory.like.distinct(one, two, far)
         time = event_times(time, one.shape[0])
-        read = self._read = self._recall(nodes, time)
+        read = self._read = self._recall(nodes, _first(time))
         pairs = one.shape[0]
         first = np.concatenate([number[:pairs], np.repeat(number[:pairs], others.shape[1])])
         scores = self._score(read, first, number[pairs:])
@@ -231,7 +233,8 @@ class NAT(nn.Module):
     def observe(self, src: ArrayLike, dst: ArrayLike, *, time: ArrayLike, edge_ids: ArrayLike, epoch: int = 0) -> None:
         """Write a batch of events to the memory.
 
-        What the scores of the same batch read is used again; without such a read, one is made without gradients.
+        What the scores of the same batch read is used again; without a read of these nodes at the earliest of these
+        times, one is made without gradients: scores of other batches change nothing.
 
         Parameters
         ----------
@@ -257,12 +260,13 @@ class NAT(nn.Module):
         if ends[0].shape[0] == 0:
             return
         touched, _ = self.memory.like.distinct(*ends)
-        read = self._read
+        read, now = self._read, _first(times)
         self._read = None
-        rows = None if read is None else self.memory.like.rows_of(read.slots.read, touched)
+        fits = read is not None and read.now == now
+        rows = self.memory.like.rows_of(read.slots.read, touched) if read is not None and fits else None
         if read is None or rows is None or rows.min() < 0:
             with torch.no_grad():
-                read = self._recall(touched, times)
+                read = self._recall(touched, now)
             rows = np.arange(touched.shape[0])
         self.memory.insert(*ends, read.slots, read.value, time=times, edge_ids=names, epoch=epoch)
         device = self.self_rep.device
@@ -287,7 +291,7 @@ class NAT(nn.Module):
         out = np.empty((chosen.shape[0], self.config.self_dim), np.float32)
         for start in range(0, chosen.shape[0], batch_size):
             part = chosen[start : start + batch_size]
-            out[start : start + batch_size] = self._own(part, np.array([now]), *self.memory.stamps(part)).cpu().numpy()
+            out[start : start + batch_size] = self._own(part, float(now), *self.memory.stamps(part)).cpu().numpy()
         return out
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -338,36 +342,37 @@ class NAT(nn.Module):
         if rows is not None and events.size and events.max() >= rows:
             raise InvalidInput(f"load_state: event {events.max()} has no row among the {rows} edge features")
 
-    def _recall(self, nodes: NDArray[np.int64], time: ArrayLike) -> _Read:
+    def _recall(self, nodes: NDArray[np.int64], now: float) -> _Read:
         """Read the memory of distinct nodes and apply what was written since it was last read."""
         slots = self.memory.lookup(nodes)
         value = self.slot_update(
             self.self_rep.index_select(0, slots.neighbours),
             slots.row,
-            self._encode(slots.time, time),
+            self._encode(slots.time, now),
             self._edges(slots.edge_id),
             slots.value,
             slots.live,
         )
         if self.config.second_hop == "copy" and len(self.config.sizes) > 2:
             value = torch.where(slots.far[:, None], slots.value, value)
-        return _Read(slots, value, self._own(nodes, time, slots.edge_id[slots.own], slots.time[slots.own]))
+        own = self._own(nodes, now, slots.edge_id[slots.own], slots.time[slots.own])
+        return _Read(now, slots, value, own)
 
-    def _own(self, nodes: NDArray[np.int64], time: ArrayLike, edge_ids: Tensor, times: Tensor) -> Tensor:
+    def _own(self, nodes: NDArray[np.int64], now: float, edge_ids: Tensor, times: Tensor) -> Tensor:
         """The nodes' own vectors with their last events applied."""
         device = self.self_rep.device
         return self.self_update(
             self.self_rep.index_select(0, there(self.last_other[nodes], device)),
             None,
-            self._encode(times, time),
+            self._encode(times, now),
             self._edges(edge_ids),
             self.self_rep.index_select(0, there(nodes, device)),
             edge_ids >= 0,
         )
 
-    def _encode(self, times: Tensor, time: ArrayLike) -> Tensor:
+    def _encode(self, times: Tensor, now: float) -> Tensor:
         if self.config.time_encoding == "since":
-            times = float(np.min(np.asarray(time, np.float64))) - times
+            times = now - times
         return self.time(times.float())
 
     def _edges(self, edge_ids: Tensor) -> Tensor | None:
@@ -381,3 +386,8 @@ class NAT(nn.Module):
         ends = (there(rows, read.value.device) for rows in (first, second))
         sides = (read.self_rep.index_select(0, rows) for rows in ends)
         return self.classify(torch.cat([pooled, *sides], dim=1)).squeeze(1)
+
+
+def _first(times: NDArray[np.float64]) -> float:
+    """The earliest, at which a batch reads the memory; of none, any."""
+    return float(times.min()) if times.size else 0.0

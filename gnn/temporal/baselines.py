@@ -8,6 +8,8 @@ import numpy as np
 
 from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_number
+from ...graphlib.store.times import float_times
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 class EdgeBank:
     """Score 1 for links seen before, else 0; with a window, only if last seen within that time.
+
+    The last time counts, whatever the order in which events are observed.
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ class EdgeBank:
     """
 
     def __init__(self, *, window: float | None = None, directed: bool = True) -> None:
-        if window is not None and not window > 0:
+        if window is not None and not (is_number(window) and window > 0):
             raise InvalidInput(f"window must be a time above 0, or None; got {window!r}")
         self.window = window
         self.directed = directed
@@ -55,7 +59,8 @@ class EdgeBank:
     def observe(self, src: ArrayLike, dst: ArrayLike, *, time: ArrayLike, edge_ids: ArrayLike, epoch: int = 0) -> None:
         """Remember a batch of events."""
         for u, v, t in _rows(src, dst, time):
-            self._last[self._pair(u, v)] = t
+            pair = self._pair(u, v)
+            self._last[pair] = max(t, self._last.get(pair, t))
 
     def _pair(self, u: int, v: int) -> tuple[int, int]:
         return (u, v) if self.directed or u <= v else (v, u)
@@ -100,13 +105,23 @@ class CommonNeighbours:
 
 
 def _rows(src: ArrayLike, dst: ArrayLike, time: ArrayLike) -> Any:
-    u, v, times = (unmasked(name, given) for name, given in (("src", src), ("dst", dst), ("time", time)))
-    return zip(u.tolist(), v.tolist(), times.astype(float).tolist(), strict=True)
+    u, v = (unmasked(name, given) for name, given in (("src", src), ("dst", dst)))
+    times = float_times(time)
+    if u.ndim != 1 or not u.shape == v.shape == times.shape:
+        raise InvalidInput(
+            f"src, dst and time must have shape (n,), one per event; got {u.shape}, {v.shape} and {times.shape}"
+        )
+    if not np.isfinite(times).all():
+        raise InvalidInput(f"times must be finite; time[{int(np.argmin(np.isfinite(times)))}] is not")
+    return zip(u.tolist(), v.tolist(), times.tolist(), strict=True)
 
 
 def _scores(score: Any, src: ArrayLike, dst: ArrayLike, negatives: ArrayLike, time: ArrayLike) -> Any:
-    far = unmasked("negatives", negatives).tolist()
+    given: NDArray[Any] = unmasked("negatives", negatives)
     rows = list(_rows(src, dst, time))
+    if given.ndim != 2 or given.shape[0] != len(rows):
+        raise InvalidInput(f"negatives must have shape (n, q), a row for each of {len(rows)} events; got {given.shape}")
+    far = given.tolist()
     positive = np.array([score(u, v, t) for u, v, t in rows], np.float64)
     negative = np.array([[score(u, w, t) for w in ws] for (u, _, t), ws in zip(rows, far, strict=True)], np.float64)
-    return positive, negative.reshape(len(rows), -1)
+    return positive, negative.reshape(given.shape)

@@ -9,9 +9,10 @@ import numpy as np
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...sampling.arguments import check_count
+from .splits import event_positions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from .splits import Events
 
@@ -27,7 +28,8 @@ class TemporalNegatives:
     events : Events
         The whole stream.
     pool : int array
-        Positions of the events whose destinations may be drawn; a training sampler must be given training events only.
+        Positions, or a mask, of the events whose destinations may be drawn; a training sampler must be given training
+        events only.
     kind : {"random", "historical", "inductive"}, default "random"
         Uniform over the distinct destinations of the pool; or destinations that the source met strictly before, but not
         at that time; or of those, ones whose pair with the source is in no training event. Where the source has none,
@@ -37,7 +39,7 @@ class TemporalNegatives:
         Whether a random draw may be the event's own destination, or another that the source meets at the same time.
         Papers that compute AP with one random negative mostly allow it. Where the pool has nothing else, it is drawn.
     train : int array, optional
-        Positions of the training events, for kind "inductive".
+        Positions, or a mask, of the training events, for kind "inductive".
     seed : int, default 0
 
     Notes
@@ -78,19 +80,21 @@ class TemporalNegatives:
         if kind == "inductive" and train is None:
             raise InvalidInput("inductive negatives need train: the positions of the training events")
         self.events = events
-        self.destinations = np.unique(events.dst[pool])
+        self.destinations = np.unique(events.dst[event_positions("pool", pool, events)])
         if self.destinations.shape[0] == 0:
             raise InvalidInput("the pool has no events, so there are no destinations to draw")
         self.kind = kind
         self.num = check_count("num", num, 1)
         self.collisions = collisions
         self.seed = seed
-        self._history = None if kind == "random" else _history(events, train if kind == "inductive" else None)
+        known = event_positions("train", () if train is None or kind != "inductive" else train, events)
+        self._history = None if kind == "random" else _history(events, known)
 
-    def draw(self, positions: NDArray[np.int64], *, epoch: int = 0) -> NDArray[np.int64]:
+    def draw(self, positions: ArrayLike, *, epoch: int = 0) -> NDArray[np.int64]:
         """Negatives of the events at `positions`, int64 (n, num)."""
         from ...sampling.negatives import negatives_cpu
 
+        positions = event_positions("positions", positions, self.events)
         out = np.empty((positions.shape[0], self.num), np.int64)
         events = self.events
         negatives_cpu.draw_from_pool(
@@ -110,11 +114,11 @@ class TemporalNegatives:
         return out
 
 
-def _history(events: Events, train: NDArray[np.int64] | None) -> Any:
-    """The stream as a store, without the pairs of `train` if that is given."""
+def _history(events: Events, train: NDArray[np.int64]) -> Any:
+    """The stream as a store, without the pairs of the events `train`."""
     from ...graphlib.store.store import GraphStore
 
-    keep = slice(None) if train is None else ~np.isin(_pairs(events), _pairs(events)[train])
+    keep = ~np.isin(_pairs(events), _pairs(events)[train])
     return GraphStore.from_edges(
         events.src[keep], events.dst[keep], num_nodes=events.num_nodes, time=events.time[keep], directed=True
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
 from ...graphlib.given_store import chosen_edge_type
+from ...graphlib.scalars import is_number
+from ...sampling.arguments import mask_positions, node_positions
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from ...graphlib.store.store import GraphStore
 
@@ -76,6 +80,14 @@ class Events:
     def __repr__(self) -> str:
         span = f", time {self.time[0]:g}..{self.time[-1]:g}" if len(self) else ""
         return f"Events({len(self):,} among {self.num_nodes:,} nodes{span})"
+
+
+def event_positions(name: str, given: ArrayLike, events: Events) -> NDArray[np.int64]:
+    """Positions of events, or a mask of them, as int64 positions that there are."""
+    array: NDArray[Any] = unmasked(name, given)
+    if array.dtype == bool:
+        return mask_positions("event", array, len(events))
+    return node_positions(name, array, len(events), of="event")
 
 
 def _as_floats(time: NDArray[Any]) -> NDArray[np.float64]:
@@ -147,6 +159,11 @@ def inductive_split(
         Nodes to hide, of all that have events; drawn among those with events after the training period.
     seed : int
 
+    Raises
+    ------
+    InvalidInput
+        The share is less than a node, or no event is after the training period: there would be nothing to test.
+
     References
     ----------
     Y. Luo and P. Li, arXiv:2209.01084, section 5.1 and appendix C.1.
@@ -160,12 +177,17 @@ def inductive_split(
     >>> split.masked.tolist(), split.test.tolist(), len(split.replay)
     ([16, 18], [17, 18], 17)
     """
-    if not 0 < share < 1:
+    if not is_number(share) or not 0 < share < 1:
         raise InvalidInput(f"share must be between 0 and 1; got {share!r}")
     first, second = _bounds(events, quantiles)
     later = np.unique(np.concatenate([events.src[first:], events.dst[first:]]))
     everyone = np.unique(np.concatenate([events.src, events.dst])).shape[0]
     count = min(int(share * everyone), later.shape[0])
+    if count == 0:
+        raise InvalidInput(
+            f"share={share!r} of {everyone} nodes, {later.shape[0]} of them with events after the training period, "
+            "hides none, so that there is nothing to test; give a larger share, or more events"
+        )
     masked = np.sort(generator(seed, Purpose.UNSEEN).choice(later, count, replace=False))
     hidden = np.zeros(events.num_nodes, np.bool_)
     hidden[masked] = True
@@ -176,10 +198,11 @@ def inductive_split(
 
 
 def _bounds(events: Events, quantiles: tuple[float, float]) -> tuple[int, int]:
-    if not 0 < quantiles[0] < quantiles[1] < 1:
+    wanted = tuple(quantiles) if isinstance(quantiles, Iterable) else ()
+    if len(wanted) != 2 or not all(map(is_number, wanted)) or not 0 < wanted[0] < wanted[1] < 1:
         raise InvalidInput(f"quantiles must rise between 0 and 1, such as (0.7, 0.85); got {quantiles!r}")
     if len(events) == 0:
         raise InvalidInput("there are no events to divide")
-    cuts = np.quantile(events.time, quantiles)
+    cuts = np.quantile(events.time, wanted)
     first, second = np.searchsorted(events.time, cuts, side="right")
     return int(first), int(second)

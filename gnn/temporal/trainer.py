@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ...embed.progress import TrainingDiverged
 from ...graphlib.checkpoints import prefixed
 from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.scalars import integer, is_finite
@@ -16,7 +18,8 @@ from ..training.checkpoint import Resumable
 from ..training.evaluating import evaluating
 from ..training.origin import Origin
 from .metrics import LinkScores
-from .negatives import TemporalNegatives
+from .negatives import COLLISIONS, TemporalNegatives
+from .splits import event_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +45,14 @@ class TemporalModel(Protocol):
 
 
 def batches(positions: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    """Cut positions into batches; the last may be shorter."""
+    """Cut positions into batches of at least one; the last may be shorter."""
+    integer("batch_size", size, 1)
     return [positions[start : start + size] for start in range(0, positions.shape[0], size)]
 
 
-def replay(model: TemporalModel, events: Events, positions: NDArray[np.int64], *, batch_size: int = 100) -> None:
+def replay(model: TemporalModel, events: Events, positions: ArrayLike, *, batch_size: int = 100) -> None:
     """Let the model observe events without scoring them."""
-    for part in batches(positions, batch_size):
+    for part in batches(event_positions("positions", positions, events), batch_size):
         seen = events.take(part)
         model.observe(seen.src, seen.dst, time=seen.time, edge_ids=seen.edge_ids)
 
@@ -56,7 +60,7 @@ def replay(model: TemporalModel, events: Events, positions: NDArray[np.int64], *
 def evaluate(
     model: TemporalModel,
     events: Events,
-    positions: NDArray[np.int64],
+    positions: ArrayLike,
     negatives: TemporalNegatives,
     *,
     batch_size: int = 32,
@@ -69,7 +73,7 @@ def evaluate(
         In the state that the period begins with.
     events : Events
     positions : int64 array (n,)
-        Ascending positions of the events to score.
+        Ascending positions, or a mask, of the events to score.
     negatives : TemporalNegatives
     batch_size : int, default 32
         Events that are scored at once do not see each other; `ap_batch` is the mean over these batches.
@@ -88,7 +92,7 @@ def evaluate(
     0.975
     """
     positive, negative = [], []
-    for part in batches(positions, batch_size):
+    for part in batches(event_positions("positions", positions, events), batch_size):
         seen = events.take(part)
         scores = model(seen.src, seen.dst, negatives.draw(part), time=seen.time)
         model.observe(seen.src, seen.dst, time=seen.time, edge_ids=seen.edge_ids)
@@ -140,8 +144,15 @@ class TrainOptions:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "eval_batch_size", "patience"):
             object.__setattr__(self, name, integer(name, getattr(self, name), 1))
-        if self.monitor not in LinkScores.__dataclass_fields__:
-            raise InvalidInput(f"monitor must be a field of LinkScores; got {self.monitor!r}")
+        object.__setattr__(self, "seed", integer("seed", self.seed, -(1 << 63)))
+        if self.monitor not in LinkScores.__dataclass_fields__ or self.monitor == "num_links":
+            raise InvalidInput(f"monitor must be a field of LinkScores that is a score; got {self.monitor!r}")
+        if self.collisions not in COLLISIONS:
+            raise InvalidInput(f"collisions must be one of {', '.join(map(repr, COLLISIONS))}; got {self.collisions!r}")
+        if not is_finite(self.learning_rate) or self.learning_rate <= 0:
+            raise InvalidInput(f"learning_rate must be a number > 0; got {self.learning_rate!r}")
+        if not is_finite(self.tolerance):
+            raise InvalidInput(f"tolerance must be a finite number; got {self.tolerance!r}")
 
 
 @dataclass(frozen=True)
@@ -250,6 +261,11 @@ class TemporalTrainer(Resumable):
 
         `callback` is told about every batch and epoch; when it returns True, training pauses there, to be saved or
         resumed by another call.
+
+        Raises
+        ------
+        TrainingDiverged
+            A loss is not finite any more. The model is as it was before that batch.
         """
         parts = batches(self.split.train, self.options.batch_size)
         while not self.finished:
@@ -287,11 +303,11 @@ class TemporalTrainer(Resumable):
             everything,
             kind=kind,
             num=num,
-            collisions=collisions or self.options.collisions,
+            collisions=self.options.collisions if collisions is None else collisions,
             train=split.train,
             seed=self.options.seed + 2,
         )
-        size = batch_size or self.options.eval_batch_size
+        size = self.options.eval_batch_size if batch_size is None else integer("batch_size", batch_size, 1)
         before = self._state()
         try:
             self._set_state(self.best)
@@ -312,11 +328,17 @@ class TemporalTrainer(Resumable):
         drawn = self._train_negatives.draw(part, epoch=self.epoch if self.options.fresh_negatives else 0)
         positive, negative = self.model(seen.src, seen.dst, drawn, time=seen.time)
         loss = softplus(-positive).mean() + softplus(negative).mean()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"the loss of epoch {self.epoch}, batch {self.batch} became {value}; use a learning_rate below "
+                f"{self.options.learning_rate}"
+            )
         self.optimizer.zero_grad()
         loss.backward()
         self.model.observe(seen.src, seen.dst, time=seen.time, edge_ids=seen.edge_ids, epoch=self.epoch)
         self.optimizer.step()
-        return float(loss.detach())
+        return value
 
     def _close_epoch(self, count: int) -> Progress:
         """Validate, remember the best epoch, go to the next."""

@@ -84,6 +84,27 @@ def test_observing_without_scoring_writes_the_same():
         np.testing.assert_allclose(array, two.state()[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("compat", ["paper", "released"])
+def test_scores_of_other_moments_change_nothing(compat):
+    """Someone who ranks candidates for a later moment, and then observes the next events."""
+    columns = events_of(30, 40)
+    states = []
+    for ask in (False, True):
+        model = model_of(compat=compat)
+        watch(model, columns)
+        if ask:
+            model(np.arange(30), np.arange(30)[::-1], np.zeros((30, 1), np.int64), time=np.full(30, 1e6))
+        model.observe([0, 1], [2, 3], time=[1001.0, 1002.0], edge_ids=[40, 41])
+        states.append(model.state())
+    for name in states[0]:
+        np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
+
+
+def test_a_batch_of_nothing_has_no_scores():
+    positive, negative = model_of()([], [], np.empty((0, 3), np.int64), time=[])
+    assert (positive.shape, negative.shape) == ((0,), (0, 3))
+
+
 def test_restored_state_goes_on_as_if_never_stopped():
     columns = events_of(30, 100)
     straight, resumed = model_of(), model_of()
@@ -109,7 +130,7 @@ def test_what_was_read_is_what_is_stored():
     """A second meeting keeps the updated value of the slot and the updated vector; a first one starts at zero."""
     model = model_of(6)
     model.observe([0, 0], [1, 2], time=[0.0, 1.0], edge_ids=[0, 1])
-    read = model._recall(np.array([0, 1]), [2.0])
+    read = model._recall(np.array([0, 1]), 2.0)
     model.observe([0], [1], time=[2.0], edge_ids=[2])
     cache = model.cache
     (slot,) = cache.starts[1] + cache.find([0], [1], hop=1)
@@ -126,7 +147,7 @@ def test_event_at_time_zero_is_an_event():
     for encoding in ("since", "absolute"):
         model = model_of(4, time_encoding=encoding)
         model.observe([0], [1], time=[0.0], edge_ids=[0])
-        read = model._recall(np.array([0, 2]), [0.0])
+        read = model._recall(np.array([0, 2]), 0.0)
         assert read.self_rep[0].abs().max() > 0
         assert read.self_rep[1].abs().max() == 0
         assert read.value[1].abs().max() > 0  # the slot of 1 in the table of 0

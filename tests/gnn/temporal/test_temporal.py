@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nearhop
+from nearhop.embed.progress import TrainingDiverged
 from nearhop.gnn.temporal.baselines import CommonNeighbours, EdgeBank
 from nearhop.gnn.temporal.metrics import LinkScores, average_precision, reciprocal_ranks, roc_auc
 from nearhop.gnn.temporal.negatives import TemporalNegatives
 from nearhop.gnn.temporal.splits import Events, inductive_split, time_split
-from nearhop.gnn.temporal.trainer import TemporalTrainer, TrainOptions, evaluate
-from nearhop.graphlib.errors import IndexMismatch, InvalidInput, NotFitted, StoreCorrupt, StoreMissing
+from nearhop.gnn.temporal.trainer import TemporalTrainer, TrainOptions, evaluate, replay
+from nearhop.graphlib.errors import IndexMismatch, InvalidInput, InvalidType, NotFitted, StoreCorrupt, StoreMissing
 from nearhop.tests.support import needs
 
 
@@ -70,8 +71,14 @@ def test_split_errors():
     events = events_of()
     with pytest.raises(InvalidInput, match="quantiles must rise between 0 and 1,"):
         time_split(events, (0.9, 0.8))
-    with pytest.raises(InvalidInput, match="share must be between 0 and 1; got"):
-        inductive_split(events, share=1.5)
+    for wrong in ((0.5,), "ab", (0.1, "x")):
+        with pytest.raises(InvalidInput, match="quantiles must rise between 0 and 1,"):
+            time_split(events, wrong)
+    for share in (1.5, "a"):
+        with pytest.raises(InvalidInput, match="share must be between 0 and 1; got"):
+            inductive_split(events, share=share)
+    with pytest.raises(InvalidInput, match=r"share=0.01 of 30 nodes, .* hides none, so that there is nothing to test"):
+        inductive_split(events, share=0.01)
     with pytest.raises(InvalidInput, match="there are no events to divide"):
         time_split(events.take(np.arange(0)))
 
@@ -137,6 +144,48 @@ def test_negative_errors():
         TemporalNegatives(events, np.arange(0))
 
 
+@pytest.mark.parametrize(
+    ("positions", "error", "said"),
+    [
+        ([10**7], InvalidInput, r"\[0\] is 10000000, but events are 0..299"),
+        ([0, -1], InvalidInput, r"\[1\] is -1, but events are 0..299"),
+        ([1.5], InvalidType, "must hold integer event positions"),
+        (np.ones(5, bool), InvalidInput, r"a mask of events must have shape \(300,\)"),
+    ],
+)
+def test_positions_are_events(positions, error, said):
+    """Positions beyond the stream were read from memory beyond it."""
+    events = events_of()
+    negatives = TemporalNegatives(events, np.arange(300))
+    for call in (
+        negatives.draw,
+        lambda given: TemporalNegatives(events, given),
+        lambda given: TemporalNegatives(events, np.arange(3), kind="inductive", train=given),
+        lambda given: evaluate(EdgeBank(), events, given, negatives),
+        lambda given: replay(EdgeBank(), events, given),
+    ):
+        with pytest.raises(error, match=said):
+            call(positions)
+    mask = np.arange(300) >= 250
+    np.testing.assert_array_equal(negatives.draw(mask), negatives.draw(np.arange(250, 300)))
+    assert evaluate(EdgeBank(), events, mask, negatives) == evaluate(EdgeBank(), events, np.arange(250, 300), negatives)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5])
+def test_batches_hold_events(size):
+    """Batches of less than nothing left all events out."""
+    events = events_of()
+    trainer = trainer_of(epochs=1)
+    trainer.fit()
+    for call in (
+        lambda: evaluate(EdgeBank(), events, np.arange(9), TemporalNegatives(events, np.arange(9)), batch_size=size),
+        lambda: replay(EdgeBank(), events, np.arange(9), batch_size=size),
+        lambda: trainer.test(batch_size=size),
+    ):
+        with pytest.raises(InvalidInput, match=f"batch_size must be an integer >= 1; got {size}"):
+            call()
+
+
 @needs("sklearn")
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 6), st.integers(0, 1000))
 def test_metrics_equal_scikit_learns(positives, negatives, levels, seed):
@@ -178,8 +227,27 @@ def test_edge_bank_and_common_neighbours():
     assert common([0], [2], [[1]], time=[1.0])[1].tolist() == [[0.0]]
     common.reset()
     assert common([0], [2], [[1]], time=[1.0])[0].tolist() == [0.0]
-    with pytest.raises(InvalidInput, match="window must be a time above 0"):
-        EdgeBank(window=0)
+    for wrong in (0, "a"):
+        with pytest.raises(InvalidInput, match="window must be a time above 0"):
+            EdgeBank(window=wrong)
+
+
+def test_baselines_read_whole_events_in_any_order():
+    window = EdgeBank(window=5.0)
+    window.observe([0, 0], [1, 1], time=[10.0, 3.0], edge_ids=[0, 1])
+    assert window([0], [1], [[2]], time=[12.0])[0].tolist() == [1.0]
+    for model in (window, CommonNeighbours()):
+        assert [part.shape for part in model([], [], np.empty((0, 3), int), time=[])] == [(0,), (0, 3)]
+        for src, dst, negatives, time, said in (
+            ([0], [1, 2], [[2]], [1.0], "one per event"),
+            ([0, 1], [1, 2], [[2]], [1.0, 2.0], "a row for each of 2 events"),
+            ([0], [1], [2], [1.0], r"negatives must have shape \(n, q\)"),
+            ([0], [1], [[2]], [np.nan], r"times must be finite; time\[0\] is not"),
+        ):
+            with pytest.raises(InvalidInput, match=said):
+                model(src, dst, negatives, time=time)
+        with pytest.raises(InvalidInput, match="times must be finite"):
+            model.observe([0], [1], time=[np.nan], edge_ids=[0])
 
 
 class Spy:
@@ -291,8 +359,25 @@ def test_trainer_errors(tmp_path):
             trainer.load(str(path))
     with pytest.raises(InvalidInput, match="patience must be an integer >= 1; got 0"):
         TrainOptions(patience=0)
-    with pytest.raises(InvalidInput, match="monitor must be a field of LinkScores; got 'f1'"):
-        TrainOptions(monitor="f1")
+    for wrong, said in (
+        ({"monitor": "f1"}, "monitor must be a field of LinkScores that is a score; got 'f1'"),
+        ({"monitor": "num_links"}, "monitor must be a field"),
+        ({"collisions": "maybe"}, "collisions must be one of 'allow', 'refuse'; got 'maybe'"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number > 0; got nan"),
+        ({"tolerance": float("nan")}, "tolerance must be a finite number; got nan"),
+        ({"seed": "a"}, "seed must be an integer"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            TrainOptions(**wrong)
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_can_be_saved(tmp_path):
+    """What is saved then is the state before that batch, and a file that can be read."""
+    trainer, path = trainer_of(learning_rate=1e30), str(tmp_path / "run.npz")
+    with pytest.raises(TrainingDiverged, match="the loss of epoch 0, batch 1 became nan; use a learning_rate below"):
+        trainer.fit()
+    trainer.save(path)
+    trainer_of(learning_rate=1e30).load(path)
 
 
 def test_looking_at_the_test_set_leaves_training_as_it_was():
