@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ...embed.evaluation.link_splits import EdgeSplit
 from ...embed.evaluation.metrics import hits
+from ...graphlib.checks import kind_of
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.scalars import integer, is_finite
@@ -71,6 +72,12 @@ class LinkTraining:
         for name in ("epochs", "batch", "eval_every", "k"):
             object.__setattr__(self, name, integer(name, getattr(self, name), 1))
         object.__setattr__(self, "seed", integer("seed", self.seed, 0))
+        if not isinstance(self.hide_targets, bool):
+            raise InvalidType(f"hide_targets must be True or False; got {self.hide_targets!r:.50}")
+        if self.reweighting is not None and not hasattr(self.reweighting, "matrix"):
+            raise InvalidType(
+                f"reweighting must be a nearhop.gnn.topology.Reweighting, or None; got {kind_of(self.reweighting)}"
+            )
         for name in ("lr", "head_lr", "clip"):
             value = getattr(self, name)
             if not is_finite(value) or value < 0 or (name == "lr" and not value):
@@ -193,8 +200,15 @@ def train_links(
             "train_links takes an EdgeSplit (of embed.evaluation.split_edges), an Encoder and a head; got "
             f"{type(split).__name__}, {type(encoder).__name__} and {type(head).__name__}"
         )
+    if not isinstance(options, LinkTraining):
+        raise InvalidType(f"training must be a LinkTraining; got {type(options).__name__}")
     if features is None and encoder.has_features:
         raise InvalidInput("the encoder reads features; give features=")
+    if features is not None and not encoder.has_features:
+        raise InvalidInput(
+            "the encoder trains a vector per node (num_features=0) and reads no features; leave features= out, or give "
+            "the encoder their number of columns"
+        )
     matrix = None if features is None else SparseTensor(features_of(features))
     num_nodes, width = split.full.num_nodes, int(encoder.weight.shape[0])
     if matrix is not None and (matrix.matrix.num_rows, matrix.matrix.num_cols) != (num_nodes, width):

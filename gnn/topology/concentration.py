@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer
+from ...graphlib.scalars import is_finite, is_integer
 from ...graphlib.sparse import intersect_cpu
 from ...graphlib.sparse.csr import CSR, as_adjacency
 from ...graphlib.sparse.intersect import grouped_by_row, intersect
@@ -87,7 +88,7 @@ def topological_concentration(
     degree = np.diff(neighbors.indptr)
     if beta is None:
         beta = n / max(1, neighbors.num_entries)
-    elif isinstance(beta, bool) or not 0 <= beta < np.inf:
+    elif not is_finite(beta) or beta < 0:
         raise InvalidInput(f"beta must be a number >= 0; got {beta!r}")
     i, j = _both_ways(neighbors, pairs)
     walks = [neighbors]
@@ -152,9 +153,9 @@ def approximate_concentration(
         raise InvalidInput(f'similarity must be "cosine" or "dot"; got {similarity!r}')
     if not is_integer(hops) or not is_integer(dim) or hops < 1 or dim < 1:
         raise InvalidInput(f"hops and dim must be integers >= 1; got {hops!r} and {dim!r}")
-    given = (1.0,) * hops if weights is None else tuple(weights)
-    if len(given) != hops:
-        raise InvalidInput(f"weights must hold one number per hop, {hops}; got {given!r}")
+    given = (1.0,) * hops if weights is None else tuple(weights) if isinstance(weights, Iterable) else ()
+    if len(given) != hops or not all(map(is_finite, given)):
+        raise InvalidInput(f"weights must hold one number per hop, {hops}, all finite; got {weights!r:.80}")
     neighbors = neighbor_sets(store)
     n = neighbors.num_rows
     rows = as_adjacency(mean_over_neighbors(neighbors))
@@ -188,6 +189,8 @@ def _both_ways(neighbors: CSR, pairs: Any) -> tuple[NDArray[np.int64], NDArray[n
     if pairs is None:
         rows = np.repeat(np.arange(neighbors.num_rows), np.diff(neighbors.indptr))
         return rows, neighbors.indices.astype(np.int64)
+    if len(pairs) != 2:
+        raise InvalidInput(f"pairs must be (src, dst), two arrays of equally many nodes; got {len(pairs)} rows")
     src, dst = as_pairs("pairs", pairs[0], pairs[1], (neighbors.num_rows, neighbors.num_rows))
     return np.concatenate([src, dst]), np.concatenate([dst, src])
 

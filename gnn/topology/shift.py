@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.checks import unmasked
-from ...graphlib.errors import InvalidInput
+from ...embed.evaluation.link_splits import EdgeSplit
+from ...graphlib.checks import kind_of, unmasked
+from ...graphlib.errors import InvalidInput, InvalidType
 from .concentration import topological_concentration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import ArrayLike, NDArray
-
-    from ...embed.evaluation.link_splits import EdgeSplit
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +76,8 @@ def topology_report(split: EdgeSplit, *, hops: int = 1, **options: Any) -> Topol
     >>> sorted(report.means)
     ['test', 'train', 'val']
     """
+    if not isinstance(split, EdgeSplit):
+        raise InvalidType(f"topology_report takes an EdgeSplit, of split_edges; got {kind_of(split)}")
     parts = {
         "train": topological_concentration(split.train, hops=hops, **options),
         "val": topological_concentration(split.train, (split.val[0], split.val[1]), hops=hops, **options),

@@ -10,10 +10,16 @@ import torch
 from nearhop import GraphStore
 from nearhop.embed.evaluation import split_edges
 from nearhop.gnn.graphs import TrainOptions, stratified_folds
-from nearhop.gnn.links import DotHead, Encoder, LinkTraining, PairSketches, train_links
+from nearhop.gnn.links import DotHead, Encoder, LinkTraining, PairSketches, ProductHead, train_links
 from nearhop.gnn.nodes.features import as_features
 from nearhop.gnn.sparse.sparse_tensor import SparseTensor, features_of
-from nearhop.gnn.topology import Reweighting, rank_correlation
+from nearhop.gnn.topology import (
+    Reweighting,
+    approximate_concentration,
+    rank_correlation,
+    topological_concentration,
+    topology_report,
+)
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NearhopError
 
 X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
@@ -101,6 +107,40 @@ def test_scores_of_no_test(parts, split):
 def test_options_of_training(option, value):
     with pytest.raises(InvalidInput, match=option):
         LinkTraining(**{option: value})
+
+
+def test_features_that_an_encoder_does_not_read_are_refused(split):
+    """As many columns as nodes made them look like the encoder's own; they were left out without a word."""
+    with pytest.raises(InvalidInput, match="reads no features; leave features= out"):
+        train_links(split, Encoder(0, 8, num_nodes=60), DotHead(), QUICK, features=np.eye(60))
+    for given in ({"hide_targets": "no"}, {"reweighting": True}):
+        with pytest.raises(InvalidType, match=next(iter(given))):
+            LinkTraining(**given)
+    with pytest.raises(InvalidType, match="training must be a LinkTraining; got dict"):
+        train_links(split, Encoder(0, 8, num_nodes=60), DotHead(), {"epochs": 1})
+    for head in (lambda: ProductHead(8, layers=0), lambda: ProductHead(8, dropout=1.5), lambda: ProductHead(0)):
+        with pytest.raises(InvalidInput, match="must be"):
+            head()
+
+
+def test_pairs_of_concentration_are_two_arrays():
+    """Of an array (m, 2) the first two pairs were taken for sources and destinations."""
+    store = GraphStore.from_edges([0, 1, 2, 2], [1, 2, 0, 3])
+    for measure in (topological_concentration, approximate_concentration):
+        with pytest.raises(InvalidInput, match=r"pairs must be \(src, dst\).*; got 3 rows"):
+            measure(store, np.array([[0, 1], [1, 2], [2, 3]]))
+    for call, said in (
+        (lambda: topological_concentration(store, beta="a"), "beta must be a number >= 0; got 'a'"),
+        (
+            lambda: approximate_concentration(store, weights=3),
+            "weights must hold one number per hop, 1, all finite; got 3",
+        ),
+        (lambda: approximate_concentration(store, weights=(np.nan,)), "one number per hop, 1, all finite"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            call()
+    with pytest.raises(InvalidType, match="topology_report takes an EdgeSplit"):
+        topology_report(store)
 
 
 def test_seeds_are_whole_numbers(split):
