@@ -150,11 +150,12 @@ class Codebook(nn.Module):
         return moved
 
     def _assign(self, nodes: Tensor, nearest: Tensor) -> None:
-        before = self.assignment[nodes].long()
+        named = torch.unique(nodes)  # a batch may name a node twice
+        before = self.assignment[named].long()
         number = self.node_counts.shape[0]
         self.node_counts -= torch.bincount(before[before >= 0], minlength=number)
-        self.node_counts += torch.bincount(nearest, minlength=number)
         self.assignment[nodes] = nearest.to(self.assignment.dtype)
+        self.node_counts += torch.bincount(self.assignment[named].long(), minlength=number)
 
 
 def _nearest(

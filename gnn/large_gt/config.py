@@ -59,13 +59,14 @@ class LargeGTConfig:
 
     def __post_init__(self) -> None:
         for name in ("hidden", "heads", "num_centroids", "global_dim"):
-            integer(name, getattr(self, name), 1)
+            object.__setattr__(self, name, integer(name, getattr(self, name), 1))
+        object.__setattr__(self, "seed", integer("seed", self.seed, -(1 << 63)))
         for name, allowed in (("mode", MODES), ("compat", COMPAT)):
             if getattr(self, name) not in allowed:
                 raise InvalidInput(
                     f"{name} must be one of {', '.join(map(repr, allowed))}; got {getattr(self, name)!r}"
                 )
         for name in ("dropout", "attention_dropout"):
-            share(name, getattr(self, name))
+            object.__setattr__(self, name, share(name, getattr(self, name)))
         if not is_number(self.momentum) or not 0 < self.momentum < 1:
             raise InvalidInput(f"momentum must be a number in (0, 1); got {self.momentum!r}")

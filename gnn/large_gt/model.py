@@ -10,18 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, scaled_dot_product_attention
 
-from ...graphlib.errors import InvalidInput
-from ...sampling.arguments import node_positions
+from ...graphlib.checks import kind_of
+from ...graphlib.errors import InvalidInput, InvalidType
+from ...sampling.arguments import check_count, node_positions
 from ..training.evaluating import evaluating
 from .codebook import Codebook
 from .config import LargeGTConfig
 from .inputs import first_layer
 from .local import LocalAttention
+from .tokens import TokenLoader
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from .tokens import TokenBatch, TokenLoader
+    from .tokens import TokenBatch
 
 
 class _Norm(nn.BatchNorm1d):
@@ -122,6 +124,11 @@ class LargeGT(nn.Module):
 
     def __init__(self, tokens: TokenLoader, num_classes: int, config: LargeGTConfig | None = None) -> None:
         super().__init__()
+        if not isinstance(tokens, TokenLoader) or not isinstance(config, LargeGTConfig | None):
+            raise InvalidType(
+                f"LargeGT takes a TokenLoader and a LargeGTConfig; got {kind_of(tokens)} and {kind_of(config)}"
+            )
+        check_count("num_classes", num_classes, 1)
         self.config = made = config or LargeGTConfig()
         self.tokens = tokens
         width, wide = made.hidden, made.heads * made.hidden
@@ -179,11 +186,15 @@ class LargeGT(nn.Module):
         """Mean squared distance of the nodes' vectors from the codebook, and from a fresh k-means of them."""
         if self.attend is None:
             raise InvalidInput('mode="local" has no codebook')
-        return self.attend.codebook.distortion(self.vectors(nodes))
+        vectors = self.vectors(nodes)
+        if not vectors.shape[0]:
+            raise InvalidInput("distortion is a mean over nodes; give at least one")
+        return self.attend.codebook.distortion(vectors)
 
     @torch.no_grad()
     def vectors(self, nodes: ArrayLike, *, batch_size: int = 4096) -> Tensor:
         """What the codebook is asked with, [Wp x ; pos], of some nodes (n, 2 g)."""
+        check_count("batch_size", batch_size, 1)
         if self.attend is None or self.node_input is None:
             raise InvalidInput('mode="local" has no codebook')
         chosen, made = node_positions("nodes", nodes, self.tokens.num_nodes), []

@@ -128,7 +128,7 @@ def _buffers(module: Any) -> list[Any]:
 
 def _modules(model: Any) -> Iterator[tuple[str, str]]:
     for name, module in model.named_modules():
-        own, told = sorted(vars(module).items()), module.extra_repr()
+        own, told = sorted((key, _plain(value)) for key, value in vars(module).items()), module.extra_repr()
         words = [told, *(f"{key}={value!r}" for key, value in own if _is_plain(key, value) and f"{key}=" not in told)]
         words += [_settings(value) for key, value in own if not key.startswith("_")]
         text = re.sub(r" at 0x[0-9a-f]+", "", ", ".join(filter(None, words)))
@@ -139,14 +139,22 @@ def _settings(value: Any) -> str:
     """The plain fields of a dataclass, such as the configuration of a model."""
     if not is_dataclass(value) or isinstance(value, type):
         return ""
-    found = ((field.name, getattr(value, field.name)) for field in fields(value))
+    found = ((field.name, _plain(getattr(value, field.name))) for field in fields(value))
     return ", ".join(f"{key}={part!r}" for key, part in found if _is_plain(key, part))
 
 
 def _is_plain(name: str, value: Any) -> bool:
     if name.startswith("_") or name in _ELSEWHERE:
         return False
-    return isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(isinstance(each, _PLAIN) for each in value))
+    parts = value if isinstance(value, list | tuple) else (value,)
+    return all(isinstance(part, _PLAIN) for part in parts)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as Python's, alone or in a list."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _group(group: Mapping[str, Any]) -> str:

@@ -57,6 +57,17 @@ def test_only_assigned_nodes_count():
         assert torch.equal(made.node_counts, torch.bincount(known, minlength=5))
 
 
+def test_a_node_that_a_batch_names_twice_counts_once():
+    made = book().train()
+    torch.manual_seed(0)
+    for nodes in ([3, 3, 7, 3], [7, 8, 8, 3]):
+        made.update(torch.randn(4, 4), torch.tensor(nodes))
+        known = made.assignment[made.assignment >= 0].long()
+        assert made.node_counts.tolist() == torch.bincount(known, minlength=5).tolist()
+    made.fit(torch.randn(3, 4), torch.tensor([1, 1, 2]))
+    assert made.node_counts.sum() == (made.assignment >= 0).sum() == 5
+
+
 def test_empty_centroids_have_no_say_and_all_empty_is_even():
     made = book()
     assert made.log_counts().tolist() == [0.0] * 5  # no node is assigned yet: no weights, and no NaN

@@ -8,7 +8,7 @@ import nearhop
 from nearhop.gnn.large_gt import LargeGT, LargeGTConfig, TokenLoader
 from nearhop.gnn.nodes import NodeData, NodeTrainer
 from nearhop.gnn.training import Training
-from nearhop.graphlib.errors import InvalidInput
+from nearhop.graphlib.errors import InvalidInput, InvalidType
 from nearhop.graphlib.sparse import hop_contexts
 from nearhop.sampling import NodeSets
 from nearhop.tests.gnn.large_gt.graphs import data, graph
@@ -177,6 +177,20 @@ def test_bad_input_is_named():
         ({"compat": "paper"}, "compat must be one of None, 'released'"),
         ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\)"),
         ({"momentum": 0}, r"momentum must be a number in \(0, 1\)"),
+        ({"seed": "a"}, "seed must be an integer"),
     ):
         with pytest.raises(InvalidInput, match=message):
             LargeGTConfig(**options)
+    made = model(store)
+    for call in (lambda size: made.vectors([0, 1], batch_size=size), lambda size: made.prepare([0], batch_size=size)):
+        for size in (0, -3):  # a negative one gave no vectors
+            with pytest.raises(InvalidInput, match=f"batch_size must be an integer >= 1; got {size}"):
+                call(size)
+    with pytest.raises(InvalidInput, match="a mean over nodes; give at least one"):
+        made.distortion([])
+    with pytest.raises(InvalidInput, match="num_classes must be an integer >= 1; got 0"):
+        LargeGT(made.tokens, 0, made.config)
+    with pytest.raises(InvalidType, match="takes a TokenLoader and a LargeGTConfig; got nearhop's GraphStore"):
+        LargeGT(store, 3)
+    config = LargeGTConfig(hidden=np.int64(8), dropout=np.float32(0.5))
+    assert (type(config.hidden), type(config.dropout)) == (int, float)

@@ -11,6 +11,7 @@ from torch import nn
 from nearhop.gnn.nodes import FullBatch, NodeData, NodeTrainer
 from nearhop.gnn.sparse.sparse_tensor import SparseTensor
 from nearhop.gnn.training import Training, run_seeds
+from nearhop.gnn.training.origin import Origin
 from nearhop.graphlib.checkpoints import load_checkpoint, save_checkpoint
 from nearhop.graphlib.errors import IndexMismatch, StoreCorrupt
 from nearhop.graphlib.sparse import CSR
@@ -69,6 +70,23 @@ def test_another_experiment_is_not_taken_up(tmp_path, change, what):
     assert (trainer.epoch, trainer.best) == (0, {})
     again = run_seeds(build_of(), 1, folder=tmp_path)
     assert [found.loss for found in again.results] == [found.loss for found in first.results]
+
+
+def test_settings_in_lists_and_numbers_of_numpy_are_told_from_others():
+    """They were left out, and numbers of Python beside them were another model."""
+
+    class Model(nn.Module):
+        def __init__(self, share, sizes):
+            super().__init__()
+            self.share, self.sizes = share, sizes
+
+    def told(share=np.float32(0.5), sizes=(8, 4)):
+        return Origin(Model(share, list(sizes)), []).facts()["modules"]
+
+    assert told() == told(0.5) == told(sizes=np.array([8, 4]))
+    assert told() != told(np.float32(0.25))
+    assert told() != told(sizes=(4, 8))
+    assert told(sizes=[torch.ones(1)]) == {"": "Model(share=0.5)"}
 
 
 class Several(nn.Module):
