@@ -119,6 +119,11 @@ class Augmented(nn.Module):
         self._fixed: list[Any] = []
         self.register_buffer("view", torch.zeros((), dtype=torch.int64))
 
+    @property
+    def num_scored(self) -> int:
+        """Nodes that are scored: all of the features."""
+        return shape_of(self.x)[0]
+
     def batch(self, nodes: NDArray[np.int64], *, epoch: int = 0) -> Tensor:
         """The nodes themselves."""
         return torch.from_numpy(nodes)

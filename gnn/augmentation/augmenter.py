@@ -180,6 +180,11 @@ class LocalAugmenter:
                     "data=NodeData(...), or rule=None, which keeps the last state"
                 )
             data = NodeData.from_store(store)
+        if options.rule is not None and data is not None and (data.num_nodes != shape_of(x)[0] or not data.train.size):
+            raise InvalidInput(
+                f"rule={options.rule!r} reads the labels of training nodes of the store's {shape_of(x)[0]} nodes; got "
+                f"{data!r}"
+            )
         with steady(), torch.random.fork_rng([]):
             torch.manual_seed(root_of(options.seed, Purpose.GENERATOR))
             model = ConditionalVAE(

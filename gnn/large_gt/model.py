@@ -157,6 +157,11 @@ class LargeGT(nn.Module):
             nn.Linear(width, num_classes),
         )
 
+    @property
+    def num_scored(self) -> int:
+        """Nodes that can be scored: those of the loader."""
+        return self.tokens.num_nodes
+
     def batch(self, nodes: NDArray[np.int64], *, epoch: int = 0) -> TokenBatch:
         """As `TokenLoader.batch`."""
         return self.tokens.batch(nodes, epoch=epoch)

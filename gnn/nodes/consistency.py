@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...graphlib.errors import InvalidInput
+from ...graphlib.scalars import is_finite
+
 
 def consistency_loss(scores: Sequence[Tensor], temperature: float = 0.5) -> Tensor:
     """Distance of the class probabilities of each view from their sharpened mean.
@@ -38,7 +41,12 @@ def consistency_loss(scores: Sequence[Tensor], temperature: float = 0.5) -> Tens
     >>> round(consistency_loss([certain, certain]).item(), 6)
     0.0
     """
+    if not len(scores):
+        raise InvalidInput("consistency_loss compares views; give the scores of at least one")
+    if not is_finite(temperature) or temperature <= 0:
+        raise InvalidInput(f"temperature must be a number > 0; got {temperature!r:.50}")
     probabilities = torch.stack([torch.softmax(part, 1) for part in scores])
-    raised = probabilities.detach().mean(0) ** (1.0 / temperature)
+    mean = probabilities.detach().mean(0)
+    raised = (mean / mean.amax(1, keepdim=True)) ** (1.0 / temperature)  # the largest is 1, whatever the power
     sharp = raised / raised.sum(1, keepdim=True)
     return (probabilities - sharp).square().sum(2).mean()

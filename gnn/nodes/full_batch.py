@@ -47,6 +47,7 @@ class FullBatch(nn.Module):
         super().__init__()
         self.module = module
         self.samples, self.consistency, self.temperature = check_views(samples, consistency, temperature)
+        self._num_scored: int | None = None
         self._kinds = [isinstance(given, Tensor) for given in inputs]
         self._others = [given for given in inputs if not isinstance(given, Tensor)]
         for number, given in enumerate(given for given in inputs if isinstance(given, Tensor)):
@@ -59,6 +60,11 @@ class FullBatch(nn.Module):
         others = iter(self._others)
         return [next(tensors) if is_tensor else next(others) for is_tensor in self._kinds]
 
+    @property
+    def num_scored(self) -> int | None:
+        """Nodes that the module scores; None before it was called."""
+        return self._num_scored
+
     def batch(self, nodes: NDArray[np.int64], *, epoch: int = 0) -> Tensor:
         """The nodes themselves."""
         return torch.from_numpy(nodes)
@@ -66,6 +72,7 @@ class FullBatch(nn.Module):
     def scores(self) -> Tensor:
         """Of all nodes (n, C)."""
         found: Tensor = self.module(*self.inputs)
+        self._num_scored = int(found.shape[0])
         return found
 
     def parameter_groups(self) -> list[dict[str, Any]]:

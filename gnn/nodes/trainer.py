@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from ...embed.progress import TrainingDiverged
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, NotFitted
+from ...graphlib.scalars import is_integer
 from ...sampling.arguments import node_positions
 from ...sampling.loaders.streams import ahead
 from ...sampling.prefetch import Stopwatch
@@ -34,7 +35,8 @@ class NodeModel(Protocol):
     """A torch module that says how the batch of some nodes is made, and scores it.
 
     It may also have `loss(batch, labels)`, which takes the place of the cross entropy of its scores in training; labels
-    are int64, one per node of the batch.
+    are int64, one per node of the batch. Where it tells the number of nodes that it can score, `num_scored`, the
+    trainer compares that with its labels.
     """
 
     def batch(self, nodes: NDArray[np.int64], *, epoch: int = 0) -> Any:
@@ -128,6 +130,7 @@ class NodeTrainer(EpochTrainer):
         parts = {"labels": [data.labels], "split": [data.train, data.val, data.test], "inputs": inputs_of(model)}
         super().__init__(model, made, groups, **parts)
         self.data = data
+        self._check_nodes()
         self._tested: NodeScores | None = None
 
     def fit(
@@ -191,6 +194,15 @@ class NodeTrainer(EpochTrainer):
             parts = [scores.float().cpu().numpy() for _, scores in self._scores(chosen)]
         return np.concatenate(parts) if parts else np.empty((0, self.data.num_classes), np.float32)
 
+    def _check_nodes(self) -> None:
+        """Refuse a model of another number of nodes than there are labels, where it tells."""
+        told = getattr(self.model, "num_scored", None)
+        if is_integer(told) and told != self.data.num_nodes:
+            raise InvalidInput(
+                f"the model scores {told} nodes, but there are labels for {self.data.num_nodes}; give features and "
+                "labels of the same nodes"
+            )
+
     def _num_batches(self) -> int:
         size = self.options.batch_size or self.data.train.shape[0]
         return -(-self.data.train.shape[0] // size)
@@ -210,6 +222,7 @@ class NodeTrainer(EpochTrainer):
         given, labels = batch[0], batch[1].to(self.device)
         if hasattr(self.model, "loss"):
             found: Tensor = self.model.loss(given, labels)
+            self._check_nodes()
             return found
         scores = self.model(given)
         check_classes(scores, labels)

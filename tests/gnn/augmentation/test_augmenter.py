@@ -311,6 +311,12 @@ def test_input_that_cannot_be():
     bare.nodes["x"] = np.eye(2, dtype=np.float32)
     with pytest.raises(InvalidInput, match="give data=NodeData"):
         LocalAugmenter().fit(bare)
+    for data in (NodeData([0, 1], [0], [], [1]), NodeData(np.zeros(N, int), [], [0], [1])):
+        with pytest.raises(InvalidInput, match=f"labels of training nodes of the store's {N} nodes; got NodeData"):
+            LocalAugmenter(epochs=1).fit(store, data=data)
+    wrapped = fitted(store).wrap(GCN(F, 8, 2, branches=2), as_features(store.nodes["x"]))
+    with pytest.raises(InvalidInput, match=f"the model scores {N} nodes, but there are labels for 2"):
+        NodeTrainer(wrapped, NodeData([0, 1], [0], [1], []))
     loop = nearhop.GraphStore.from_edges([0], [0], num_nodes=2)
     loop.nodes["x"] = np.eye(2, dtype=np.float32)
     with pytest.raises(InvalidInput, match="no edges between different nodes"):

@@ -182,6 +182,8 @@ def test_bad_input_is_named():
         with pytest.raises(InvalidInput, match=message):
             LargeGTConfig(**options)
     made = model(store)
+    with pytest.raises(InvalidInput, match=f"the model scores {store.num_nodes} nodes, but there are labels for 2"):
+        NodeTrainer(made, NodeData([0, 1], [0], [1], []))
     for call in (lambda size: made.vectors([0, 1], batch_size=size), lambda size: made.prepare([0], batch_size=size)):
         for size in (0, -3):  # a negative one gave no vectors
             with pytest.raises(InvalidInput, match=f"batch_size must be an integer >= 1; got {size}"):

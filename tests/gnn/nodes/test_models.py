@@ -474,6 +474,10 @@ def test_consistency_pulls_views_towards_their_sharpened_mean():
     torch.testing.assert_close(found, wanted)
     (gradient,) = torch.autograd.grad(found, one)
     torch.testing.assert_close(gradient, torch.autograd.grad(wanted, one)[0])
+    assert consistency_loss([torch.zeros(1, 500)] * 2, 0.01).item() == 0  # a hundredth power of 1 / 500
+    for scores, temperature in (([], 0.5), ([one], 0), ([one], "a")):
+        with pytest.raises(InvalidInput, match=r"at least one|temperature must be a number > 0"):
+            consistency_loss(scores, temperature)
 
 
 def test_several_views_in_a_full_batch():

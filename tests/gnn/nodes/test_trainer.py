@@ -271,6 +271,8 @@ def test_a_loss_that_is_not_finite_stops_training():
 
 def test_scores_without_a_class_or_a_number_are_told():
     data, x = problem()
+    with pytest.raises(InvalidInput, match="the model scores 91 nodes, but there are labels for 90"):
+        NodeTrainer(FullBatch(module(), torch.cat([x, x[:1]])), data, Training(epochs=1)).fit()
     for model in (FullBatch(nn.Linear(3, 2), x), Rows(nn.Linear(3, 2), x)):
         with pytest.raises(InvalidInput, match=r"labels go up to 2, but the model gives scores of shape \(\d+, 2\)"):
             NodeTrainer(model, data, Training(epochs=1)).fit()

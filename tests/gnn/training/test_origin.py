@@ -80,7 +80,9 @@ def test_settings_in_lists_and_numbers_of_numpy_are_told_from_others():
             super().__init__()
             self.share, self.sizes = share, sizes
 
-    def told(share=np.float32(0.5), sizes=(8, 4)):
+    half = np.float32(0.5)
+
+    def told(share=half, sizes=(8, 4)):
         return Origin(Model(share, list(sizes)), []).facts()["modules"]
 
     assert told() == told(0.5) == told(sizes=np.array([8, 4]))
