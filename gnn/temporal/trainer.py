@@ -13,6 +13,7 @@ from ...embed.progress import TrainingDiverged
 from ...graphlib.checkpoints import prefixed
 from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.scalars import integer, is_finite
+from ...graphlib.tensors import to_array
 from ..threads import steady
 from ..training.checkpoint import Resumable
 from ..training.evaluating import evaluating
@@ -359,7 +360,7 @@ class TemporalTrainer(Resumable):
         return told
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        weights = {f"weights.{n}": w.detach().cpu().numpy().copy() for n, w in self.model.state_dict().items()}
+        weights = {f"weights.{n}": to_array(w, n).copy() for n, w in self.model.state_dict().items()}
         return {**weights, **{f"memory.{name}": array for name, array in self.model.state().items()}}
 
     def _set_state(self, state: dict[str, NDArray[Any]]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.checkpoints import check_arrays, prefixed
 from ...graphlib.errors import StoreCorrupt
+from ...graphlib.tensors import to_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 def adam_arrays(optimizer: Any) -> dict[str, NDArray[Any]]:
     """Moments and step counts, named `adam.<number of the parameter>.<name>`."""
     return {
-        f"adam.{number}.{name}": part.detach().cpu().numpy()
+        f"adam.{number}.{name}": to_array(part, name)
         for number, held in optimizer.state_dict()["state"].items()
         for name, part in held.items()
     }
@@ -45,7 +46,7 @@ def read_adam(path: object, arrays: Mapping[str, NDArray[Any]], optimizer: Any) 
         numbers.add(int(found[1]))
     held: dict[int, dict[str, Any]] = {}
     for number in sorted(numbers):
-        like = np.empty(tuple(parameters[number].shape), np.float32)
+        like = to_array(torch.empty_like(parameters[number]), "moments")
         given = prefixed(arrays, f"{number}.")
         check_arrays(path, given, {"step": np.empty((), np.float32), **dict.fromkeys(_MOMENTS, like)})
         if not given["step"] >= 0 or not np.isfinite(given["step"]):

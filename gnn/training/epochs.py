@@ -14,8 +14,9 @@ import torch
 
 from ...embed.progress import TrainingDiverged
 from ...graphlib.compute.streams import Purpose, root_of
-from ...graphlib.errors import StoreCorrupt
+from ...graphlib.errors import InvalidInput, StoreCorrupt
 from ...graphlib.scalars import is_finite
+from ...graphlib.tensors import to_array
 from ..threads import steady
 from .checkpoint import Resumable
 from .evaluating import evaluating
@@ -64,6 +65,8 @@ class EpochTrainer(Resumable):
         self.model, self.options = model, options
         kind = torch.optim.Adam if options.optimizer == "adam" else torch.optim.AdamW
         given = list(model.parameters()) if groups is None else list(groups)
+        if next(iter(model.parameters()), None) is None:
+            raise InvalidInput(f"{type(model).__name__} has no parameters to train")
         self.optimizer = kind(given, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
         self._origin = Origin(model, self.optimizer.param_groups, **data)
         self.epoch = self.batch = 0
@@ -215,7 +218,7 @@ class EpochTrainer(Resumable):
             yield
 
     def _state(self) -> dict[str, NDArray[Any]]:
-        return {name: part.detach().cpu().numpy().copy() for name, part in self.model.state_dict().items()}
+        return {name: to_array(part, name).copy() for name, part in self.model.state_dict().items()}
 
     def _set_state(self, state: dict[str, NDArray[Any]]) -> None:
         self.model.load_state_dict({name: torch.from_numpy(np.array(part)) for name, part in state.items()})

@@ -79,6 +79,9 @@ class Training:
             value = getattr(self, name)
             if value is not None or name in ("epochs", "eval_every", "workers"):
                 object.__setattr__(self, name, integer(name, value, low))
+        object.__setattr__(self, "seed", integer("seed", self.seed, -(1 << 63)))
+        if self.steady not in (True, False):
+            raise InvalidInput(f"steady must be True or False; got {self.steady!r:.50}")
         for name, allowed in (("selection", SELECTIONS), ("monitor", MONITORS), ("optimizer", OPTIMIZERS),
                               ("patience_on", WAITS)):  # fmt: skip
             if getattr(self, name) not in allowed:

@@ -97,8 +97,8 @@ def run_seeds(
     Raises
     ------
     InvalidInput, IndexMismatch
-        No seeds; a file in the folder is of other options, another model or other data, as far as `load` of the trainer
-        can tell.
+        No seeds, or one twice; a file in the folder is of other options, another model or other data, as far as `load`
+        of the trainer can tell.
 
     Examples
     --------
@@ -116,9 +116,10 @@ def run_seeds(
     """
     import torch
 
-    chosen = tuple(seeds) if isinstance(seeds, Iterable) else tuple(range(integer("seeds", seeds, 1)))
-    if not chosen:
-        raise InvalidInput("run_seeds needs at least one seed")
+    listed = seeds if isinstance(seeds, Iterable) else range(integer("seeds", seeds, 1))
+    chosen = tuple(integer("each of seeds", seed, -(1 << 63)) for seed in listed)
+    if not chosen or len({*chosen}) < len(chosen):
+        raise InvalidInput(f"run_seeds needs at least one seed, and each once; got {chosen}")
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     results, rule = [], ""

@@ -164,6 +164,25 @@ def test_stopped_anywhere_saved_and_resumed_gives_the_same_bits(tmp_path, option
         assert resumed.test().accuracy == whole.test().accuracy
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_models_of_other_numbers_are_saved_and_go_on(tmp_path, dtype):
+    """Of float64 the file could be written and not read, of bfloat16 no epoch could be kept."""
+    path = str(tmp_path / "run.npz")
+
+    def made():
+        data, x = problem()
+        return NodeTrainer(FullBatch(module().to(dtype), x.to(dtype)), data, Training(epochs=6))
+
+    whole, stopped, resumed = made(), made(), made()
+    whole.fit()
+    stopped.fit(lambda told: told.epoch == 2, checkpoint=path)
+    resumed.load(path)
+    resumed.fit()
+    assert resumed.history == whole.history
+    assert same(whole, resumed)
+    assert weights(resumed)[0].dtype == dtype
+
+
 def test_order_and_bits_do_not_depend_on_threads_or_on_those_that_prepare():
     made = []
     for workers, threads in ((0, 1), (3, 2)):
@@ -269,6 +288,15 @@ def test_a_loss_that_is_not_finite_stops_training():
         trainer.fit()
 
 
+def test_seeds_that_cannot_be_and_models_without_parameters():
+    for seeds in ([], [1, 1], [0.5], "12"):
+        with pytest.raises(InvalidInput, match=r"at least one seed, and each once|each of seeds must be an integer"):
+            run_seeds(trainer_of, seeds)
+    data, x = problem()
+    with pytest.raises(InvalidInput, match="FullBatch has no parameters to train"):
+        NodeTrainer(FullBatch(nn.Identity(), x), data)
+
+
 def test_scores_without_a_class_or_a_number_are_told():
     data, x = problem()
     with pytest.raises(InvalidInput, match="the model scores 91 nodes, but there are labels for 90"):
@@ -354,6 +382,8 @@ def test_checkpoints_are_checked_whole_before_anything_changes(tmp_path):
         ({"optimizer": "sgd"}, "optimizer must be one of"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number > 0"),
         ({"weight_decay": -1}, "weight_decay must be a number >= 0"),
+        ({"seed": "a"}, "seed must be an integer"),
+        ({"steady": "x"}, "steady must be True or False; got 'x'"),
         ({"selection": "last epoch", "patience": 3}, "leave it"),
     ],
 )
