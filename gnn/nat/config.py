@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ...graphlib.errors import InvalidInput
-from ...graphlib.scalars import is_integer, share
+from ...graphlib.scalars import integer, is_integer, plain_parameter, share
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
@@ -71,3 +72,7 @@ class NATConfig:
             if not is_integer(getattr(self, name)) or getattr(self, name) < least:
                 raise InvalidInput(f"{name} must be an integer >= {least}; got {getattr(self, name)!r}")
         share("dropout", self.dropout)
+        if not isinstance(self.sizes, Iterable):
+            raise InvalidInput(f"sizes must list slots per hop, such as (1, 32, 16); got {self.sizes!r}")
+        for name, value in (("sizes", tuple(self.sizes)), ("seed", integer("seed", self.seed, -(1 << 63)))):
+            object.__setattr__(self, name, plain_parameter(value))

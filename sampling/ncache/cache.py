@@ -388,8 +388,9 @@ class NCache:
                 raise InvalidInput(f"insert: {name} must have shape ({count},), one per event; got {given.shape}")
         if count and not np.isfinite(times).all():
             raise InvalidInput("insert: time holds a value that is not finite")
-        if count and (names.dtype.kind not in "iu" or names.min() < 0):
-            raise InvalidInput(f"insert: edge_ids must be integers >= 0; got {names.dtype}, smallest {names.min()}")
+        if count and (names.dtype.kind not in "iu" or names.min() < 0 or int(names.max()) >> 63):
+            told = f"{names.dtype} from {names.min()} to {names.max()}"
+            raise InvalidInput(f"insert: edge_ids must be integers >= 0 and below 2^63; got {told}")
         return times, np.ascontiguousarray(names, np.int64)
 
 

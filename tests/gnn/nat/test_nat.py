@@ -228,6 +228,12 @@ def test_errors():
         NATConfig(compat="mine")
     with pytest.raises(InvalidInput, match="self_dim must be an integer >= 1; got 0"):
         NATConfig(self_dim=0)
+    for options, said in (({"seed": "a"}, "seed must be an integer"), ({"sizes": 5}, "sizes must list slots per hop")):
+        with pytest.raises(InvalidInput, match=said):
+            NATConfig(**options)
+    assert NATConfig(sizes=[np.int64(1), 8]) == NATConfig(sizes=(1, 8))
+    with pytest.raises(InvalidInput, match=r"edge_ids\[0\] is 18446744073709551615, but edge ids are >= 0"):
+        NAT(4).observe([0], [1], time=[0.0], edge_ids=np.array([2**64 - 1], np.uint64))  # it was no event
     with pytest.raises(InvalidInput, match=r"node_features must have shape \(4, d\); got \(3, 2\)"):
         NAT(4, node_features=np.zeros((3, 2)))
     with pytest.raises(InvalidInput, match=r"negatives \(n, q\); got \(1,\), \(1,\), \(1,\)"):

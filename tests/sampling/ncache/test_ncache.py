@@ -192,7 +192,11 @@ def test_estimate_and_repr():
         (lambda: NCache(3).insert([0], [1, 2]), "src and dst must be equally long; got 1 and 2"),
         (lambda: NCache(3).insert([0], [1], time=[np.nan]), "time holds a value that is not finite"),
         (lambda: NCache(3).insert([0], [1], time=[1, 2]), r"time must have shape \(1,\)"),
-        (lambda: NCache(3).insert([0], [1], edge_ids=[-1]), "edge_ids must be integers >= 0; got int64, smallest -1"),
+        (lambda: NCache(3).insert([0], [1], edge_ids=[-1]), "edge_ids must be integers >= 0 .* got int64 from -1"),
+        (
+            lambda: NCache(3).insert([0], [1], edge_ids=np.array([2**64 - 1], np.uint64)),
+            "below 2.63; got uint64 from 1844674",
+        ),
         (lambda: NCache(3).insert([0], [1], values=[[1]]), "values belong to the slots of a read"),
         (lambda: NCache(3).insert([0], [1], read=NCache(3).lookup([0])), "node 1 is not among the nodes of the read"),
         (lambda: NCache(3).find([0], [0], hop=3), "hop must be 0..2, the tables of this cache; got 3"),
