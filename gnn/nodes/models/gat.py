@@ -72,8 +72,9 @@ class GAT(nn.Module):
         check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches)
         check_sizes(heads=heads, out_heads=out_heads)
         check_shares(dropout=dropout)
-        if not is_finite(slope):
-            raise InvalidInput(f"slope must be a finite number; got {slope!r:.50}")
+        for name, value in (("slope", slope), ("alpha", alpha)):
+            if not is_finite(value):
+                raise InvalidInput(f"{name} must be a finite number; got {value!r:.50}")
         if heads % branches:
             raise InvalidInput(f"{heads} heads cannot be shared out evenly among {branches} branches")
         own = heads // branches
