@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+_INT64_MAX = np.iinfo(np.int64).max
+
+
 class IdMap:
     """A one-to-one map between node positions and user ids.
 
@@ -109,12 +112,12 @@ class IdMap:
             raise InvalidType(f"user ids of this store are integers; got dtype {given.dtype}")
         values, order = self.arrays["values"], self.arrays["order"]
         if not len(order):
-            raise NotFound(f"user id {given[0]} is not in the store, which has no nodes of this type")
-        rank = np.searchsorted(values, given, sorter=order)
-        found = order[np.minimum(rank, len(order) - 1)]
-        missing = values[found] != given
+            raise NotFound(f"user id {given.flat[0]} is not in the store, which has no nodes of this type")
+        wanted = given.astype(np.int64, copy=False)  # uint64 beside int64 would be searched as float64
+        found = order[np.minimum(np.searchsorted(values, wanted, sorter=order), len(order) - 1)]
+        missing = (values[found] != wanted) | (given > _INT64_MAX)
         if missing.any():
-            raise NotFound(f"user id {given[int(np.argmax(missing))]} is not in the store")
+            raise NotFound(f"user id {given[missing][0]} is not in the store")
         return np.asarray(found, np.int64)
 
     def _find_text(self, text: str) -> int:

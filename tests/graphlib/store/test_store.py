@@ -321,3 +321,22 @@ def test_a_column_is_named_by_a_text():
     for name in (["x"], 0, None):
         with pytest.raises(NotFound, match="nodes have no column"):
             store.nodes[name]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_large_ids_are_found_in_any_dtype(dtype):
+    store = GraphStore.from_edges([0, 1], [1, 2])
+    ids = [2**60 + 1, 2**60 + 3, 2**60 + 2]  # which float64 does not tell apart
+    store.set_ids(ids)
+    assert store.lookup(np.array(ids, dtype)).tolist() == [0, 1, 2]
+    store.append_edges(np.array(ids[2:], dtype), np.array(ids[:1], dtype))
+    assert (store.edge_list().src[-1], store.edge_list().dst[-1]) == (2, 0)
+    with pytest.raises(NotFound, match=f"user id {2**60} is not"):
+        store.lookup(np.array([ids[0], 2**60], dtype))
+
+
+def test_an_id_beyond_64_bits_is_in_no_store():
+    store = GraphStore.from_edges([0], [1])
+    store.set_ids([-(2**63), 5])
+    with pytest.raises(NotFound, match=f"user id {2**63} is not"):  # the same bits
+        store.lookup(np.array([5, 2**63], np.uint64))
