@@ -27,6 +27,9 @@ _TOKEN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+# what a condition may stand behind: an operator there would take the name alone, as in `a + b IN (...)`
+_BEGINS = re.compile(r"([(,]|(?<![\w.\"])(AND|OR|NOT|CASE|WHEN|THEN|ELSE))\s*\Z", re.IGNORECASE)
+
 
 def answer_lists(
     sql: str, available: dict[str, str], values: Callable[[str], NDArray[Any]]
@@ -44,10 +47,14 @@ def answer_lists(
     if len(sql) < 2 * _LONG or "$" in sql or re.search(r"\be'", sql, re.IGNORECASE):
         return sql, {}
     made: dict[str, NDArray[np.bool_]] = {}
+    passed = 0  # where the token before ends
 
     def replace(found: re.Match[str]) -> str:
-        whole = found.group(0)
-        if found["name"] is None or found["list"].count(",") < _LONG - 1:
+        nonlocal passed
+        whole, before = found.group(0), sql[passed : found.start()]
+        begins = _BEGINS.search(before) or not (passed or before.strip())
+        passed = found.end()
+        if found["name"] is None or found["list"].count(",") < _LONG - 1 or not begins:
             return whole
         name = available.get(found["name"].strip('"').lower())
         if not name:

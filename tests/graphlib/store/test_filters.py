@@ -260,6 +260,29 @@ def test_long_lists_answer_as_short_ones_do():
         where(store, f"small IN ({listed}) + 'x'")
 
 
+def test_a_long_list_is_compared_with_all_that_stands_before_it():
+    rng = np.random.default_rng(5)
+    store = nearhop.GraphStore.from_edges([], [], num_nodes=300)
+    store.nodes["x"], store.nodes["b"] = rng.integers(0, 200, 300), np.arange(300) % 3
+    store.nodes["t"] = store.nodes["x"].astype(str)
+    x, b, numbers = store.nodes["x"], store.nodes["b"], range(80)
+    listed, quoted = ", ".join(map(str, numbers)), ", ".join(f"'{n}'" for n in numbers)
+    for sql, expected in {
+        f"b + x IN ({listed})": np.isin(b + x, numbers),
+        f"x - b IN ({listed}) AND x IN ({listed})": np.isin(x - b, numbers) & np.isin(x, numbers),
+        f"- x IN ({listed})": x == 0,
+        f"b * -- AND (\n x IN ({listed})": np.isin(b * x, numbers),
+        f'b + /* OR */ "x" NOT IN ({listed})': ~np.isin(b + x, numbers),
+        f"'1' || t IN ({quoted})": np.isin(np.char.add("1", x.astype(str)), [str(n) for n in numbers]),
+        f"(x IN ({listed})) OR NOT x IN ({listed})": np.ones(300, bool),
+        f"b=1AND/**/x IN ({listed})": (b == 1) & np.isin(x, numbers),
+        f"CASE WHEN x IN ({listed}) THEN b = 1 ELSE x % 150 IN ({listed}) END": np.where(
+            np.isin(x, numbers), b == 1, np.isin(x % 150, numbers)
+        ),
+    }.items():
+        assert np.array_equal(where(store, sql, as_bitmap=True), expected), sql[:60]
+
+
 def test_a_list_of_a_hundred_thousand_takes_a_moment():
     store = nearhop.GraphStore.from_edges([], [], num_nodes=100_000)
     begun = time.process_time()
