@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InvalidInput, InvalidType
 from ..scalars import is_integer
-from ..types import EdgeType
+from ..types import EdgeType, edge_name
 from .columns import check_name
 
 _MOST_NODES = 1 << 40
@@ -16,9 +16,10 @@ _MOST_NODES = 1 << 40
 
 def check_edge_type(edge_type: Any) -> EdgeType:
     """A triple of names: source node type, relation, destination node type."""
-    if isinstance(edge_type, str) or len(tuple(edge_type)) != 3:
+    names = edge_name(edge_type)
+    if isinstance(names, str) or len(names) != 3:
         raise InvalidInput(f"an edge type is (source node type, relation, destination node type); got {edge_type!r}")
-    source, relation, target = edge_type
+    source, relation, target = names
     for name in (source, relation, target):
         check_name(name)
         if "/" in name:

@@ -340,3 +340,19 @@ def test_an_id_beyond_64_bits_is_in_no_store():
     store.set_ids([-(2**63), 5])
     with pytest.raises(NotFound, match=f"user id {2**63} is not"):  # the same bits
         store.lookup(np.array([5, 2**63], np.uint64))
+
+
+def test_types_are_named_by_texts():
+    store = GraphStore.from_typed({"u": 3, "i": 2}, {("u", "b", "i"): ([0], [1])})
+    for wrong in (5, [["u"], "b", "i"], {"u": 1}.values()):
+        for call in (store.csr, store.edges, store.is_directed):
+            with pytest.raises(InvalidType, match=r"an edge type is .* three texts; got"):
+                call(wrong)
+        with pytest.raises(InvalidType, match="three texts"):
+            store.add_edge_type(wrong, [0], [1])
+        with pytest.raises(InvalidType, match="three texts"):
+            store.append_edges([0], [1], edge_type=wrong)
+    for wrong in (5, ["u"], {}):
+        for call in (store.nodes, store.ids, store.num_nodes_of):
+            with pytest.raises(InvalidType, match=r"a node type is a text; got .*; types: 'u', 'i'"):
+                call(wrong)
