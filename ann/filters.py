@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .ids import RowIds
 
+_INT64_MAX = np.iinfo(np.int64).max
 
 Where = Callable[[str, "RowIds"], "NDArray[np.bool_]"]
 
@@ -57,10 +58,7 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
     if isinstance(given, range):
         if rows.is_text:
             raise InvalidType("search: the ids of this index are text, of which there are no ranges; give an array")
-        values = rows.values
-        inside = (values >= min(given, default=0)) & (values <= max(given, default=-1))
-        if abs(given.step) > 1:
-            inside &= (values - given.start) % abs(given.step) == 0
+        inside = _within(rows.values, given)
         return (inside if live is None else inside & live)[None, :]
     if callable(given):
         raise InvalidType(
@@ -88,6 +86,19 @@ def allowed_rows(given: Any, rows: RowIds, num_queries: int, where: Where | None
         raise IndexMismatch(f"search: filter has {mask.shape[0]} bitmaps but there are {num_queries} queries")
     table = mask if mask.ndim == 2 else mask[None, :]
     return np.ascontiguousarray(table) if live is None else table & live
+
+
+def _within(values: NDArray[np.int64], given: range) -> NDArray[np.bool_]:
+    """Which values a range holds, however long it is."""
+    if not given:
+        return np.zeros(len(values), bool)
+    low, high, step = min(given[0], given[-1]), max(given[0], given[-1]), abs(given.step)
+    inside: NDArray[np.bool_] = (values >= low) & (values <= high)
+    if 1 < step <= _INT64_MAX:
+        inside &= values % step == low % step
+    elif step > 1:  # further apart than integers of 64 bits go
+        inside &= [int(value) in given for value in values]
+    return inside
 
 
 def _array(given: Any) -> NDArray[Any]:

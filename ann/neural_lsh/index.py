@@ -44,10 +44,11 @@ class NeuralLSH(VectorIndex):
         Number of lists. A pair makes a hierarchy: a network of the first number of parts, and in each a network of the
         second; cheaper to train and to ask for many lists.
     nprobe : int >= 1, default 8
-        Lists scanned per query, unless a search says otherwise. nlist or more: exact.
+        Lists scanned per query, unless a search says otherwise. nlist or more: all rows, which is exact with storage
+        "float32".
     storage : {"int8", "float32"}, default "int8"
-        "int8" scans 8-bit codes beside the float32 vectors, and orders what it finds by float32 distances (as `HNSW`
-        does); "float32" scans the vectors.
+        "int8" scans 8-bit codes beside the float32 vectors, and orders the max(4k, 40) rows that codes rank first by
+        float32 distances; "float32" scans the vectors.
     hidden, depth : int, default 512, 2
         Width and number of hidden layers; depth 0 is multinomial logistic regression.
     neighbors : int in [1, 255], default 16

@@ -227,3 +227,21 @@ def test_lsh_shares_rows_and_ids():
     index = LSH(MinHash(16), bands=8).add([[1], [2], [3]], ids=[7, 8, 9])
     assert (len(index), index.ids.tolist(), index.remove([8])) == (3, [7, 8, 9], 1)
     assert (len(index.compact()), index.ids.tolist()) == (2, [7, 9])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        range(10**18),
+        range(-(2**62) - 5, 2**62 + 300, 3),
+        range(2**62 + 299, -(2**63), -7),
+        range(-(2**70), 2**70, 11),
+        range(2**62 + 7, 2**90, 2**80),
+        range(2**63, 2**64),
+    ],
+)
+def test_a_range_of_ids_may_be_of_any_length(given):
+    ids = np.concatenate([np.arange(30), 2**62 + np.arange(30)])
+    index = Exact().add(rows_of(60), ids=ids)
+    found = index.search(rows_of(1), 60, filter=given)
+    assert set(found.ids[0, : found.counts[0]].tolist()) == {i for i in ids.tolist() if i in given}
