@@ -44,7 +44,7 @@ class NeighborSampler:
         reached at the same variance per node (LABOR-0 with layer dependency). "labor-per-hop" shares it within a hop
         alone: the hops are then independent, and reach more nodes.
     weighted : bool, default False
-        Draw in proportion to edge weight; edges of weight zero are never drawn.
+        Draw in proportion to edge weight; edges of weight zero are never drawn, nor taken by a fanout of -1.
     temporal : Temporal, optional
         Respect time: `sample` then takes a time per seed, and trees are disjoint.
     disjoint : bool, default False

@@ -65,6 +65,17 @@ def _take_all(first, last, out, at):
         out[at + position - first] = position
 
 
+@kernel(inline="always")
+def _take_weighted(first, last, weight, out, at):
+    """All entries of positive weight; returns how many."""
+    end = at
+    for position in range(first, last):
+        if weight[position] > 0:
+            out[end] = position
+            end += 1
+    return end - at
+
+
 @kernel
 def _floyd(key, first, degree, picks, out, at):
     """Floyd's draw of `picks` of `degree` without replacement; memory of what is taken is the output itself."""
@@ -222,16 +233,22 @@ def pick_smallest_keys(low, high, items, entries, name, common, fanout, offsets,
     root, epoch, hop = name
     indices, weight = entries
     shared, shared_root, shared_hop = common
-    keys = np.empty(max(fanout, 1), np.float64)
-    where = np.empty(max(fanout, 1), np.int64)
+    longest = np.int64(0)
+    for i in range(low.shape[0]):
+        longest = max(longest, high[i] - low[i])
+    room = max(min(fanout, longest), 1)
+    keys, where = np.empty(room, np.float64), np.empty(room, np.int64)
     weighted = weight.shape[0] > 0
     written = offsets[0]
     for i in range(low.shape[0]):
         first, last = low[i], high[i]
         offsets[i] = written
-        if fanout < 0 or (last - first <= fanout and not weighted):
+        if not weighted and (fanout < 0 or last - first <= fanout):
             _take_all(first, last, positions, written)
             written += last - first
+            continue
+        if fanout < 0:
+            written += _take_weighted(first, last, weight, positions, written)
             continue
         row_key = stream(root, epoch, items[i], hop)
         size = 0

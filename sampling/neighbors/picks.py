@@ -178,7 +178,7 @@ class RowPicker:
         elif draw.weighted and draw.replace and fanout >= 0:
             sums = rows.indptr[frontier], self.cumulative
             kernels.pick_weighted_with_replacement(low, high, *sums, items, name, fanout, offsets, positions)
-        elif (draw.weighted or draw.labor) and not draw.replace:
+        elif draw.weighted or draw.labor:  # of all edges none is drawn twice
             common = draw.labor, self.shared_root, 0 if draw.method == "labor" else hop
             entries = rows.indices, self.weight
             kernels.pick_smallest_keys(low, high, items, entries, name, common, fanout, offsets, positions)

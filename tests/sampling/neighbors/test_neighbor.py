@@ -360,3 +360,14 @@ def test_large_disjoint_batches_outgrow_their_first_table():
         inside = np.flatnonzero(batch.tree[batch.row] == position)
         mine = zip(batch.nodes[batch.row[inside]], batch.nodes[batch.col[inside]], batch.edge_ids[inside], strict=True)
         assert set(mine) == set(zip(alone.nodes[alone.row], alone.nodes[alone.col], alone.edge_ids, strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"replace": True}, {"method": "labor"}, {"temporal": Temporal()}])
+@pytest.mark.parametrize("fanout", [-1, 2**62])
+def test_edges_of_weight_zero_are_never_drawn_nor_taken(options, fanout):
+    fanout = 500 if options.get("replace") and fanout > 0 else fanout
+    store = star(4, weight=[1, 0, 2, 0], time=[0, 0, 0, 0])
+    seed_time = [1] if "temporal" in options else None
+    batch = NeighborSampler(store, [fanout], weighted=True, **options).sample([0], seed_time=seed_time)
+    assert set(batch.edge_ids.tolist()) == {0, 2}
+    assert batch.num_edges == (500 if fanout == 500 else 2)
