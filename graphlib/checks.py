@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .store.adjacency import Adjacency
 
 _PART = 1 << 22
+_INT64_MAX = np.iinfo(np.int64).max
 _TEXT = np.dtypes.StringDType()
 
 
@@ -53,6 +54,18 @@ def unmasked(what: str, values: Any) -> NDArray[Any]:
         raise InvalidInput(f"{what} must be an array, lists of equal lengths; got {type(values).__name__}") from error
     except (TypeError, RuntimeError, OverflowError) as error:
         raise InvalidType(f"{what} cannot be read as an array: {error!s:.200}") from error
+
+
+def whole_numbers(what: str, values: NDArray[Any]) -> NDArray[np.int64]:
+    """An array of integers as int64, C-contiguous; uint64 that would wrap around to negative numbers is refused.
+
+    >>> whole_numbers("time", np.array([3, 2**63], np.uint64))
+    Traceback (most recent call last):
+    nearhop.graphlib.errors.InvalidInput: time holds 9223372036854775808, which does not fit in a signed 64-bit integer
+    """
+    if values.dtype == np.uint64 and values.size and values.max() > _INT64_MAX:
+        raise InvalidInput(f"{what} holds {values.max()}, which does not fit in a signed 64-bit integer")
+    return np.ascontiguousarray(values, np.int64)
 
 
 def kind_of(given: Any) -> str:

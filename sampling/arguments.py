@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..graphlib.checks import unmasked
+from ..graphlib.checks import unmasked, whole_numbers
 from ..graphlib.errors import InvalidInput, InvalidType
-from ..graphlib.scalars import integer, is_integer
+from ..graphlib.scalars import integer, is_finite, is_integer
 from ..graphlib.store.times import plain_times
 from ..graphlib.types import EDGE, EdgeType
 
@@ -69,7 +69,7 @@ def check_fanouts(name: str, fanouts: Sequence[int]) -> tuple[int, ...]:
     for hop, fanout in enumerate(fanouts):
         if not is_integer(fanout) or fanout < -1:
             raise InvalidInput(f"{name}[{hop}] must be an integer >= 0, or -1 for all neighbours; got {fanout!r}")
-        checked.append(int(fanout))
+        checked.append(integer(f"{name}[{hop}]", fanout, -1))
     return tuple(checked)
 
 
@@ -89,7 +89,13 @@ def check_seed_time(
     if times.dtype.kind == "f" and not np.isfinite(times).all():
         where = int(np.argmax(~np.isfinite(times)))
         raise InvalidInput(f"{name}[{where}] is {times[where]}; times must be finite, in the units of the store's")
-    return np.ascontiguousarray(times, np.float64 if times.dtype.kind == "f" else np.int64)
+    return np.ascontiguousarray(times, np.float64) if times.dtype.kind == "f" else whole_numbers(name, times)
+
+
+def check_window(name: str, window: Any) -> None:
+    """A span of time: a finite number >= 0, or None."""
+    if window is not None and not (is_finite(window) and window >= 0):
+        raise InvalidInput(f"{name} must be a finite number >= 0; got {window!r:.50}")
 
 
 def check_count(name: str, given: Any, least: int = 0) -> int:

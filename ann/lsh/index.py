@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.checks import unmasked
+from ...graphlib.checks import unmasked, whole_numbers
 from ...graphlib.compute.jit import threads_in_use
 from ...graphlib.errors import InvalidInput, InvalidType, NotFitted, NotFound
 from ..index import IdentifiedRows
@@ -207,7 +207,7 @@ class LSH(IdentifiedRows):
         given: NDArray[Any] = np.atleast_1d(unmasked("ids", ids))
         if given.size and (given.dtype.kind not in "iu" or given.ndim != 1):
             raise InvalidType(f"ids must be integers of one dimension; got {given.dtype} {given.shape}")
-        rows = given.astype(np.int64)
+        rows = whole_numbers("ids", given)
         inside = (rows >= 0) & (rows < len(self._rows))
         if not (inside.all() and (self._rows.values[rows] == rows).all() and not self._rows.dead[rows].any()):
             rows = self._rows.positions(rows)  # ids are not simply row numbers

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.threads import pieces, spread
-from ...graphlib.errors import InvalidInput
+from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.given_store import chosen_edge_type
 from ...graphlib.store.times import span_in
-from ..arguments import words_of
+from ..arguments import check_window, words_of
 from .numbers import AT_ONCE
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Temporal:
 
 def in_units(rule: Temporal | None, attributes: Mapping[str, Any]) -> Temporal | None:
     """The same rule with its window as a number in the store's unit."""
+    if rule is not None and not isinstance(rule, Temporal):
+        raise InvalidType(f"temporal must be a Temporal, such as Temporal(window=10), or None; got {rule!r:.50}")
     if rule is None or not isinstance(rule.window, np.timedelta64 | timedelta):
         return rule
     return replace(rule, window=span_in(rule.window, attributes))
@@ -77,9 +79,7 @@ class Draw:
             raise InvalidInput(
                 "Temporal(latest=True) takes the most recent edges, so nothing is drawn: leave out the rest"
             )
-        window: Any = rule.window  # a number, once `in_units` has seen it
-        if window is not None and not (np.isfinite(window) and window >= 0):
-            raise InvalidInput(f"Temporal.window must be a finite number >= 0; got {rule.window!r}")
+        check_window("Temporal.window", rule.window)  # a number, once `in_units` has seen it
 
     @property
     def labor(self) -> bool:

@@ -12,7 +12,7 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.store.times import span_in
-from ..arguments import check_count, check_epoch, check_seed_time, node_positions, threads_for, words_of
+from ..arguments import check_count, check_epoch, check_seed_time, check_window, node_positions, threads_for, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -110,8 +110,7 @@ def temporal_walks(
 
     steps, epoch = check_count("length", length), check_epoch(epoch)
     span: float | None = span_in(window, store.attributes)
-    if span is not None and not (np.isfinite(span) and span >= 0):
-        raise InvalidInput(f"window must be a finite number >= 0; got {window!r}")
+    check_window("window", span)
     side = store.csc if backward else store.csr
     if side(edge_type).time is None:
         raise InvalidInput("temporal walks need edge times, and these edges have none; ingest them with time=...")

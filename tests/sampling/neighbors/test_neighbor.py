@@ -371,3 +371,35 @@ def test_edges_of_weight_zero_are_never_drawn_nor_taken(options, fanout):
     batch = NeighborSampler(store, [fanout], weighted=True, **options).sample([0], seed_time=seed_time)
     assert set(batch.edge_ids.tolist()) == {0, 2}
     assert batch.num_edges == (500 if fanout == 500 else 2)
+
+
+def test_ages_beyond_64_bits_are_outside_of_a_window():
+    store = star(4, time=[-(2**62) - 5000, -5000, 5000, 2**62])
+    for window, seen in (
+        (10, {3}),
+        (2.0**62, {2, 3}),
+        (2.0**63, {1, 2, 3}),
+        (2**70, {0, 1, 2, 3}),
+        (None, {0, 1, 2, 3}),
+    ):
+        batch = NeighborSampler(store, [-1], temporal=Temporal(window=window)).sample([0], seed_time=[2**62 + 1])
+        assert set(batch.edge_ids.tolist()) == seen, window
+
+
+def test_a_seed_time_that_would_wrap_around_is_refused():
+    sampler = NeighborSampler(star(2, time=[1, 2]), [-1], temporal=Temporal())
+    with pytest.raises(InvalidInput, match=f"seed_time holds {2**64 - 1}, which does not fit"):
+        sampler.sample([0], seed_time=np.array([2**64 - 1], np.uint64))
+    assert sampler.sample([0], seed_time=np.array([2**63 - 1], np.uint64)).num_edges == 2
+
+
+def test_what_is_no_rule_of_time_is_named():
+    store = star(2, time=[1, 2])
+    for wrong in ({"window": 3}, True, 5):
+        with pytest.raises(InvalidType, match=r"temporal must be a Temporal, such as Temporal\(window=10\), or None"):
+            NeighborSampler(store, [1], temporal=wrong)
+    for window in ("x", [1, 2], True, np.nan):
+        with pytest.raises(InvalidInput, match=r"Temporal\.window must be a finite number >= 0; got"):
+            NeighborSampler(store, [1], temporal=Temporal(window=window))
+    with pytest.raises(InvalidInput, match=r"fanouts\[0\] must be at most 9223372036854775807"):
+        NeighborSampler(store, [2**63])

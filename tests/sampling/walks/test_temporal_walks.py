@@ -95,3 +95,15 @@ def test_bad_input_is_named():
     with pytest.raises(InvalidInput, match=r"starts\[0\] is 3"):
         temporal_walks(store, [3])
     assert temporal_walks(store, [], length=3).nodes.shape == (0, 4)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_steps_beyond_64_bits_are_outside_of_a_window(backward):
+    begin, far, near = (2**62 + 1, -(2**62) - 2, 2**62 - 5) if backward else (-(2**62) - 1, 2**62 + 2, 5 - 2**62)
+    ends = [1, 2], [0, 0]
+    store = GraphStore.from_edges(*(ends if backward else ends[::-1]), time=[far, near], directed=True)
+    for window, seen in ((10, {2}), (2**70, {1, 2})):
+        walks = temporal_walks(
+            store, np.zeros(40, int), start_time=np.full(40, begin), length=1, window=window, backward=backward
+        )
+        assert set(walks.nodes[:, 1].tolist()) == seen
