@@ -48,11 +48,12 @@ def search(
 
     from ...graphlib.errors import InvalidInput
     from ..arrays import write_arrays, write_table
-    from ..targets import ARRAYS, TABLES, check_file
+    from ..targets import ARRAYS, TABLES, check_apart, check_file
     from .files import only_of_colors, open_index
     from .sources import read_queries
 
     check_file("--out", out, (*ARRAYS, *TABLES))
+    check_apart("--out", out, {"INDEX": index, "QUERIES": queries, "--sets": sets})
     opened = open_index(index, name, metric, kinds=("cann",))
     if opened.index.KIND == "cann":
         from .colors import read_sets, search_colors

@@ -497,3 +497,13 @@ def test_an_index_of_packed_bits(here, run, told):
     code, _, err = run("index", "convert", "bits.nh", "bits.bin")
     assert code != 0
     assert "no place in hnswlib and FAISS files" in err
+
+
+def test_results_take_the_place_of_no_input(run, here):
+    before = Path("v.npy").read_bytes()
+    Path("link.npy").symlink_to("v.npy")
+    np.save("sets.npy", np.arange(600))
+    for out, name in (("v.npy", "QUERIES"), ("./v.npy", "QUERIES"), ("link.npy", "QUERIES"), ("sets.npy", "--sets")):
+        code, _, error = run("index", "search", "own.nh", "v.npy", "--sets", "sets.npy", "--out", out)
+        assert (code, f"--out {out} is also what {name} names" in error) == (3, True), error
+    assert Path("v.npy").read_bytes() == before
