@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
     from ..graphlib.store.store import GraphStore
 
+
+_MOST = (1 << 63) - 1
 
 Among = typer.Option(
     None,
@@ -27,10 +31,17 @@ def parse_seeds(text: str, ids: NDArray[Any] | None) -> list[Any]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     if ids is not None and ids.dtype.kind not in "iu":
         return words
-    try:
-        return [int(word) for word in words]
-    except ValueError as error:
-        raise InvalidInput(f"the ids of this store are integers, separated by commas; got seeds {text!r}") from error
+    return integer_ids(words, "the ids of this store, separated by commas,")
+
+
+def integer_ids(words: Iterable[str], what: str) -> list[int]:
+    """Words as the integers that they are written as; Python's own reading takes "1_0" for 10."""
+    found = []
+    for word in words:
+        if not re.fullmatch("[+-]?[0-9]{1,30}", word) or not -_MOST - 1 <= int(word) <= _MOST:
+            raise InvalidInput(f"{what} are integers of 64 bits; got {word[:50]!r}")
+        found.append(int(word))
+    return found
 
 
 def find_column(store: GraphStore, column: str) -> tuple[str, str]:

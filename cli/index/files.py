@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graphlib.errors import IndexMismatch, InvalidInput, StoreExists
 from ..output import note
+from ..words import integer_ids
 from .attributes import check_added, joined
 
 if TYPE_CHECKING:
@@ -99,10 +100,7 @@ def as_the_index(index: Any, ids: list[str]) -> list[Any]:
     """Ids from the command line, which are text there, as an index has them."""
     if index.ids.dtype.kind == "T":
         return list(ids)
-    try:
-        return [int(i) for i in ids]
-    except ValueError as error:
-        raise InvalidInput(f"the ids of this index are integers: {error}") from error
+    return integer_ids(ids, "the ids of this index")
 
 
 def only_of_colors(given: Any, option: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from ..ctrl_c import is_ctrl_c
 from ..errors import IngestError, StoreWriteFailed
 from ..names import shown
+from ..scalars import integer
 
 Explain = Callable[[Exception], Exception]
 
@@ -20,6 +21,7 @@ def connect(scratch: Path, memory_limit: int, threads: int) -> Any:
     """A connection whose tables and temporary files lie in `scratch`; DuckDB gets half of `memory_limit`."""
     import duckdb
 
+    threads = integer("threads", threads, 1)
     connection = duckdb.connect(
         str(scratch / "stage.duckdb"),
         config={

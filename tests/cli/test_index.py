@@ -507,3 +507,9 @@ def test_results_take_the_place_of_no_input(run, here):
         code, _, error = run("index", "search", "own.nh", "v.npy", "--sets", "sets.npy", "--out", out)
         assert (code, f"--out {out} is also what {name} names" in error) == (3, True), error
     assert Path("v.npy").read_bytes() == before
+
+
+@pytest.mark.parametrize("word", ["1_0", "1e1", "\u0663", "99999999999999999999", "0x3", ""])
+def test_an_id_is_read_as_it_is_written(run, here, word):
+    code, _, error = run("index", "remove", "own.nh", word)
+    assert (code, "the ids of this index are integers of 64 bits; got" in error) == (3, True), error

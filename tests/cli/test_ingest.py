@@ -83,3 +83,10 @@ def test_nothing_steers_the_terminal(run):
     code, out, _ = run("info", "n\x1b[31m.nh")
     assert code == 0
     assert "\x1b" not in out
+
+
+def test_no_threads_are_refused(run):
+    Path("e.csv").write_text("src,dst\n1,2\n2,3\n")
+    code, _, error = run("ingest", "e.csv", "s.nh", "--threads", 0)
+    assert (code, "threads must be an integer >= 1; got 0" in error) == (3, True), error
+    assert not Path("s.nh").exists()
