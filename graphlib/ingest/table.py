@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import IngestError
-from .duckdb import ROWS_AT_ONCE, batches, ident, meant, rows, translated
+from .duckdb import ROWS_AT_ONCE, batches, ident, meant, rows, translated, without_halves
 from .text.header import MISSING
 
 KINDS = ("integer", "float", "bool", "date", "text")
@@ -99,7 +99,7 @@ class Table:
         cursor = self.connection.cursor()
         if self.renew is not None:
             try:
-                cursor.register(self.relation, self.renew())
+                cursor.register(self.relation, without_halves(self.renew()))
             except Exception as error:
                 raise meant(error) from error
         return cursor

@@ -74,3 +74,30 @@ def test_sparse_columns_are_read():
 
     frame = pd.DataFrame({"src": [0, 1], "dst": [1, 0], "k": pd.arrays.SparseArray([0, 7])})
     assert nearhop.ingest(frame).edges["k"].tolist() == [0, 7]
+
+
+_HALVES = np.array([1, 2.5, -0.1, 65504, 6e-8, np.nan], np.float16)
+
+
+@pytest.mark.parametrize("kind", ["table", "batch", "file", "stream", "parquet"])
+def test_floats_of_16_bits_are_read_wherever_they_stand(tmp_path, kind):
+    given = pa.table({"src": range(6), "dst": range(1, 7), "h": _HALVES})
+    path = tmp_path / f"edges.{'parquet' if kind == 'parquet' else 'arrow'}"
+    source = {"table": given, "batch": given.to_batches()[0]}.get(kind, path)
+    if kind == "parquet":
+        pq.write_table(given, path)
+    elif kind in ("file", "stream"):
+        with (pa.ipc.new_file if kind == "file" else pa.ipc.new_stream)(path, given.schema) as writer:
+            writer.write_table(given)
+    kept = nearhop.ingest(source, tmp_path / "s.nh").edges["h"]
+    assert kept.dtype == np.float32
+    assert np.array_equal(kept, _HALVES.astype(np.float32), equal_nan=True)
+
+
+@needs("pandas")
+def test_floats_of_16_bits_in_a_frame():
+    import pandas as pd
+
+    frame = pd.DataFrame({"src": range(6), "dst": range(1, 7), "h": _HALVES})
+    assert np.array_equal(nearhop.ingest(frame).edges["h"], _HALVES.astype(np.float32), equal_nan=True)
+    assert nearhop.ingest(frame[:5], weight="h").edge_list().weight.tolist() == _HALVES[:5].tolist()
