@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..checks import kind_of
 from ..errors import InvalidInput, InvalidType
+from ..scalars import is_integer
+from ..store.adjacency import Adjacency
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from ..store.adjacency import Adjacency
 
 _CHUNK = 1 << 15  # entries and rows per piece of work
 
@@ -97,15 +98,21 @@ def spmm(
     >>> spmm(store.csr(), np.eye(3, dtype=np.float32)).tolist()
     [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
     """
+    if not isinstance(rows, Adjacency):
+        raise InvalidType(
+            f"spmm: rows must be an Adjacency, such as store.csr() or spgemm(...).to_adjacency(); got {kind_of(rows)}"
+        )
     _check_matrix("X", X, rows.num_cols, None)
     if out is None:
         out = np.empty((rows.num_rows, X.shape[1]), np.float32)
     _check_matrix("out", out, rows.num_rows, X.shape[1])
     if np.shares_memory(X, out):
         raise InvalidInput("spmm: out shares memory with X; give another array")
+    if scale is not None and not isinstance(scale, np.ndarray):
+        raise InvalidType(f"spmm: scale must be a float32 array; got {kind_of(scale)}")
     if scale is not None and (scale.dtype != np.float32 or scale.shape != (rows.num_rows,)):
         raise InvalidInput(f"spmm: scale must be float32 ({rows.num_rows},); got {scale.dtype} {scale.shape}")
-    if tile is not None and tile < 1:
+    if tile is not None and not (is_integer(tile) and tile >= 1):
         raise InvalidInput(f"spmm: tile must be a positive number of columns or None (all); got {tile!r}")
     multiply_into(rows, X, out, use_weights=use_weights, scale=scale, tile=tile, threads=threads)
     return out

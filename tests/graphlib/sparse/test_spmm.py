@@ -118,5 +118,11 @@ def test_errors_name_what_was_given():
         spmm(rows, X, out=np.empty((10, 5), np.float32))
     with pytest.raises(InvalidInput, match="scale must be float32"):
         spmm(rows, X, scale=np.ones(10))
-    with pytest.raises(InvalidInput, match="tile must be a positive number"):
-        spmm(rows, X, tile=0)
+    for tile in (0, "a", 1.5):
+        with pytest.raises(InvalidInput, match="tile must be a positive number"):
+            spmm(rows, X, tile=tile)
+    with pytest.raises(InvalidType, match="scale must be a float32 array; got list"):
+        spmm(rows, X, scale=[1.0] * 10)
+    for wrong in (store, np.eye(10), None):
+        with pytest.raises(InvalidType, match=r"rows must be an Adjacency, such as store\.csr\(\)"):
+            spmm(wrong, X)
