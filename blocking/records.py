@@ -180,8 +180,10 @@ def columns_of(source: Any, name: str, reading: dict[str, Any]) -> tuple[dict[st
     if isinstance(source, tuple) and len(source) == 2 and hasattr(source[0], "node_types"):
         store, kind = source
         nodes = store.nodes(kind)
-        flat = {column: np.asarray(nodes[column]) for column in nodes if np.ndim(nodes[column]) == 1}
-        return {column: values.tolist() for column, values in flat.items()}, store.ids(kind)
+        flat = {column: nodes[column] for column in nodes}
+        flat = {column: values for column, values in flat.items() if values.ndim == 1 and values.dtype.kind != "S"}
+        listed = {column: _listed(values, f"{name}, column {column!r}") for column, values in flat.items()}
+        return listed, store.ids(kind)
     if isinstance(source, Mapping):
         columns = {str(column): _listed(values, f"{name}, column {column!r}") for column, values in source.items()}
         lengths = {column: len(values) for column, values in columns.items()}
@@ -208,12 +210,27 @@ def _listed(values: Any, where: str) -> list[Any]:
     """Values of a column, numbers of NumPy as Python's."""
     if np.ndim(values) > 1:
         raise InvalidInput(f"{where} must be one-dimensional; got shape {np.shape(values)}")
+    kind = getattr(values, "dtype", None)
+    if isinstance(kind, np.dtype) and kind.kind == "M":
+        return _dates(np.asarray(values))
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
     listed = [value.item() if isinstance(value, np.generic) else value for value in listed]
     odd = next((value for value in listed if isinstance(value, bytes | list | tuple | dict | set)), None)
     if odd is not None:
         raise InvalidType(f"{where} holds {type(odd).__name__} {odd!r:.40}; allowed are text, numbers and dates")
     return listed
+
+
+def _dates(values: NDArray[Any]) -> list[Any]:
+    """Dates as Python's, or as text where those are too coarse or end too early; NumPy gives integers there."""
+    listed = values.tolist()
+    if any(isinstance(value, int) for value in listed):
+        with np.errstate(over="ignore"):
+            micro = values.astype("datetime64[us]")
+        listed = micro.tolist() if np.array_equal(micro, values, equal_nan=True) else [*map(str, values)]
+        if any(isinstance(value, int) for value in listed):
+            listed = [*map(str, values)]
+    return [None if missing else value for value, missing in zip(listed, np.isnat(values), strict=True)]
 
 
 def _is_text_file(source: Any) -> bool:

@@ -279,3 +279,25 @@ def test_matches_of_integer_keys_are_written_as_integers():
             match_rows([(8, "8"), (key, "8")], numbers, texts)
     with pytest.raises(NotFound, match="side right: row 0 names key 7, which no record has; the table's keys are text"):
         match_rows([(7, 7)], numbers, texts)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "us", "ns"])
+def test_dates_are_read_as_dates_in_any_unit(unit):
+    days = np.array(["2020-01-02", "NaT", "2021-05-06"], f"datetime64[{unit}]")
+    wanted = ["2020-01-02", "", "2021-05-06"] if unit == "D" else ["2020-01-02 00:00:00", "", "2021-05-06 00:00:00"]
+    assert Records.of({"name": ["a", "b", "c"], "day": days}).columns["day"] == wanted
+    store = nearhop.GraphStore.from_edges([0], [1], num_nodes=3)
+    store.nodes["name"], store.nodes["raw"] = np.array(["a", "b", "c"]), np.array([b"x", b"y", b"z"])
+    store.nodes["day"] = days
+    assert Records.of((store, "node")).columns == {"name": ["a", "b", "c"], "day": wanted}
+
+
+def test_dates_that_python_has_not_are_text():
+    days = np.array(["20000-01-01", "2020-01-01", "NaT"], "datetime64[s]")
+    assert Records.of({"day": days, "n": [1, 2, 3]}).columns["day"] == [
+        "20000-01-01T00:00:00",
+        "2020-01-01T00:00:00",
+        "",
+    ]
+    fine = np.array(["2020-01-01T00:00:00.000000001"], "datetime64[ns]")
+    assert Records.of({"day": fine}).columns["day"] == ["2020-01-01T00:00:00.000000001"]
