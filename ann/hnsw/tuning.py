@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, NotFitted
 from ...graphlib.scalars import is_number
 from ..distances.scan import nearest_rows
@@ -129,7 +130,7 @@ def tune_classes(index: HNSW, target_recall: float, queries: Mapping[str, ArrayL
 def explain(index: HNSW, query: ArrayLike, k: int, ef_search: int | None, given: Any) -> Explanation:
     """See `HNSW.explain`."""
     metric = metric_code(index.metric, bits=True)
-    row = check_rows("explain", np.atleast_2d(np.asarray(query)), metric, dim=index.dim, what="query")
+    row = check_rows("explain", np.atleast_2d(unmasked("explain: query", query)), metric, dim=index.dim, what="query")
     if len(row) != 1:
         raise InvalidInput(f"explain: give one query of shape ({index.dim},); got {len(row)}")
     graph = index.graph

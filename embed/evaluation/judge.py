@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput
 from ..arguments import choice, whole
 from .metrics import TIES, average_precision, hits, ranks, roc_auc, scores
@@ -227,7 +228,8 @@ def strata(by: ArrayLike, measure: ArrayLike, *, bins: int | Sequence[float] = 5
     >>> [s.mean for s in strata([1, 2, 3, 4], [0.0, 0.0, 1.0, 1.0], bins=2)]
     [0.0, 1.0]
     """
-    x, y = np.asarray(by, np.float64), np.asarray(measure, np.float64)
+    given = unmasked("strata: by", by), unmasked("strata: measure", measure)
+    x, y = (values.astype(np.float64, copy=False) for values in given)
     if x.shape != y.shape or x.ndim != 1:
         raise InvalidInput(f"strata: two arrays of one length are needed; got {x.shape} and {y.shape}")
     known = np.isfinite(x) & np.isfinite(y)

@@ -157,7 +157,7 @@ def _new_rows(known: Graph, src: ArrayLike, dst: ArrayLike, num_new: int | None,
         return rows
     if weight is None:
         raise InvalidInput("transform: the fitted graph has edge weights, so give `weight` of the new edges")
-    values: NDArray[Any] = np.asarray(weight, dtype=np.float32)
+    values: NDArray[Any] = unmasked("transform: weight", weight).astype(np.float32, copy=False)
     if values.shape != source.shape or not np.isfinite(values).all():
         raise InvalidInput(f"transform: weight must be finite, of shape {source.shape}; got shape {values.shape}")
     check_weights(values)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.checks import kind_of
+from ...graphlib.checks import kind_of, unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.given_store import one_node_type
 from ...graphlib.store.adjacency import Adjacency, build_adjacency, in_row_order
@@ -102,7 +102,7 @@ def check_keys(keys: ArrayLike | None, num_nodes: int, *, first: int = 0) -> NDA
     """One integer per node; by default `first`, `first` + 1, ..."""
     if keys is None:
         return np.arange(first, first + num_nodes, dtype=np.int64)
-    array: NDArray[Any] = np.asarray(keys)
+    array: NDArray[Any] = unmasked("FastRP: keys", keys)
     if array.dtype.kind not in "iu":
         raise InvalidType(f"FastRP: keys must be integers; got dtype {array.dtype}")
     if array.shape != (num_nodes,):
@@ -112,7 +112,7 @@ def check_keys(keys: ArrayLike | None, num_nodes: int, *, first: int = 0) -> NDA
 
 def check_features(values: ArrayLike, num_nodes: int, name: str) -> NDArray[np.float32]:
     """A finite float32 (n, F) matrix; a column of single numbers becomes (n, 1)."""
-    array: NDArray[Any] = np.asarray(values)
+    array: NDArray[Any] = unmasked(f"FastRP: {name}", values)
     if array.dtype.kind not in "biuf":
         raise InvalidType(f"FastRP: {name} must hold numbers; got dtype {array.dtype}")
     if array.ndim == 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..checks import kind_of
+from ..checks import kind_of, unmasked
 from ..errors import InvalidInput, InvalidType
 from ..scalars import is_integer
 from ..store.adjacency import Adjacency
@@ -110,6 +110,8 @@ def spmm(
         raise InvalidInput("spmm: out shares memory with X; give another array")
     if scale is not None and not isinstance(scale, np.ndarray):
         raise InvalidType(f"spmm: scale must be a float32 array; got {kind_of(scale)}")
+    for name, given in (("X", X), ("scale", scale)):
+        unmasked(f"spmm: {name}", given)
     if scale is not None and (scale.dtype != np.float32 or scale.shape != (rows.num_rows,)):
         raise InvalidInput(f"spmm: scale must be float32 ({rows.num_rows},); got {scale.dtype} {scale.shape}")
     if tile is not None and not (is_integer(tile) and tile >= 1):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import unmasked
 from ..disk.filling import Filling
 from ..errors import InvalidInput, InvalidType, NotFound
 from ..types import EdgeType
@@ -191,7 +192,7 @@ class Contents:
         nodes = self._nodes_of(node_type)
         if nodes.ids is not None:
             return nodes.ids.lookup(user_ids)
-        given: NDArray[Any] = np.atleast_1d(np.asarray(user_ids))
+        given: NDArray[Any] = np.atleast_1d(unmasked("user ids", user_ids))
         if given.size == 0:
             return np.empty(0, np.int64)
         if given.dtype.kind not in "iu":

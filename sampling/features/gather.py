@@ -120,6 +120,7 @@ def check_rows(name: str, table: Any) -> NDArray[Any]:
     """`table` as an array whose rows are contiguous runs of bytes; nothing is copied."""
     if not isinstance(table, np.ndarray):
         raise InvalidType(f"{name} must be a NumPy array; got {type(table).__name__}. For tensors use UnifiedTensor")
+    unmasked(name, table)
     if table.dtype.hasobject:
         raise InvalidType(f"{name} holds Python objects, which cannot be gathered; use a numeric dtype")
     if table.ndim == 0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def is_mapped(array: NDArray[Any]) -> bool:
 
 def hottest(scores: ArrayLike, rows: int, count: int) -> NDArray[np.int64]:
     """The `count` rows of highest score, ascending; ties go to the lower row."""
-    given: NDArray[Any] = np.asarray(scores)
+    given: NDArray[Any] = unmasked("hot", scores)
     if given.dtype.kind not in "iuf":
         raise InvalidType(f"hot must hold numbers; got dtype {given.dtype}")
     if given.shape != (rows,):

@@ -256,7 +256,7 @@ class NCache:
             if values is not None:
                 raise InvalidInput("insert: values belong to the slots of a read; give that read too")
             read = self.lookup(self.distinct(*ends)[0])
-        new = read.value if values is None else np.ascontiguousarray(values, np.float32)
+        new = read.value if values is None else np.ascontiguousarray(unmasked("insert: values", values), np.float32)
         if new.shape != read.value.shape:
             raise InvalidInput(f"insert: values must have shape {read.value.shape}, as the read has; got {new.shape}")
         both = np.concatenate(ends)

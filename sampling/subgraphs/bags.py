@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.grouping import places_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.store.store import GraphStore
@@ -170,7 +171,7 @@ class EgoBag:
     def _rows(self, values: ArrayLike, order: int, counts: tuple[int, int], words: tuple[str, str]) -> NDArray[Any]:
         if order not in (1, 2):
             raise InvalidInput(f"order must be 1 (nodes) or 2 (pairs of nodes); got {order!r}")
-        rows: NDArray[Any] = np.asarray(values)
+        rows: NDArray[Any] = unmasked("values", values)
         if rows.ndim == 0 or rows.shape[0] != counts[order - 1]:
             raise InvalidInput(f"needs {counts[order - 1]} rows, one per {words[order - 1]}; got shape {rows.shape}")
         return rows

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.compute.threads import pieces
 from ...graphlib.errors import InvalidInput, InvalidType
@@ -308,7 +309,7 @@ def cluster_batches(
     check_store(store)
     together, epoch = check_count("per_batch", per_batch, 1), check_epoch(epoch)
     induced = InducedSubgraphs(store, edge_type=edge_type)
-    labels: NDArray[Any] = np.asarray(parts)
+    labels: NDArray[Any] = unmasked("parts", parts)
     if labels.dtype.kind not in "iu":
         raise InvalidType(f"parts must hold integers, the cluster of every node; got dtype {labels.dtype}")
     if labels.shape != (induced._rows.num_rows,):

@@ -10,10 +10,14 @@ from nearhop import GraphStore, ann
 from nearhop.communities import flow_diffusion, modularity, sweep_cut
 from nearhop.communities.local.noisy_labels import AttributeClassifier
 from nearhop.communities.pictures.picture import Picture
+from nearhop.embed import FastRP
+from nearhop.embed.evaluation.judge import strata
 from nearhop.embed.evaluation.labels import evaluate
 from nearhop.graphlib.checks import unmasked
 from nearhop.graphlib.errors import InvalidInput, InvalidType, NearhopError, OutOfMemory
-from nearhop.sampling import NeighborSampler
+from nearhop.graphlib.sparse import spgemm, spmm
+from nearhop.sampling import NCache, NeighborSampler, UnifiedTensor, cluster_batches, ego_bag, gather
+from nearhop.sampling.features.placement import hottest
 
 ROWS = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
 RING = GraphStore.from_edges(np.arange(40), (np.arange(40) + 1) % 40)
@@ -25,6 +29,12 @@ def hidden(values):
     mask = np.zeros(array.shape, bool)
     mask[1] = True
     return np.ma.masked_array(array, mask)
+
+
+def read_back():
+    cache = NCache(4, sizes=(1, 2), value_dim=2)
+    read = cache.lookup(np.arange(4))
+    cache.insert([0, 1], [1, 2], values=hidden(read.value), read=read)
 
 
 MASKED = {
@@ -39,6 +49,19 @@ MASKED = {
     "mass": lambda: flow_diffusion(RING, [0, 1], hidden([1.0, 2.0])),
     "sweep": lambda: sweep_cut(RING, hidden([1, 2])),
     "embedding": lambda: evaluate(hidden(ROWS), np.arange(40) % 2),
+    "positions": lambda: RING.lookup(hidden([1, 2])),
+    "gather": lambda: gather(hidden(ROWS), [0]),
+    "table": lambda: UnifiedTensor(hidden(ROWS)),
+    "hottest": lambda: hottest(hidden(np.ones(40)), 40, 2),
+    "clusters": lambda: list(cluster_batches(RING, hidden(np.zeros(40, int)))),
+    "values of a bag": lambda: ego_bag(RING).extract(hidden(ROWS), order=1),
+    "values of a read": read_back,
+    "spmm": lambda: spmm(RING.csr(), hidden(ROWS)),
+    "scale": lambda: spmm(RING.csr(), ROWS, scale=hidden(ROWS[:, 0])),
+    "pairs": lambda: spgemm(RING.csr(), RING.csr(), mask=(hidden([1, 2]), [1, 2])),
+    "keys": lambda: FastRP(dim=4).fit_transform(RING, keys=hidden(np.arange(40))),
+    "explain": lambda: ann.HNSW().add(ROWS).explain(hidden(ROWS[0])),
+    "strata": lambda: strata(hidden([1, 2, 3]), [0.0, 0.0, 1.0]),
 }
 
 

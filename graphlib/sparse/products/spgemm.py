@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...checks import unmasked
 from ...errors import InvalidInput, InvalidType
 from ...scalars import is_finite, is_integer
 from ...store.adjacency import id_dtype
@@ -271,7 +272,7 @@ def _as_mask(mask: Any, shape: tuple[int, int]) -> CSR:
 
 def as_pairs(owner: str, src: Any, dst: Any, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows and columns of a matrix as int64 arrays of one length, or an error that names the first one outside."""
-    pair: list[NDArray[Any]] = [np.asarray(src), np.asarray(dst)]
+    pair: list[NDArray[Any]] = [unmasked(f"{owner}: pairs", ends) for ends in (src, dst)]
     for name, ids, limit in zip(("rows", "columns"), pair, shape, strict=True):
         if ids.size and ids.dtype.kind not in "iu":
             raise InvalidType(f"{owner}: {name} of pairs must be integers; got {ids.dtype}")
