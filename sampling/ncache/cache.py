@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.checks import unmasked, whole_numbers
+from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.scalars import is_integer, is_number
