@@ -9,6 +9,7 @@ import numpy as np
 
 from ..graphlib.checks import unmasked, whole_numbers
 from ..graphlib.errors import InvalidInput, InvalidType
+from ..graphlib.process import check_fits
 from ..graphlib.scalars import integer, is_finite, is_integer
 from ..graphlib.store.times import plain_times
 from ..graphlib.types import EDGE, EdgeType
@@ -96,6 +97,17 @@ def check_window(name: str, window: Any) -> None:
     """A span of time: a finite number >= 0, or None."""
     if window is not None and not (is_finite(window) and window >= 0):
         raise InvalidInput(f"{name} must be a finite number >= 0; got {window!r:.50}")
+
+
+def room_for(what: str, rows: int, columns: int, dtype: Any = np.int64) -> NDArray[Any]:
+    """An array (rows, columns) to fill; `OutOfMemory` for more than this machine has.
+
+    >>> room_for("walks", 3, 1 << 62)
+    Traceback (most recent call last):
+    nearhop.graphlib.errors.OutOfMemory: a table of walks (3 x 4,611,686,018,427,387,904) takes ...
+    """
+    check_fits(f"a table of {what} ({rows:,} x {columns:,})", max(1, rows) * columns * np.dtype(dtype).itemsize)
+    return np.empty((rows, columns), dtype)
 
 
 def check_count(name: str, given: Any, least: int = 0) -> int:

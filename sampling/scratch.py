@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..graphlib.process import check_fits
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,6 +41,7 @@ class Scratch:
         """The array `name` with at least `size` slots asked for, its first `keep` values as they were."""
         held = self._arrays.get(name)
         if held is None or held.shape[0] < size or held.dtype != dtype:
+            check_fits("the working arrays of a sample", size * np.dtype(dtype).itemsize)
             larger = np.empty(max(1024, size + (size >> 1)), dtype)
             if keep and held is not None:
                 larger[:keep] = held[:keep]
@@ -111,4 +114,5 @@ class ResultMemory:
                 return block
             self._free.append(block)
         step = 1 << max(12, size.bit_length() - 3)
+        check_fits("a sample of that many nodes and edges", size)
         return np.empty(-(-max(size, 1) // step) * step, np.uint8)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.checks import unmasked
+from ...graphlib.checks import kind_of, unmasked
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.given_store import one_node_type
@@ -183,6 +183,8 @@ def evaluate_links(
     >>> bool(evaluate_links(split, groups, candidates=5).auc.mean() > 0.7)
     True
     """
+    if not isinstance(split, LinkSplit):
+        raise InvalidType(f"{_OWNER}: split must be a LinkSplit, as split_links(store) makes; got {kind_of(split)}")
     left = _vectors("vertex", vertex, split.train.num_nodes)
     right = left if context is None else _vectors("context", context, split.train.num_nodes)
     if left.shape != right.shape:

@@ -11,7 +11,7 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.scalars import is_number
-from ..arguments import check_count, check_epoch, check_seed_time, node_positions, threads_for, words_of
+from ..arguments import check_count, check_epoch, check_seed_time, node_positions, room_for, threads_for, words_of
 from ..snapshot import EdgesThen
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class NegativeSampler:
         from . import negatives_cpu
 
         given, number = node_positions("nodes", nodes, self._rows.num_rows), check_epoch(epoch)
-        out = np.empty((given.shape[0], check_count("num", num)), np.int64)
+        out = room_for("negatives", given.shape[0], check_count("num", num))
         streams = _streams(given, self._rows.num_rows, keys)
         with threads_in_use(threads_for(self.threads, out.size, 1024)):
             negatives_cpu.draw_negatives(*self._what(), given, *streams, self._root(Purpose.NEGATIVES), number, out)
@@ -156,7 +156,7 @@ class NegativeSampler:
         from . import negatives_cpu
 
         count, number = check_count("num", num), check_epoch(epoch)
-        near, far = np.empty(count, np.int64), np.empty(count, np.int64)
+        near, far = room_for("pairs", 2, count)
         named = np.arange(count) if keys is None else _integers("keys", keys)
         if named.shape != (count,):
             raise InvalidInput(f"keys must have shape ({count},), one per pair; got {named.shape}")
@@ -197,7 +197,7 @@ def in_batch_negatives(
     near = np.empty(0, np.int64) if src is None else _integers("src", src)
     if far.ndim != 1 or (src is not None and near.shape != far.shape):
         raise InvalidInput(f"dst and src must be equally long; got shapes {far.shape} and {near.shape}")
-    out = np.empty((far.shape[0], check_count("num", num)), np.int64)
+    out = room_for("negatives", far.shape[0], check_count("num", num))
     negatives_cpu.draw_in_batch(near, far, root_of(seed, Purpose.IN_BATCH), check_epoch(epoch), out)
     return out
 
@@ -253,7 +253,7 @@ def historical_negatives(
     rows = store.csr(edge_type, order="time")
     given = node_positions("src", src, rows.num_rows)
     times = check_seed_time("time", time, given.shape[0], store.attributes)
-    out = np.empty((given.shape[0], check_count("num", num)), np.int64)
+    out = room_for("negatives", given.shape[0], check_count("num", num))
     streams = (
         *_streams(given, rows.num_rows, keys),
         root_of(seed, Purpose.HISTORY, *words_of(chosen_edge_type(store, edge_type))),

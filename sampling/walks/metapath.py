@@ -11,7 +11,7 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, NotFound
 from ...graphlib.given_store import check_store
 from ...graphlib.store.adjacency import id_dtype
-from ..arguments import check_count, check_epoch, node_positions, threads_for
+from ..arguments import check_count, check_epoch, node_positions, room_for, threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -91,7 +91,7 @@ def metapath_walks(
     nodes = node_positions("starts", starts, count)
     streams = np.empty(nodes.shape[0], np.int32)
     occurrences(nodes, np.zeros(count, np.int32), streams)
-    out = np.empty((nodes.shape[0], steps + 1), id_dtype(max(store.num_nodes_of(t) for t in types)))
+    out = room_for("walks", nodes.shape[0], steps + 1, id_dtype(max(store.num_nodes_of(t) for t in types)))
     out[:, 0] = nodes
     chosen = root_of(seed, Purpose.METAPATHS, *map(list, metapath))
     counters = np.zeros(nodes.shape[0], np.int64)

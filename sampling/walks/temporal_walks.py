@@ -12,7 +12,16 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.store.times import span_in
-from ..arguments import check_count, check_epoch, check_seed_time, check_window, node_positions, threads_for, words_of
+from ..arguments import (
+    check_count,
+    check_epoch,
+    check_seed_time,
+    check_window,
+    node_positions,
+    room_for,
+    threads_for,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -129,7 +138,7 @@ def temporal_walks(
     )
     streams = np.empty(count, np.int32)
     occurrences(nodes, np.zeros(rows.num_rows, np.int32), streams)
-    walks = np.empty((count, steps + 1), rows.indices.dtype)
+    walks = room_for("walks", count, steps + 1, rows.indices.dtype)
     walk_times = np.zeros((count, steps), rows.time.dtype)
     edges = np.empty((count, steps), rows.edge_ids.dtype)
     chosen = root_of(seed, Purpose.TEMPORAL_WALKS, *words_of(chosen_edge_type(store, edge_type)))

@@ -11,7 +11,7 @@ from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput
 from ...graphlib.given_store import check_store, chosen_edge_type
 from ...graphlib.scalars import is_integer, is_number
-from ..arguments import check_epoch, node_positions, threads_for, words_of
+from ..arguments import check_epoch, node_positions, room_for, threads_for, words_of
 from ..neighbors.picks import checked_weight
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def random_walks(
         checked_weight(adjacency, edge_type)
     streams = np.empty(nodes.shape[0], np.int32)
     walks_cpu.occurrences(nodes, np.zeros(adjacency.num_rows, np.int32), streams)
-    out = np.empty((nodes.shape[0], int(length) + 1), adjacency.indices.dtype)
+    out = room_for("walks", nodes.shape[0], int(length) + 1, adjacency.indices.dtype)
     chosen = root_of(seed, Purpose.WALKS, *words_of(chosen_edge_type(store, edge_type)))
     with threads_in_use(threads_for(threads, nodes.shape[0])):
         tables = _alias_tables(adjacency, edge_type) if weighted else _NO_TABLES

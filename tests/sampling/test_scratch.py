@@ -6,9 +6,19 @@ import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from nearhop import GraphStore
-from nearhop.sampling import NeighborSampler
+from nearhop.graphlib.errors import OutOfMemory
+from nearhop.sampling import (
+    NegativeSampler,
+    NeighborSampler,
+    historical_negatives,
+    in_batch_negatives,
+    metapath_walks,
+    random_walks,
+    temporal_walks,
+)
 from nearhop.sampling.scratch import ResultMemory, Scratch
 
 
@@ -85,3 +95,23 @@ def test_held_results_stay_as_they_were_while_threads_sample_on():
         expected = fresh.sample(seeds)
         for name in ("nodes", "row", "col", "edge_ids", "seed_index"):
             assert np.array_equal(getattr(ours, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("num", [1 << 44, (1 << 62) - 1])
+def test_sizes_that_no_machine_has_are_refused_before_anything_is_asked_for(num):
+    store = GraphStore.from_edges([0, 1, 2, 3], [1, 2, 3, 0], time=np.arange(4))
+    sampler = NeighborSampler(store, [num], replace=True)
+    asked = [
+        lambda: sampler.sample([0]),
+        lambda: NegativeSampler(store).sample([0, 1], num),
+        lambda: NegativeSampler(store).sample_pairs(num),
+        lambda: historical_negatives(store, [0], [9], num),
+        lambda: in_batch_negatives([0, 1], num),
+        lambda: random_walks(store, [0, 1], length=num),
+        lambda: temporal_walks(store, [0, 1], length=num),
+        lambda: metapath_walks(store, [0], metapath=[("node", "edge", "node")], length=num),
+    ]
+    for call in asked:
+        with pytest.raises(OutOfMemory, match="more than this machine has"):
+            call()
+    assert NeighborSampler(store, [2], replace=True).sample([0]).num_edges == 2
