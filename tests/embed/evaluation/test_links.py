@@ -95,7 +95,7 @@ def test_bad_input_is_named():
     x = np.ones((30, 2))
     with pytest.raises(InvalidInput, match="vertex must have 30 rows"):
         evaluate_links(split, x[:4])
-    with pytest.raises(InvalidType, match="split must be a LinkSplit, .*; got numpy's ndarray"):
+    with pytest.raises(InvalidType, match=r"split must be a LinkSplit, .*; got numpy's ndarray"):
         evaluate_links(np.eye(30), split)
     with pytest.raises(InvalidInput, match="they must agree"):
         evaluate_links(split, x, np.ones((30, 3)))

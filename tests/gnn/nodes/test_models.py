@@ -215,7 +215,10 @@ def test_grand_drops_whole_nodes_and_scales_the_others_up():
 @pytest.mark.parametrize("sparse", [True, False])
 def test_released_grand_reads_rows_as_they_are_and_scales_all_of_them_down_when_judged(sparse):
     store, x = graph()
-    adjacency, rows = normalized_adjacency(store), as_features(x) if sparse else dense(as_features(x))
+    adjacency, rows = normalized_adjacency(store), as_features(x)
+    scaled = as_features(0.25 * dense(rows).numpy(), normalize=None)
+    if not sparse:
+        rows, scaled = dense(rows), dense(scaled)
     paper, released = (
         GRAND(F, 8, C, order=2, drop_node=0.75, input_dropout=0.0, hidden_dropout=0.0, compat=compat)
         for compat in (None, "released")
@@ -224,9 +227,7 @@ def test_released_grand_reads_rows_as_they_are_and_scales_all_of_them_down_when_
     for training in (True, False):
         paper.train(training), released.train(training)
         torch.manual_seed(5)
-        wanted = paper(
-            0.25 * rows if not sparse else as_features(0.25 * dense(rows).numpy(), normalize=None), adjacency
-        )
+        wanted = paper(scaled, adjacency)
         torch.manual_seed(5)
         torch.testing.assert_close(released(rows, adjacency), wanted)
     with pytest.raises(InvalidInput, match="compat must be \"released\" or None; got 'paper'"):
