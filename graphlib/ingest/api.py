@@ -82,7 +82,8 @@ def ingest(
         Weights are kept as float32. Integer times are kept; dates and timestamps become microseconds since 1970 in UTC,
         or nanoseconds where there are any (the attribute `time_unit` says which).
     columns : "auto" or list of names
-        Further columns to keep on the edges. "auto" keeps all that hold numbers, booleans, dates or text.
+        Further columns to keep on the edges. "auto" keeps all that hold numbers, booleans, dates, text or vectors
+        (lists of as many numbers in every row, arrays of two dimensions).
     types : mapping from a column's name to "integer", "float", "bool", "date" or "text", optional
         Kinds that are not to be found out: {"zip": "text"}.
     nodes, node_id : source and column name, optional

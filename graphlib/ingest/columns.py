@@ -20,12 +20,14 @@ _WIDE_BYTES = 64 << 20
 class ColumnFile:
     """An array that grows on disk, so that what was read does not stay in memory.
 
-    `nulls` are the rows without a value; they hold zero, or NaN and NaT once `finish` has run.
+    `row` is the shape of one of its rows. `nulls` are the rows without a value; they hold zero, or NaN and NaT once
+    `finish` has run.
     """
 
-    def __init__(self, path: Path, dtype: DTypeLike) -> None:
+    def __init__(self, path: Path, dtype: DTypeLike, row: tuple[int, ...] = ()) -> None:
         self.path = path
         self.dtype = np.dtype(dtype)
+        self.row = row
         self.count = 0
         self.nulls: list[NDArray[np.int64]] = []
         path.write_bytes(b"")
@@ -40,7 +42,7 @@ class ColumnFile:
 
     def convert(self, dtype: DTypeLike) -> None:
         """Rewrite what is there with another dtype."""
-        other = ColumnFile(self.path.with_suffix(".next"), dtype)
+        other = ColumnFile(self.path.with_suffix(".next"), dtype, self.row)
         whole = self.view()
         for start in range(0, self.count, _AT_ONCE):
             other.append(whole[start : start + _AT_ONCE])
@@ -51,8 +53,8 @@ class ColumnFile:
     def view(self) -> NDArray[Any]:
         """What is there so far, as a memory map."""
         if not self.count:
-            return np.empty(0, self.dtype)
-        return np.memmap(self.path, self.dtype, "r+", shape=(self.count,)).view(np.ndarray)
+            return np.empty((0, *self.row), self.dtype)
+        return np.memmap(self.path, self.dtype, "r+", shape=(self.count, *self.row)).view(np.ndarray)
 
     def finish(self, in_memory: bool) -> NDArray[Any]:
         """The whole column: a memory map of the file, or an array in memory."""
@@ -162,12 +164,24 @@ class IdFile(ColumnFile):
         super().append(values, null)
 
 
-def to_numpy(column: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """An Arrow column as an array and a mask of its NULLs (None without any)."""
+def to_numpy(column: Any, width: int | None = None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """An Arrow column as an array and a mask of its NULLs (None without any); lists of `width` numbers as rows."""
     import pyarrow as pa
 
+    if width is not None:
+        return _rows_of(column, width)
     if not column.null_count:
         return column.to_numpy(zero_copy_only=False), None
     null = column.is_null().to_numpy(zero_copy_only=False)
     zero = pa.scalar(0, pa.int64()).cast(column.type)
     return column.fill_null(zero).to_numpy(zero_copy_only=False), null
+
+
+def _rows_of(lists: Any, width: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    rows = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    if not lists.null_count:
+        return rows, None
+    null = lists.is_null().to_numpy(zero_copy_only=False)
+    whole = np.zeros((len(lists), width), rows.dtype)
+    whole[~null] = rows
+    return whole, null

@@ -36,14 +36,38 @@ def connect(scratch: Path, memory_limit: int, threads: int) -> Any:
     return connection
 
 
-def without_halves(arrow: Any) -> Any:
-    """An Arrow table or reader in which floats of 16 bits have 32, since DuckDB reads no others; the values stay."""
+def readable(arrow: Any) -> Any:
+    """An Arrow table or reader as DuckDB can read it: floats of 16 bits, in lists too, have 32, and the values stay.
+
+    Raises
+    ------
+    IngestError
+        A column of decimals of 256 bits, by its name.
+    """
     import pyarrow as pa
 
-    types = [pa.float32() if pa.types.is_float16(field.type) else field.type for field in arrow.schema]
+    wide = [field for field in arrow.schema if pa.types.is_decimal256(field.type)]
+    if wide:
+        raise IngestError(
+            f"column {wide[0].name!r} holds decimals of 256 bits ({wide[0].type}), which cannot be read; leave it "
+            "out, or cast it to decimal128, float64 or text"
+        )
+    types = [_without_halves(field.type) for field in arrow.schema]
     if types == arrow.schema.types:
         return arrow
     return arrow.cast(pa.schema([field.with_type(kind) for field, kind in zip(arrow.schema, types, strict=True)]))
+
+
+def _without_halves(kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_without_halves(kind.value_type), kind.list_size)
+    if pa.types.is_list(kind):
+        return pa.list_(_without_halves(kind.value_type))
+    return pa.large_list(_without_halves(kind.value_type)) if pa.types.is_large_list(kind) else kind
 
 
 def rows(connection: Any, sql: str, explain: Explain | None = None) -> list[tuple[Any, ...]]:

@@ -125,16 +125,18 @@ def tensor_array(tensor: Any, label: str) -> NDArray[Any]:
 def _arrays_table(connection: Any, arrays: dict[str, NDArray[Any]], view: str, label: str) -> Table:
     import pyarrow as pa
 
-    lengths = {name: array.shape for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
-        raise InvalidInput(f"{label}: columns must be one-dimensional and equally long; got {lengths}")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if any(not is_column(array) for array in arrays.values()) or len({shape[0] for shape in shapes.values()}) > 1:
+        raise InvalidInput(
+            f"{label}: columns must be one-dimensional, or two-dimensional of numbers, and equally long; got {shapes}"
+        )
     check_names(arrays, label)
     arrays = {name: _arrow_kind(array, f"{label}, column {name!r}") for name, array in arrays.items()}
     count = next(iter(arrays.values())).shape[0]
 
     def piece(start: int) -> Any:
         stop = start + ROWS_AT_ONCE
-        return pa.RecordBatch.from_pydict({name: pa.array(array[start:stop]) for name, array in arrays.items()})
+        return pa.RecordBatch.from_pydict({name: _arrow(array[start:stop]) for name, array in arrays.items()})
 
     def reader() -> Any:  # piece by piece: strided and memory-mapped arrays are never copied whole
         return pa.RecordBatchReader.from_batches(schema, (piece(s) for s in range(0, max(count, 1), ROWS_AT_ONCE)))
@@ -150,11 +152,25 @@ def _arrays_table(connection: Any, arrays: dict[str, NDArray[Any]], view: str, l
     return Table(label, connection, view, row_of(label), renew=reader, described=told)
 
 
+def is_column(array: NDArray[Any]) -> bool:
+    """Whether an array can be a column: a value in each row, or as many numbers."""
+    return array.ndim == 1 or (array.ndim == 2 and array.shape[1] > 0 and array.dtype.kind in "biuf")
+
+
+def _arrow(array: NDArray[Any]) -> Any:
+    """A column as Arrow has it, vectors as lists of fixed size."""
+    import pyarrow as pa
+
+    if array.ndim == 1:
+        return pa.array(array)
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).reshape(-1)), array.shape[1])
+
+
 def _objects(array: NDArray[Any]) -> Any:
     import pyarrow as pa
 
     if array.dtype.kind not in "OUT":
-        return pa.array(array)
+        return _arrow(array)
     values = array.tolist()
     try:
         return pa.array(values)

@@ -195,7 +195,9 @@ class Job:
         files: dict[str, Any] = {}
         if not select:
             return files
-        source = Table(self.table.name, self.connection, "staged", self.table.place) if staged else self.table
+        source = self.table
+        if staged:
+            source = Table(source.name, self.connection, "staged", source.place, widths=source.widths)
         done = 0
         for batch in source.read(select):
             for number, role in enumerate(select):
@@ -204,7 +206,7 @@ class Job:
                     files[role] = files.get(role) or TextColumn(path)
                     files[role].append(column)
                     continue
-                values, null = to_numpy(column)
+                values, null = to_numpy(column, self.table.widths.get(role.partition(":")[2]))
                 if role in ("src", "dst"):
                     values = self._check_ids(role, values, null, done)
                     files[role] = files.get(role) or IdFile(path)
@@ -214,7 +216,7 @@ class Job:
                 if role == "weight":
                     values = self.checks.narrow(values, done)
                 if role not in files:
-                    files[role] = ColumnFile(path, values.dtype)
+                    files[role] = ColumnFile(path, values.dtype, values.shape[1:])
                 files[role].append(values, null)
             done += batch.num_rows
             self.progress("reading", done)

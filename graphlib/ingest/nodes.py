@@ -12,7 +12,7 @@ from ..errors import IngestError
 from ..store.text import TEXT, fixed_text
 from .cells import CellChecks
 from .columns import to_numpy
-from .roles import expression, find_column, id_expression
+from .roles import expression, find_column, id_expression, kept_kind
 from .table import Table
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def read_nodes(table: Table, node_id: str | None, rule: str) -> NodeTable:
                 value = table.value(column, row)
                 problem = "is NULL" if value is None else f"is {value!r}, not an integer id"
                 raise IngestError(f"{table.place(row)}: node id {column!r} {problem}")
-            parts[role].append(_as_arrays(values, _any_length if role == "id" else fixed_text))
+            width = table.widths.get(role.partition(":")[2])
+            parts[role].append(_as_arrays(values, _any_length if role == "id" else fixed_text, width))
         done += batch.num_rows
     joined = {role: _joined(some) for role, some in parts.items()}
     ids = joined.pop("id")
@@ -77,9 +78,9 @@ def read_nodes(table: Table, node_id: str | None, rule: str) -> NodeTable:
     columns = {role.partition(":")[2]: values for role, values in joined.items()}
     _check_cells(table, columns)
     described = {"id": f"{column} ({'text' if as_text else kind})"}
-    described |= {name: "text" if values.dtype.kind == "U" else table.kinds[name] for name, values in columns.items()}
-    left = {name: f"{table.types[name]} cannot be a column" for name in names if table.kinds[name] == "other"}
-    left |= dict.fromkeys(table.indexes - {column}, "it counts the rows of a data frame")
+    described |= {n: "text" if values.dtype.kind == "U" else kept_kind(table, n) for n, values in columns.items()}
+    reasons = {name: table.why_left(name) for name in table.kinds if name != column}
+    left = {name: why for name, why in reasons.items() if why}
     return NodeTable("text" if as_text else kind, padded, ids, columns, described, left)
 
 
@@ -95,13 +96,15 @@ def _any_length(texts: list[str]) -> NDArray[Any]:
     return np.array(texts, TEXT)
 
 
-def _as_arrays(column: Any, as_array: Callable[[list[str]], NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _as_arrays(
+    column: Any, as_array: Callable[[list[str]], NDArray[Any]], width: int | None
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Values, and where there are none."""
     import pyarrow as pa
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return as_array(column.to_pylist()), None
-    return to_numpy(column)
+    return to_numpy(column, width)
 
 
 def _joined(parts: list[tuple[NDArray[Any], NDArray[Any] | None]]) -> NDArray[Any]:

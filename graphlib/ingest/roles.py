@@ -9,7 +9,7 @@ from ..errors import IngestError, InvalidInput
 from ..names import shown
 from ..scalars import is_integer
 from .duckdb import ident, rows
-from .table import BLANKS, KINDS, SAMPLE_ROWS, WIDE, Table, not_missing
+from .table import BLANKS, KEPT, SAMPLE_ROWS, WIDE, Table, not_missing
 from .text.header import NAMES_OF_ROWS, PAIRS, RELATIONS, plain, usual_pair
 
 _SOURCES = {pair[0] for pair in PAIRS} - {"u"}
@@ -80,7 +80,7 @@ def choose_roles(
             raise _wrong_kind(table, role, column, allowed)
     taken = {first, second, weight, time}
     if columns == "auto":
-        left = {name: _why_left(table, name) for name in names if name not in taken}
+        left = {name: table.why_left(name) for name in names if name not in taken}
         extra = tuple(name for name, why in left.items() if not why)
         out = {name: why for name, why in left.items() if why}
         return Roles(first, second, weight, time, extra, out, _unused(table, extra, weight, time))
@@ -88,16 +88,10 @@ def choose_roles(
         raise InvalidInput(f'columns must be "auto" or a list of names; got {columns!r}')
     extra = tuple(dict.fromkeys(find_column(table, "columns", name) for name in columns))
     for name in extra:
-        if table.kinds[name] not in KINDS:
-            raise _wrong_kind(table, "columns", name, KINDS)
+        if table.kinds[name] not in KEPT:
+            raise _wrong_kind(table, "columns", name, KEPT)
     out = {name: "not among columns=" for name in names if name not in taken and name not in extra}
     return Roles(first, second, weight, time, extra, out, _unused(table, (*extra, *out), weight, time))
-
-
-def _why_left(table: Table, name: str) -> str:
-    if name in table.indexes:
-        return "it counts the rows of a data frame"
-    return "" if table.kinds[name] in KINDS else f"{table.types[name]} cannot be a column of the store"
 
 
 def _unused(table: Table, names: Sequence[str], weight: str | None, time: str | None) -> tuple[str, ...]:
@@ -210,6 +204,8 @@ def expression(table: Table, role: str, column: str, ids_as_text: bool, unit: st
         return id_expression(table, column, ids_as_text)
     if kind == "text":
         return f"coalesce(CAST({name} AS VARCHAR), '')"
+    if kind == "vector":
+        return name
     if kind == "bool" and role == "weight":
         return f"CAST({_truth(table, column)} AS DOUBLE)"
     if role == "weight" or kind == "float":
@@ -282,6 +278,8 @@ def _tell_of_blanks(table: Table, column: str) -> None:
 
 def kept_kind(table: Table, column: str) -> str:
     """What a kept column holds, for the report."""
+    if column in table.widths:
+        return f"vectors of {table.widths[column]}"
     if table.kinds[column] == "integer" and column in table.padded:
         return "text"
     return table.kinds[column]

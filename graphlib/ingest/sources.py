@@ -11,7 +11,7 @@ from ..guarded import Npz, read_numpy
 from ..names import shown
 from .duckdb import file_literal
 from .foreign import refuse_foreign
-from .frames import check_names, open_object, row_of
+from .frames import check_names, is_column, open_object, row_of
 from .paths import find_files, kind_of
 from .table import Table
 from .text.layout import TextOptions
@@ -212,7 +212,8 @@ def _numpy_file(connection: Any, path: Path, view: str) -> Table:
     for pair in (("src", "dst"), ("row", "col"), ("source", "target")):
         if names.issuperset(pair):
             arrays = {each: loaded[each] for each in [*pair, *sorted(names - set(pair))]}
-            edges = {each: array for each, array in arrays.items() if array.shape == arrays[pair[0]].shape}
+            rows = arrays[pair[0]].shape
+            edges = {each: array for each, array in arrays.items() if array.shape[:1] == rows and is_column(array)}
             table = open_object(connection, edges, view, name)
             left = sorted(arrays.keys() - edges.keys())
             table.remarks += [f"arrays of another shape are left out: {', '.join(left)}"] if left else []

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import IngestError
-from .duckdb import ROWS_AT_ONCE, batches, ident, meant, rows, translated, without_halves
+from .duckdb import ROWS_AT_ONCE, batches, ident, meant, readable, rows, translated
 from .text.header import MISSING
 
 KINDS = ("integer", "float", "bool", "date", "text")
+KEPT = (*KINDS, "vector")
 SAMPLE_ROWS = 20_000
 WIDE = ("HUGEINT", "UHUGEINT", "DECIMAL")
 _TESTED = ("integer", "padded", "float", "comma", "bool", "date", "instant")
 _ZONE = r"'\d:\d\d.*(Z|z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?|\s[A-Za-z]+/[A-Za-z_/]+)\s*$'"
+_VECTOR = re.compile(r"(U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|BOOLEAN)\[\d*\]")
+_NUMBERS_AT_ONCE = 1 << 24
 _WHOLE_DECIMAL = re.compile(r"DECIMAL\(\d+, *0\)")
 _FINE = r"'\.\d{7,}'"
 _WHOLE = r"'\s*[+-]?\d+\s*'"
@@ -35,9 +38,9 @@ class Table:
     relation : str
         What stands behind FROM.
     kinds : dict
-        Column -> "integer", "float", "bool", "date", "text" or "other".
+        Column -> "integer", "float", "bool", "date", "text", "vector" (as many numbers in every row) or "other".
     types : dict
-        Column -> DuckDB's name of its type.
+        Column -> DuckDB's name of its type, and why lists of that type are no vectors.
     all_text : bool
         Whether columns arrive as text and are cast when read.
     place : callable
@@ -46,6 +49,8 @@ class Table:
         Makes the Arrow object that the relation reads, where it is one.
     foreign : dict
         Column -> its type, of those that DuckDB would read as plain numbers: durations of Parquet, periods of pandas.
+    widths : dict
+        Column of vectors -> numbers in a row.
     padded : set
         Columns of whole numbers that are not written as numbers are: 007, +7, more than 64 bits.
     lenient : set
@@ -77,6 +82,7 @@ class Table:
     all_text: bool = False
     renew: Callable[[], Any] | None = None
     foreign: dict[str, str] = field(default_factory=dict)
+    widths: dict[str, int] = field(default_factory=dict)
     padded: set[str] = field(default_factory=set)
     lenient: set[str] = field(default_factory=set)
     commas: set[str] = field(default_factory=set)
@@ -99,13 +105,14 @@ class Table:
         cursor = self.connection.cursor()
         if self.renew is not None:
             try:
-                cursor.register(self.relation, without_halves(self.renew()))
+                cursor.register(self.relation, readable(self.renew()))
             except Exception as error:
                 raise meant(error) from error
         return cursor
 
     def read(self, select: Mapping[str, str], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Any]:
-        """Record batches of the expressions in `select`, named by its keys."""
+        """Record batches of the expressions in `select`, named by its keys; shorter ones where there are vectors."""
+        rows_at_once = min(rows_at_once, max(1024, _NUMBERS_AT_ONCE // max(1, sum(self.widths.values()))))
         listed = ", ".join(f"{sql} AS {ident(name)}" for name, sql in select.items())
         return batches(self.ready(), f"SELECT {listed} FROM {self.relation}", rows_at_once, self.explain)
 
@@ -166,6 +173,7 @@ class Table:
                 self._judge_all(decimal)
             else:
                 self._judge_wide()
+                self._judge_vectors()
         for column, kind in types.items():
             if column not in self.kinds:
                 raise IngestError(f"{self.name} has no column {column!r} for types; columns: {', '.join(self.kinds)}")
@@ -175,6 +183,7 @@ class Table:
                 )
             self.kinds[column] = kind
             self.padded.discard(column)
+            self.widths.pop(column, None)
             if kind == "integer":
                 self.lenient.add(column)
         self.fine |= {name for name, kind in self.types.items() if kind.upper().endswith("_NS")}
@@ -190,6 +199,29 @@ class Table:
             if count:
                 self.kinds[name] = "text"
                 self.remarks.append(f"column {name!r} holds whole numbers of more than 64 bits, so it is text")
+
+    def _judge_vectors(self) -> None:
+        """Lists are vectors where all are there and equally long; a row of floats may lack its list."""
+        for name in [name for name, kind in self.kinds.items() if kind == "vector"]:
+            c = ident(name)
+            counts = f"min(len({c})), max(len({c})), count(*) FILTER ({c} IS NULL)"
+            inner = f"count(*) FILTER (list_count({c}) < len({c}))"
+            low, high, null, inside = rows(self.ready(), f"SELECT {counts}, {inner} FROM {self.relation}")[0]
+            unfit = ""
+            if not high or low != high:
+                unfit = f" of {low} to {high} numbers" if high else " without a number"
+            elif inside or (null and not self.types[name].startswith(("FLOAT", "DOUBLE"))):
+                unfit = f" with NULL in {inside or null:,} of them"
+            if unfit:
+                self.kinds[name], self.types[name] = "other", self.types[name] + unfit
+            else:
+                self.widths[name] = int(high)
+
+    def why_left(self, name: str) -> str:
+        """Why a column cannot be kept; nothing where it can."""
+        if name in self.indexes:
+            return "it counts the rows of a data frame"
+        return "" if self.kinds[name] in KEPT else f"{self.types[name]} cannot be a column of the store"
 
     def take_words(self, *columns: str) -> None:
         """Ids of a text file that look like dates, or are true and false, are the words that were written."""
@@ -267,4 +299,6 @@ def _kind(duckdb_type: str) -> str:
         return "bool"
     if name == "DATE" or (name.startswith("TIMESTAMP") and "(" not in name):
         return "date"
+    if _VECTOR.fullmatch(name):
+        return "vector"
     return "text" if name in ("VARCHAR", "UUID") or name.startswith("ENUM") else "other"
