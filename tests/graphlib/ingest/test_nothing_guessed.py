@@ -477,7 +477,7 @@ def test_objects_that_cannot_be_read_say_so():
     ):
         with pytest.raises(error, match=message):
             ingest(source)
-    told = ingest(pa.table({"src": [1], "dst": [2], "many": [[1, 2]]})).ingest_report
+    told = ingest(pa.table({"src": [1], "dst": [2], "many": [["a", "b"]]})).ingest_report
     assert "many" in told.left_out
     unsigned = {"src": np.array([1, 2**64 - 1], np.uint64), "dst": np.array([1, 2])}
     assert ingest(unsigned, ids="map").ids().tolist() == ["1", "18446744073709551615", "2"]
