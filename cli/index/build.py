@@ -108,6 +108,13 @@ def build(
             if name in store.indexes and not replace_old:
                 raise StoreExists(f"{source} has an index {name!r} already; use --replace, or another --name")
             node_type, found = find_column(store, str(column))
+            values = store.nodes(node_type)[found]
+            if values.ndim == 2 and values.dtype.kind in "iuf" and values.dtype != "float32":
+                told = f"{values.dtype}{list(values.shape)}"
+                raise InvalidInput(
+                    f"column {found!r} is {told}, and an index in the store lies over float32; --out PATH makes one "
+                    "beside the store, of a float32 copy"
+                )
             index: Any = HNSW.from_store(
                 store, found, node_type=node_type, progress=progress, **known_to(HNSW, parameters)
             )

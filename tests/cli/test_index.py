@@ -428,6 +428,20 @@ def test_an_index_inside_a_store_is_measured_but_not_changed(told, run, tmp_path
     assert (code, "change the column, then build it again" in err) == (3, True)
 
 
+def test_columns_of_other_numbers_are_indexed_beside_the_store(told, run, here):
+    vectors = np.load("v.npy").astype(np.float64)
+    store = nearhop.GraphStore.from_edges([0, 1], [1, 2], num_nodes=600)
+    store.nodes["wide"] = vectors
+    store.set_ids(np.arange(600) * 2)
+    store.save("graph.nh")
+    code, _, err = run("index", "build", "graph.nh", "--column", "wide")
+    assert code == 3
+    assert "column 'wide' is float64[600, 8], and an index in the store lies over float32; --out PATH" in err
+    assert told("index", "build", "graph.nh", "--column", "wide", "--out", "wide.nh")["rows"] == 600
+    found = ann.load("wide.nh").search(vectors[7:8].astype(np.float32), 1)
+    assert found.ids.tolist() == [[14]]
+
+
 def test_least_effort_finds_the_smallest_and_gives_up_at_the_most(monkeypatch):
     def fake(index, queries, k, truth, efforts, *, threads):
         return [curves.Score("hnsw", e, min(1.0, e / 150), 1000 / e) for e in efforts]
