@@ -203,19 +203,28 @@ class Table:
     def _judge_vectors(self) -> None:
         """Lists are vectors where all are there and equally long; a row of floats may lack its list."""
         for name in [name for name, kind in self.kinds.items() if kind == "vector"]:
-            c = ident(name)
-            counts = f"min(len({c})), max(len({c})), count(*) FILTER ({c} IS NULL)"
-            inner = f"count(*) FILTER (list_count({c}) < len({c}))"
-            low, high, null, inside = rows(self.ready(), f"SELECT {counts}, {inner} FROM {self.relation}")[0]
-            unfit = ""
-            if not high or low != high:
-                unfit = f" of {low} to {high} numbers" if high else " without a number"
-            elif inside or (null and not self.types[name].startswith(("FLOAT", "DOUBLE"))):
-                unfit = f" with NULL in {inside or null:,} of them"
+            head = f"(SELECT {ident(name)} FROM {self.relation} LIMIT {SAMPLE_ROWS})"
+            width, unfit = self._width(name, head)
+            if not unfit or not width:  # else the rest need not be read
+                width, unfit = self._width(name, self.relation)
             if unfit:
-                self.kinds[name], self.types[name] = "other", self.types[name] + unfit
+                self.kinds[name], self.types[name] = "other", f"{self.types[name]} {unfit}"
             else:
-                self.widths[name] = int(high)
+                self.widths[name] = width
+
+    def _width(self, name: str, relation: str) -> tuple[int, str]:
+        """The numbers of the longest list, and why the lists are no vectors."""
+        c = ident(name)
+        counts = f"min(len({c})), max(len({c})), count(*) FILTER ({c} IS NULL)"
+        inner = f"count(*) FILTER (list_count({c}) < len({c}))"
+        low, high, null, inside = rows(self.ready(), f"SELECT {counts}, {inner} FROM {relation}")[0]
+        if not high:
+            return 0, "without a number"
+        if low != high:
+            return high, f"of {low} to {high} numbers"
+        if inside or (null and not self.types[name].startswith(("FLOAT", "DOUBLE"))):
+            return high, f"with NULL in {inside or null:,} of them"
+        return int(high), ""
 
     def why_left(self, name: str) -> str:
         """Why a column cannot be kept; nothing where it can."""

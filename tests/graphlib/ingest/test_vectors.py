@@ -93,6 +93,24 @@ def test_other_lists_are_left_out_with_a_word_or_refused_where_they_are_asked_fo
         nearhop.ingest(edges, columns=["x"])
 
 
+def test_lists_are_judged_by_all_rows_and_ragged_ones_by_the_first(monkeypatch):
+    monkeypatch.setattr(tables, "SAMPLE_ROWS", 10)
+    late = [[1.0, 2.0]] * (N - 1) + [[1.0]]
+    early = [[1.0], [1.0, 2.0], *[[1.0, 2.0, 3.0]] * (N - 2)]
+    absent = [None] * 20 + [[1.0, 2.0]] * (N - 20)
+    edges = pa.table({**ENDS, "late": late, "early": early, "absent": absent})
+    asked = []
+    monkeypatch.setattr(tables, "rows", lambda *given, whole=tables.rows: asked.append(given[1]) or whole(*given))
+    store = nearhop.ingest(edges)
+    assert store.ingest_report.left_out == {
+        "late": "DOUBLE[] of 1 to 2 numbers cannot be a column of the store",
+        "early": "DOUBLE[] of 1 to 3 numbers cannot be a column of the store",
+    }
+    assert sum('"early"' in sql for sql in asked if "len(" in sql) == 1
+    assert np.isnan(store.edges["absent"][:20]).all()
+    assert (store.edges["absent"][20:] == [1, 2]).all()
+
+
 def test_vectors_are_no_ends_weights_or_times_and_can_be_text():
     edges = pa.table({**ENDS, "x": lists(VECTORS)})
     for role in ("weight", "time"):
