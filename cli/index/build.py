@@ -108,13 +108,7 @@ def build(
             if name in store.indexes and not replace_old:
                 raise StoreExists(f"{source} has an index {name!r} already; use --replace, or another --name")
             node_type, found = find_column(store, str(column))
-            values = store.nodes(node_type)[found]
-            if values.ndim == 2 and values.dtype.kind in "iuf" and values.dtype != "float32":
-                told = f"{values.dtype}{list(values.shape)}"
-                raise InvalidInput(
-                    f"column {found!r} is {told}, and an index in the store lies over float32; --out PATH makes one "
-                    "beside the store, of a float32 copy"
-                )
+            _check_lies(store.nodes(node_type)[found], found)
             index: Any = HNSW.from_store(
                 store, found, node_type=node_type, progress=progress, **known_to(HNSW, parameters)
             )
@@ -133,6 +127,15 @@ def build(
             save_index(index, out, written, replace=replace_old, storage=storage, attributes=given.attributes)
     told = {"index": str(out or f"{source}, index {name}"), "kind": kind, "metric": chosen, "rows": len(index)}
     emit({**told, "dim": index.dim, **watch.told()}, as_json=as_json)
+
+
+def _check_lies(values: Any, column: str) -> None:
+    """Of vectors of other numbers than float32, over which no index in a store can lie, say what can be done."""
+    if values.ndim == 2 and values.dtype.kind in "iuf" and values.dtype != "float32":
+        raise InvalidInput(
+            f"column {column!r} is {values.dtype}{list(values.shape)}, and an index in the store lies over float32; "
+            "--out PATH makes one beside the store, of a float32 copy"
+        )
 
 
 def made(kind: str, options: dict[str, Any]) -> Any:
