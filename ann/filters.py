@@ -9,13 +9,13 @@ import numpy as np
 
 from ..graphlib.checks import id_array, kind_of, unmasked
 from ..graphlib.errors import IndexMismatch, InvalidInput, InvalidType
+from ..graphlib.scalars import INT64_MAX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .ids import RowIds
 
-_INT64_MAX = np.iinfo(np.int64).max
 
 Where = Callable[[str, "RowIds"], "NDArray[np.bool_]"]
 
@@ -94,7 +94,7 @@ def _within(values: NDArray[np.int64], given: range) -> NDArray[np.bool_]:
         return np.zeros(len(values), bool)
     low, high, step = min(given[0], given[-1]), max(given[0], given[-1]), abs(given.step)
     inside: NDArray[np.bool_] = (values >= low) & (values <= high)
-    if 1 < step <= _INT64_MAX:
+    if 1 < step <= INT64_MAX:
         inside &= values % step == low % step
     elif step > 1:  # further apart than integers of 64 bits go
         inside &= [int(value) in given for value in values]

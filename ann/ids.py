@@ -8,11 +8,11 @@ import numpy as np
 
 from ..graphlib.checks import id_array
 from ..graphlib.errors import InvalidInput, InvalidType, NotFound
+from ..graphlib.scalars import INT64_MAX
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_INT64_MAX = np.iinfo(np.int64).max
 _TEXT = np.dtypes.StringDType()
 _FEW = 4096
 
@@ -78,7 +78,7 @@ class RowIds:
             if self.is_text and self._count:
                 raise InvalidInput("add: the index has text ids, which do not continue by themselves; give ids=...")
             first = self.next_id
-            if first > _INT64_MAX - count:
+            if first > INT64_MAX - count:
                 raise InvalidInput("add: ids cannot continue behind the largest int64; give ids=...")
             return np.arange(first, first + count, dtype=np.int64)
         given = self.checked("add", ids)
@@ -277,7 +277,7 @@ def as_ids(where: str, ids: ArrayLike) -> NDArray[Any]:
         return given.astype(_TEXT, copy=False)
     if given.dtype.kind not in "iu":
         raise InvalidType(f"{where}: ids must be integers, or all text; got dtype {given.dtype}")
-    if given.dtype == np.uint64 and given.max() > _INT64_MAX:
+    if given.dtype == np.uint64 and given.max() > INT64_MAX:
         raise InvalidInput(f"{where}: id {given.max()} does not fit in a signed 64-bit integer")
     return given.astype(np.int64, copy=False)
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..graphlib.errors import InvalidInput
+from ..graphlib.scalars import INT64_MAX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..graphlib.store.store import GraphStore
 
-
-_MOST = (1 << 63) - 1
 
 Among = typer.Option(
     None,
@@ -38,7 +37,7 @@ def integer_ids(words: Iterable[str], what: str) -> list[int]:
     """Words as the integers that they are written as; Python's own reading takes "1_0" for 10."""
     found = []
     for word in words:
-        if not re.fullmatch("[+-]?[0-9]{1,30}", word) or not -_MOST - 1 <= int(word) <= _MOST:
+        if not re.fullmatch("[+-]?[0-9]{1,30}", word) or not -INT64_MAX - 1 <= int(word) <= INT64_MAX:
             raise InvalidInput(f"{what} are integers of 64 bits; got {word[:50]!r}")
         found.append(int(word))
     return found

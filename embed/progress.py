@@ -41,6 +41,13 @@ class TrainingDiverged(NearhopError, ArithmeticError):
     """The loss is not finite any more; the message names what to change."""
 
 
+def check_finite(what: str, value: float, learning_rate: float) -> float:
+    """A loss, or `TrainingDiverged` where it is not finite any more; `what` names it."""
+    if not math.isfinite(value):
+        raise TrainingDiverged(f"{what} became {value}; use a learning_rate below {learning_rate}")
+    return value
+
+
 class Meter:
     """Turns counts of samples into `TrainingProgress` for callbacks and TensorBoard, and stops on a loss of NaN."""
 

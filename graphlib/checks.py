@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InvalidInput, InvalidType, StoreCorrupt
+from .scalars import INT64_MAX
 from .tensors import to_array
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from .store.adjacency import Adjacency
 
 _PART = 1 << 22
-_INT64_MAX = np.iinfo(np.int64).max
 _TEXT = np.dtypes.StringDType()
 
 
@@ -56,16 +56,21 @@ def unmasked(what: str, values: Any) -> NDArray[Any]:
         raise InvalidType(f"{what} cannot be read as an array: {error!s:.200}") from error
 
 
+def check_signed(what: str, values: NDArray[Any]) -> None:
+    """Refuse uint64 that would wrap around to negative numbers as int64."""
+    if values.dtype == np.uint64 and values.size and values.max() > INT64_MAX:
+        raise InvalidInput(f"{what} holds {values.max()}, which does not fit in a signed 64-bit integer")
+
+
 def whole_numbers(what: str, values: NDArray[Any]) -> NDArray[np.int64]:
-    """An array of integers as int64, C-contiguous; uint64 that would wrap around to negative numbers is refused.
+    """An array of integers as int64, not copied where it is that; see `check_signed`.
 
     >>> whole_numbers("time", np.array([3, 2**63], np.uint64))
     Traceback (most recent call last):
     nearhop.graphlib.errors.InvalidInput: time holds 9223372036854775808, which does not fit in a signed 64-bit integer
     """
-    if values.dtype == np.uint64 and values.size and values.max() > _INT64_MAX:
-        raise InvalidInput(f"{what} holds {values.max()}, which does not fit in a signed 64-bit integer")
-    return np.ascontiguousarray(values, np.int64)
+    check_signed(what, values)
+    return values.astype(np.int64, copy=False)
 
 
 def kind_of(given: Any) -> str:

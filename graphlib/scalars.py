@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from .errors import InvalidInput
 
-_LARGEST = (1 << 63) - 1
+INT64_MAX = (1 << 63) - 1
 WRITTEN_INTEGER = "0|-?[1-9][0-9]{0,18}"  # a pattern of text that is an integer and is written as one: "7", not "007"
 
 
@@ -39,7 +39,7 @@ def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     """
     if not is_integer(value) or value < low:
         raise InvalidInput(f"{name} must be an integer >= {low}; got {value!r:.50}")
-    most = _LARGEST if high is None else high
+    most = INT64_MAX if high is None else high
     if value > most:
         raise InvalidInput(f"{name} must be at most {most}; got {value!s:.50}")
     return int(value)

@@ -44,6 +44,12 @@ def mask_positions(of: str, mask: NDArray[np.bool_], count: int) -> NDArray[np.i
     return np.flatnonzero(mask)
 
 
+def chosen_positions(name: str, given: ArrayLike, count: int, *, of: str) -> NDArray[np.int64]:
+    """Positions among `count` nodes or edges, which `of` says, given as such or as a mask."""
+    chosen: NDArray[Any] = unmasked(name, given)
+    return mask_positions(of, chosen, count) if chosen.dtype == np.bool_ else node_positions(name, chosen, count, of=of)
+
+
 def pair_positions(src: ArrayLike, dst: ArrayLike, num_nodes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Both ends of pairs as int64 node positions, equally many."""
     u, v = node_positions("src", src, num_nodes), node_positions("dst", dst, num_nodes)
@@ -90,7 +96,9 @@ def check_seed_time(
     if times.dtype.kind == "f" and not np.isfinite(times).all():
         where = int(np.argmax(~np.isfinite(times)))
         raise InvalidInput(f"{name}[{where}] is {times[where]}; times must be finite, in the units of the store's")
-    return np.ascontiguousarray(times, np.float64) if times.dtype.kind == "f" else whole_numbers(name, times)
+    if times.dtype.kind == "f":
+        return np.ascontiguousarray(times, np.float64)
+    return np.ascontiguousarray(whole_numbers(name, times))
 
 
 def check_window(name: str, window: Any) -> None:

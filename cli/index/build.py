@@ -108,7 +108,7 @@ def build(
             if name in store.indexes and not replace_old:
                 raise StoreExists(f"{source} has an index {name!r} already; use --replace, or another --name")
             node_type, found = find_column(store, str(column))
-            _check_lies(store.nodes(node_type)[found], found)
+            _check_float32(store.nodes(node_type)[found], found)
             index: Any = HNSW.from_store(
                 store, found, node_type=node_type, progress=progress, **known_to(HNSW, parameters)
             )
@@ -129,7 +129,7 @@ def build(
     emit({**told, "dim": index.dim, **watch.told()}, as_json=as_json)
 
 
-def _check_lies(values: Any, column: str) -> None:
+def _check_float32(values: Any, column: str) -> None:
     """Of vectors of other numbers than float32, over which no index in a store can lie, say what can be done."""
     if values.ndim == 2 and values.dtype.kind in "iuf" and values.dtype != "float32":
         raise InvalidInput(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...embed.progress import TrainingDiverged
+from ...embed.progress import check_finite
 from ...graphlib.compute.streams import Purpose, generator
 from ..precision import PRECISIONS
 from .generated import Draw, Pool
@@ -51,12 +51,8 @@ def train(
         optimizer.zero_grad(set_to_none=False)
         loss.backward()
         optimizer.step()
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise TrainingDiverged(
-                f"LocalAugmenter: the loss of step {step} became {value}; use a learning_rate below "
-                f"{options.learning_rate}"
-            )
+        where = f"LocalAugmenter: the loss of step {step}"
+        value = check_finite(where, float(loss.detach()), options.learning_rate)
         score, kept = None, False
         if judge is not None and (step % options.check_every == 0 or step == count):
             made = drawn(options, model, model.condition(pairs.x).detach(), pool, step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ...embed.progress import TrainingDiverged
+from ...embed.progress import TrainingDiverged, check_finite
 from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, generator, root_of
 from ...graphlib.errors import InvalidInput, InvalidType
@@ -178,7 +177,8 @@ def train_fold(
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                total += _finite(loss.item(), epoch, options) * (1 if options.reduction == "sum" else len(ids))
+                value = check_finite(f"the loss of epoch {epoch}", loss.item(), options.learning_rate)
+                total += value * (1 if options.reduction == "sum" else len(ids))
                 seen += len(ids)
             schedule.step()
             test_curve.append(accuracy(model, data, classes, fold.test, options.batch_size))
@@ -225,14 +225,6 @@ def _parts(fold: Fold, count: int) -> NDArray[np.int64]:
     if not train.shape[0] or not test.shape[0] or np.isin(train, test).any():
         raise InvalidInput(f"{fold!r}: there must be graphs to train and to test, and none in both parts")
     return train
-
-
-def _finite(loss: float, epoch: int, options: TrainOptions) -> float:
-    if not math.isfinite(loss):
-        raise TrainingDiverged(
-            f"the loss of epoch {epoch} became {loss}; use a learning_rate below {options.learning_rate}"
-        )
-    return loss
 
 
 def _batches(train: NDArray[np.int64], options: TrainOptions, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from ...graphlib.checks import unmasked
 from ...graphlib.errors import InvalidInput, InvalidType
+from ...graphlib.scalars import INT64_MAX
 from ...graphlib.store.times import float_times
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_MOST = np.iinfo(np.int64).max
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -40,10 +40,10 @@ def event_ids(given: ArrayLike, count: int, rows: int | None) -> NDArray[Any]:
         raise InvalidType(f"edge_ids must hold integers, one per event; got dtype {ids.dtype}")
     if ids.shape != (count,):
         raise InvalidInput(f"edge_ids must have shape ({count},), one per event; got {ids.shape}")
-    outside = (ids < 0) | (ids > _MOST if rows is None else ids >= rows)
+    outside = (ids < 0) | (ids > INT64_MAX if rows is None else ids >= rows)
     if outside.any():
         at = int(np.argmax(outside))
-        allowed = f">= 0 and at most {_MOST}" if rows is None else f"0..{rows - 1}, the rows of edge_features"
+        allowed = f">= 0 and at most {INT64_MAX}" if rows is None else f"0..{rows - 1}, the rows of edge_features"
         raise InvalidInput(f"edge_ids[{at}] is {ids[at]}, but edge ids are {allowed}")
     return ids
 

@@ -11,7 +11,7 @@ from ...graphlib.checks import kind_of, unmasked
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput, InvalidType
 from ...graphlib.given_store import check_store
-from ...graphlib.scalars import integer, is_finite, is_integer
+from ...graphlib.scalars import INT64_MAX, integer, is_finite, is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ...graphlib.store.store import GraphStore
 
 PARTS = ("train", "val", "test")
-_LARGEST = np.iinfo(np.int64).max
 
 
 class NodeData:
@@ -158,7 +157,7 @@ def _labels(labels: ArrayLike) -> NDArray[np.int64]:
     given: NDArray[Any] = unmasked("labels", labels)
     if given.ndim != 1 or given.dtype.kind not in "iu":
         raise InvalidType(f"labels must be integers (n,), one class per node; got {given.dtype} {given.shape}")
-    if given.size and given.max() > _LARGEST:
+    if given.size and given.max() > INT64_MAX:
         raise InvalidInput(f"labels are classes from 0, negative where a node has none; the largest is {given.max()}")
     return given.astype(np.int64)
 

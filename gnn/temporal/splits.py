@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.checks import unmasked
 from ...graphlib.compute.streams import Purpose, generator
 from ...graphlib.errors import InvalidInput
 from ...graphlib.given_store import chosen_edge_type
 from ...graphlib.scalars import is_number
-from ...sampling.arguments import mask_positions, node_positions
+from ...sampling.arguments import chosen_positions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -84,10 +83,7 @@ class Events:
 
 def event_positions(name: str, given: ArrayLike, events: Events) -> NDArray[np.int64]:
     """Positions of events, or a mask of them, as int64 positions that there are."""
-    array: NDArray[Any] = unmasked(name, given)
-    if array.dtype == bool:
-        return mask_positions("event", array, len(events))
-    return node_positions(name, array, len(events), of="event")
+    return chosen_positions(name, given, len(events), of="event")
 
 
 def _as_floats(time: NDArray[Any]) -> NDArray[np.float64]:

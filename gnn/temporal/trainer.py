@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ...embed.progress import TrainingDiverged
+from ...embed.progress import check_finite
 from ...graphlib.checkpoints import prefixed
 from ...graphlib.errors import InvalidInput, NotFitted, StoreCorrupt
 from ...graphlib.scalars import integer, is_finite
@@ -329,12 +328,8 @@ class TemporalTrainer(Resumable):
         drawn = self._train_negatives.draw(part, epoch=self.epoch if self.options.fresh_negatives else 0)
         positive, negative = self.model(seen.src, seen.dst, drawn, time=seen.time)
         loss = softplus(-positive).mean() + softplus(negative).mean()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingDiverged(
-                f"the loss of epoch {self.epoch}, batch {self.batch} became {value}; use a learning_rate below "
-                f"{self.options.learning_rate}"
-            )
+        where = f"the loss of epoch {self.epoch}, batch {self.batch}"
+        value = check_finite(where, float(loss.detach()), self.options.learning_rate)
         self.optimizer.zero_grad()
         loss.backward()
         self.model.observe(seen.src, seen.dst, time=seen.time, edge_ids=seen.edge_ids, epoch=self.epoch)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ...embed.progress import TrainingDiverged
+from ...embed.progress import check_finite
 from ...graphlib.compute.streams import Purpose, root_of
 from ...graphlib.errors import InvalidInput, StoreCorrupt
 from ...graphlib.scalars import is_finite
@@ -171,15 +171,7 @@ class EpochTrainer(Resumable):
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip)
             self.optimizer.step()
             value = float(loss.detach())
-        self._check_finite(value, "loss")
-        return value
-
-    def _check_finite(self, value: float, what: str) -> None:
-        if not math.isfinite(value):
-            raise TrainingDiverged(
-                f"the {what} of epoch {self.epoch} became {value}; use a learning_rate below "
-                f"{self.options.learning_rate}"
-            )
+        return check_finite(f"the loss of epoch {self.epoch}", value, options.learning_rate)
 
     def _close_epoch(self, count: int) -> Progress:
         options, number = self.options, self.epoch
@@ -187,7 +179,7 @@ class EpochTrainer(Resumable):
         scores, best = None, False
         if (number + 1) % options.eval_every == 0 or number + 1 == options.epochs:
             scores = self.judged()
-            self._check_finite(scores["loss"], "validation loss")
+            check_finite(f"the validation loss of epoch {number}", scores["loss"], options.learning_rate)
             kept = None if self.best_epoch < 0 else self._scores_at(self.best_epoch)
             best = options.better(scores, kept)
             row = {"epoch": number, "loss": loss, "val_loss": scores["loss"], "val_accuracy": scores["accuracy"]}

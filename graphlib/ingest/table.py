@@ -224,7 +224,7 @@ class Table:
             return high, f"of {low} to {high} numbers"
         if inside or (null and not self.types[name].startswith(("FLOAT", "DOUBLE"))):
             return high, f"with NULL in {inside or null:,} of them"
-        return int(high), ""
+        return high, ""
 
     def why_left(self, name: str) -> str:
         """Why a column cannot be kept; nothing where it can."""

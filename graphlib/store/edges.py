@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checks import unmasked
+from ..checks import check_signed, unmasked, whole_numbers
 from ..errors import InvalidInput, InvalidType, OutOfMemory
 from ..types import EdgeType
 from .adjacency import Adjacency, build_adjacency, id_dtype, merge_adjacency, ordered_by_time, with_values
@@ -64,8 +64,7 @@ def check_edges(
             raise InvalidType(f"{name} must hold integer node ids; got dtype {ids.dtype} (map other ids with ingest)")
         if ids.ndim != 1:
             raise InvalidInput(f"{name} must have one dimension; got shape {ids.shape}")
-        if ids.dtype == np.uint64 and ids.size and ids.max() > np.iinfo(np.int64).max:
-            raise InvalidInput(f"{name} holds {ids.max()}, which does not fit in a signed 64-bit integer")
+        check_signed(name, ids)
         if ids.size and ids.min() < 0:
             raise InvalidInput(f"{name}[{int(np.argmax(ids < 0))}] is {ids.min()}; node ids are >= 0")
         if limit is not None and ids.size and ids.max() >= limit:
@@ -109,9 +108,7 @@ def check_time(time: ArrayLike | None, count: int) -> NDArray[Any] | None:
             where = int(np.argmax(bad))
             raise InvalidInput(f"time[{where}] is {values[where]}; times must be finite")
         return values.astype(np.float64, copy=False)
-    if values.dtype == np.uint64 and values.size and values.max() > np.iinfo(np.int64).max:
-        raise InvalidInput(f"time holds {values.max()}, which does not fit in a signed 64-bit integer")
-    return values.astype(np.int64, copy=False)
+    return whole_numbers("time", values)
 
 
 def _one_per_edge(name: str, given: ArrayLike, count: int, kinds: str) -> NDArray[Any]:

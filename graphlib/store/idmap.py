@@ -9,14 +9,12 @@ import numpy as np
 
 from ..checks import id_array, unmasked
 from ..errors import InvalidInput, InvalidType, NotFound
+from ..scalars import INT64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
-
-
-_INT64_MAX = np.iinfo(np.int64).max
 
 
 class IdMap:
@@ -44,7 +42,7 @@ class IdMap:
             raise InvalidInput(f"user ids must have one dimension; got shape {given.shape}")
         if given.dtype.kind in "iu":
             id_array("user ids", values)
-            if given.dtype == np.uint64 and given.size and given.max() > np.iinfo(np.int64).max:
+            if given.dtype == np.uint64 and given.size and given.max() > INT64_MAX:
                 raise InvalidInput(f"user id {given.max()} does not fit in a signed 64-bit integer")
             arrays = {"values": given.astype(np.int64, copy=False)}
             order = np.argsort(arrays["values"], kind="stable")
@@ -115,7 +113,7 @@ class IdMap:
             raise NotFound(f"user id {given.flat[0]} is not in the store, which has no nodes of this type")
         wanted = given.astype(np.int64, copy=False)  # uint64 beside int64 would be searched as float64
         found = order[np.minimum(np.searchsorted(values, wanted, sorter=order), len(order) - 1)]
-        missing = (values[found] != wanted) | (given > _INT64_MAX)
+        missing = (values[found] != wanted) | (given > INT64_MAX)
         if missing.any():
             raise NotFound(f"user id {given[missing][0]} is not in the store")
         return np.asarray(found, np.int64)

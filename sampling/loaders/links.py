@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...graphlib.checks import unmasked
 from ...graphlib.errors import NotFound
 from ...graphlib.given_store import check_store
-from ..arguments import check_count, mask_positions, node_positions
+from ..arguments import check_count, chosen_positions
 from ..negatives.negatives import NegativeSampler
 from ..neighbors.neighbor import NeighborSampler
 from ..neighbors.typed import TypedNeighborSampler
@@ -82,7 +81,7 @@ class LinkLoader(Loader):
         self.edge_type = edge_type
         self._list = store.edge_list(edge_type)
         count = len(self._list)
-        self.edges = np.arange(count) if edges is None else _chosen(edges, count)
+        self.edges = np.arange(count) if edges is None else chosen_positions("edges", edges, count, of="edge")
         self._total = self.edges.shape[0]
         self._num_negatives = check_count("negatives", negatives)
         self._negatives = NegativeSampler(store, edge_type=edge_type, seed=seed, threads=1)
@@ -117,14 +116,6 @@ class LinkLoader(Loader):
         sample = self.sampler.sample(seeds, epoch=epoch, seed_time=times)
         local = [sample.seed_index[name] for name in dict.fromkeys((source, target))]
         return sample, np.concatenate(local).reshape(2, -1)
-
-
-def _chosen(given: ArrayLike, count: int) -> NDArray[np.int64]:
-    """Positions of edges, given as such or as a mask."""
-    edges: NDArray[Any] = unmasked("edges", given)
-    if edges.dtype == np.bool_:
-        return mask_positions("edge", edges, count)
-    return node_positions("edges", edges, count, of="edge")
 
 
 def labels(edges: NDArray[np.int64], pairs: NDArray[Any]) -> dict[str, Any]:

@@ -69,8 +69,10 @@ class GAT(nn.Module):
         alpha: float = 1.0,
     ) -> None:
         super().__init__()
-        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches)
-        check_sizes(heads=heads, out_heads=out_heads)
+        check_sizes(
+            num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches, heads=heads,
+            out_heads=out_heads,
+        )  # fmt: skip
         check_shares(dropout=dropout)
         for name, value in (("slope", slope), ("alpha", alpha)):
             if not is_finite(value):

@@ -72,8 +72,9 @@ class GCNII(nn.Module):
         precision: str = "float32",
     ) -> None:
         super().__init__()
-        check_sizes(num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches)
-        check_sizes(num_layers=num_layers)
+        check_sizes(
+            num_features=num_features, hidden=hidden, num_classes=num_classes, branches=branches, num_layers=num_layers
+        )
         check_shares(dropout=dropout)
         if not is_probability(alpha):
             raise InvalidInput(f"alpha must be a number in [0, 1]; got {alpha!r:.50}")
